@@ -1,0 +1,209 @@
+//! What the broker needs of a place that runs machines. A provider is told an [`Intent`], in which everything that
+//! identifies a machine is already fixed, and makes one [`Part`] of it true, or removes it again. Every call can be
+//! repeated and can be cut at any instant: "exists, with my UUID and my mark" is success.
+//!
+//! Providers know the ground floor only: no SQL, no rules, no HTTP.
+
+pub mod libvirt;
+pub mod seed;
+pub mod simulated;
+
+use crate::{
+    ids::{MachineId, OperationId},
+    units::Bytes,
+};
+use serde::{Deserialize, Serialize};
+use std::{fmt, net::Ipv4Addr, path::PathBuf, time::Duration};
+
+/// Everything a provider must know to build one machine, fixed by the approval before anything is built.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// Also the libvirt domain's UUID.
+    pub machine: MachineId,
+    /// The operation that builds it; part of every mark, so that unwinding can tell its own from another's.
+    pub operation: OperationId,
+    /// The guest's host name and the domain's name: a slug of ours (`[a-z0-9-]{1,63}`), never free text.
+    pub name: String,
+    /// Fully qualified names; `None` when the request gave a reason for having none.
+    pub fqdn: Option<String>,
+    pub vcpu: u32,
+    pub memory: Bytes,
+    pub disk: Bytes,
+    pub image: ImageRef,
+    pub network: NetworkIntent,
+    /// `OpenSSH` public keys, already parsed and normalised.
+    pub ssh_keys: Vec<String>,
+}
+
+/// A read-only, content-addressed base image and where the broker keeps its copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageRef {
+    /// Lower-case hexadecimal SHA-256 of the file.
+    pub sha256: String,
+    pub format: ImageFormat,
+    pub size: Bytes,
+    /// The broker's own copy, uploaded to a host that lacks it.
+    pub path: PathBuf,
+}
+
+/// Formats that a base image may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageFormat {
+    Raw,
+    Qcow2,
+}
+
+/// The reserved place of a machine on its zone's network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkIntent {
+    /// The libvirt network's name.
+    pub network: String,
+    /// `52:54:00:xx:xx:xx`
+    pub mac: String,
+    pub address: Ipv4Addr,
+    pub gateway: Ipv4Addr,
+    /// The DNS server that serves the zone (the libvirt network's own, on a single host).
+    pub dns: Ipv4Addr,
+}
+
+/// The parts of a machine in the order in which they are built; removal goes the other way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The base image is in the host's pool, read-only, under its digest. Removing it is a no-op: others stand on it.
+    Image,
+    /// The machine's own disk: an overlay on the image.
+    Disk,
+    /// The cloud-init volume.
+    Seed,
+    /// The reserved DHCP lease.
+    Address,
+    /// The A record in the zone's DNS.
+    Name,
+    /// The domain's definition, with our mark.
+    Domain,
+    /// The domain runs.
+    Power,
+    /// The guest answers on its address.
+    Answer,
+}
+
+impl Part {
+    /// Build order.
+    pub const ALL: [Self; 8] =
+        [Self::Image, Self::Disk, Self::Seed, Self::Address, Self::Name, Self::Domain, Self::Power, Self::Answer];
+
+    /// The stable English word used in the database, in logs and in the API.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Disk => "disk",
+            Self::Seed => "seed",
+            Self::Address => "address",
+            Self::Name => "name",
+            Self::Domain => "domain",
+            Self::Power => "power",
+            Self::Answer => "answer",
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// What a provider has in all, before anything of ours is on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capacity {
+    pub vcpu: u32,
+    pub memory: Bytes,
+    pub disk: Bytes,
+}
+
+/// What is seen of one machine right now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Observed {
+    /// No domain with its UUID.
+    Absent,
+    /// Defined, not running.
+    Off,
+    Running,
+    /// There is a domain with its UUID or name, but not our mark on it.
+    Foreign,
+}
+
+/// How hard to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Ask the guest, and cut the power when the time is over.
+    Graceful(Duration),
+    Now,
+}
+
+/// How a domain is run, found by booting a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DomainType {
+    Kvm,
+    /// Software emulation (TCG).
+    Qemu,
+}
+
+impl DomainType {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Kvm => "kvm",
+            Self::Qemu => "qemu",
+        }
+    }
+}
+
+/// Why a provider did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// The host cannot be reached. Says nothing about its machines.
+    #[error("host {host} is unreachable")]
+    Unreachable {
+        host: String,
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// May go away by itself: repeat.
+    #[error("{act} did not succeed yet: {reason}")]
+    Transient { act: String, reason: String },
+    /// Will not go away by itself: unwind.
+    #[error("{act} failed: {reason}")]
+    Permanent { act: String, reason: String },
+    /// Something stands where ours should stand, and it is not ours. It is never touched.
+    #[error("{what} exists and does not carry our mark")]
+    NotOurs { what: String },
+}
+
+impl ProviderError {
+    /// Whether repeating may help.
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Transient { .. })
+    }
+}
+
+/// A place that runs machines.
+#[async_trait::async_trait]
+pub trait Provider: Send + Sync + fmt::Debug {
+    /// What the place has in all.
+    async fn capacity(&self) -> Result<Capacity, ProviderError>;
+    /// Makes one part of the machine true; "already so, and ours" is success.
+    async fn ensure(&self, part: Part, intent: &Intent) -> Result<(), ProviderError>;
+    /// Removes one part; "already gone" is success. Only what carries the intent's machine *and* operation is removed;
+    /// anything else is [`ProviderError::NotOurs`].
+    async fn remove(&self, part: Part, intent: &Intent) -> Result<(), ProviderError>;
+    /// What is there now.
+    async fn observe(&self, intent: &Intent) -> Result<Observed, ProviderError>;
+    /// Stops the machine; "already off" is success.
+    async fn stop(&self, intent: &Intent, how: Stop) -> Result<(), ProviderError>;
+    /// The tail of the serial console, at most `limit` bytes, as text (bad UTF-8 replaced).
+    async fn console(&self, intent: &Intent, limit: usize) -> Result<String, ProviderError>;
+}
