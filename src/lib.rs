@@ -1,3 +1,12 @@
+pub mod audit;
+pub mod db;
+pub mod error;
+pub mod identity;
 pub mod ids;
+pub mod metrics;
+pub mod operation;
 pub mod provider;
+pub mod text;
+pub mod time;
 pub mod units;
+pub mod violation;
