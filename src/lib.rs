@@ -1,3 +1,12 @@
+pub mod catalogue;
+pub mod field;
 pub mod ids;
+pub mod jurisdiction;
+pub mod labels;
 pub mod provider;
+pub mod quantity;
+pub mod rule;
+pub mod text;
 pub mod units;
+pub mod violation;
+pub mod yaml;
