@@ -6,6 +6,7 @@ pub mod labels;
 pub mod provider;
 pub mod quantity;
 pub mod rule;
+pub mod task_book;
 pub mod text;
 pub mod units;
 pub mod violation;
