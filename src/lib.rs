@@ -5,6 +5,7 @@ pub mod jurisdiction;
 pub mod labels;
 pub mod provider;
 pub mod quantity;
+pub mod request;
 pub mod rule;
 pub mod task_book;
 pub mod text;
