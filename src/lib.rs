@@ -1,3 +1,4 @@
+pub mod client;
 pub mod ids;
 pub mod provider;
 pub mod units;
