@@ -11,7 +11,9 @@ async fn main() -> ExitCode {
         Err(code) => return code,
     };
     match cli.command {
-        Command::Serve(_) | Command::Token(_) | Command::Openapi => ExitCode::from(2),
+        Command::Serve(args) => cli::local::serve(args).await,
+        Command::Token(command) => cli::local::token(&cli.global, command).await,
+        Command::Openapi => cli::local::openapi(),
         Command::Remote(command) => cli::run(&cli.global, command).await,
     }
 }

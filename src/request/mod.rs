@@ -8,5 +8,7 @@ pub mod block;
 pub mod domain_name;
 pub mod lifecycle;
 pub mod rules;
+pub mod service;
 pub mod shape;
 pub mod ssh_key;
+pub mod store;

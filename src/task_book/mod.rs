@@ -2,3 +2,5 @@
 //! against (相政办〔2018〕150号 第十二条).
 
 pub mod document;
+pub mod service;
+pub mod store;
