@@ -109,7 +109,8 @@ impl Findings<'_> {
     pub fn bytes(&mut self, value: &Value, at: At<'_>, range: RangeInclusive<Bytes>) -> Option<Bytes> {
         let read = match value {
             Value::String(s) => quantity::bytes(s),
-            other => whole_number(other).and(Err(QuantityFault::UnitMissing)),
+            Value::Number(_) => Err(QuantityFault::UnitMissing),
+            _ => Err(QuantityFault::NotANumber),
         };
         match read {
             Ok(size) if range.contains(&size) => Some(size),

@@ -51,16 +51,16 @@ rules! {
         "填写有效的任务书编号；仍需建设的，重新办理立项申请。";
     MachinesOverIndicator, "machines_over_indicator", "/vm_count",
         "申请虚拟机 {asked} 台，任务书核定 {limit} 台，已用 {used} 台，剩余 {left} 台。",
-        "把虚拟机减到 {left} 台以内，或先办理任务书变更。";
+        "尚可申请 {left} 台；需要更多的，先办理任务书变更。";
     VcpuOverIndicator, "vcpu_over_indicator", "/cpu_count",
         "合计申请 vCPU {asked} 核，任务书核定 {limit} 核，已用 {used} 核，剩余 {left} 核。",
-        "把 vCPU 合计减到 {left} 核以内，或先办理任务书变更。";
+        "尚可申请合计 {left} 核；需要更多的，先办理任务书变更。";
     MemoryOverIndicator, "memory_over_indicator", "/memory",
         "合计申请内存 {asked}，任务书核定 {limit}，已用 {used}，剩余 {left}。",
-        "把内存合计减到 {left} 以内，或先办理任务书变更。";
+        "尚可申请合计 {left}；需要更多的，先办理任务书变更。";
     DiskOverIndicator, "disk_over_indicator", "/disk",
         "合计申请磁盘 {asked}，任务书核定 {limit}，已用 {used}，剩余 {left}。",
-        "把磁盘合计减到 {left} 以内，或先办理任务书变更。";
+        "尚可申请合计 {left}；需要更多的，先办理任务书变更。";
     OsNotInTaskBook, "os_not_in_task_book", "/os_type",
         "任务书没有核定操作系统“{value}”；核定的有：{allowed}。",
         "改用核定的操作系统，或先办理任务书变更。";
@@ -117,31 +117,31 @@ rules! {
 
     // Shape.
     Required, "required", "",
-        "没有填写{field}。",
-        "填写{field}，例如 {example}。";
+        "没有填写“{field}”。",
+        "填写“{field}”，例如：{example}。";
     UnknownField, "unknown_field", "",
         "不认识的字段“{value}”。",
         "删去该字段，或改用申请表上的字段名。";
     DuplicateField, "duplicate_field", "",
-        "{field}填写了不止一次。",
+        "“{field}”填写了不止一次。",
         "只保留一处。";
     BadValue, "bad_value", "",
-        "{field}的值“{value}”无法采用：{reason}。",
+        "“{field}”的值“{value}”无法采用：{reason}。",
         "{hint}。";
     OutOfRange, "out_of_range", "",
-        "{field}为 {value}，允许的范围是 {min} 至 {max}。",
+        "“{field}”为 {value}，允许的范围是 {min} 至 {max}。",
         "填写 {min} 至 {max} 之间的值。";
     UnitMissing, "unit_missing", "",
-        "{field}“{value}”没有写单位。",
+        "“{field}”的值“{value}”没有写单位。",
         "写明单位，例如 {example}。";
     BasisUnclear, "basis_unclear", "/basis",
         "申请虚拟机 {machines} 台，但没有说明 cpu 数量、内存容量和磁盘空间是每台的还是合计的。",
         "填写 basis（数量口径）：per_machine（每台）或 total（合计）。";
     NotDivisible, "not_divisible", "",
-        "{field}合计 {value}，不能平均分给 {machines} 台虚拟机。",
+        "“{field}”合计 {value}，不能平均分给 {machines} 台虚拟机。",
         "填写能平均分配的合计数，或按每台填写。";
     TextRefused, "text_refused", "",
-        "{field}{reason}。",
+        "“{field}”{reason}。",
         "删去这些内容或缩短文字后重新填写。";
     SshKeyRefused, "ssh_key_refused", "/ssh_keys",
         "第 {number} 个 SSH 公钥不能采用：{reason}。",

@@ -2,16 +2,19 @@
 
 use super::domain_name::{DomainName, MachineName};
 use crate::{
+    jurisdiction::Profile,
     labels::{MlpsLevel, SecrecyLevel, Zone},
     task_book::document::Indicators,
     text,
     units::Bytes,
+    violation::Violation,
+    yaml,
 };
 use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use std::{fmt, fmt::Write as _, str::FromStr};
+use std::{collections::BTreeMap, fmt, fmt::Write as _, str::FromStr, sync::LazyLock};
 
 /// What a request asks for in all four dimensions.
 pub type Demand = Indicators;
@@ -106,6 +109,12 @@ pub(super) fn field(name: &str) -> FieldInfo {
     FIELDS.iter().find(|f| f.name == name).copied().unwrap_or(FIELDS[0])
 }
 
+/// Every word of every field, folded, to the field's canonical name.
+static WORDS: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {
+    let words = |f: &FieldInfo| [f.name, f.label].into_iter().chain(f.aliases.iter().copied());
+    FIELDS.iter().flat_map(|f| words(f).map(|word| (text::fold(word), f.name))).collect()
+});
+
 /// The canonical name of a field as written.
 fn canonical(key: &str) -> Option<&'static str> {
     // Beyond any field's name, however it is spaced.
@@ -116,10 +125,7 @@ fn canonical(key: &str) -> Option<&'static str> {
     // `1. 域名`, `4、cpu 数量`
     let bare = folded.trim_start_matches(|c: char| c.is_ascii_digit());
     let bare = if bare.len() < folded.len() { bare.strip_prefix(['.', '、']).unwrap_or(&folded) } else { &folded };
-    FIELDS
-        .iter()
-        .find(|f| f.name == bare || text::fold(f.label) == bare || f.aliases.iter().any(|a| text::fold(a) == bare))
-        .map(|f| f.name)
+    WORDS.get(bare).copied()
 }
 
 impl<'de> Deserialize<'de> for RawBlock {
@@ -148,6 +154,11 @@ impl<'de> Deserialize<'de> for RawBlock {
 }
 
 impl RawBlock {
+    /// Reads a block as written: YAML, or JSON, which is YAML too. Only what is no object of fields at all is refused here.
+    pub fn read(text: &str, profile: &Profile) -> Result<Self, Vec<Violation>> {
+        yaml::from_str(text).map_err(|e| vec![Violation::from_yaml(profile, &e)])
+    }
+
     fn put(&mut self, name: &'static str, value: Value) {
         let Some(slot) = self.slot(name) else { return };
         if slot.is_none() {
@@ -316,5 +327,134 @@ fn write_canonical(value: &Value, out: &mut String) {
             out.push(']');
         }
         other => out.push_str(&other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::Catalogue;
+    use serde_json::json;
+
+    const SAMPLE: &str = include_str!("../../samples/request.yaml");
+
+    fn sample() -> Block {
+        let profile = Profile::embedded("xiangcheng").unwrap();
+        let raw = RawBlock::read(SAMPLE, &profile).unwrap();
+        raw.check_shape(&Catalogue::embedded().unwrap(), &profile).unwrap()
+    }
+
+    #[test]
+    fn the_sample_is_a_block() {
+        let block = sample();
+        assert_eq!((block.machines, block.vcpu), (2, 1));
+        assert_eq!((Some(block.memory), Some(block.disk)), (Bytes::mib(128), Bytes::gib(2)));
+        assert_eq!((block.os.as_str(), block.database.as_str()), ("debian-12", "none"));
+        assert_eq!(block.om_period_months, 36);
+        let totals = block.totals().unwrap();
+        assert_eq!((totals.machines, totals.vcpu, Some(totals.memory)), (2, 2, Bytes::mib(256)));
+        let names = block.machine_names().unwrap();
+        assert_eq!(names[1].fqdn, "oa-1.xiangcheng.example");
+    }
+
+    #[test]
+    fn a_block_keeps_through_json_and_its_digest_follows_every_field() {
+        let block = sample();
+        let text = block.canonical_json();
+        let again: Block = serde_json::from_str(&text).unwrap();
+        assert_eq!(again, block);
+        assert_eq!(again.digest(), block.digest());
+        assert_eq!(block.digest().len(), 64);
+        // Whatever order the keys come in, the canonical form is one.
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let Value::Object(map) = &value else { panic!("not an object") };
+        let mut keys: Vec<_> = map.keys().collect();
+        keys.sort();
+        let places: Vec<_> = keys.iter().map(|k| text.find(&format!("\"{k}\":")).unwrap()).collect();
+        assert!(places.is_sorted(), "{text}");
+
+        let mut other = block.clone();
+        other.memory = Bytes::mib(129).unwrap();
+        assert_ne!(other.digest(), block.digest());
+        let mut other = block.clone();
+        other.remarks = None;
+        assert_ne!(other.digest(), block.digest());
+    }
+
+    #[test]
+    fn the_canonical_form_is_a_golden() {
+        // A change here voids every approval that was signed before it.
+        insta::with_settings!({snapshot_path => "../../tests/golden", prepend_module_to_snapshot => false}, {
+            insta::assert_snapshot!("block_canonical", sample().canonical_json());
+        });
+    }
+
+    #[test]
+    fn numbers_that_yaml_cannot_hold_are_refused() {
+        let profile = Profile::embedded("xiangcheng").unwrap();
+        let catalogue = Catalogue::embedded().unwrap();
+        for number in ["18446744073709551616", "-9223372036854775809", ".nan", ".inf", "1e999", "0x7fffffffffffffff"] {
+            let text = SAMPLE.replace("申请虚拟机数量: 2", &format!("申请虚拟机数量: {number}"));
+            let refused = match RawBlock::read(&text, &profile) {
+                Ok(raw) => raw.check_shape(&catalogue, &profile).is_err(),
+                Err(_) => true,
+            };
+            assert!(refused, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_stored_block_takes_no_stray_field() {
+        let mut value = serde_json::to_value(sample()).unwrap();
+        value["approved"] = json!(true);
+        assert!(serde_json::from_value::<Block>(value).is_err());
+    }
+
+    #[test]
+    fn fields_are_found_by_the_forms_own_words() {
+        for (key, name) in [
+            ("申请虚拟机数量", "vm_count"),
+            ("域名", "domain"),
+            ("1. 域 名", "domain"),
+            ("操作系统类型", "os_type"),
+            ("数据库类型", "db_type"),
+            ("cpu数量", "cpu_count"),
+            ("cpu 数量", "cpu_count"),
+            ("CPU数量", "cpu_count"),
+            ("4、ＣＰＵ 数量", "cpu_count"),
+            ("内存容量", "memory"),
+            ("磁盘空间", "disk"),
+            ("运行内容", "workload_description"),
+            ("备注", "remarks"),
+            ("Memory", "memory"),
+        ] {
+            assert_eq!(canonical(key), Some(name), "{key}");
+        }
+        for key in ["", "memory_bytes", "内存 容量 大小", "12", "4.", "approved"] {
+            assert_eq!(canonical(key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn no_word_names_two_fields() {
+        let mut seen = std::collections::BTreeMap::new();
+        for f in FIELDS {
+            for word in [f.name, f.label].iter().chain(f.aliases) {
+                if let Some(other) = seen.insert(text::fold(word), f.name) {
+                    assert_eq!(other, f.name, "{word}");
+                }
+            }
+            assert_eq!(canonical(f.name), Some(f.name));
+            assert!(!f.example.is_empty());
+        }
+    }
+
+    #[test]
+    fn every_profile_cites_real_fields() {
+        for id in Profile::embedded_ids() {
+            for name in Profile::embedded(id).unwrap().form_fields.keys() {
+                assert_eq!(canonical(name), Some(field(name).name), "{id} {name}");
+            }
+        }
     }
 }

@@ -26,9 +26,9 @@ pub use crate::{
 pub struct Snapshot {
     /// The department that asks.
     pub department: DepartmentId,
-    /// The newest version of the task book that the block names, if there is one by that number.
+    /// The newest version of the task book that the block names ([`super::shape::Wants::task_book`]), if there is one.
     pub task_book: Option<TaskBookView>,
-    /// Fully qualified names in use (lower-case ASCII), at least all that this block could want.
+    /// Fully qualified names in use (lower-case ASCII), at least those among [`super::shape::Wants::names`].
     pub taken_names: BTreeSet<String>,
 }
 
@@ -73,7 +73,7 @@ pub fn judge(
 ) -> Vec<Violation> {
     let mut findings = Findings::new(profile);
     judge_draft(&Draft::of(block), catalogue, snapshot, today, &mut findings);
-    findings.into_vec()
+    shape::in_form_order(findings.into_vec())
 }
 
 /// Judges what is known of a block.
@@ -100,7 +100,7 @@ fn in_force(number: &str, book: &TaskBookView, today: Date, f: &mut Findings<'_>
         ("from", &book.valid_from),
         ("until", &book.valid_until),
         ("today", &today),
-        ("reason", &book.revoked.as_deref().unwrap_or_default()),
+        ("reason", &book.revoked.as_deref().unwrap_or_default().trim_end_matches(['。', '.'])),
     ];
     if book.revoked.is_some() {
         f.add(Code::TaskBookRevoked, "/task_book", values);
@@ -176,9 +176,8 @@ fn allowed(draft: &Draft, catalogue: &Catalogue, allowed: &Allowed, f: &mut Find
 
 fn names(draft: &Draft, taken: &BTreeSet<String>, f: &mut Findings<'_>) {
     const SHOWN: usize = 5;
-    let Some(domain) = &draft.domain else { return };
-    let machines = domain.machine_names(draft.machines.unwrap_or(1));
-    let clashes: Vec<&str> = machines.iter().map(|n| n.fqdn.as_str()).filter(|n| taken.contains(*n)).collect();
+    let wanted = draft.names();
+    let clashes: Vec<&str> = wanted.iter().map(String::as_str).filter(|n| taken.contains(*n)).collect();
     if clashes.is_empty() {
         return;
     }

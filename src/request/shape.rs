@@ -27,6 +27,15 @@ const MAX_SSH_KEYS: usize = 16;
 /// 运维周期 of more than ten years is a slip of the pen.
 const MAX_OM_MONTHS: i64 = 120;
 
+/// What must be looked up before a block can be judged, as far as the block says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// The task book's number, normalised as it is in a checked block.
+    pub task_book: Option<String>,
+    /// The fully qualified names of its machines.
+    pub names: Vec<String>,
+}
+
 /// What could be read of a block. Sizes are per machine.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Draft {
@@ -58,6 +67,12 @@ impl RawBlock {
         let draft = read(self, catalogue, &mut findings);
         draft.finish(findings)
     }
+
+    /// What a [`super::rules::Snapshot`] for this block must be read for.
+    pub fn wants(&self, catalogue: &Catalogue, profile: &Profile) -> Wants {
+        let draft = read(self, catalogue, &mut Findings::new(profile));
+        Wants { names: draft.names(), task_book: draft.task_book }
+    }
 }
 
 impl Draft {
@@ -73,12 +88,13 @@ impl Draft {
                 }
             }
         }
-        let mut list = findings.into_vec();
-        list.sort_by_key(|v| {
-            let first = v.pointer.split('/').nth(1).unwrap_or_default();
-            FIELDS.iter().position(|f| f.name == first).unwrap_or(FIELDS.len())
-        });
-        Err(list)
+        Err(in_form_order(findings.into_vec()))
+    }
+
+    /// The names that the machines would take; one machine's while their number is unknown.
+    pub fn names(&self) -> Vec<String> {
+        let names = self.domain.as_ref().map(|d| d.machine_names(self.machines.unwrap_or(1)));
+        names.unwrap_or_default().into_iter().map(|n| n.fqdn).collect()
     }
 
     /// The block, or the name of a field that is missing.
@@ -134,6 +150,15 @@ impl Draft {
             ssh_keys: block.ssh_keys,
         }
     }
+}
+
+/// The violations in the order of the form's fields; those that name none of them last.
+pub(super) fn in_form_order(mut list: Vec<Violation>) -> Vec<Violation> {
+    list.sort_by_key(|v| {
+        let first = v.pointer.split('/').nth(1).unwrap_or_default();
+        FIELDS.iter().position(|f| f.name == first).unwrap_or(FIELDS.len())
+    });
+    list
 }
 
 /// Where a field of the block stands.
