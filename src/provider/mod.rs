@@ -216,3 +216,36 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// The tail of the serial console, at most `limit` bytes, as text (bad UTF-8 replaced).
     async fn console(&self, intent: &Intent, limit: usize) -> Result<String, ProviderError>;
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// An intent that is always the same, for goldens.
+    pub fn intent() -> Intent {
+        let id = |last: u8| format!("01890000-0000-7000-8000-0000000000{last:02x}").parse().unwrap();
+        Intent {
+            machine: MachineId(id(1)),
+            operation: OperationId(id(2)),
+            name: "gw-web-1".into(),
+            fqdn: Some("gw-web-1.a.gov.test".into()),
+            vcpu: 2,
+            memory: Bytes::mib(512).unwrap(),
+            disk: Bytes::gib(10).unwrap(),
+            image: ImageRef {
+                sha256: "ab".repeat(32),
+                format: ImageFormat::Qcow2,
+                size: Bytes::mib(17).unwrap(),
+                path: "/var/lib/jiyue/images/ab".into(),
+            },
+            network: NetworkIntent {
+                network: "zone-a".into(),
+                mac: "52:54:00:00:00:05".into(),
+                address: Ipv4Addr::new(10, 8, 0, 5),
+                gateway: Ipv4Addr::new(10, 8, 0, 1),
+                dns: Ipv4Addr::new(10, 8, 0, 1),
+            },
+            ssh_keys: vec!["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam a".into()],
+        }
+    }
+}

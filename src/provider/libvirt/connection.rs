@@ -1,0 +1,234 @@
+//! The one connection to a host: opened when first needed, opened again when dead, and every blocking call kept off the
+//! async threads.
+
+use super::fault::Fault;
+use crate::provider::ProviderError;
+use std::{
+    sync::{Arc, Once},
+    time::Duration,
+};
+use tokio::{
+    sync::{Mutex, Semaphore},
+    task::{JoinHandle, spawn_blocking},
+    time::timeout,
+};
+use virt::connect::Connect;
+
+/// Calls that one host is asked at a time; the rest wait here, where they cost nothing.
+const LANES: usize = 4;
+/// Seconds between keepalive probes, and how many may go unanswered: a dead host is known after 20 seconds.
+const KEEPALIVE: (i32, u32) = (5, 3);
+/// How long opening may take. Keepalive does not run yet at that time.
+const OPEN_LIMIT: Duration = Duration::from_secs(15);
+/// How long an ordinary call may take.
+pub const CALL_LIMIT: Duration = Duration::from_secs(60);
+
+/// A host's connection. Cheap to share.
+#[derive(Debug)]
+pub struct Connection {
+    host: String,
+    uri: String,
+    lanes: Arc<Semaphore>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// With the number of connections there have been.
+    Closed(u64),
+    /// An opening outlives the call that began it: a host that hangs in it must not collect one thread per attempt.
+    Opening(u64, JoinHandle<Result<Connect, virt::error::Error>>),
+    Open(Arc<Link>),
+}
+
+/// An open connection.
+#[derive(Debug)]
+struct Link {
+    /// `None` only while being dropped.
+    connect: Option<Connect>,
+    /// Counts up with each connection of this process to this host.
+    number: u64,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // Closing talks to the host, so it blocks; and `Connect`'s own drop panics when closing fails. What could not be
+        // closed is leaked instead: a few hundred bytes, on a path that libvirt documents as a programming error.
+        if let Some(mut connect) = self.connect.take() {
+            let closing = move || {
+                if connect.close().is_err() {
+                    std::mem::forget(connect);
+                }
+            };
+            if let Err(error) = std::thread::Builder::new().name("libvirt-close".to_owned()).spawn(closing) {
+                tracing::warn!(%error, "no thread to close a libvirt connection with");
+            }
+        }
+    }
+}
+
+/// What a call is given.
+pub struct Call<'a> {
+    pub connect: &'a Connect,
+    /// Another number means that the host may have restarted in between.
+    pub number: u64,
+}
+
+impl Connection {
+    pub fn new(host: String, uri: String) -> Self {
+        Self { host, uri, lanes: Arc::new(Semaphore::new(LANES)), state: Mutex::new(State::Closed(0)) }
+    }
+
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Runs a blocking call. When the caller goes away or `limit` passes, the call itself still runs to its end, with
+    /// everything that it has moved in: locks held for it are released when it is over, not when nobody waits any more.
+    pub async fn run<T, F>(&self, act: &str, limit: Duration, call: F) -> Result<T, ProviderError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Call<'_>) -> Result<T, Fault> + Send + 'static,
+    {
+        let late = || ProviderError::Transient { act: act.to_owned(), reason: format!("no answer after {limit:?}") };
+        let lane = timeout(limit, Arc::clone(&self.lanes).acquire_owned()).await.map_err(|_| late())?;
+        let lane = lane.map_err(|_| self.unreachable(None))?;
+        let link = self.link().await?;
+        let span = tracing::Span::current();
+        let used = Arc::clone(&link);
+        let task = spawn_blocking(move || {
+            let _lane = lane;
+            let Some(connect) = used.connect.as_ref() else { return Err(Fault::Lost) };
+            span.in_scope(|| call(&Call { connect, number: used.number }))
+        });
+        let done = timeout(limit, task).await.map_err(|_| late())?;
+        // A panic in a call (libvirt's wrappers panic when freeing fails) ends that call, not the broker.
+        let done = done.map_err(|e| ProviderError::Transient { act: act.to_owned(), reason: e.to_string() })?;
+        done.map_err(|fault| match fault {
+            Fault::Lost => self.unreachable(None),
+            Fault::Libvirt(error) if super::fault::is_loss(&error) || !alive(&link) => self.unreachable(Some(error)),
+            fault => fault.into_provider_error(act),
+        })
+    }
+
+    async fn link(&self) -> Result<Arc<Link>, ProviderError> {
+        let mut state = self.state.lock().await;
+        if let State::Open(link) = &*state {
+            if alive(link) {
+                return Ok(Arc::clone(link));
+            }
+            tracing::info!(host = self.host, "connection lost");
+            *state = State::Closed(link.number);
+        }
+        if let State::Closed(number) = *state {
+            check_uri(&self.uri).map_err(|reason| {
+                ProviderError::Permanent { act: format!("connecting to host {}", self.host), reason: reason.to_owned() }
+            })?;
+            start_event_loop();
+            let uri = self.uri.clone();
+            *state = State::Opening(number + 1, spawn_blocking(move || open(&uri)));
+        }
+        let State::Opening(number, opening) = &mut *state else { return Err(self.unreachable(None)) };
+        let number = *number;
+        let Ok(opened) = timeout(OPEN_LIMIT, opening).await else { return Err(self.unreachable(None)) };
+        match opened {
+            Ok(Ok(connect)) => {
+                tracing::info!(host = self.host, "connected");
+                let link = Arc::new(Link { connect: Some(connect), number });
+                *state = State::Open(Arc::clone(&link));
+                Ok(link)
+            }
+            Ok(Err(error)) => {
+                *state = State::Closed(number);
+                Err(self.unreachable(Some(error)))
+            }
+            Err(_) => {
+                *state = State::Closed(number);
+                Err(self.unreachable(None))
+            }
+        }
+    }
+
+    fn unreachable(&self, source: Option<virt::error::Error>) -> ProviderError {
+        ProviderError::Unreachable { host: self.host.clone(), source: source.map(|e| Box::new(e) as _) }
+    }
+}
+
+/// Asks the local end only, so it neither blocks nor talks.
+fn alive(link: &Link) -> bool {
+    link.connect.as_ref().is_some_and(|c| c.is_alive().unwrap_or(false))
+}
+
+fn open(uri: &str) -> Result<Connect, virt::error::Error> {
+    let connect = Connect::open(Some(uri))?;
+    // Drivers inside this process (`test:///`) have no line to keep alive, and say so.
+    if let Err(error) = connect.set_keep_alive(KEEPALIVE.0, KEEPALIVE.1) {
+        tracing::debug!(%error, "no keepalive");
+    }
+    Ok(connect)
+}
+
+/// Keepalive needs libvirt's event loop, which must be registered before the first connection is opened and then run for
+/// as long as the process lives.
+fn start_event_loop() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Otherwise libvirt prints every error to stderr, beside our log.
+        virt::error::clear_error_callback();
+        if let Err(error) = virt::event::event_register_default_impl() {
+            tracing::error!(%error, "libvirt's event loop cannot be registered; dead hosts will be noticed late");
+            return;
+        }
+        let run = || loop {
+            if let Err(error) = virt::event::event_run_default_impl() {
+                tracing::error!(%error, "libvirt's event loop");
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("libvirt-events".to_owned()).spawn(run) {
+            tracing::error!(%error, "no thread for libvirt's event loop; dead hosts will be noticed late");
+        }
+    });
+}
+
+/// A libvirt URI can name a command to run (`hazards` S7). Ours are sockets: local, TCP or TLS.
+fn check_uri(uri: &str) -> Result<(), &'static str> {
+    let (scheme, rest) = uri.split_once("://").ok_or("the URI has no scheme")?;
+    if !matches!(scheme, "qemu" | "qemu+unix" | "qemu+tcp" | "qemu+tls" | "test") {
+        return Err("only qemu over unix, tcp or tls is allowed");
+    }
+    // `qemu://host/` is TLS; parameters that run or load something belong to the other transports, but not only.
+    let query = rest.split_once('?').map_or("", |(_, q)| q);
+    let risky = |pair: &str| {
+        let key = pair.split('=').next().unwrap_or_default().to_ascii_lowercase();
+        !matches!(key.as_str(), "" | "socket" | "mode" | "pkipath" | "no_tty" | "tls_priority")
+    };
+    if query.split(['&', ';']).any(risky) {
+        return Err("the URI has a parameter that is not allowed");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uris_that_run_something_are_refused() {
+        for good in ["qemu:///system", "qemu+unix:///system?socket=/x", "qemu+tls://h/system?pkipath=/p", "test:///default"] {
+            assert_eq!(check_uri(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "qemu",
+            "qemu+ssh://h/system",
+            "qemu+ext://h/system?command=/bin/sh",
+            "qemu+unix:///system?command=/bin/sh",
+            "qemu+unix:///system?socket=/x;Command=y",
+            "qemu+libssh2://h/system",
+            "xen:///",
+            "qemu+tls://h/system?no_verify=1",
+        ] {
+            assert!(check_uri(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Domains: defined, started, watched, stopped and removed, and never one that is not ours.
+
+use super::{
+    domain_xml::{self, Mark, Places},
+    fault::Fault,
+    storage::{self, path_of},
+    volume_xml::{NewVolume, console_name, disk_name, image_name, seed_name},
+    xml::Element,
+};
+use crate::provider::{DomainType, Intent, Observed};
+use virt::{connect::Connect, domain::Domain, error::ErrorNumber, storage_pool::StoragePool, sys};
+
+/// What stands where the machine's domain should be.
+pub enum Found {
+    /// Nothing with its UUID or name.
+    Nothing,
+    /// The machine, made by this very operation.
+    Ours(Domain),
+    /// Its UUID, without our mark or with another operation's.
+    ForeignId,
+    /// Its name, with another UUID.
+    ForeignName,
+}
+
+/// Looks by UUID, which is the identity, and then by name.
+pub fn find(connect: &Connect, intent: &Intent) -> Result<Found, Fault> {
+    match Domain::lookup_by_uuid_string(connect, &intent.machine.text()) {
+        Ok(domain) => {
+            let xml = match domain.get_xml_desc(sys::VIR_DOMAIN_XML_INACTIVE) {
+                Ok(xml) => xml,
+                Err(e) if gone(&e) => return Ok(Found::Nothing),
+                Err(e) => return Err(e.into()),
+            };
+            let ours = Mark::read(&Element::parse(&xml)?) == Some(Mark::of(intent));
+            return Ok(if ours { Found::Ours(domain) } else { Found::ForeignId });
+        }
+        Err(e) if gone(&e) => {}
+        Err(e) => return Err(e.into()),
+    }
+    match Domain::lookup_by_name(connect, &intent.name) {
+        Ok(_) => Ok(Found::ForeignName),
+        Err(e) if gone(&e) => Ok(Found::Nothing),
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn gone(error: &virt::error::Error) -> bool {
+    error.code() == ErrorNumber::NoDomain
+}
+
+fn foreign(intent: &Intent) -> Fault {
+    Fault::NotOurs(format!("domain {} ({})", intent.name, intent.machine))
+}
+
+/// Whether a domain with the machine's UUID is defined, whoever made it: then its volumes are in use.
+pub fn in_use(connect: &Connect, intent: &Intent) -> Result<bool, Fault> {
+    Ok(matches!(find(connect, intent)?, Found::Ours(_) | Found::ForeignId))
+}
+
+/// Refuses while a volume of the machine may be in use. A foreign domain with its UUID may well be ours without its mark,
+/// so its disk is not ours to delete either.
+pub fn must_be_gone(connect: &Connect, intent: &Intent) -> Result<(), Fault> {
+    match find(connect, intent)? {
+        Found::Ours(_) => Err(Fault::Transient("its domain is still defined".to_owned())),
+        Found::ForeignId => Err(foreign(intent)),
+        Found::Nothing | Found::ForeignName => Ok(()),
+    }
+}
+
+/// Makes sure that the domain is defined. Defining is atomic in libvirt, so "there, with our mark" is whole.
+pub fn ensure_defined(connect: &Connect, pool: &StoragePool, intent: &Intent, kind: DomainType) -> Result<(), Fault> {
+    match find(connect, intent)? {
+        Found::Ours(_) => return Ok(()),
+        Found::ForeignId | Found::ForeignName => return Err(foreign(intent)),
+        Found::Nothing => {}
+    }
+    // The console's file is made as a volume first: it is then in libvirt's list from the start, and read like any other.
+    let console = console_name(intent);
+    if storage::volume(pool, &console)?.is_none() {
+        storage::create(pool, &NewVolume::raw(console.clone(), 0))?;
+    }
+    let places = Places {
+        disk: path_of(pool, &disk_name(intent))?,
+        image: path_of(pool, &image_name(&intent.image))?,
+        seed: path_of(pool, &seed_name(intent))?,
+        console: path_of(pool, &console)?,
+    };
+    Domain::define_xml(connect, &domain_xml::domain(intent, &places, kind)?)?;
+    Ok(())
+}
+
+/// Removes the definition and the console log.
+pub fn remove_definition(connect: &Connect, pool: &StoragePool, intent: &Intent) -> Result<(), Fault> {
+    match find(connect, intent)? {
+        Found::Ours(domain) => {
+            // Undefining a running domain would only make it transient, and then it would be nobody's.
+            power_off(&domain)?;
+            let flags = sys::VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+                | sys::VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+                | sys::VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+                | sys::VIR_DOMAIN_UNDEFINE_NVRAM;
+            match domain.undefine_flags(flags) {
+                Err(e) if !gone(&e) => return Err(e.into()),
+                _ => {}
+            }
+        }
+        Found::ForeignId => return Err(foreign(intent)),
+        // Another's domain that merely has the name is not in the way of "ours is gone".
+        Found::Nothing | Found::ForeignName => {}
+    }
+    // All that begin so: where virtlogd keeps the log it also keeps `.0`, `.1` and so on.
+    storage::delete_all(pool, &console_name(intent))
+}
+
+/// Makes sure that the domain runs.
+pub fn ensure_running(connect: &Connect, intent: &Intent) -> Result<(), Fault> {
+    match find(connect, intent)? {
+        Found::Ours(domain) => {
+            match domain.get_state()?.0 {
+                sys::VIR_DOMAIN_RUNNING | sys::VIR_DOMAIN_BLOCKED => {}
+                sys::VIR_DOMAIN_PAUSED => drop(domain.resume()?),
+                sys::VIR_DOMAIN_PMSUSPENDED => drop(domain.pm_wakeup(0)?),
+                sys::VIR_DOMAIN_SHUTDOWN => return Err(Fault::Transient("it is just shutting down".to_owned())),
+                _ => drop(domain.create()?),
+            }
+            Ok(())
+        }
+        Found::ForeignId | Found::ForeignName => Err(foreign(intent)),
+        Found::Nothing => Err(Fault::Permanent("the domain is not defined".to_owned())),
+    }
+}
+
+/// Cuts the power; off already, or not there at all, is success.
+pub fn ensure_off(connect: &Connect, intent: &Intent) -> Result<(), Fault> {
+    match find(connect, intent)? {
+        Found::Ours(domain) => power_off(&domain),
+        Found::ForeignId => Err(foreign(intent)),
+        Found::Nothing | Found::ForeignName => Ok(()),
+    }
+}
+
+/// Presses the power button. True when there is nothing left to wait for.
+pub fn press_button(connect: &Connect, intent: &Intent) -> Result<bool, Fault> {
+    match find(connect, intent)? {
+        Found::Ours(domain) => {
+            if !domain.is_active()? {
+                return Ok(true);
+            }
+            // ACPI and not the agent: an agent that hangs would hold the call.
+            match domain.shutdown_flags(sys::VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN) {
+                Err(e) if e.code() != ErrorNumber::OperationInvalid => Err(e.into()),
+                _ => Ok(false),
+            }
+        }
+        Found::ForeignId => Err(foreign(intent)),
+        Found::Nothing | Found::ForeignName => Ok(true),
+    }
+}
+
+fn power_off(domain: &Domain) -> Result<(), Fault> {
+    if !domain.is_active()? {
+        return Ok(());
+    }
+    match domain.destroy() {
+        Ok(()) => Ok(()),
+        Err(e) if gone(&e) => Ok(()),
+        // It went off by itself in between.
+        Err(e) if e.code() == ErrorNumber::OperationInvalid && !domain.is_active()? => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// What is there.
+pub fn observe(connect: &Connect, intent: &Intent) -> Result<Observed, Fault> {
+    Ok(match find(connect, intent)? {
+        Found::Nothing => Observed::Absent,
+        Found::Ours(domain) => {
+            if domain.is_active()? {
+                Observed::Running
+            } else {
+                Observed::Off
+            }
+        }
+        Found::ForeignId | Found::ForeignName => Observed::Foreign,
+    })
+}

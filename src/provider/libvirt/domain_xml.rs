@@ -1,0 +1,218 @@
+//! A machine as libvirt's domain XML, and our mark in it.
+
+use super::xml::{Element, XmlError};
+use crate::{
+    ids::{MachineId, OperationId},
+    provider::{DomainType, ImageFormat, Intent},
+};
+
+/// The namespace of our mark in a domain's metadata.
+pub const MARK: &str = "urn:jiyue:machine:1";
+
+/// Where the parts made earlier lie, as the host's libvirt names them.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The machine's own overlay.
+    pub disk: String,
+    /// The base image under it.
+    pub image: String,
+    pub seed: String,
+    /// The file that the serial console is written to.
+    pub console: String,
+}
+
+/// The domain. Each disk's format is written down, down to the base image: libvirt and QEMU never have to guess one from
+/// bytes that a guest may have written (`hazards` S4).
+pub fn domain(intent: &Intent, places: &Places, kind: DomainType) -> Result<String, XmlError> {
+    let mark = Element::new("jiyue:machine")
+        .attr("xmlns:jiyue", MARK)
+        .attr("machine", intent.machine)
+        .attr("operation", intent.operation);
+    Element::new("domain")
+        .attr("type", kind.word())
+        .child(Element::new("name").text(&intent.name))
+        .child(Element::new("uuid").text(intent.machine))
+        .child(Element::new("metadata").child(mark))
+        .child(Element::new("memory").attr("unit", "bytes").text(intent.memory.get()))
+        .child(Element::new("vcpu").text(intent.vcpu))
+        .children(match kind {
+            DomainType::Kvm => Some(Element::new("cpu").attr("mode", "host-passthrough").attr("check", "none")),
+            DomainType::Qemu => None,
+        })
+        .child(os())
+        .child(Element::new("features").child(Element::new("acpi")).child(Element::new("apic")))
+        .child(Element::new("clock").attr("offset", "utc"))
+        .child(Element::new("on_poweroff").text("destroy"))
+        .child(Element::new("on_reboot").text("restart"))
+        .child(Element::new("on_crash").text("destroy"))
+        .child(devices(intent, places))
+        .to_xml()
+}
+
+/// BIOS and hard disk, the same for every machine.
+pub fn os() -> Element {
+    Element::new("os")
+        .child(Element::new("type").attr("arch", "x86_64").attr("machine", "q35").text("hvm"))
+        .child(Element::new("boot").attr("dev", "hd"))
+}
+
+fn devices(intent: &Intent, places: &Places) -> Element {
+    let base = Element::new("backingStore")
+        .attr("type", "file")
+        .child(Element::new("format").attr("type", format_word(intent.image.format)))
+        .child(Element::new("source").attr("file", &places.image))
+        .child(Element::new("backingStore"));
+    let interface = Element::new("interface")
+        .attr("type", "network")
+        .child(Element::new("mac").attr("address", &intent.network.mac))
+        .child(Element::new("source").attr("network", &intent.network.network))
+        .child(Element::new("model").attr("type", "virtio"));
+    let agent = Element::new("channel")
+        .attr("type", "unix")
+        .child(Element::new("target").attr("type", "virtio").attr("name", "org.qemu.guest_agent.0"));
+    let random = Element::new("rng")
+        .attr("model", "virtio")
+        .child(Element::new("backend").attr("model", "random").text("/dev/urandom"));
+    Element::new("devices")
+        .child(disk("qcow2", &places.disk, "vda").child(base))
+        .child(disk("raw", &places.seed, "vdb").child(Element::new("readonly")))
+        .child(interface)
+        .child(serial(&places.console))
+        .child(agent)
+        .child(Element::new("memballoon").attr("model", "virtio"))
+        .child(random)
+}
+
+/// A virtio disk on a file.
+pub fn disk(format: &str, file: &str, target: &str) -> Element {
+    Element::new("disk")
+        .attr("type", "file")
+        .attr("device", "disk")
+        .child(Element::new("driver").attr("name", "qemu").attr("type", format))
+        .child(Element::new("source").attr("file", file))
+        .child(Element::new("target").attr("dev", target).attr("bus", "virtio"))
+}
+
+/// The first serial port, kept in a file over restarts.
+pub fn serial(file: &str) -> Element {
+    Element::new("serial")
+        .attr("type", "file")
+        .child(Element::new("source").attr("path", file).attr("append", "on"))
+        .child(Element::new("target").attr("port", 0))
+}
+
+/// libvirt's word for a format.
+pub const fn format_word(format: ImageFormat) -> &'static str {
+    match format {
+        ImageFormat::Raw => "raw",
+        ImageFormat::Qcow2 => "qcow2",
+    }
+}
+
+/// Who made a domain, according to the domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    pub machine: MachineId,
+    pub operation: OperationId,
+}
+
+impl Mark {
+    pub const fn of(intent: &Intent) -> Self {
+        Self { machine: intent.machine, operation: intent.operation }
+    }
+
+    /// The mark in a domain's XML. Anything that is not exactly one well-formed mark of ours is no mark.
+    pub fn read(domain: &Element) -> Option<Self> {
+        let marks = domain.find(&["metadata"])?.all("machine").filter(|e| e.namespace.as_deref() == Some(MARK));
+        match marks.collect::<Vec<_>>()[..] {
+            [mark] => Some(Self { machine: mark.get("machine")?.parse().ok()?, operation: mark.get("operation")?.parse().ok()? }),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::tests::intent;
+    use proptest::prelude::*;
+
+    fn places() -> Places {
+        let path = |name: &str| format!("/pool/{name}");
+        Places { disk: path("root.qcow2"), image: path("image.qcow2"), seed: path("seed.img"), console: path("console.log") }
+    }
+
+    #[test]
+    fn the_domain_is_as_agreed() {
+        insta::assert_snapshot!(domain(&intent(), &places(), DomainType::Qemu).unwrap());
+    }
+
+    #[test]
+    fn kvm_passes_the_processor_through() {
+        let read = Element::parse(&domain(&intent(), &places(), DomainType::Kvm).unwrap()).unwrap();
+        assert_eq!(read.get("type"), Some("kvm"));
+        assert_eq!(read.find(&["cpu"]).and_then(|e| e.get("mode")), Some("host-passthrough"));
+    }
+
+    #[test]
+    fn the_mark_is_read_back() {
+        let read = Element::parse(&domain(&intent(), &places(), DomainType::Qemu).unwrap()).unwrap();
+        assert_eq!(Mark::read(&read), Some(Mark::of(&intent())));
+    }
+
+    #[test]
+    fn what_looks_like_a_mark_is_none() {
+        let (m, o) = (MachineId::new(), OperationId::new());
+        let mark = |ns: &str, n: usize| {
+            let one = format!("<j:machine xmlns:j='{ns}' machine='{m}' operation='{o}'/>").repeat(n);
+            Mark::read(&Element::parse(&format!("<domain><metadata>{one}</metadata></domain>")).unwrap())
+        };
+        assert_eq!(mark(MARK, 1), Some(Mark { machine: m, operation: o }));
+        assert_eq!(mark("urn:other", 1), None);
+        assert_eq!(mark(MARK, 2), None);
+        for xml in [
+            format!("<domain><metadata><machine machine='{m}' operation='{o}'/></metadata></domain>"),
+            format!("<domain><metadata><machine xmlns='{MARK}' machine='{m}'/></metadata></domain>"),
+            format!("<domain><metadata><machine xmlns='{MARK}' machine='{m}' operation='x'/></metadata></domain>"),
+            format!("<domain><machine xmlns='{MARK}' machine='{m}' operation='{o}'/></domain>"),
+            format!("<domain><description>&lt;machine xmlns='{MARK}' machine='{m}'/></description></domain>"),
+        ] {
+            assert_eq!(Mark::read(&Element::parse(&xml).unwrap()), None, "{xml}");
+        }
+    }
+
+    /// The names of all nodes, in order; what an injection would change.
+    fn skeleton(xml: &str) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut reader = quick_xml::Reader::from_str(xml); // not our own reader: an independent view
+        loop {
+            match reader.read_event().unwrap() {
+                quick_xml::events::Event::Start(e) | quick_xml::events::Event::Empty(e) => {
+                    let keys = e.attributes().map(|a| a.unwrap().key.as_ref().to_owned()).collect::<Vec<_>>();
+                    names.push(format!("{} {keys:?}", e.name().as_ref()));
+                }
+                quick_xml::events::Event::Eof => return names,
+                _ => {}
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3000))]
+        #[test]
+        fn no_string_adds_a_node(text in r#"(</name>|<x/>|'|"|>|<|&|\]\]>|<!--|;|\PC){1,30}"#) {
+            let template = skeleton(&domain(&intent(), &places(), DomainType::Qemu).unwrap());
+            let mut hostile = intent();
+            hostile.name.clone_from(&text);
+            hostile.network.mac.clone_from(&text);
+            hostile.network.network.clone_from(&text);
+            let places = Places { disk: text.clone(), image: text.clone(), seed: text.clone(), console: text.clone() };
+            if let Ok(xml) = domain(&hostile, &places, DomainType::Qemu) {
+                prop_assert_eq!(skeleton(&xml), template);
+                let read = Element::parse(&xml).unwrap();
+                prop_assert_eq!(&read.find(&["name"]).unwrap().text, &text);
+                prop_assert_eq!(Mark::read(&read), Some(Mark::of(&hostile)));
+            }
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! The host's pool: base images, disks, seeds, console logs. Everything goes through libvirt, so that a host across the
+//! network is no different from this one.
+
+use super::{
+    connection::Call,
+    domain_xml::format_word,
+    fault::Fault,
+    volume_xml::{NewVolume, QCOW2_HEADER, VolumeFacts, disk_name, image_name, qcow2_size, ready_name},
+    xml::Element,
+};
+use crate::provider::{ImageFormat, ImageRef, Intent};
+use sha2::{Digest, Sha256};
+use std::{collections::HashMap, fs::File, io::Read, time::Duration};
+use virt::{connect::Connect, error::ErrorNumber, storage_pool::StoragePool, storage_vol::StorageVol, stream::Stream, sys};
+
+/// What goes into one message of a stream; libvirt's limit is 256 KiB less a header.
+const CHUNK: usize = 240 * 1024;
+
+/// The pool by its name.
+pub fn pool(connect: &Connect, name: &str) -> Result<StoragePool, Fault> {
+    Ok(StoragePool::lookup_by_name(connect, name)?)
+}
+
+/// Makes sure that the pool is defined as a folder at `path`, active, and started with the host.
+pub fn ensure_pool(connect: &Connect, name: &str, path: &str) -> Result<(), Fault> {
+    let pool = match StoragePool::lookup_by_name(connect, name) {
+        Ok(pool) => {
+            let facts = Element::parse(&pool.get_xml_desc(0)?)?;
+            let at = facts.text_at(&["target", "path"]).unwrap_or_default();
+            if facts.get("type") != Some("dir") || at.trim_end_matches('/') != path.trim_end_matches('/') {
+                return Err(Fault::Permanent(format!("pool {name} is not the folder {path} but {at}")));
+            }
+            pool
+        }
+        Err(e) if e.code() == ErrorNumber::NoStoragePool => {
+            let target = Element::new("target").child(Element::new("path").text(path));
+            let new = Element::new("pool").attr("type", "dir").child(Element::new("name").text(name)).child(target);
+            StoragePool::define_xml(connect, &new.to_xml()?, 0)?
+        }
+        Err(e) => return Err(e.into()),
+    };
+    if !pool.is_active()? {
+        pool.build(0)?; // makes the folder; an existing one is fine
+        pool.create(0)?;
+    }
+    if !pool.get_autostart()? {
+        pool.set_autostart(true)?;
+    }
+    Ok(())
+}
+
+/// The volume of this name, if libvirt knows one.
+pub fn volume(pool: &StoragePool, name: &str) -> Result<Option<StorageVol>, Fault> {
+    match StorageVol::lookup_by_name(pool, name) {
+        Ok(volume) => Ok(Some(volume)),
+        Err(e) if e.code() == ErrorNumber::NoStorageVolume => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// The path of a volume that must be there by now.
+pub fn path_of(pool: &StoragePool, name: &str) -> Result<String, Fault> {
+    match volume(pool, name)? {
+        Some(volume) => Ok(volume.get_path()?),
+        None => Err(Fault::Permanent(format!("volume {name} is missing"))),
+    }
+}
+
+/// Has libvirt read the folder again. It refuses while any volume is being written, so a few attempts are made.
+pub fn refresh(pool: &StoragePool) -> Result<(), Fault> {
+    let mut attempts = 20;
+    loop {
+        match pool.refresh(0) {
+            Ok(_) => return Ok(()),
+            Err(e) if attempts == 0 => return Err(Fault::Transient(e.message().to_owned())),
+            Err(_) => attempts -= 1,
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+pub fn create(pool: &StoragePool, new: &NewVolume) -> Result<StorageVol, Fault> {
+    Ok(StorageVol::create_xml(pool, &new.to_xml()?, 0)?)
+}
+
+/// Deletes the volume; none of this name is success. libvirt's list may be older than the folder (a daemon killed while
+/// it made the file), so absence is believed only after a refresh.
+pub fn delete(pool: &StoragePool, name: &str) -> Result<(), Fault> {
+    let found = match volume(pool, name)? {
+        Some(found) => Some(found),
+        None => {
+            refresh(pool)?;
+            volume(pool, name)?
+        }
+    };
+    found.map_or(Ok(()), |v| Ok(v.delete(0)?))
+}
+
+/// Deletes every volume whose name begins so, also those that libvirt has not heard of yet.
+pub fn delete_all(pool: &StoragePool, prefix: &str) -> Result<(), Fault> {
+    refresh(pool)?;
+    for volume in pool.list_all_volumes(0)? {
+        if volume.get_name()?.starts_with(prefix) {
+            volume.delete(0)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes `length` bytes from `source` to the volume. Success means that the host has them all.
+pub fn upload(connect: &Connect, volume: &StorageVol, mut source: impl Read, length: u64) -> Result<(), Fault> {
+    let stream = Stream::new(connect, 0)?;
+    volume.upload(&stream, 0, length, 0)?;
+    let mut buffer = vec![0; CHUNK];
+    let mut left = length;
+    let mut copy = || -> Result<(), Fault> {
+        while left > 0 {
+            let want = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
+            let Some(part) = buffer.get_mut(..want) else { return Ok(()) };
+            source.read_exact(part)?;
+            let mut rest: &[u8] = part;
+            while !rest.is_empty() {
+                let sent = stream.send(rest)?;
+                rest = rest.get(sent..).unwrap_or_default();
+            }
+            left -= want as u64;
+        }
+        Ok(())
+    };
+    match copy() {
+        Ok(()) => Ok(stream.finish()?),
+        Err(fault) => {
+            drop(stream.abort());
+            Err(fault)
+        }
+    }
+}
+
+/// Reads up to `length` bytes from `offset` on; 0 means to the end.
+pub fn download(
+    connect: &Connect,
+    volume: &StorageVol,
+    offset: u64,
+    length: u64,
+    mut sink: impl FnMut(&[u8]),
+) -> Result<(), Fault> {
+    let stream = Stream::new(connect, 0)?;
+    volume.download(&stream, offset, length, 0)?;
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        match stream.recv(&mut buffer) {
+            Ok(0) => return Ok(stream.finish()?),
+            Ok(n) => sink(buffer.get(..n).unwrap_or_default()),
+            Err(e) => {
+                drop(stream.abort());
+                return Err(e.into());
+            }
+        }
+    }
+}
+
+/// The file's length, which for a sparse or compressed file is neither capacity nor allocation.
+pub fn length(volume: &StorageVol) -> Result<u64, Fault> {
+    Ok(volume.get_info_flags(sys::VIR_STORAGE_VOL_GET_PHYSICAL)?.allocation)
+}
+
+/// Images found whole, and on which connection: see [`ensure_image`].
+pub type Verified = HashMap<String, u64>;
+
+/// Makes sure that the base image is in the pool, whole and read-only.
+///
+/// libvirt can neither rename a volume nor write one atomically (`virStorageVolCreateXMLFrom` fills the final name just as
+/// slowly), so a second, empty volume `<name>.ready` is the commit record: it is made only after the upload was finished
+/// and the host's bytes were read back and had the digest. A name without it is never a base. What a kill leaves is
+/// therefore either nothing, or an unmarked volume: when its bytes turn out whole it is marked, else made anew.
+///
+/// A power cut can keep the record and lose the data, as libvirt does not sync an upload. So a marked image is read back
+/// as well, once per connection (a host cannot lose power without losing its connection), and is never overwritten then:
+/// machines may stand on it.
+pub fn ensure_image(call: &Call<'_>, pool: &StoragePool, image: &ImageRef, verified: &mut Verified) -> Result<(), Fault> {
+    let name = image_name(image);
+    let found = volume(pool, &name)?;
+    let ready = volume(pool, &ready_name(image))?.is_some();
+    match (found, ready) {
+        (Some(_), true) if verified.get(&name) == Some(&call.number) => return Ok(()),
+        (Some(found), true) => {
+            if !is_whole(call.connect, &found, image)? {
+                return Err(Fault::Permanent(format!("volume {name} on the host no longer has its digest")));
+            }
+        }
+        (Some(found), false) => {
+            if !is_whole(call.connect, &found, image)? {
+                found.delete(0)?;
+                put_image(call.connect, pool, image)?;
+            }
+            create(pool, &NewVolume::raw(ready_name(image), 0))?;
+        }
+        (None, ready) => {
+            // The record of an image that somebody has deleted says nothing about the next one.
+            if ready {
+                delete(pool, &ready_name(image))?;
+            }
+            put_image(call.connect, pool, image)?;
+            create(pool, &NewVolume::raw(ready_name(image), 0))?;
+        }
+    }
+    verified.insert(name, call.number);
+    Ok(())
+}
+
+fn put_image(connect: &Connect, pool: &StoragePool, image: &ImageRef) -> Result<(), Fault> {
+    let file = File::open(&image.path)?;
+    let size = file.metadata()?.len();
+    if i64::try_from(size) != Ok(image.size.get()) {
+        return Err(Fault::Permanent(format!("the broker's copy has {size} bytes and not {}", image.size.get())));
+    }
+    // To libvirt it is so many raw bytes until it next reads the folder, whatever the image's own format.
+    let new = NewVolume { mode: "0444", ..NewVolume::raw(image_name(image), size) };
+    let volume = create(pool, &new)?;
+    upload(connect, &volume, file, size)?;
+    if is_whole(connect, &volume, image)? {
+        return Ok(());
+    }
+    Err(match digest(File::open(&image.path)?)? == image.sha256 {
+        true => Fault::Transient("the image did not arrive whole".to_owned()),
+        false => Fault::Permanent("the broker's copy does not have its digest".to_owned()),
+    })
+}
+
+fn is_whole(connect: &Connect, volume: &StorageVol, image: &ImageRef) -> Result<bool, Fault> {
+    if i64::try_from(length(volume)?) != Ok(image.size.get()) {
+        return Ok(false);
+    }
+    let mut hash = Sha256::new();
+    download(connect, volume, 0, 0, |part| hash.update(part))?;
+    Ok(hex(&hash.finalize()) == image.sha256)
+}
+
+fn digest(mut file: File) -> Result<String, Fault> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(&hash.finalize())),
+            n => hash.update(buffer.get(..n).unwrap_or_default()),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Makes sure of the machine's own disk, an overlay on the image. `in_use` tells that the domain is already defined: then
+/// the disk may hold the machine's data, and a disk other than expected is a finding and not leftovers.
+pub fn ensure_disk(connect: &Connect, pool: &StoragePool, intent: &Intent, in_use: bool) -> Result<(), Fault> {
+    let Some(image) = volume(pool, &image_name(&intent.image))? else {
+        return Err(Fault::Permanent(format!("volume {} is missing", image_name(&intent.image))));
+    };
+    let size = u64::try_from(intent.disk.get()).unwrap_or_default();
+    let least = virtual_size(connect, &image, &intent.image)?;
+    if size < least {
+        return Err(Fault::Permanent(format!("the image needs a disk of {least} bytes, and {size} were asked for")));
+    }
+    let (base, format) = (image.get_path()?, format_word(intent.image.format));
+    let name = disk_name(intent);
+    if let Some(found) = volume(pool, &name)? {
+        let facts = VolumeFacts::read(&found.get_xml_desc(0)?)?;
+        let same_base = facts.backing.as_ref() == Some(&base) && facts.backing_format.as_deref() == Some(format);
+        let grown = in_use && facts.capacity > size;
+        if facts.format == "qcow2" && same_base && (facts.capacity == size || grown) {
+            return Ok(());
+        }
+        if in_use {
+            return Err(Fault::Permanent(format!("volume {name} differs from what was built")));
+        }
+        // Half made by a daemon that was killed; no domain has ever had it.
+        found.delete(0)?;
+    }
+    let new = NewVolume { format: "qcow2", backing: Some((base, format)), ..NewVolume::raw(name, size) };
+    create(pool, &new)?;
+    Ok(())
+}
+
+/// The size of the disk that the image describes, from its own bytes: what libvirt lists is a guess by content.
+fn virtual_size(connect: &Connect, volume: &StorageVol, image: &ImageRef) -> Result<u64, Fault> {
+    match image.format {
+        ImageFormat::Raw => Ok(u64::try_from(image.size.get()).unwrap_or_default()),
+        ImageFormat::Qcow2 => {
+            let mut header = Vec::new();
+            download(connect, volume, 0, QCOW2_HEADER as u64, |part| header.extend_from_slice(part))?;
+            qcow2_size(&header).map_err(|e| Fault::Permanent(format!("the image cannot be a base: {e}")))
+        }
+    }
+}
+
+/// Makes sure that the volume has exactly these bytes. `in_use` as in [`ensure_disk`]: a running guest keeps the seed it
+/// has booted from.
+pub fn ensure_bytes(connect: &Connect, pool: &StoragePool, name: &str, bytes: &[u8], in_use: bool) -> Result<(), Fault> {
+    let size = bytes.len() as u64;
+    let volume = match volume(pool, name)? {
+        Some(_) if in_use => return Ok(()),
+        Some(found) if length(&found)? == size => {
+            let mut there = Vec::with_capacity(bytes.len());
+            download(connect, &found, 0, 0, |part| there.extend_from_slice(part))?;
+            if there == bytes {
+                return Ok(());
+            }
+            found
+        }
+        Some(found) => {
+            found.delete(0)?;
+            create(pool, &NewVolume::raw(name.to_owned(), size))?
+        }
+        None => create(pool, &NewVolume::raw(name.to_owned(), size))?,
+    };
+    upload(connect, &volume, bytes, size)
+}
+
+/// The last `limit` bytes of a volume that is being written to; empty when there is none.
+pub fn tail(connect: &Connect, pool: &StoragePool, name: &str, limit: u64) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::new();
+    let Some(volume) = volume(pool, name)? else { return Ok(bytes) };
+    let length = length(&volume)?;
+    let take = length.min(limit);
+    if take > 0 {
+        download(connect, &volume, length - take, take, |part| bytes.extend_from_slice(part))?;
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,620 @@
+//! A real libvirtd, real volumes, real dnsmasq, real guests. `virsh` is the oracle: what it says counts, not what the
+//! provider says of itself.
+
+use jiyue::{
+    ids::{MachineId, OperationId},
+    provider::{
+        DomainType, ImageFormat, ImageRef, Intent, NetworkIntent, Observed, Part, Provider, ProviderError, Stop,
+        libvirt::{LibvirtHost, LibvirtSettings, NetworkSetup},
+    },
+    units::Bytes,
+};
+use sha2::{Digest, Sha256};
+use std::{
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::net::{UnixListener, UnixStream};
+
+/// The daemon under test.
+fn uri() -> String {
+    std::env::var("JIYUE_TEST_LIBVIRT_URI").expect("JIYUE_TEST_LIBVIRT_URI names a private libvirtd")
+}
+
+/// A folder that the daemon can see too.
+fn pool_dir() -> PathBuf {
+    std::env::var_os("JIYUE_TEST_POOL_DIR").expect("JIYUE_TEST_POOL_DIR names a folder").into()
+}
+
+/// A bootable image that runs an SSH server, prints READY on its console and heeds NoCloud seeds.
+fn guest_image() -> PathBuf {
+    std::env::var_os("JIYUE_TEST_GUEST").expect("JIYUE_TEST_GUEST names a qcow2 image").into()
+}
+
+fn try_virsh(args: &[&str]) -> Result<String, String> {
+    let output = Command::new("virsh").args(["-q", "-c", &uri()]).args(args).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
+
+fn virsh(args: &[&str]) -> String {
+    try_virsh(args).unwrap_or_else(|e| panic!("virsh {args:?}: {e}"))
+}
+
+/// A pool and a network of one test's own, taken away at its end.
+struct Place {
+    host: Arc<LibvirtHost>,
+    settings: LibvirtSettings,
+    setup: NetworkSetup,
+}
+
+impl Place {
+    async fn new() -> Self {
+        static NEXT: AtomicU8 = AtomicU8::new(0);
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        // Tests of several processes may meet on one machine, whose bridges and address ranges are shared.
+        let pid = std::process::id();
+        let name = format!("t{pid}-{n}");
+        let settings = LibvirtSettings {
+            name: "test".into(),
+            uri: uri(),
+            pool: name.clone(),
+            pool_path: pool_dir().join(&name).to_str().unwrap().into(),
+            domain_type: DomainType::Qemu,
+        };
+        let setup = NetworkSetup {
+            network: name,
+            bridge: format!("jyt{:x}-{n}", pid % 0xfffff),
+            gateway: Ipv4Addr::new(10, 128 + (pid % 100) as u8, n, 1),
+            prefix: 24,
+            domain: Some("zone.test".into()),
+            forward: false,
+        };
+        let host = Arc::new(LibvirtHost::new(settings.clone()));
+        for _ in 0..2 {
+            host.prepare(std::slice::from_ref(&setup)).await.unwrap();
+        }
+        Self { host, settings, setup }
+    }
+
+    /// Another broker process, as far as the host can tell.
+    fn again(&self) -> LibvirtHost {
+        LibvirtHost::new(self.settings.clone())
+    }
+
+    fn address(&self, last: u8) -> Ipv4Addr {
+        let [a, b, c, _] = self.setup.gateway.octets();
+        Ipv4Addr::new(a, b, c, last)
+    }
+
+    fn intent(&self, last: u8, image: ImageRef) -> Intent {
+        let name = format!("{}-m{last}", self.setup.network);
+        let [_, b, c, _] = self.setup.gateway.octets();
+        Intent {
+            machine: MachineId::new(),
+            operation: OperationId::new(),
+            fqdn: Some(format!("{name}.zone.test")),
+            name,
+            vcpu: 1,
+            memory: Bytes::mib(128).unwrap(),
+            disk: Bytes::gib(1).unwrap(),
+            image,
+            network: NetworkIntent {
+                network: self.setup.network.clone(),
+                mac: format!("52:54:00:{b:02x}:{c:02x}:{last:02x}"),
+                address: self.address(last),
+                gateway: self.setup.gateway,
+                dns: self.setup.gateway,
+            },
+            ssh_keys: vec!["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4pVv0y8xvBDDEpDxEVpJzEEjpfRT5fGgNRuqX9vEyI test".into()],
+        }
+    }
+
+    fn pool_file(&self, name: &str) -> PathBuf {
+        Path::new(&self.settings.pool_path).join(name)
+    }
+
+    /// The pool's volumes apart from base images, as virsh lists them after a refresh; and the folder's files agree.
+    fn volumes(&self) -> Vec<String> {
+        virsh(&["pool-refresh", &self.settings.pool]);
+        let list = virsh(&["vol-list", &self.settings.pool]);
+        let mut names: Vec<String> = list.lines().filter_map(|l| l.split_whitespace().next()).map(str::to_owned).collect();
+        let files = std::fs::read_dir(&self.settings.pool_path).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap());
+        let mut files: Vec<String> = files.collect();
+        names.sort();
+        files.sort();
+        assert_eq!(names, files);
+        names.retain(|n| !n.starts_with("image-"));
+        names
+    }
+
+    /// The network's reservations and records, running and lasting.
+    fn network_hosts(&self) -> Vec<String> {
+        let both = [virsh(&["net-dumpxml", &self.setup.network]), virsh(&["net-dumpxml", "--inactive", &self.setup.network])];
+        let lines = both.iter().flat_map(|xml| xml.lines()).map(str::trim);
+        lines.filter(|l| l.starts_with("<host")).map(str::to_owned).collect()
+    }
+
+    fn domains(&self) -> Vec<String> {
+        let list = virsh(&["list", "--all", "--name"]);
+        list.lines().map(str::trim).filter(|n| n.starts_with(&self.setup.network)).map(str::to_owned).collect()
+    }
+
+    fn assert_clean(&self) {
+        assert_eq!((self.domains(), self.volumes(), self.network_hosts()), (vec![], vec![], vec![]));
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        for name in self.domains() {
+            let _ = try_virsh(&["destroy", &name]);
+            let _ = try_virsh(&["undefine", &name]);
+        }
+        let _ = try_virsh(&["net-destroy", &self.setup.network]);
+        let _ = try_virsh(&["net-undefine", &self.setup.network]);
+        let _ = try_virsh(&["pool-destroy", &self.settings.pool]);
+        let _ = try_virsh(&["pool-undefine", &self.settings.pool]);
+        let _ = std::fs::remove_dir_all(&self.settings.pool_path);
+    }
+}
+
+fn image(path: PathBuf, format: ImageFormat) -> ImageRef {
+    let bytes = std::fs::read(&path).unwrap();
+    let sha256 = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+    ImageRef { sha256, format, size: Bytes::new(bytes.len().try_into().unwrap()).unwrap(), path }
+}
+
+/// A base that boots into nothing, for what needs no guest: two megabytes that are not all alike.
+fn blank(folder: &tempfile::TempDir) -> ImageRef {
+    let path = folder.path().join("blank.raw");
+    std::fs::write(&path, (0..2_u32 << 20).map(|i| (i / 4096) as u8).collect::<Vec<_>>()).unwrap();
+    image(path, ImageFormat::Raw)
+}
+
+/// Repeats what is not right yet, as the engine does.
+async fn ensure(host: &LibvirtHost, part: Part, intent: &Intent) {
+    let begun = Instant::now();
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        match host.ensure(part, intent).await {
+            Ok(()) => break,
+            Err(e) if e.is_transient() && begun.elapsed() < Duration::from_secs(120) => {}
+            Err(e) => panic!("{part}: {e}"),
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    println!("{:>8} {:>7.3} s, {attempts} attempts", part.word(), begun.elapsed().as_secs_f64());
+}
+
+async fn remove_all(host: &LibvirtHost, intent: &Intent) {
+    for part in Part::ALL.into_iter().rev() {
+        for _ in 0..2 {
+            let begun = Instant::now();
+            host.remove(part, intent).await.unwrap_or_else(|e| panic!("removing {part}: {e}"));
+            println!("{:>8} {:>7.3} s gone", part.word(), begun.elapsed().as_secs_f64());
+        }
+    }
+}
+
+const UP_TO_DOMAIN: [Part; 6] = [Part::Image, Part::Disk, Part::Seed, Part::Address, Part::Name, Part::Domain];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_is_built_stopped_and_removed() {
+    let place = Place::new().await;
+    let host = &place.host;
+    let intent = place.intent(10, image(guest_image(), ImageFormat::Qcow2));
+    assert_eq!(host.observe(&intent).await.unwrap(), Observed::Absent);
+    for part in Part::ALL {
+        ensure(host, part, &intent).await;
+        ensure(host, part, &intent).await;
+    }
+    assert_eq!(host.observe(&intent).await.unwrap(), Observed::Running);
+    let console = host.console(&intent, 4096).await.unwrap();
+    assert!(console.contains("READY") && console.contains(&intent.name), "{console}");
+    assert!(host.console(&intent, 5).await.unwrap().len() <= 5);
+    // The guest took its name from the seed and its address from the reservation.
+    let leases = virsh(&["net-dhcp-leases", &place.setup.network]);
+    assert!(leases.contains(&intent.network.mac) && leases.contains(&intent.network.address.to_string()), "{leases}");
+    assert_eq!(virsh(&["domuuid", &intent.name]).trim(), intent.machine.text());
+    assert!(virsh(&["dumpxml", &intent.name]).contains(&intent.operation.text()));
+    // A second broker finds everything done, and the running guest is not disturbed.
+    let other = place.again();
+    for part in Part::ALL {
+        ensure(&other, part, &intent).await;
+    }
+    assert_eq!(host.console(&intent, 1 << 20).await.unwrap().matches("READY").count(), 1);
+    // No volume of a machine that is defined can be removed.
+    assert!(matches!(host.remove(Part::Disk, &intent).await, Err(ProviderError::Transient { .. })));
+
+    let begun = Instant::now();
+    host.stop(&intent, Stop::Graceful(Duration::from_secs(60))).await.unwrap();
+    println!("graceful {:>7.3} s", begun.elapsed().as_secs_f64());
+    assert!(begun.elapsed() < Duration::from_secs(55), "the guest heard the button");
+    assert_eq!(host.observe(&intent).await.unwrap(), Observed::Off);
+    host.stop(&intent, Stop::Now).await.unwrap();
+    ensure(host, Part::Power, &intent).await;
+    assert_eq!(virsh(&["domstate", &intent.name]).trim(), "running");
+    let begun = Instant::now();
+    host.stop(&intent, Stop::Graceful(Duration::from_secs(1))).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(10), "a guest that does not hear is cut off");
+    assert_eq!(virsh(&["domstate", &intent.name]).trim(), "shut off");
+    ensure(host, Part::Power, &intent).await;
+
+    remove_all(host, &intent).await;
+    place.assert_clean();
+    assert_eq!(host.observe(&intent).await.unwrap(), Observed::Absent);
+    assert_eq!(host.console(&intent, 100).await.unwrap(), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_foreign_is_never_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place::new().await;
+    let host = &place.host;
+    let intent = place.intent(10, blank(&folder));
+    for part in &UP_TO_DOMAIN[..5] {
+        ensure(host, *part, &intent).await;
+    }
+    let stranger = |uuid: &str, mark: &str| {
+        let xml = format!(
+            "<domain type='qemu'><name>{}</name><uuid>{uuid}</uuid><metadata>{mark}</metadata><memory unit='MiB'>32</memory>
+             <os><type arch='x86_64'>hvm</type></os></domain>",
+            intent.name
+        );
+        let file = folder.path().join("stranger.xml");
+        std::fs::write(&file, xml).unwrap();
+        virsh(&["define", file.to_str().unwrap()]);
+        virsh(&["start", &intent.name]);
+        virsh(&["dumpxml", &intent.name])
+    };
+    let other_uuid = MachineId::new().text();
+    let mark = |machine, operation: &str| {
+        format!("<m:machine xmlns:m='urn:jiyue:machine:1' machine='{machine}' operation='{operation}'/>")
+    };
+    let cases = [
+        (other_uuid.clone(), String::new(), true),
+        // Another machine of ours that has the name.
+        (other_uuid.clone(), mark(other_uuid.as_str(), &intent.operation.text()), true),
+        // Our UUID, but not made by us, or by another operation.
+        (intent.machine.text(), String::new(), false),
+        (intent.machine.text(), mark(&intent.machine.text(), &OperationId::new().text()), false),
+    ];
+    for (uuid, mark, only_name) in cases {
+        let before = stranger(&uuid, &mark);
+        for part in [Part::Domain, Part::Power] {
+            assert!(matches!(host.ensure(part, &intent).await, Err(ProviderError::NotOurs { .. })), "{part}");
+        }
+        assert_eq!(host.observe(&intent).await.unwrap(), Observed::Foreign);
+        for part in [Part::Power, Part::Domain, Part::Disk] {
+            let removed = host.remove(part, &intent).await;
+            // Where only the name is taken ours is surely gone; where the UUID is, nothing is sure.
+            if only_name {
+                removed.unwrap();
+            } else {
+                assert!(matches!(removed, Err(ProviderError::NotOurs { .. })), "{part}");
+            }
+        }
+        let stopped = host.stop(&intent, Stop::Now).await;
+        assert_eq!(stopped.is_ok(), only_name);
+        assert_eq!(virsh(&["dumpxml", &intent.name]), before);
+        virsh(&["destroy", &intent.name]);
+        virsh(&["undefine", &intent.name]);
+    }
+    ensure(host, Part::Disk, &intent).await;
+    ensure(host, Part::Domain, &intent).await;
+    remove_all(host, &intent).await;
+    place.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_made_states_converge() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place::new().await;
+    let host = &place.host;
+    let pool = place.settings.pool.as_str();
+    let intent = place.intent(10, blank(&folder));
+    let image = format!("image-{}.raw", intent.image.sha256);
+    let (image_file, ready_file) = (place.pool_file(&image), place.pool_file(&format!("{image}.ready")));
+    let whole = std::fs::read(&intent.image.path).unwrap();
+
+    // Uploads that were cut: nothing but the volume; some bytes; all bytes but the last; all bytes, not yet marked.
+    for cut in [0, 4096, whole.len() - 1, whole.len()] {
+        let mut bytes = whole[..cut].to_vec();
+        bytes.resize(whole.len(), 0);
+        std::fs::write(&image_file, &bytes).unwrap();
+        virsh(&["pool-refresh", pool]);
+        ensure(&place.again(), Part::Image, &intent).await;
+        assert!(std::fs::read(&image_file).unwrap() == whole && ready_file.exists(), "cut at {cut}");
+        virsh(&["vol-delete", "--pool", pool, &image]);
+        virsh(&["vol-delete", "--pool", pool, &format!("{image}.ready")]);
+    }
+    // A marker without its image.
+    std::fs::write(&ready_file, "").unwrap();
+    virsh(&["pool-refresh", pool]);
+    ensure(host, Part::Image, &intent).await;
+    assert!(std::fs::read(&image_file).unwrap() == whole);
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(&image_file).unwrap().permissions().mode() & 0o777, 0o444);
+    }
+    // A marked image that lost its bytes to a power cut is found by the next connection, and left as it is.
+    std::fs::write(&image_file, vec![0; whole.len()]).unwrap();
+    let damaged = place.again().ensure(Part::Image, &intent).await;
+    assert!(matches!(damaged, Err(ProviderError::Permanent { .. })), "{damaged:?}");
+    std::fs::write(&image_file, &whole).unwrap();
+    ensure(&place.again(), Part::Image, &intent).await;
+
+    // A disk file as a killed daemon leaves it: empty, or of another size, or without its base.
+    let disk_file = place.pool_file(&format!("{}.{}.root.qcow2", intent.machine, intent.operation));
+    let disk = disk_file.to_str().unwrap();
+    let qemu_img = |args: &[&str]| assert!(Command::new("qemu-img").args(args).output().unwrap().status.success(), "{args:?}");
+    for n in 0..3 {
+        match n {
+            0 => std::fs::write(disk, "").unwrap(),
+            1 => qemu_img(&["create", "-q", "-f", "qcow2", "-F", "raw", "-b", image_file.to_str().unwrap(), disk, "5G"]),
+            _ => qemu_img(&["create", "-q", "-f", "qcow2", disk, "1G"]),
+        }
+        virsh(&["pool-refresh", pool]);
+        ensure(host, Part::Disk, &intent).await;
+        let info = Command::new("qemu-img").args(["info", "--output=json", disk]).output().unwrap().stdout;
+        let info: serde_json::Value = serde_json::from_slice(&info).unwrap();
+        assert_eq!((&info["virtual-size"], &info["format"]), (&(1_u64 << 30).into(), &"qcow2".into()));
+        assert_eq!((&info["full-backing-filename"], &info["backing-filename-format"]), (&image_file.to_str().into(), &"raw".into()));
+        if n < 2 {
+            std::fs::remove_file(disk).unwrap();
+            virsh(&["pool-refresh", pool]);
+        }
+    }
+    // A seed half uploaded, or of another length.
+    let seed_file = place.pool_file(&format!("{}.{}.seed.img", intent.machine, intent.operation));
+    ensure(host, Part::Seed, &intent).await;
+    let seed = std::fs::read(&seed_file).unwrap();
+    for cut in [0, 1000, seed.len() / 2] {
+        std::fs::write(&seed_file, &seed[..cut]).unwrap();
+        virsh(&["pool-refresh", pool]);
+        ensure(host, Part::Seed, &intent).await;
+        assert!(std::fs::read(&seed_file).unwrap() == seed);
+        std::fs::write(&seed_file, [&seed[..cut], &vec![0; seed.len() - cut]].concat()).unwrap();
+        ensure(host, Part::Seed, &intent).await;
+        assert!(std::fs::read(&seed_file).unwrap() == seed);
+    }
+    // One of the network's two copies changed, the other not.
+    let network = place.setup.network.as_str();
+    let lease = format!("<host mac='{}' name='{}' ip='{}'/>", intent.network.mac, intent.name, intent.network.address);
+    let record =
+        format!("<host ip='{}'><hostname>{}</hostname></host>", intent.network.address, intent.fqdn.as_ref().unwrap());
+    for copy in ["--live", "--config"] {
+        virsh(&["net-update", network, "add", "ip-dhcp-host", &lease, copy]);
+        virsh(&["net-update", network, "add", "dns-host", &record, copy]);
+        ensure(host, Part::Address, &intent).await;
+        ensure(host, Part::Name, &intent).await;
+        assert_eq!(place.network_hosts().len(), 4);
+        virsh(&["net-update", network, "delete", "ip-dhcp-host", &lease, copy]);
+        virsh(&["net-update", network, "delete", "dns-host", &record, copy]);
+        host.remove(Part::Name, &intent).await.unwrap();
+        host.remove(Part::Address, &intent).await.unwrap();
+        assert_eq!(place.network_hosts(), Vec::<String>::new());
+    }
+    ensure(host, Part::Address, &intent).await;
+    ensure(host, Part::Name, &intent).await;
+    // Defined and not started; and a console log from before the definition.
+    ensure(host, Part::Domain, &intent).await;
+    assert_eq!(host.observe(&intent).await.unwrap(), Observed::Off);
+    virsh(&["undefine", &intent.name]);
+    ensure(host, Part::Domain, &intent).await;
+    ensure(host, Part::Power, &intent).await;
+    // Paused, as a start that was cut can leave it.
+    virsh(&["suspend", &intent.name]);
+    ensure(host, Part::Power, &intent).await;
+    assert_eq!(virsh(&["domstate", &intent.name]).trim(), "running");
+    // A disk that differs under a defined machine is a finding, not leftovers.
+    let bigger = Intent { disk: Bytes::gib(2).unwrap(), ..intent.clone() };
+    assert!(matches!(host.ensure(Part::Disk, &bigger).await, Err(ProviderError::Permanent { .. })));
+    // Removed from any state: a log that was rotated goes along, and undefining never leaves a running guest.
+    std::fs::write(place.pool_file(&format!("{}.{}.console.log.0", intent.machine, intent.operation)), "old").unwrap();
+    host.remove(Part::Domain, &intent).await.unwrap();
+    remove_all(host, &intent).await;
+    place.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_cannot_be_met_are_permanent() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place::new().await;
+    let host = &place.host;
+    let intent = place.intent(10, blank(&folder));
+    let permanent = |result: Result<(), ProviderError>, part: &str| match result {
+        Err(ProviderError::Permanent { reason, .. }) => assert!(reason.contains(part), "{reason}"),
+        other => panic!("{other:?}"),
+    };
+    // An image that is not what it is called, or is gone.
+    let mut wrong = intent.clone();
+    wrong.image.sha256 = "0".repeat(64);
+    permanent(host.ensure(Part::Image, &wrong).await, "digest");
+    permanent(host.ensure(Part::Image, &wrong).await, "digest");
+    wrong.image.path = "/nonexistent".into();
+    permanent(host.ensure(Part::Image, &wrong).await, "copy");
+    permanent(host.ensure(Part::Disk, &intent).await, "missing");
+    ensure(host, Part::Image, &intent).await;
+    permanent(host.ensure(Part::Disk, &Intent { disk: Bytes::mib(1).unwrap(), ..intent.clone() }).await, "needs a disk");
+    // A qcow2 image over a file of the host.
+    let hostile = folder.path().join("hostile.qcow2");
+    let args = ["create", "-q", "-f", "qcow2", "-F", "raw", "-b", "/etc/hostname", hostile.to_str().unwrap(), "1M"];
+    assert!(Command::new("qemu-img").args(args).output().unwrap().status.success());
+    let hostile = Intent { image: image(hostile, ImageFormat::Qcow2), ..intent.clone() };
+    ensure(host, Part::Image, &hostile).await;
+    permanent(host.ensure(Part::Disk, &hostile).await, "backing file");
+
+    // Addresses and names of others, which stay as they are.
+    let network = place.setup.network.as_str();
+    ensure(host, Part::Address, &intent).await;
+    ensure(host, Part::Name, &intent).await;
+    let mut second = place.intent(11, intent.image.clone());
+    second.fqdn.clone_from(&intent.fqdn);
+    permanent(host.ensure(Part::Name, &second).await, "taken by");
+    second.network.mac.clone_from(&intent.network.mac);
+    permanent(host.ensure(Part::Address, &second).await, &intent.network.address.to_string());
+    let before = place.network_hosts();
+    // libvirt would delete by address or by name alone.
+    host.remove(Part::Name, &second).await.unwrap();
+    host.remove(Part::Address, &second).await.unwrap();
+    host.remove(Part::Name, &Intent { fqdn: Some("x.zone.test".into()), ..intent.clone() }).await.unwrap();
+    assert_eq!(place.network_hosts(), before);
+    let shared = format!("<host ip='{}'><hostname>foreign.zone.test</hostname></host>", place.address(12));
+    virsh(&["net-update", network, "add", "dns-host", &shared, "--live", "--config"]);
+    permanent(host.ensure(Part::Name, &place.intent(12, intent.image.clone())).await, "already named");
+    host.remove(Part::Name, &place.intent(12, intent.image.clone())).await.unwrap();
+    assert_eq!(place.network_hosts().len(), 6);
+    virsh(&["net-update", network, "delete", "dns-host", &shared, "--live", "--config"]);
+    // The network with another range.
+    let other = NetworkSetup { prefix: 25, ..place.setup.clone() };
+    permanent(host.prepare(&[other]).await, network);
+    let elsewhere = LibvirtSettings { pool_path: "/tmp".into(), ..place.settings.clone() };
+    permanent(LibvirtHost::new(elsewhere).prepare(&[]).await, &place.settings.pool_path);
+    // No name asked for: nothing to do.
+    ensure(host, Part::Name, &Intent { fqdn: None, ..place.intent(13, intent.image.clone()) }).await;
+    remove_all(host, &intent).await;
+    place.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_probe_finds_what_boots() {
+    let place = Place::new().await;
+    // What a probe killed long ago has left; 2024 is in its name.
+    let old = "jiyue-probe-018d0000-0000-7000-8000-0000000000aa";
+    let young = format!("jiyue-probe-{}", MachineId::new());
+    std::fs::write(place.pool_file(&format!("{old}.img")), "").unwrap();
+    std::fs::write(place.pool_file(&format!("{young}.img")), "").unwrap();
+    virsh(&["pool-refresh", &place.settings.pool]);
+    let begun = Instant::now();
+    let kind = place.host.probe_domain_type_within(Duration::from_secs(6)).await.unwrap();
+    println!("probe: {kind:?} after {:.3} s", begun.elapsed().as_secs_f64());
+    assert!(begun.elapsed() < Duration::from_secs(40));
+    assert_eq!(place.volumes(), [format!("{young}.img")]);
+    assert!(!virsh(&["list", "--all", "--name"]).contains(old));
+    let capacity = place.host.capacity().await.unwrap();
+    let node = virsh(&["nodeinfo"]);
+    let field = |name: &str| node.lines().find_map(|l| l.strip_prefix(name)).unwrap().split_whitespace().next().unwrap().to_owned();
+    assert_eq!(capacity.vcpu.to_string(), field("CPU(s):"));
+    assert_eq!((capacity.memory.get() / 1024).to_string(), field("Memory size:"));
+    assert!(capacity.disk.get() > 1 << 30);
+}
+
+/// A line to the daemon that can be cut and frozen.
+struct Line {
+    uri: String,
+    cut: Arc<tokio::sync::Notify>,
+    frozen: Arc<AtomicBool>,
+    _folder: tempfile::TempDir,
+}
+
+impl Line {
+    fn new() -> Self {
+        let real = uri().split_once("socket=").map_or("/run/libvirt/libvirt-sock".to_owned(), |(_, s)| s.to_owned());
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("s");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let (cut, frozen) = (Arc::new(tokio::sync::Notify::new()), Arc::new(AtomicBool::new(false)));
+        let (cut_too, frozen_too) = (Arc::clone(&cut), Arc::clone(&frozen));
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (cut, frozen, real) = (Arc::clone(&cut_too), Arc::clone(&frozen_too), real.clone());
+                tokio::spawn(async move {
+                    let server = UnixStream::connect(real).await.unwrap();
+                    tokio::select! {
+                        () = pump(&client, &server, &frozen) => {}
+                        () = pump(&server, &client, &frozen) => {}
+                        () = cut.notified() => {}
+                    }
+                });
+            }
+        });
+        Self { uri: format!("qemu+unix:///system?socket={}", socket.display()), cut, frozen, _folder: folder }
+    }
+}
+
+async fn pump(from: &UnixStream, to: &UnixStream, frozen: &AtomicBool) {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        from.readable().await.unwrap();
+        let n = match from.try_read(&mut buffer) {
+            Ok(0) => return,
+            Ok(n) => n,
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => continue,
+            Err(_) => return,
+        };
+        while frozen.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let mut rest = &buffer[..n];
+        while !rest.is_empty() {
+            if to.writable().await.is_err() {
+                return;
+            }
+            match to.try_write(rest) {
+                Ok(n) => rest = &rest[n..],
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_host_is_unreachable_and_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place::new().await;
+    let line = Line::new();
+    let host = LibvirtHost::new(LibvirtSettings { uri: line.uri.clone(), ..place.settings.clone() });
+    let intent = place.intent(10, blank(&folder));
+    let unreachable = |result: &Result<Observed, ProviderError>| matches!(result, Err(ProviderError::Unreachable { .. }));
+    // Cut between calls: the next one notices by itself or is told so, and the one after it works.
+    for _ in 0..5 {
+        assert_eq!(host.observe(&intent).await.unwrap(), Observed::Absent);
+        line.cut.notify_waiters();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let after = host.observe(&intent).await;
+        assert!(after.is_ok() || unreachable(&after), "{after:?}");
+    }
+    // Frozen in the middle of calls, more of them than there are lanes: known within the keepalive's 20 s.
+    host.observe(&intent).await.unwrap();
+    line.frozen.store(true, Ordering::Relaxed);
+    let host = Arc::new(host);
+    let begun = Instant::now();
+    let calls: Vec<_> = (0..4)
+        .map(|_| {
+            let (host, intent) = (Arc::clone(&host), Intent { machine: MachineId::new(), ..intent.clone() });
+            tokio::spawn(async move { host.observe(&intent).await })
+        })
+        .collect();
+    for call in calls {
+        let result = call.await.unwrap();
+        assert!(unreachable(&result), "{result:?}");
+    }
+    println!("unreachable after {:.1} s", begun.elapsed().as_secs_f64());
+    assert!(begun.elapsed() < Duration::from_secs(45));
+    // Opening hangs as well, and is not begun anew by each call.
+    let begun = Instant::now();
+    assert!(unreachable(&host.observe(&intent).await));
+    println!("opening gives up after {:.1} s", begun.elapsed().as_secs_f64());
+    line.frozen.store(false, Ordering::Relaxed);
+    let begun = Instant::now();
+    while host.observe(&intent).await.is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the host answers again");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // Nobody there at all.
+    let nowhere = LibvirtSettings { uri: "qemu+unix:///system?socket=/nonexistent".into(), ..place.settings.clone() };
+    assert!(unreachable(&LibvirtHost::new(nowhere).observe(&intent).await));
+    let script = LibvirtSettings { uri: "qemu+ext:///system?command=/bin/true".into(), ..place.settings.clone() };
+    let refused = LibvirtHost::new(script).observe(&intent).await;
+    assert!(matches!(refused, Err(ProviderError::Permanent { .. })), "{refused:?}");
+}
