@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::fmt::Display;
 
 /// One violation of one rule. Sizes are in bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Violation {
     /// JSON pointer into the document, by the canonical English field names; never empty.
     pub pointer: String,

@@ -1,8 +1,9 @@
 //! Commands that run on the server's own machine: `serve`, `token`, `openapi`.
 
-use super::{Global, OutputFormat, ServeArgs, TokenCommand, TokenCreateArgs};
+use super::{Global, OutputFormat, ServeArgs, TokenCommand, TokenCreateArgs, output::Screen, tables::Kind};
 use crate::{
     app,
+    client::Items,
     config::Settings,
     db::Db,
     error::Problem,
@@ -109,10 +110,9 @@ async fn list(db: &Db, global: &Global) -> Result<(), Problem> {
                 "expires_at": t.expires_at, "revoked_at": t.revoked_at})
         })
         .collect();
-    match global.output {
-        OutputFormat::Table => print!("{}", super::tables::tokens(&tokens)),
-        _ => println!("{}", json!({"items": tokens})),
-    }
+    let items = Items { items: tokens, next_page_token: None };
+    // Standard output that is gone is nobody's problem here.
+    let _ = Screen::detect(global.output).list(Kind::Token, &items);
     Ok(())
 }
 

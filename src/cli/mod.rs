@@ -6,6 +6,7 @@
 mod document;
 pub mod exit;
 mod format;
+pub mod local;
 pub mod output;
 pub mod problem;
 mod run;

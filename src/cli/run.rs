@@ -188,8 +188,8 @@ impl Session<'_> {
         } else {
             let rows = |key: &str| ledger.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
             let parts = [
-                ("任务书额度有出入", "task_books", &tables::TASK_BOOK_DIFFERENCE),
-                ("宿主机容量有出入", "hosts", &tables::HOST_DIFFERENCE),
+                ("账面与明细不一致", "differences", &tables::DIFFERENCE[..]),
+                ("虚拟机状态与占用矛盾", "contradictions", &tables::CONTRADICTION[..]),
             ];
             for (title, key, columns) in parts {
                 if !rows(key).is_empty() {

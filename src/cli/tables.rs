@@ -300,31 +300,31 @@ const OPERATION_SHEET: [Column; 10] = [
     OPERATION[5],
 ];
 
-const TOKEN: [Column; 9] = [
+const TOKEN: [Column; 7] = [
     Column::new("编号", Show::Text("/id")),
     Column::new("登录名", Show::Text("/person")),
     Column::new("姓名", Show::Text("/name")),
     Column::new("单位", Show::Text("/unit")),
     Column::new("角色", Show::Word("/role", words::role)),
-    Column::new("建设单位", Show::Text("/department")),
-    Column::new("发放时间", Show::Time("/created_at")),
     Column::new("到期时间", Show::Time("/expires_at")),
     Column::new("吊销时间", Show::Time("/revoked_at")).optional(),
 ];
 
 /// Differences that `ledger verify` found in a task book or a host.
-pub const TASK_BOOK_DIFFERENCE: [Column; 4] =
-    [Column::new("任务书", Show::Text("/number")), DIFFERENCE[0], DIFFERENCE[1], DIFFERENCE[2]];
-pub const HOST_DIFFERENCE: [Column; 4] = [
-    Column::new("宿主机", Show::Of(|row, _| first(row, &["/name", "/host", "/id"]))),
-    DIFFERENCE[0],
-    DIFFERENCE[1],
-    DIFFERENCE[2],
-];
-const DIFFERENCE: [Column; 3] = [
+pub const DIFFERENCE: [Column; 5] = [
+    Column::new("所属", Show::Word("/of", words::ledger_side)),
+    Column::new("名称", Show::Text("/subject")),
     Column::new("维度", Show::Word("/dimension", words::dimension)),
     Column::new("账上", Show::Of(|row, _| measured(row, "/recorded"))).right(),
     Column::new("重算", Show::Of(|row, _| measured(row, "/recomputed"))).right(),
+];
+
+/// A machine whose state and claim contradict each other.
+pub const CONTRADICTION: [Column; 4] = [
+    Column::new("虚拟机", Show::Text("/machine_id")),
+    Column::new("状态", Show::Text("/state")),
+    Column::new("占用计算资源", Show::Flag("/compute_held", "是")),
+    Column::new("占用存储资源", Show::Flag("/storage_held", "是")),
 ];
 
 /// What a host or task book lacks.

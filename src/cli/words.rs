@@ -102,6 +102,15 @@ pub fn dimension(word: &str) -> &str {
     }
 }
 
+/// Whose counter the ledger compares.
+pub fn ledger_side(word: &str) -> &str {
+    match word {
+        "task_book" => "任务书",
+        "host" => "宿主机",
+        other => other,
+    }
+}
+
 /// A role.
 pub fn role(word: &str) -> &str {
     match word {

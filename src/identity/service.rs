@@ -11,7 +11,7 @@ use crate::{
     db::Db,
     error::{Kind, Problem},
     ids::{DepartmentId, TokenId},
-    violation::Violation,
+    text,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -67,24 +67,13 @@ pub async fn record_denial(db: &Db, actor: &Actor, action: String) -> Result<(),
 /// Enters a department.
 pub async fn create_department(db: &Db, actor: &Actor, code: String, name: String) -> Result<Department, Problem> {
     policy::scope(actor, Act::DepartmentCreate)?;
-    let mut errors = Vec::new();
     let code_ok = !code.is_empty()
         && code.len() <= 32
         && code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if !code_ok {
-        errors.push(Violation::plain(
-            "/code",
-            "bad_value",
-            "单位代码只能由 1 至 32 个小写字母、数字和连字符组成",
-            "例如 mzj",
-        ));
+        return Err(Problem::malformed("/code: 单位代码只能由 1 至 32 个小写字母、数字和连字符组成，例如 mzj"));
     }
-    if let Err(message) = crate::text::plain_line(&name, 100) {
-        errors.push(Violation::plain("/name", "text_refused", message, "例如 相城区民政局"));
-    }
-    if !errors.is_empty() {
-        return Err(Problem::refused(errors));
-    }
+    let name = plain("/name", &name)?;
     let department = Department { id: DepartmentId::new(), code, name };
     let who = Who::from(actor);
     let row = department.clone();
@@ -118,8 +107,8 @@ pub async fn create_department(db: &Db, actor: &Actor, code: String, name: Strin
 pub struct NewToken {
     pub login: String,
     pub name: String,
-    /// For a requester: taken from the department.
-    pub unit: Option<String>,
+    /// For a requester the department's name is taken instead.
+    pub unit: String,
     pub role: Role,
     /// The department's code; for requesters, and for them alone.
     pub department: Option<String>,
@@ -135,9 +124,7 @@ pub async fn create_token(db: &Db, new: NewToken) -> Result<(TokenId, Secret, Ti
     if new.login.is_empty() || new.login.len() > 64 || !new.login.bytes().all(|b| b.is_ascii_graphic()) {
         return bad("bad_value", "--person 须为 1 至 64 个可见的 ASCII 字符，例如 zhangsan".to_owned());
     }
-    if let Err(message) = crate::text::plain_line(&new.name, 100) {
-        return bad("text_refused", format!("--name: {message}"));
-    }
+    let name = plain("--name", &new.name)?;
     let department = match (new.role, &new.department) {
         (Role::Requester, None) => {
             return bad("required", "申请人的令牌须用 --department 指明单位代码".to_owned());
@@ -156,16 +143,13 @@ pub async fn create_token(db: &Db, new: NewToken) -> Result<(TokenId, Secret, Ti
         }
         (_, None) => None,
     };
-    let Some(unit) = department.as_ref().map(|d| d.name.clone()).or(new.unit) else {
-        return bad("required", "须用 --unit 指明持有人所在单位，例如 --unit 区信息办".to_owned());
-    };
-    if let Err(message) = crate::text::plain_line(&unit, 100) {
-        return bad("text_refused", format!("--unit: {message}"));
-    }
+    // A project team's unit is its department, whatever was typed: who may decide is judged by it.
+    let unit = department.as_ref().map_or(new.unit, |d| d.name.clone());
+    let unit = plain("--unit", &unit)?;
     let secret = Secret::generate().map_err(Problem::internal)?;
     let (id, hash) = (TokenId::new(), secret.digest());
     let expires_at = db.clock().now() + SignedDuration::from_hours(24 * new.days);
-    let (login, name, role) = (new.login, new.name, new.role);
+    let (login, role) = (new.login, new.role);
     let department = department.map(|d| d.id);
     db.write(async move |tx| -> Result<(), Problem> {
         let person = store::upsert_person(tx, &login, &name).await?;
@@ -204,4 +188,11 @@ pub async fn revoke_token(db: &Db, id: TokenId) -> Result<(), Problem> {
         Ok(audit::record(tx, record).await?)
     })
     .await
+}
+
+/// A name of one line, in its canonical form.
+fn plain(field: &str, text: &str) -> Result<String, Problem> {
+    text::check(text, text::NAME).map_err(|fault| {
+        Problem::new(Kind::Refused, "text_refused", format!("{field}: 文字不符合要求（{fault}）；请改为不超过 100 字的一行文字"))
+    })
 }

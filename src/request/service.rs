@@ -2,7 +2,6 @@
 
 use super::{
     block::{Block, RawBlock},
-    domain_name::{DomainName, MAX_ORDINAL},
     lifecycle::RequestState,
     rules::{self, Snapshot, TaskBookView, Violation},
     store::{self, NewRequest, Request},
@@ -23,7 +22,7 @@ use crate::{
     operation, task_book,
     text,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::AnyConnection;
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -183,16 +182,16 @@ impl Rules {
         department: DepartmentId,
         raw: &RawBlock,
     ) -> Result<(Block, task_book::store::Held), Problem> {
+        let wants = raw.wants(&self.catalogue, &self.profile);
         let mut conn = self.db.read().await?;
-        let book = match raw.task_book.as_ref().and_then(Value::as_str) {
-            Some(number) => task_book::store::find(&mut conn, number.trim(), Some(&department.text())).await?,
+        let book = match &wants.task_book {
+            Some(number) => task_book::store::find(&mut conn, number, Some(&department.text())).await?,
             None => None,
         };
-        let mut names = BTreeSet::new();
-        if let Some(domain) = raw.domain.as_ref().and_then(Value::as_str).and_then(|text| DomainName::parse(text).ok()) {
-            names.extend(held_names(&mut conn, &domain).await?);
-            if store::domain_waits(&mut conn, domain.as_str()).await? {
-                names.insert(domain.as_str().to_owned());
+        let mut names: BTreeSet<String> = capacity::store::held_names(&mut conn, &wants.names).await?.into_iter().collect();
+        for name in &wants.names {
+            if store::domain_waits(&mut conn, name).await? {
+                names.insert(name.clone());
             }
         }
         drop(conn);
@@ -217,10 +216,8 @@ impl Rules {
         request: &Request,
         book: &task_book::store::Held,
     ) -> Result<(), Problem> {
-        let taken_names = match &request.block.domain {
-            Some(domain) => held_names(conn, domain).await?.into_iter().collect(),
-            None => BTreeSet::new(),
-        };
+        let wanted: Vec<_> = request.block.machine_names().into_iter().flatten().map(|name| name.fqdn).collect();
+        let taken_names = capacity::store::held_names(conn, &wanted).await?.into_iter().collect();
         let snapshot = Snapshot { department: request.department, task_book: Some(view(book)), taken_names };
         let today = self.db.clock().today();
         let mut violations = rules::judge(&request.block, &self.catalogue, &self.profile, &snapshot, today);
@@ -268,12 +265,6 @@ fn own_department(actor: &Actor) -> Result<DepartmentId, Problem> {
 fn checked_reason(reason: &str) -> Result<String, Problem> {
     text::check(reason, text::PROSE)
         .map_err(|fault| Problem::malformed(format!("/reason: 原因不符合要求（{fault}）；请写明原因，不超过 2000 字")))
-}
-
-/// Of all names that a block with this domain could want, those that somebody holds.
-async fn held_names(conn: &mut AnyConnection, domain: &DomainName) -> Result<Vec<String>, Problem> {
-    let wanted: Vec<_> = domain.machine_names(MAX_ORDINAL + 1).into_iter().map(|name| name.fqdn).collect();
-    Ok(capacity::store::held_names(conn, &wanted).await?)
 }
 
 fn view(book: &task_book::store::Held) -> TaskBookView {
