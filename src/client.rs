@@ -50,6 +50,7 @@ pub struct Violation {
     pub asked: Option<Value>,
     pub used: Option<Value>,
     pub limit: Option<Value>,
+    pub left: Option<Value>,
     pub unit: Option<String>,
 }
 

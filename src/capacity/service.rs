@@ -45,24 +45,9 @@ pub struct NewHost {
     /// vCPUs given out for each processor of the host.
     #[serde(default = "default_overcommit")]
     pub vcpu_overcommit: u32,
-    #[serde(default)]
-    pub reserve: Reserve,
-}
-
-/// What is kept back for the host itself.
-#[derive(Clone, Copy, Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Reserve {
-    /// Counted after the overcommit.
-    pub vcpu: i64,
-    pub memory_bytes: i64,
-    pub disk_bytes: i64,
-}
-
-impl Default for Reserve {
-    fn default() -> Self {
-        Self { vcpu: 0, memory_bytes: 1 << 30, disk_bytes: 0 }
-    }
+    /// Memory kept back for the host itself.
+    #[serde(default = "default_reserve")]
+    pub memory_reserve_bytes: i64,
 }
 
 /// A zone's network on the new host.
@@ -84,6 +69,10 @@ fn default_pool() -> String {
 
 fn default_pool_path() -> String {
     "/var/lib/jiyue/pool".to_owned()
+}
+
+const fn default_reserve() -> i64 {
+    1 << 30
 }
 
 const fn default_overcommit() -> u32 {
@@ -180,9 +169,9 @@ fn story(error: &dyn std::error::Error) -> String {
 fn limit(capacity: Capacity, new: &NewHost) -> Amount {
     Amount {
         machines: 0,
-        vcpu: (i64::from(capacity.vcpu).saturating_mul(i64::from(new.vcpu_overcommit)) - new.reserve.vcpu).max(0),
-        memory_bytes: (capacity.memory.get() - new.reserve.memory_bytes).max(0),
-        disk_bytes: (capacity.disk.get() - new.reserve.disk_bytes).max(0),
+        vcpu: i64::from(capacity.vcpu).saturating_mul(i64::from(new.vcpu_overcommit)),
+        memory_bytes: (capacity.memory.get() - new.memory_reserve_bytes).max(0),
+        disk_bytes: capacity.disk.get(),
     }
 }
 
@@ -216,12 +205,8 @@ fn draft(new: &NewHost) -> Result<Host, Problem> {
     if !(1..=16).contains(&new.vcpu_overcommit) {
         faults.push("/vcpu_overcommit: 须在 1 至 16 之间".to_owned());
     }
-    for (field, kept) in
-        [("vcpu", new.reserve.vcpu), ("memory_bytes", new.reserve.memory_bytes), ("disk_bytes", new.reserve.disk_bytes)]
-    {
-        if Bytes::new(kept).is_none() {
-            faults.push(format!("/reserve/{field}: 须为不小于 0 的整数"));
-        }
+    if Bytes::new(new.memory_reserve_bytes).is_none() {
+        faults.push("/memory_reserve_bytes: 须为不小于 0 的整数".to_owned());
     }
     if new.zones.is_empty() || new.zones.len() > Zone::ALL.len() {
         faults.push("/zones: 至少写明一个网络区域，每个区域一个".to_owned());

@@ -1,6 +1,7 @@
 //! A file that a person wrote, YAML or JSON by its content, as the JSON that the API takes. Mistakes are told with line
 //! and column; a key given twice is one, since the later would silently replace the earlier.
 
+use crate::yaml::{self, YamlError};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::{
@@ -11,7 +12,7 @@ use std::{
 };
 
 /// No request or task book comes near this; a disk image given by mistake is far above.
-const LARGEST: u64 = 1 << 20;
+const LARGEST: u64 = yaml::MAX_BYTES as u64;
 
 /// Why a file cannot be sent.
 #[derive(Debug, thiserror::Error)]
@@ -64,9 +65,10 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Value, DocumentError> {
     }
     let value = if text.trim_start().starts_with(['{', '[']) {
         // A YAML flow mapping begins like JSON, so a document that only YAML can read is YAML.
-        serde_json::from_str::<Strict>(text).or_else(|error| yaml(text).map_err(|_| json_mistake(&path, text, &error)))
+        serde_json::from_str::<Strict>(text)
+            .or_else(|error| yaml::from_str::<Strict>(text).map_err(|_| json_mistake(&path, text, &error)))
     } else {
-        yaml(text).map_err(|error| yaml_mistake(&path, text, &error))
+        yaml::from_str::<Strict>(text).map_err(|error| yaml_mistake(&path, text, &error))
     }?;
     // A YAML document of nothing but comments is null.
     match value.0 {
@@ -76,20 +78,20 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Value, DocumentError> {
     }
 }
 
-fn yaml(text: &str) -> Result<Strict, serde_saphyr::Error> {
-    // `no` and `on` stay the words they are; only `true` and `false` are booleans.
-    serde_saphyr::from_str_with_options(text, serde_saphyr::options! { strict_booleans: true })
-}
-
 fn json_mistake(path: &Path, text: &str, error: &serde_json::Error) -> DocumentError {
     let message = error.to_string();
     let message = message.split(" at line ").next().unwrap_or_default().to_owned();
     syntax(path, text, error.line() as u64, error.column() as u64, message, true)
 }
 
-fn yaml_mistake(path: &Path, text: &str, error: &serde_saphyr::Error) -> DocumentError {
-    let (line, column) = error.location().map_or((0, 0), |at| (at.line(), at.column()));
-    let message = error.without_snippet().to_string();
+fn yaml_mistake(path: &Path, text: &str, error: &YamlError) -> DocumentError {
+    let message = error.message.as_str();
+    // The scanner names where the value before the tab began.
+    let tab = || text.lines().position(|line| line.trim_start_matches(' ').starts_with('\t'));
+    let (line, column) = match tab().filter(|_| message.contains(" tab")) {
+        Some(index) => (index as u64 + 1, 1),
+        None => (error.line, error.column),
+    };
     // Line and column are told by us.
     let message = message.split(" at line ").next().unwrap_or_default();
     let message = message.split_once(": ").filter(|(place, _)| place.starts_with("line ")).map_or(message, |(_, m)| m);
@@ -202,20 +204,21 @@ mod tests {
     #[test]
     fn odd_numbers_and_keys_are_not_bent() {
         insta::assert_snapshot!(parsed("a: 001\nb: 18446744073709551616\nc: -9223372036854775808\nd: 0x10\ne: 1_000\nf: 1e3\n1: x\n").unwrap(), @r#"{"1":"x","a":1.0,"b":1.8446744073709552e+19,"c":-9223372036854775808,"d":16,"e":1000,"f":1000.0}"#);
-        insta::assert_snapshot!(parsed("a: \tb\n\tc: d\n").unwrap_err(), @"block.yaml:1:5: while scanning a plain scalar, found a tab");
+        insta::assert_snapshot!(parsed("a: \tb\n\tc: d\n").unwrap_err(), @"block.yaml:2:1: while scanning a plain scalar, found a tab");
         insta::assert_snapshot!(parsed("{\"a\": [1, 2").unwrap_err(), @"block.yaml:1:11: EOF while parsing a list");
-        insta::assert_snapshot!(parsed("a: &x [1]\nb: *x\n<<: {c: 1}\n").unwrap(), @r#"{"a":[1],"b":[1],"c":1}"#);
+        insta::assert_snapshot!(parsed("a: &x [1]\nb: *x\n").unwrap_err(), @"block.yaml:1:7: budget breached: Anchors { anchors: 1 }");
+        insta::assert_snapshot!(parsed("a: 1\n<<: {c: 1}\n").unwrap_err(), @"block.yaml:2:1: YAML merge keys are not allowed by configured policy at line…");
     }
 
     #[test]
     fn mistakes_are_told_with_line_and_column() {
         insta::assert_snapshot!(parsed("a: 1\n  b: 2\n").unwrap_err(), @"block.yaml:2:4: mapping values are not allowed in this context");
         insta::assert_snapshot!(parsed("a: 1\nb: [1, 2\nc: 3\n").unwrap_err(), @"block.yaml:3:2: illegal placement of ':' indicator");
-        insta::assert_snapshot!(parsed("a: 1\nb: 2\na: 3\n").unwrap_err(), @"block.yaml:3:1: duplicate mapping key: a, set DuplicateKeyPolicy in Options if acceptable");
+        insta::assert_snapshot!(parsed("a: 1\nb: 2\na: 3\n").unwrap_err(), @"block.yaml:3:1: duplicate mapping key: a, set DuplicateKeyPolicy in Options …");
         insta::assert_snapshot!(parsed("{\"a\": 1,\n \"a\": 2}").unwrap_err(), @"block.yaml:2:4: duplicate key `a`");
         insta::assert_snapshot!(parsed("{\"a\": 1\n \"b\": 2}").unwrap_err(), @"block.yaml:2:2: expected `,` or `}`");
-        insta::assert_snapshot!(parsed("a: 1\n---\nb: 2\n").unwrap_err(), @"block.yaml:3:1: multiple YAML documents detected; use from_str_multiple or from_str_multiple_with_options");
-        insta::assert_snapshot!(parsed("a: .nan\n").unwrap_err(), @"block.yaml:1:4: non-finite float `.nan` rejected by the configured policy");
+        insta::assert_snapshot!(parsed("a: 1\n---\nb: 2\n").unwrap_err(), @"block.yaml:2:1: budget breached: Documents { documents: 2 }");
+        insta::assert_snapshot!(parsed("a: .nan\n").unwrap_err(), @"block.yaml:1:4: non-finite float `.nan` rejected by the configured policy at…");
         insta::assert_snapshot!(parsed("- a\n- b\n").unwrap_err(), @"block.yaml does not hold a mapping at its top");
         insta::assert_snapshot!(parsed("# nothing\n").unwrap_err(), @"block.yaml holds nothing");
         insta::assert_snapshot!(parsed(" \n").unwrap_err(), @"block.yaml holds nothing");

@@ -44,7 +44,8 @@ pub fn quantity(value: &Value, unit: &str) -> String {
     match (value.as_i64(), unit) {
         (Some(n), "bytes" | "byte" | "memory_bytes" | "disk_bytes") => size(n),
         (_, "vcpu" | "cores") => format!("{} 核", scalar(value)),
-        (_, "machines" | "machine") => format!("{} 台", scalar(value)),
+        (_, "addresses") => format!("{} 个", scalar(value)),
+        (_, "machines" | "machine" | "hosts") => format!("{} 台", scalar(value)),
         (_, "" | "bytes" | "byte" | "memory_bytes" | "disk_bytes") => scalar(value),
         (_, other) => format!("{} {}", scalar(value), clean(other)),
     }
@@ -75,8 +76,10 @@ pub fn scalar(value: &Value) -> String {
 
 /// The value of a field, by what its name says of the unit.
 pub fn field(key: &str, value: &Value) -> String {
-    match value.as_i64() {
-        Some(bytes) if key.ends_with("_bytes") => size(bytes),
+    let key = key.rsplit('/').next().unwrap_or(key);
+    match (value.as_i64(), value.as_str().and_then(|word| words::value(key, word))) {
+        (Some(bytes), _) if key.ends_with("_bytes") => size(bytes),
+        (_, Some(word)) => word.to_owned(),
         _ => scalar(value),
     }
 }
@@ -85,7 +88,10 @@ pub fn field(key: &str, value: &Value) -> String {
 pub fn named(value: &Value) -> String {
     let Some(object) = value.as_object() else { return scalar(value) };
     if let Some(name) = ["name", "number", "login", "code"].iter().find_map(|key| object.get(*key)?.as_str()) {
-        return clean(name);
+        return match object.get("contact").and_then(Value::as_str) {
+            Some(contact) => format!("{}（{}）", clean(name), clean(contact)),
+            None => clean(name),
+        };
     }
     let pairs = object.iter().filter(|(_, v)| !v.is_null());
     let pairs = pairs.map(|(k, v)| format!("{}={}", words::field(k).unwrap_or(k), field(k, v)));
@@ -177,6 +183,6 @@ mod tests {
     fn objects_show_the_name_people_know() {
         assert_eq!(scalar(&json!({"code": "edu", "name": "区教育局"})), "区教育局");
         assert_eq!(scalar(&json!(["a", "b"])), "a、b");
-        assert_eq!(scalar(&json!({"deploy_milestone": "2026-12-01"})), "部署里程碑=2026-12-01");
+        assert_eq!(scalar(&json!({"deploy_milestone": "2026-12-01"})), "系统部署日期=2026-12-01");
     }
 }

@@ -82,7 +82,7 @@ async fn create(db: &Db, global: &Global, args: TokenCreateArgs) -> Result<(), P
     let new = NewToken {
         login: args.person,
         name: args.name,
-        unit: args.unit,
+        unit: args.unit.unwrap_or_default(),
         role,
         department: args.department,
         days: args.expires_days.map_or(MAX_TOKEN_DAYS, i64::from),

@@ -144,7 +144,7 @@ pub enum TokenCommand {
     /// 发一个令牌，明文只显示这一次
     #[command(after_help = "例：
   jiyue token create --person zhang --name 张三 --unit 区信息办 --role authority
-  jiyue token create --person li --name 李四 --unit 区教育局 --role requester --department education --expires-days 90
+  jiyue token create --person li --name 李四 --role requester --department education --expires-days 90
 
 同一个人的两个令牌算同一个人：提交人不能批准自己的申请。")]
     Create(TokenCreateArgs),
@@ -180,9 +180,9 @@ pub struct TokenCreateArgs {
     /// 姓名
     #[arg(long, value_name = "NAME")]
     pub name: String,
-    /// 所在单位
-    #[arg(long, value_name = "UNIT")]
-    pub unit: String,
+    /// 所在单位；申请人的就是其建设单位，不用给
+    #[arg(long, value_name = "UNIT", required_unless_present = "department")]
+    pub unit: Option<String>,
     /// 角色：requester 申请人、authority 审批人、operator 运维员、auditor 审计员
     #[arg(long, value_enum, hide_possible_values = true)]
     pub role: Role,
@@ -288,8 +288,8 @@ pub enum HostCommand {
     /// 接入一台宿主机
     #[command(after_help = "例：
   jiyue host add node1 --uri qemu:///system --pool jiyue --pool-path /var/lib/jiyue/pool \\
-    --zone zone=egov_extranet,network=jiyue-egov,bridge=jiyue0,cidr=10.66.0.0/24 \\
-    --reserve vcpu=1,memory=2GiB,disk=20GiB --wait
+    --zone zone=government_extranet,network=jiyue-egov,bridge=jiyue0,cidr=10.66.0.0/24 \\
+    --vcpu-overcommit 4 --memory-reserve 2GiB --wait
   jiyue host add --file host.yaml")]
     Add(HostAddArgs),
     /// 列出宿主机与容量
@@ -311,14 +311,17 @@ pub struct HostAddArgs {
     /// 存储池目录（宿主机上的路径）
     #[arg(long, value_name = "PATH")]
     pub pool_path: Option<String>,
-    /// 网络区域，可重复：zone=区域,network=网络名,bridge=网桥,cidr=网段
+    /// 网络区域，可重复：zone=政务外网,network=网络名,bridge=网桥,cidr=网段
     #[arg(long = "zone", value_name = "KEY=VALUE,…", required_unless_present = "file")]
     pub zones: Vec<ZoneArg>,
-    /// 留给宿主机自己的：vcpu=核数,memory=大小,disk=大小
-    #[arg(long, value_name = "KEY=VALUE,…")]
-    pub reserve: Option<ReserveArg>,
+    /// 每个物理线程分出多少个虚拟核；不给则由服务定
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub vcpu_overcommit: Option<u32>,
+    /// 留给宿主机自己的内存，如 2GiB；不给则由服务定
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub memory_reserve: Option<i64>,
     /// 改用 YAML 或 JSON 文件描述宿主机（- 为标准输入）
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "uri", "pool", "pool_path", "zones", "reserve"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "uri", "pool", "pool_path", "zones", "vcpu_overcommit", "memory_reserve"])]
     pub file: Option<PathBuf>,
     #[command(flatten)]
     pub wait: WaitArg,
@@ -493,40 +496,10 @@ pub struct ListArgs {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZoneArg(pub Vec<(&'static str, String)>);
 
-/// `--reserve`: what the host keeps for itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ReserveArg {
-    pub vcpu: Option<i64>,
-    pub memory_bytes: Option<i64>,
-    pub disk_bytes: Option<i64>,
-}
-
 impl FromStr for ZoneArg {
     type Err = String;
     fn from_str(s: &str) -> Result<Self, String> {
         pairs(s, &["zone", "network", "bridge", "cidr"]).map(Self)
-    }
-}
-
-impl FromStr for ReserveArg {
-    type Err = String;
-    fn from_str(s: &str) -> Result<Self, String> {
-        let mut reserve = Self::default();
-        for (key, value) in pairs(s, &["vcpu", "memory", "disk"])? {
-            if key == "vcpu" {
-                let n = value.parse::<i64>().ok().filter(|n| *n >= 0);
-                reserve.vcpu = Some(n.ok_or_else(|| format!("vcpu 应是不小于 0 的整数，不是“{value}”"))?);
-            } else {
-                let size = format::parse_size(&value);
-                let size = size.ok_or_else(|| format!("{key} 应是带单位的大小（如 2GiB、512MiB），不是“{value}”"))?;
-                if key == "memory" {
-                    reserve.memory_bytes = Some(size);
-                } else {
-                    reserve.disk_bytes = Some(size);
-                }
-            }
-        }
-        Ok(reserve)
     }
 }
 
@@ -566,6 +539,11 @@ fn name(s: &str) -> Result<String, String> {
 /// A number of things to show.
 fn count(s: &str) -> Result<u32, String> {
     s.parse().ok().filter(|n| *n > 0).ok_or_else(|| "应是大于 0 的整数".into())
+}
+
+/// A size with its unit, in bytes.
+fn size(s: &str) -> Result<i64, String> {
+    format::parse_size(s).ok_or_else(|| "应是带单位的大小，如 2GiB、512MiB".into())
 }
 
 /// At most ten years: a longer one is a slip of the finger.

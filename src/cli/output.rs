@@ -246,9 +246,9 @@ fn toned(text: &str, tone: Tone, paint: Paint) -> Cell {
     let cell = Cell::new(text);
     match tone {
         _ if !paint.0 => cell,
-        Tone::Good => cell.fg(Color::Green),
-        Tone::Busy => cell.fg(Color::Yellow),
-        Tone::Bad => cell.fg(Color::Red),
+        Tone::Good => cell.fg(Color::DarkGreen),
+        Tone::Busy => cell.fg(Color::DarkYellow),
+        Tone::Bad => cell.fg(Color::DarkRed),
         Tone::Plain => cell,
     }
 }

@@ -202,10 +202,13 @@ fn document(error: &DocumentError) -> Report {
         }
         DocumentError::Syntax { path, line, column, message, source_line, json } => {
             let shape = if *json { "JSON" } else { "YAML" };
-            let report =
-                Report::new("file_syntax", format!("{} 第 {line} 行第 {column} 列不是正确的 {shape}", file(path)))
-                    .detail(in_chinese(message))
-                    .detail(format!("{line} | {}", format::clean(source_line)));
+            // Line 0 is the whole text.
+            let place = if *line == 0 { String::new() } else { format!("第 {line} 行第 {column} 列") };
+            let title = format!("{} {place}不是正确的 {shape}", file(path));
+            let mut report = Report::new("file_syntax", title).detail(in_chinese(message));
+            if !source_line.is_empty() {
+                report = report.detail(format!("{line} | {}", format::clean(source_line)));
+            }
             match (message.contains("uplicate"), json) {
                 (true, _) => report.mend("同一个字段只能写一次，删掉多余的"),
                 (false, true) => report.mend("检查这一处前后的逗号、引号和括号"),
@@ -222,14 +225,18 @@ fn in_chinese(message: &str) -> String {
         return format!("字段 {} 写了两次", format::clean(key()));
     } else if message.starts_with("duplicate key") {
         return format!("字段 {} 写了两次", format::clean(message.split('`').nth(1).unwrap_or_default()));
-    } else if message.contains("multiple YAML documents") {
+    } else if message.contains("multiple YAML documents") || message.starts_with("budget breached: Documents") {
         "一个文件里有不止一份文档（用 --- 隔开的）"
+    } else if message.starts_with("budget breached") || message.contains("merge key") {
+        "嵌套太深、条目太多，或用了锚点、别名、合并（&、*、<<），这里不接受"
+    } else if message.contains("non-finite float") {
+        "这不是一个能用的数"
     } else if message.contains("mapping values are not allowed") {
         "这里不该再有“字段: 值”：缩进没对齐，或者值里有冒号没加引号"
     } else if message.contains("illegal placement of ':'") {
         "冒号的位置不对：前面的括号或引号没有合上，或者缩进没对齐"
-    } else if message.contains("tab") && message.contains("indent") {
-        "缩进里有 Tab"
+    } else if message.contains(" tab") {
+        "缩进里有 Tab 字符，YAML 只认空格"
     } else if message.starts_with("expected `,`") {
         "少了逗号或右括号"
     } else if message.starts_with("EOF") {
@@ -266,7 +273,7 @@ fn operation_ended(operation: &Value) -> Report {
         _ => {}
     }
     match text("id") {
-        Some(id) => report.mend(format!("详情：jiyue operation show {}", format::clean(id))),
+        Some(id) => report.mend(format!("看详情：jiyue operation show {}", format::clean(id))),
         None => report,
     }
 }
@@ -286,7 +293,7 @@ pub fn text(report: &Report, paint: Paint) -> String {
         if let Some(shortage) = problem.shortage.as_deref().filter(|rows| !rows.is_empty()) {
             let table = output::grid(&tables::SHORTAGE, shortage, &TimeZone::UTC, paint).trim_fmt();
             let rows = table.lines().map(|line| format!("    {line}"));
-            parts.push(std::iter::once("  容量不够：".to_owned()).chain(rows).collect());
+            parts.push(std::iter::once("  额度或容量不够：".to_owned()).chain(rows).collect());
         }
     }
     let mend = paint.tone(Tone::Good, "怎么办：");
@@ -308,7 +315,8 @@ fn violation(n: usize, violation: &Violation, paint: Paint) -> Vec<String> {
     };
     let head: Vec<_> = [place, clean(&violation.message)].into_iter().filter(|text| !text.is_empty()).collect();
     let unit = violation.unit.as_deref().unwrap_or_default();
-    let numbers = [("申请", &violation.asked), ("已用", &violation.used), ("上限", &violation.limit)];
+    let numbers =
+        [("申请", &violation.asked), ("已用", &violation.used), ("上限", &violation.limit), ("还剩", &violation.left)];
     let numbers = numbers.iter().filter_map(|(name, value)| Some((name, value.as_ref().filter(|v| !v.is_null())?)));
     let numbers: Vec<_> = numbers.map(|(name, value)| format!("{name} {}", format::quantity(value, unit))).collect();
     let facts = [
@@ -392,7 +400,7 @@ mod tests {
         insta::assert_snapshot!(shown(&failure), @"
         错误：宿主机容量不够（HTTP 409，capacity_shortage）
 
-          容量不够：
+          额度或容量不够：
             维度    申请     空闲
             CPU     8 核     2 核
             内存  16 GiB  1.5 GiB
@@ -427,7 +435,7 @@ mod tests {
           原因：宿主机内存不足
           错误：启动失败
 
-          怎么办：详情：jiyue operation show op-1
+          怎么办：看详情：jiyue operation show op-1
         ");
     }
 

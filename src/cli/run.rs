@@ -9,7 +9,7 @@ use super::{
     upload, watch,
 };
 use crate::client::{Answer, Client};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::process::ExitCode;
 
 /// Runs one command against the server, and tells on the screen how it went.
@@ -186,14 +186,14 @@ impl Session<'_> {
         } else if consistent {
             self.screen.done("账目一致：按明细重算，与任务书额度、宿主机容量的账都对得上", &ledger)?;
         } else {
-            let rows = |key: &str| ledger.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
             let parts = [
-                ("账面与明细不一致", "differences", &tables::DIFFERENCE[..]),
-                ("虚拟机状态与占用矛盾", "contradictions", &tables::CONTRADICTION[..]),
+                ("账上的数与明细不符", "differences", &tables::DIFFERENCE[..]),
+                ("虚拟机的状态与占用不符", "contradictions", &tables::CONTRADICTION[..]),
             ];
             for (title, key, columns) in parts {
-                if !rows(key).is_empty() {
-                    self.screen.section(title, columns, rows(key))?;
+                let rows = ledger.get(key).and_then(Value::as_array).filter(|rows| !rows.is_empty());
+                if let Some(rows) = rows {
+                    self.screen.section(title, columns, rows)?;
                 }
             }
         }
@@ -237,9 +237,24 @@ impl Session<'_> {
             self.screen.document(&operation)?;
         } else if went.is_ok() {
             self.screen.done("操作已完成", &operation)?;
-            self.screen.one(Kind::Operation, &operation)?;
+            let (kind, what) = self.result(&operation).await;
+            self.screen.one(kind, &what)?;
         }
         went
+    }
+
+    /// What the operation was about, as it is now: people wait for the machines' addresses, not for the operation. The
+    /// operation itself where that cannot be read, since it did succeed.
+    async fn result(&self, operation: &Value) -> (Kind, Value) {
+        let places = [("machine_id", "machines", Kind::Machine), ("request_id", "requests", Kind::Request)];
+        for (key, path, kind) in places {
+            if let Some(id) = operation.get(key).and_then(Value::as_str).filter(|id| !id.is_empty())
+                && let Ok(value) = self.client.get(&[path, id], &[]).await
+            {
+                return (kind, value);
+            }
+        }
+        (Kind::Operation, operation.clone())
     }
 }
 
@@ -258,11 +273,7 @@ fn host_body(args: &HostAddArgs) -> Value {
         Value::Object(pairs.iter().map(|(key, value)| ((*key).to_owned(), value.clone().into())).collect())
     };
     body.insert("zones".into(), args.zones.iter().map(|z| zone(&z.0)).collect());
-    if let Some(reserve) = args.reserve {
-        let parts =
-            [("vcpu", reserve.vcpu), ("memory_bytes", reserve.memory_bytes), ("disk_bytes", reserve.disk_bytes)];
-        let given = parts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.into())));
-        body.insert("reserve".into(), Value::Object(given.collect::<Map<_, _>>()));
-    }
+    body.extend(args.vcpu_overcommit.map(|n| ("vcpu_overcommit".to_owned(), n.into())));
+    body.extend(args.memory_reserve.map(|bytes| ("memory_reserve_bytes".to_owned(), bytes.into())));
     Value::Object(body)
 }

@@ -207,7 +207,7 @@ const HOST_SHEET: [Column; 9] = [
 ];
 
 const ZONE: [Column; 4] = [
-    Column::new("区域", Show::Text("/zone")),
+    Column::new("区域", Show::Field("/zone")),
     Column::new("网络", Show::Text("/network")),
     Column::new("网段", Show::Text("/cidr")),
     Column::new("网关", Show::Text("/gateway")),
@@ -230,7 +230,7 @@ const REQUEST: [Column; 8] = [
     Column::new("建设单位", Show::Text("/department")),
     Column::new("任务书", Show::Text("/task_book")),
     Column::new("域名", Show::Text("/block/domain")),
-    Column::new("台数", Show::Text("/block/vm_count")).right(),
+    Column::new("台数", Show::Text("/block/machines")).right(),
     Column::new("提交人", Show::Text("/submitted_by")),
     Column::new("提交时间", Show::Time("/submitted_at")),
 ];
@@ -267,7 +267,7 @@ const MACHINE_SHEET: [Column; 15] = [
     MACHINE[4],
     MACHINE[3],
     Column::new("MAC", Show::Text("/mac")),
-    Column::new("网络区域", Show::Text("/zone")),
+    Column::new("网络区域", Show::Field("/zone")),
     MACHINE[5],
     MACHINE[6],
     Column::new("镜像", Show::Text("/image")),
@@ -300,35 +300,38 @@ const OPERATION_SHEET: [Column; 10] = [
     OPERATION[5],
 ];
 
-const TOKEN: [Column; 7] = [
+const TOKEN: [Column; 9] = [
     Column::new("编号", Show::Text("/id")),
     Column::new("登录名", Show::Text("/person")),
     Column::new("姓名", Show::Text("/name")),
     Column::new("单位", Show::Text("/unit")),
     Column::new("角色", Show::Word("/role", words::role)),
+    Column::new("建设单位", Show::Text("/department")),
+    Column::new("发放时间", Show::Time("/created_at")),
     Column::new("到期时间", Show::Time("/expires_at")),
     Column::new("吊销时间", Show::Time("/revoked_at")).optional(),
 ];
 
-/// Differences that `ledger verify` found in a task book or a host.
+/// Counters that `ledger verify` found to differ from their rows.
 pub const DIFFERENCE: [Column; 5] = [
-    Column::new("所属", Show::Word("/of", words::ledger_side)),
-    Column::new("名称", Show::Text("/subject")),
+    Column::new("账", Show::Word("/of", words::holder)),
+    Column::new("哪一个", Show::Text("/subject")),
     Column::new("维度", Show::Word("/dimension", words::dimension)),
     Column::new("账上", Show::Of(|row, _| measured(row, "/recorded"))).right(),
     Column::new("重算", Show::Of(|row, _| measured(row, "/recomputed"))).right(),
 ];
 
-/// A machine whose state and claim contradict each other.
+/// Machines whose state and claim contradict each other.
 pub const CONTRADICTION: [Column; 4] = [
     Column::new("虚拟机", Show::Text("/machine_id")),
-    Column::new("状态", Show::Text("/state")),
-    Column::new("占用计算资源", Show::Flag("/compute_held", "是")),
-    Column::new("占用存储资源", Show::Flag("/storage_held", "是")),
+    Column::new("状态", Show::State("/state", words::machine_state)),
+    Column::new("占着 CPU 与内存", Show::Text("/compute_held")),
+    Column::new("占着磁盘", Show::Text("/storage_held")),
 ];
 
 /// What a host or task book lacks.
-pub const SHORTAGE: [Column; 3] = [
+pub const SHORTAGE: [Column; 4] = [
+    Column::new("哪里", Show::Word("/of", words::holder)).optional(),
     Column::new("维度", Show::Word("/dimension", words::dimension)),
     Column::new("申请", Show::Of(|row, _| in_unit(row, "/asked"))).right(),
     Column::new("空闲", Show::Of(|row, _| in_unit(row, "/free"))).right(),
@@ -337,22 +340,15 @@ pub const SHORTAGE: [Column; 3] = [
 /// The lines of a request block: known fields in the form's order, then whatever else the server sent.
 pub fn block_lines(block: &Value) -> Vec<(String, String)> {
     let Some(block) = block.as_object() else { return Vec::new() };
-    let known = words::BLOCK_ORDER.iter().filter_map(|key| block.get_key_value(*key));
-    let rest = block.iter().filter(|(key, _)| !words::BLOCK_ORDER.contains(&key.as_str()));
-    let filled = known.chain(rest).filter(|(_, value)| !value.is_null());
-    filled
-        .map(|(key, value)| {
-            (words::field(key).map_or_else(|| format::clean(key), Into::into), format::field(key, value))
-        })
-        .collect()
+    let known = words::BLOCK.iter().filter_map(|(key, label)| Some((*key, *label, block.get(*key)?)));
+    let rest = block.iter().filter(|(key, _)| words::BLOCK.iter().all(|(known, _)| known != key));
+    let rest = rest.map(|(key, value)| (key.as_str(), words::field(key).unwrap_or(key), value));
+    let filled = known.chain(rest).filter(|(_, _, value)| !value.is_null());
+    filled.map(|(key, label, value)| (format::clean(label), format::field(key, value))).collect()
 }
 
 fn at<'a>(row: &'a Value, pointer: &str) -> &'a Value {
     row.pointer(pointer).unwrap_or(&Value::Null)
-}
-
-fn first(row: &Value, pointers: &[&str]) -> String {
-    pointers.iter().find_map(|p| row.pointer(p)).map_or(NOTHING.into(), format::scalar)
 }
 
 /// `区教育局（education）`.
@@ -406,7 +402,7 @@ fn in_unit(row: &Value, pointer: &str) -> String {
 
 fn zones(row: &Value, _: &TimeZone) -> String {
     let Some(all) = at(row, "/zones").as_array() else { return NOTHING.into() };
-    let names: Vec<_> = all.iter().map(|zone| format::scalar(at(zone, "/zone"))).collect();
+    let names: Vec<_> = all.iter().map(|zone| format::field("zone", at(zone, "/zone"))).collect();
     if names.is_empty() { NOTHING.into() } else { names.join("、") }
 }
 

@@ -1,21 +1,29 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::{output::Paint, tables::Kind, usage, *};
+use clap::FromArgMatches as _;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
+/// Parses as if nothing were set in the environment of the tests.
+fn try_parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Cli, clap::Error> {
+    let words = words.into_iter();
+    let bare = usage::command().mut_arg("server", |arg| arg.env(None)).mut_arg("token", |arg| arg.env(None));
+    bare.try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches))
+}
+
 fn cli(words: &str) -> Cli {
-    usage::try_parse(words.split_whitespace()).unwrap_or_else(|e| panic!("{words}: {e}"))
+    try_parse(words.split_whitespace()).unwrap_or_else(|e| panic!("{words}: {e}"))
 }
 
 fn mistake(words: &str) -> String {
-    let error = usage::try_parse(words.split_whitespace()).expect_err(words);
+    let error = try_parse(words.split_whitespace()).expect_err(words);
     usage::explain(&error).expect("told in Chinese")
 }
 
 fn help(words: &str) -> String {
-    usage::try_parse(words.split_whitespace()).expect_err("help").to_string()
+    try_parse(words.split_whitespace()).expect_err("help").to_string()
 }
 
 #[test]
@@ -28,14 +36,14 @@ fn every_command_parses() {
     for words in [
         "jiyue serve --config a.toml",
         "jiyue token create --person z --name 张三 --unit 区信息办 --role authority --expires-days 30",
-        "jiyue token create --person l --name 李四 --unit 教育局 --role requester --department edu",
+        "jiyue token create --person l --name 李四 --role requester --department edu",
         "jiyue token list",
         "jiyue token revoke T",
         "jiyue department create edu 区教育局",
         "jiyue department list -o json",
         "jiyue task-book import a.yaml",
         "jiyue task-book revoke XM-1 --reason 终止",
-        "jiyue host add n1 --uri qemu:///system --zone zone=a,network=b,bridge=c,cidr=10.0.0.0/24 --reserve vcpu=1,memory=2GiB",
+        "jiyue host add n1 --uri qemu:///system --zone zone=a,network=b,bridge=c,cidr=10.0.0.0/24 --vcpu-overcommit 4 --memory-reserve 2GiB",
         "jiyue host add --file host.yaml --wait",
         "jiyue image import a.qcow2 --os debian-12 --name Debian --stand-in",
         "jiyue request check -",
@@ -66,27 +74,22 @@ fn global_options_stand_anywhere() {
 #[test]
 fn what_would_name_another_resource_is_refused() {
     for id in ["..", ".", "a/b", "/"] {
-        assert!(usage::try_parse(["jiyue", "request", "show", id]).is_err(), "{id}");
+        assert!(try_parse(["jiyue", "request", "show", id]).is_err(), "{id}");
     }
     for id in ["", "  ", "a\nb", &"长".repeat(201)] {
-        assert!(usage::try_parse(["jiyue", "request", "show", id]).is_err(), "{id:?}");
+        assert!(try_parse(["jiyue", "request", "show", id]).is_err(), "{id:?}");
     }
-    assert!(usage::try_parse(["jiyue", "task-book", "show", "相发改〔2026〕1号"]).is_ok());
+    assert!(try_parse(["jiyue", "task-book", "show", "相发改〔2026〕1号"]).is_ok());
 }
 
 #[test]
-fn zones_and_reserves_are_read_key_by_key() {
+fn zones_are_read_key_by_key() {
     assert_eq!(
         "zone=a, cidr=10.0.0.0/24".parse(),
         Ok(ZoneArg(vec![("zone", "a".to_owned()), ("cidr", "10.0.0.0/24".to_owned())]))
     );
-    let reserve = ReserveArg { vcpu: Some(2), memory_bytes: Some(4 << 30), disk_bytes: None };
-    assert_eq!("vcpu=2,memory=4GiB".parse(), Ok(reserve));
     for bad in ["", "zone", "zone=", "vlan=3", "zone=a,zone=b"] {
         assert!(bad.parse::<ZoneArg>().is_err(), "{bad}");
-    }
-    for bad in ["vcpu=-1", "vcpu=1.5", "memory=2 apples", "disk=99999999T"] {
-        assert!(bad.parse::<ReserveArg>().is_err(), "{bad}");
     }
 }
 
@@ -147,6 +150,14 @@ fn mistakes_are_told_in_chinese() {
 
     加 --help 看说明和例子。
     ");
+}
+
+#[test]
+fn half_a_command_is_answered_with_its_help() {
+    let words = ["jiyue", "request", "--token", "t"];
+    let error = usage::instead(try_parse(words).unwrap_err(), words.map(Into::into).to_vec());
+    assert_eq!(error.kind(), clap::error::ErrorKind::DisplayHelp);
+    assert!(error.to_string().contains("jiyue request [OPTIONS] <COMMAND>"));
 }
 
 #[test]
@@ -235,10 +246,10 @@ fn samples(kind: Kind) -> Vec<Value> {
         ],
         Kind::Host => vec![
             json!({"id": "h-1", "name": "node1", "provider": "libvirt", "uri": "qemu:///system", "domain_type": "qemu",
-                "state": "ready", "capacity": {"vcpu": 16, "memory_bytes": 17_179_869_184_u64, "disk_bytes": 1_099_511_627_776_u64},
+                "state": "active", "capacity": {"vcpu": 16, "memory_bytes": 17_179_869_184_u64, "disk_bytes": 1_099_511_627_776_u64},
                 "used": {"vcpu": 2, "memory_bytes": 0, "disk_bytes": 0},
-                "zones": [{"zone": "政务外网", "network": "n", "cidr": "10.0.0.0/24", "gateway": "10.0.0.1"}]}),
-            json!({"name": "二号机房三号宿主机", "state": "unreachable"}),
+                "zones": [{"zone": "government_extranet", "network": "n", "cidr": "10.0.0.0/24", "gateway": "10.0.0.1"}]}),
+            json!({"name": "二号机房三号宿主机", "state": "a_newer_state"}),
         ],
         Kind::Image => {
             vec![json!({"sha256": "0123456789abcdef0123", "name": "小型替身", "os_type": "debian-12", "stand_in": true,
@@ -246,7 +257,7 @@ fn samples(kind: Kind) -> Vec<Value> {
         }
         Kind::Request => vec![
             json!({"id": "019aa2c0-0000-7000-8000-000000000001", "state": "submitted", "department": department,
-                "task_book": "相发改〔2026〕1号", "block": {"vm_count": 2, "domain": "school.gov.cn", "remarks": "无",
+                "task_book": "相发改〔2026〕1号", "block": {"machines": 2, "zone": "government_extranet", "om_unit": {"name": "信息中心", "contact": "0512-1"}, "domain": "school.gov.cn", "remarks": "无",
                 "memory_bytes": 4_294_967_296_u64, "zeta": [1, 2]}, "submitted_by": {"login": "li", "name": "李四"},
                 "submitted_at": "2026-11-21T01:00:00Z",
                 "machines": [{"id": "m-1", "name": "school", "fqdn": "school.gov.cn", "address": "10.0.0.2", "state": "running", "host": "node1"}]}),
@@ -254,10 +265,10 @@ fn samples(kind: Kind) -> Vec<Value> {
         ],
         Kind::Machine => vec![
             json!({"id": "m-1", "name": "school", "fqdn": "school.gov.cn", "state": "running", "host": "node1",
-                "zone": "egov", "address": "10.0.0.2", "mac": "52:54:00:00:00:01", "vcpu": 2, "memory_bytes": 4_294_967_296_u64,
+                "zone": "government_private", "address": "10.0.0.2", "mac": "52:54:00:00:00:01", "vcpu": 2, "memory_bytes": 4_294_967_296_u64,
                 "disk_bytes": 42_949_672_960_u64, "image": "小型替身", "os_type": "debian-12", "stand_in": true,
                 "request_id": "r", "department": department, "lease_end": "2027-11-21", "om_unit": "某某公司"}),
-            json!({"id": "m-2", "name": "bad\u{1b}[31m\nname", "state": "failed"}),
+            json!({"id": "m-2", "name": "bad\u{1b}[31m\nname", "state": "undone"}),
         ],
         Kind::Operation => vec![
             json!({"id": "op-1", "kind": "build", "state": "running", "percent": 33, "steps_done": 3, "steps_total": 9,
@@ -301,9 +312,9 @@ fn tables_read_well() {
     相发改〔2026〕1号     2  区教育局  智慧校园  2026-01-01 至 2027-01-01  2 / 10    -  1.5 GiB / 64 GiB     -
     B                     -  -         -         -                              -    -                 -     -
 
-    名称                状态    类型     虚拟化     CPU          内存         磁盘  网络区域
-    node1               可用    libvirt  qemu    2 / 16  0 B / 16 GiB  0 B / 1 TiB  政务外网
-    二号机房三号宿主机  连不上  -        -            -             -            -  -
+    名称                状态           类型     虚拟化     CPU          内存         磁盘  网络区域
+    node1               可用           libvirt  qemu    2 / 16  0 B / 16 GiB  0 B / 1 TiB  政务外网
+    二号机房三号宿主机  a_newer_state  -        -            -             -            -  -
 
     名称      操作系统   替身  格式   文件大小  磁盘大小  SHA-256       导入时间
     小型替身  debian-12  是    qcow2    50 MiB     2 GiB  0123456789ab  2026-11-21 09:00
@@ -314,7 +325,7 @@ fn tables_read_well() {
 
     编号  名称           状态    地址      域名           规格                 系统               宿主机
     m-1   school         运行中  10.0.0.2  school.gov.cn  2 核 4 GiB / 40 GiB  debian-12（替身）  node1
-    m-2   bad�[31m name  失败    -         -              -                    -                  -
+    m-2   bad�[31m name  未建成  -         -              -                    -                  -
 
     编号  内容        状态          进度  开始时间          结束时间
     op-1  建设虚拟机  进行中  33%（3/9）  2026-11-21 09:00  -
@@ -351,8 +362,10 @@ fn sheets_show_one_thing_whole() {
     申请内容
     申请虚拟机数量  2
     域名            school.gov.cn
-    内存容量        4 GiB
+    每台内存容量    4 GiB
     备注            无
+    网络区域        政务外网
+    运维单位        信息中心（0512-1）
     zeta            1、2
 
     虚拟机
@@ -366,7 +379,7 @@ fn sheets_show_one_thing_whole() {
     域名      school.gov.cn
     地址      10.0.0.2
     MAC       52:54:00:00:00:01
-    网络区域  egov
+    网络区域  政务专网
     规格      2 核 4 GiB / 40 GiB
     系统      debian-12（替身）
     镜像      小型替身

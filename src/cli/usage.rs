@@ -5,7 +5,12 @@ use clap::{
     CommandFactory, FromArgMatches,
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use std::{error::Error as _, ffi::OsString, process::ExitCode};
+use std::{
+    error::Error as _,
+    ffi::OsString,
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 const COMMON: &str = "通用选项";
 const TEMPLATE: &str = "{about-with-newline}\n用法：{usage}\n\n{all-args}{after-help}";
@@ -13,21 +18,34 @@ const TEMPLATE: &str = "{about-with-newline}\n用法：{usage}\n\n{all-args}{aft
 /// The arguments, or the exit code after help, version or a mistake has been printed.
 pub fn parse<A, I>(args: I) -> Result<Cli, ExitCode>
 where
-    A: Into<OsString> + Clone,
+    A: Into<OsString>,
     I: IntoIterator<Item = A>,
 {
-    try_parse(args).map_err(|error| {
-        if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-            // Nothing sensible is left to do when even the help cannot be written.
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    try_parse(args.clone()).map_err(|error| {
+        if !error.use_stderr() {
+            // Help or version; nothing sensible is left to do when even that cannot be written.
+            drop(error.print());
+            return Exit::Done.into();
         }
-        match explain(&error) {
-            Some(text) => eprint!("{text}"),
-            None => drop(error.print()),
-        }
+        let error = instead(error, args);
+        let text = explain(&error).unwrap_or_else(|| error.render().to_string());
+        drop(write!(io::stderr(), "{text}"));
         Exit::Usage.into()
     })
+}
+
+/// A command that stops half-way is answered with the help for that half: someone is looking around. Clap does so
+/// itself only while no option is set, not even by the environment.
+pub(super) fn instead(error: clap::Error, mut args: Vec<OsString>) -> clap::Error {
+    if error.kind() != ErrorKind::MissingSubcommand {
+        return error;
+    }
+    args.push("--help".into());
+    match try_parse(args) {
+        Err(help) if help.kind() == ErrorKind::DisplayHelp => help,
+        _ => error,
+    }
 }
 
 pub(super) fn try_parse<A, I>(args: I) -> Result<Cli, clap::Error>

@@ -113,7 +113,9 @@ fn state(operation: &Value) -> &str {
 }
 
 fn ended(operation: &Value) -> bool {
+    // A newer server may know more ways to end.
     matches!(state(operation), "succeeded" | "failed" | "cancelled")
+        || operation.get("finished_at").is_some_and(Value::is_string)
 }
 
 #[cfg(test)]
@@ -159,6 +161,7 @@ mod tests {
         for (state, ok) in [("succeeded", true), ("failed", false), ("cancelled", false), ("", false)] {
             assert_eq!(succeeded(&json!({"state": state})).is_ok(), ok, "{state}");
         }
-        assert!(!ended(&json!({"state": "unwinding"})));
+        assert!(!ended(&json!({"state": "unwinding", "finished_at": null})));
+        assert!(ended(&json!({"state": "superseded", "finished_at": "2026-11-21T01:00:00Z"})));
     }
 }
