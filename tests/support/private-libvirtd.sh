@@ -226,6 +226,7 @@ killd() {
 }
 
 startd() {
+  if answers; then return; fi
   inside "$self" daemon "$dir"
   wait_for_answer
 }
