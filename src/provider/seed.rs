@@ -134,7 +134,8 @@ mod tests {
     fn the_seed_is_as_agreed() {
         let seed = volume(&intent()).unwrap();
         assert_eq!(seed.len(), SIZE);
-        let files = ["meta-data", "user-data", "network-config"].map(|name| format!("=> {name}\n{}", read(seed.clone(), name)));
+        let files =
+            ["meta-data", "user-data", "network-config"].map(|name| format!("=> {name}\n{}", read(seed.clone(), name)));
         insta::assert_snapshot!(files.join("\n"));
     }
 

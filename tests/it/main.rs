@@ -1,1 +1,6 @@
-mod provider_libvirt;
+//! The one integration binary: real servers, the real binary, and oracles that are not our own code.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod api;
+mod support;

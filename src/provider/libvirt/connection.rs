@@ -121,8 +121,9 @@ impl Connection {
             *state = State::Closed(link.number);
         }
         if let State::Closed(number) = *state {
-            check_uri(&self.uri).map_err(|reason| {
-                ProviderError::Permanent { act: format!("connecting to host {}", self.host), reason: reason.to_owned() }
+            check_uri(&self.uri).map_err(|reason| ProviderError::Permanent {
+                act: format!("connecting to host {}", self.host),
+                reason: reason.to_owned(),
             })?;
             start_event_loop();
             let uri = self.uri.clone();
@@ -215,7 +216,9 @@ mod tests {
 
     #[test]
     fn uris_that_run_something_are_refused() {
-        for good in ["qemu:///system", "qemu+unix:///system?socket=/x", "qemu+tls://h/system?pkipath=/p", "test:///default"] {
+        for good in
+            ["qemu:///system", "qemu+unix:///system?socket=/x", "qemu+tls://h/system?pkipath=/p", "test:///default"]
+        {
             assert_eq!(check_uri(good), Ok(()), "{good}");
         }
         for bad in [

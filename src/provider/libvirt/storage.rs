@@ -11,7 +11,9 @@ use super::{
 use crate::provider::{ImageFormat, ImageRef, Intent};
 use sha2::{Digest, Sha256};
 use std::{collections::HashMap, fs::File, io::Read, time::Duration};
-use virt::{connect::Connect, error::ErrorNumber, storage_pool::StoragePool, storage_vol::StorageVol, stream::Stream, sys};
+use virt::{
+    connect::Connect, error::ErrorNumber, storage_pool::StoragePool, storage_vol::StorageVol, stream::Stream, sys,
+};
 
 /// What goes into one message of a stream; libvirt's limit is 256 KiB less a header.
 const CHUNK: usize = 240 * 1024;
@@ -177,7 +179,12 @@ pub type Verified = HashMap<String, u64>;
 /// A power cut can keep the record and lose the data, as libvirt does not sync an upload. So a marked image is read back
 /// as well, once per connection (a host cannot lose power without losing its connection), and is never overwritten then:
 /// machines may stand on it.
-pub fn ensure_image(call: &Call<'_>, pool: &StoragePool, image: &ImageRef, verified: &mut Verified) -> Result<(), Fault> {
+pub fn ensure_image(
+    call: &Call<'_>,
+    pool: &StoragePool,
+    image: &ImageRef,
+    verified: &mut Verified,
+) -> Result<(), Fault> {
     let name = image_name(image);
     let found = volume(pool, &name)?;
     let ready = volume(pool, &ready_name(image))?.is_some();
@@ -300,7 +307,13 @@ fn virtual_size(connect: &Connect, volume: &StorageVol, image: &ImageRef) -> Res
 
 /// Makes sure that the volume has exactly these bytes. `in_use` as in [`ensure_disk`]: a running guest keeps the seed it
 /// has booted from.
-pub fn ensure_bytes(connect: &Connect, pool: &StoragePool, name: &str, bytes: &[u8], in_use: bool) -> Result<(), Fault> {
+pub fn ensure_bytes(
+    connect: &Connect,
+    pool: &StoragePool,
+    name: &str,
+    bytes: &[u8],
+    in_use: bool,
+) -> Result<(), Fault> {
     let size = bytes.len() as u64;
     let volume = match volume(pool, name)? {
         Some(_) if in_use => return Ok(()),

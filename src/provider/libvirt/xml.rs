@@ -150,7 +150,9 @@ impl Element {
             }
         }
         match <[Self; 1]>::try_from(open) {
-            Ok([document]) if document.children.len() == 1 => Ok(document.children.into_iter().next().unwrap_or_default()),
+            Ok([document]) if document.children.len() == 1 => {
+                Ok(document.children.into_iter().next().unwrap_or_default())
+            }
             _ => Err(XmlError::Malformed("not exactly one root element".to_owned())),
         }
     }
@@ -159,7 +161,8 @@ impl Element {
         let mut element = Self { namespace, ..Self::new(start.local_name().as_ref()) };
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|e| XmlError::Malformed(e.to_string()))?;
-            let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|e| XmlError::Malformed(e.to_string()))?;
+            let value =
+                attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|e| XmlError::Malformed(e.to_string()))?;
             element.attributes.push((attribute.key.as_ref().to_owned(), value.into_owned()));
         }
         Ok(element)
