@@ -159,7 +159,7 @@ fn story(error: &dyn std::error::Error) -> String {
     while let Some(cause) = next {
         let cause_text = cause.to_string();
         if !text.contains(&cause_text) {
-            text.push_str("：");
+            text.push('：');
             text.push_str(&cause_text);
         }
         next = cause.source();

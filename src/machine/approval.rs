@@ -184,7 +184,7 @@ impl Approver {
             Amount::of(size, i64::from(request.block.machines)).ok_or_else(|| Problem::malformed("数量过大"))?;
         for _ in 0..ATTEMPTS {
             let places = self.reserve(size, &request).await?;
-            let approval = self.compose(actor, &request, &book, &image, &places, amount, comment.clone());
+            let approval = self.compose(actor, &request, &book, &image, &places, amount, comment.as_deref());
             let operation = approval.operation.id;
             let refusal = match self.db.grouped(Arc::new(ApprovalGroup), approval).await {
                 Ok(()) => {
@@ -265,7 +265,7 @@ impl Approver {
         image: &Image,
         places: &[Place],
         amount: Amount,
-        comment: Option<String>,
+        comment: Option<&str>,
     ) -> Approval {
         let operation = OperationId::new();
         let names = request.block.machine_names();
@@ -294,7 +294,7 @@ impl Approver {
                 digest: request.digest.clone(),
                 by: actor.person.id,
                 unit: actor.unit.clone(),
-                reason: comment.clone(),
+                reason: comment.map(str::to_owned),
                 operation,
             },
             task_book: (book.id, book.version, amount),
