@@ -138,7 +138,7 @@ impl Place {
     fn network_hosts(&self) -> Vec<String> {
         let both = [virsh(&["net-dumpxml", &self.setup.network]), virsh(&["net-dumpxml", "--inactive", &self.setup.network])];
         let lines = both.iter().flat_map(|xml| xml.lines()).map(str::trim);
-        lines.filter(|l| l.starts_with("<host")).map(str::to_owned).collect()
+        lines.filter(|l| l.starts_with("<host ")).map(str::to_owned).collect()
     }
 
     fn domains(&self) -> Vec<String> {
@@ -487,6 +487,7 @@ async fn requests_that_cannot_be_met_are_permanent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_probe_finds_what_boots() {
+    let _ = tracing_subscriber::fmt().with_test_writer().with_env_filter("jiyue=info").try_init();
     let place = Place::new().await;
     // What a probe killed long ago has left; 2024 is in its name.
     let old = "jiyue-probe-018d0000-0000-7000-8000-0000000000aa";

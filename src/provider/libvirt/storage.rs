@@ -164,7 +164,7 @@ pub fn length(volume: &StorageVol) -> Result<u64, Fault> {
     Ok(volume.get_info_flags(sys::VIR_STORAGE_VOL_GET_PHYSICAL)?.allocation)
 }
 
-/// Images found whole, and on which connection: see [`ensure_image`].
+/// Images found whole, and after how many openings of connections: see [`ensure_image`].
 pub type Verified = HashMap<String, u64>;
 
 /// Makes sure that the base image is in the pool, whole and read-only.
@@ -175,7 +175,7 @@ pub type Verified = HashMap<String, u64>;
 /// therefore either nothing, or an unmarked volume: when its bytes turn out whole it is marked, else made anew.
 ///
 /// A power cut can keep the record and lose the data, as libvirt does not sync an upload. So a marked image is read back
-/// as well, once per connection (a host cannot lose power without losing its connection), and is never overwritten then:
+/// as well, again whenever a connection was opened (a host cannot lose power without losing all it had), and is never overwritten then:
 /// machines may stand on it.
 pub fn ensure_image(call: &Call<'_>, pool: &StoragePool, image: &ImageRef, verified: &mut Verified) -> Result<(), Fault> {
     let name = image_name(image);
