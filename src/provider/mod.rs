@@ -236,7 +236,9 @@ pub(crate) mod tests {
                 gateway: Ipv4Addr::new(10, 8, 0, 1),
                 dns: Ipv4Addr::new(10, 8, 0, 1),
             },
-            ssh_keys: vec!["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam a".into()],
+            ssh_keys: vec![
+                "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam a".into(),
+            ],
         }
     }
 }

@@ -112,7 +112,9 @@ impl Place {
                 gateway: self.setup.gateway,
                 dns: self.setup.gateway,
             },
-            ssh_keys: vec!["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4pVv0y8xvBDDEpDxEVpJzEEjpfRT5fGgNRuqX9vEyI test".into()],
+            ssh_keys: vec![
+                "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4pVv0y8xvBDDEpDxEVpJzEEjpfRT5fGgNRuqX9vEyI test".into(),
+            ],
         }
     }
 
@@ -124,8 +126,10 @@ impl Place {
     fn volumes(&self) -> Vec<String> {
         virsh(&["pool-refresh", &self.settings.pool]);
         let list = virsh(&["vol-list", &self.settings.pool]);
-        let mut names: Vec<String> = list.lines().filter_map(|l| l.split_whitespace().next()).map(str::to_owned).collect();
-        let files = std::fs::read_dir(&self.settings.pool_path).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> =
+            list.lines().filter_map(|l| l.split_whitespace().next()).map(str::to_owned).collect();
+        let files =
+            std::fs::read_dir(&self.settings.pool_path).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap());
         let mut files: Vec<String> = files.collect();
         names.sort();
         files.sort();
@@ -136,7 +140,8 @@ impl Place {
 
     /// The network's reservations and records, running and lasting.
     fn network_hosts(&self) -> Vec<String> {
-        let both = [virsh(&["net-dumpxml", &self.setup.network]), virsh(&["net-dumpxml", "--inactive", &self.setup.network])];
+        let both =
+            [virsh(&["net-dumpxml", &self.setup.network]), virsh(&["net-dumpxml", "--inactive", &self.setup.network])];
         let lines = both.iter().flat_map(|xml| xml.lines()).map(str::trim);
         lines.filter(|l| l.starts_with("<host ")).map(str::to_owned).collect()
     }
@@ -355,11 +360,14 @@ async fn half_made_states_converge() {
     // A disk file as a killed daemon leaves it: empty, or of another size, or without its base.
     let disk_file = place.pool_file(&format!("{}.{}.root.qcow2", intent.machine, intent.operation));
     let disk = disk_file.to_str().unwrap();
-    let qemu_img = |args: &[&str]| assert!(Command::new("qemu-img").args(args).output().unwrap().status.success(), "{args:?}");
+    let qemu_img =
+        |args: &[&str]| assert!(Command::new("qemu-img").args(args).output().unwrap().status.success(), "{args:?}");
     for n in 0..3 {
         match n {
             0 => std::fs::write(disk, "").unwrap(),
-            1 => qemu_img(&["create", "-q", "-f", "qcow2", "-F", "raw", "-b", image_file.to_str().unwrap(), disk, "5G"]),
+            1 => {
+                qemu_img(&["create", "-q", "-f", "qcow2", "-F", "raw", "-b", image_file.to_str().unwrap(), disk, "5G"])
+            }
             _ => qemu_img(&["create", "-q", "-f", "qcow2", disk, "1G"]),
         }
         virsh(&["pool-refresh", pool]);
@@ -367,7 +375,10 @@ async fn half_made_states_converge() {
         let info = Command::new("qemu-img").args(["info", "--output=json", disk]).output().unwrap().stdout;
         let info: serde_json::Value = serde_json::from_slice(&info).unwrap();
         assert_eq!((&info["virtual-size"], &info["format"]), (&(1_u64 << 30).into(), &"qcow2".into()));
-        assert_eq!((&info["full-backing-filename"], &info["backing-filename-format"]), (&image_file.to_str().into(), &"raw".into()));
+        assert_eq!(
+            (&info["full-backing-filename"], &info["backing-filename-format"]),
+            (&image_file.to_str().into(), &"raw".into())
+        );
         if n < 2 {
             std::fs::remove_file(disk).unwrap();
             virsh(&["pool-refresh", pool]);
@@ -444,7 +455,10 @@ async fn requests_that_cannot_be_met_are_permanent() {
     permanent(host.ensure(Part::Image, &wrong).await, "copy");
     permanent(host.ensure(Part::Disk, &intent).await, "missing");
     ensure(host, Part::Image, &intent).await;
-    permanent(host.ensure(Part::Disk, &Intent { disk: Bytes::mib(1).unwrap(), ..intent.clone() }).await, "needs a disk");
+    permanent(
+        host.ensure(Part::Disk, &Intent { disk: Bytes::mib(1).unwrap(), ..intent.clone() }).await,
+        "needs a disk",
+    );
     // A qcow2 image over a file of the host.
     let hostile = folder.path().join("hostile.qcow2");
     let args = ["create", "-q", "-f", "qcow2", "-F", "raw", "-b", "/etc/hostname", hostile.to_str().unwrap(), "1M"];
@@ -503,7 +517,9 @@ async fn the_probe_finds_what_boots() {
     assert!(!virsh(&["list", "--all", "--name"]).contains(old));
     let capacity = place.host.capacity().await.unwrap();
     let node = virsh(&["nodeinfo"]);
-    let field = |name: &str| node.lines().find_map(|l| l.strip_prefix(name)).unwrap().split_whitespace().next().unwrap().to_owned();
+    let field = |name: &str| {
+        node.lines().find_map(|l| l.strip_prefix(name)).unwrap().split_whitespace().next().unwrap().to_owned()
+    };
     assert_eq!(capacity.vcpu.to_string(), field("CPU(s):"));
     assert_eq!((capacity.memory.get() / 1024).to_string(), field("Memory size:"));
     assert!(capacity.disk.get() > 1 << 30);
@@ -576,7 +592,8 @@ async fn a_lost_host_is_unreachable_and_found_again() {
     let line = Line::new();
     let host = LibvirtHost::new(LibvirtSettings { uri: line.uri.clone(), ..place.settings.clone() });
     let intent = place.intent(10, blank(&folder));
-    let unreachable = |result: &Result<Observed, ProviderError>| matches!(result, Err(ProviderError::Unreachable { .. }));
+    let unreachable =
+        |result: &Result<Observed, ProviderError>| matches!(result, Err(ProviderError::Unreachable { .. }));
     // Cut between calls: the next one notices by itself or is told so, and the one after it works.
     for _ in 0..5 {
         assert_eq!(host.observe(&intent).await.unwrap(), Observed::Absent);

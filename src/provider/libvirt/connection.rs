@@ -27,7 +27,7 @@ const KEEPALIVE: (i32, u32) = (5, 3);
 /// How long opening may take. Keepalive does not run yet at that time.
 const OPEN_LIMIT: Duration = Duration::from_secs(15);
 /// How long an ordinary call may take.
-pub const CALL_LIMIT: Duration = Duration::from_secs(60);
+pub const CALL_LIMIT: Duration = Duration::from_mins(1);
 
 /// A host's connections.
 #[derive(Debug)]
@@ -51,12 +51,11 @@ struct Link(
 
 impl Drop for Link {
     fn drop(&mut self) {
-        // Closing talks to the host, so it blocks; and `Connect`'s own drop panics when closing fails. What could not be
-        // closed is leaked instead: a few hundred bytes, on a path that libvirt documents as a programming error.
+        // `Connect` does not close itself; and closing talks to the host, so it blocks.
         if let Some(mut connect) = self.0.take() {
             let closing = move || {
-                if connect.close().is_err() {
-                    std::mem::forget(connect);
+                if let Err(error) = connect.close() {
+                    tracing::debug!(%error, "a libvirt connection did not close");
                 }
             };
             if let Err(error) = std::thread::Builder::new().name("libvirt-close".to_owned()).spawn(closing) {
@@ -97,12 +96,13 @@ impl Connection {
         T: Send + 'static,
         F: FnOnce(&Call<'_>) -> Result<T, Fault> + Send + 'static,
     {
-        check_uri(&self.uri).map_err(|reason| {
-            ProviderError::Permanent { act: format!("connecting to host {}", self.host), reason: reason.to_owned() }
+        check_uri(&self.uri).map_err(|reason| ProviderError::Permanent {
+            act: format!("connecting to host {}", self.host),
+            reason: reason.to_owned(),
         })?;
         let late = || ProviderError::Transient { act: act.to_owned(), reason: format!("no answer after {limit:?}") };
-        let lane = timeout(limit, Arc::clone(&self.lanes).acquire_owned()).await.map_err(|_| late())?;
-        let lane = lane.map_err(|_| self.unreachable(None))?;
+        let permit = timeout(limit, Arc::clone(&self.lanes).acquire_owned()).await.map_err(|_| late())?;
+        let permit = permit.map_err(|_| self.unreachable(None))?;
         let start = match self.take_idle() {
             Some(link) => Start::With(link),
             None => self.begin_opening().await?,
@@ -111,7 +111,7 @@ impl Connection {
         let (idle, opened) = (Arc::clone(&self.idle), Arc::clone(&self.opened));
         let span = tracing::Span::current();
         let task = spawn_blocking(move || {
-            let _lane = lane;
+            let _permit = permit;
             let link = start.link(&opened)?;
             // Nobody may be waiting any more; the call is made all the same.
             let _ = connected.send(());
@@ -245,7 +245,9 @@ mod tests {
 
     #[test]
     fn uris_that_run_something_are_refused() {
-        for good in ["qemu:///system", "qemu+unix:///system?socket=/x", "qemu+tls://h/system?pkipath=/p", "test:///default"] {
+        for good in
+            ["qemu:///system", "qemu+unix:///system?socket=/x", "qemu+tls://h/system?pkipath=/p", "test:///default"]
+        {
             assert_eq!(check_uri(good), Ok(()), "{good}");
         }
         for bad in [

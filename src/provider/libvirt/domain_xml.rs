@@ -125,7 +125,10 @@ impl Mark {
     pub fn read(domain: &Element) -> Option<Self> {
         let marks = domain.find(&["metadata"])?.all("machine").filter(|e| e.namespace.as_deref() == Some(MARK));
         match marks.collect::<Vec<_>>()[..] {
-            [mark] => Some(Self { machine: mark.get("machine")?.parse().ok()?, operation: mark.get("operation")?.parse().ok()? }),
+            [mark] => Some(Self {
+                machine: mark.get("machine")?.parse().ok()?,
+                operation: mark.get("operation")?.parse().ok()?,
+            }),
             _ => None,
         }
     }
@@ -139,7 +142,12 @@ mod tests {
 
     fn places() -> Places {
         let path = |name: &str| format!("/pool/{name}");
-        Places { disk: path("root.qcow2"), image: path("image.qcow2"), seed: path("seed.img"), console: path("console.log") }
+        Places {
+            disk: path("root.qcow2"),
+            image: path("image.qcow2"),
+            seed: path("seed.img"),
+            console: path("console.log"),
+        }
     }
 
     #[test]
@@ -198,7 +206,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(3000))]
+        #![proptest_config(ProptestConfig::with_cases(1000))]
         #[test]
         fn no_string_adds_a_node(text in r#"(</name>|<x/>|'|"|>|<|&|\]\]>|<!--|;|\PC){1,30}"#) {
             let template = skeleton(&domain(&intent(), &places(), DomainType::Qemu).unwrap());

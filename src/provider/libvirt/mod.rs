@@ -110,7 +110,8 @@ impl LibvirtHost {
     }
 
     async fn lock<T>(&self, lock: &Arc<Mutex<T>>, act: &str) -> Result<OwnedMutexGuard<T>, ProviderError> {
-        let late = |_| ProviderError::Transient { act: act.to_owned(), reason: "an earlier call is still running".to_owned() };
+        let late =
+            |_| ProviderError::Transient { act: act.to_owned(), reason: "an earlier call is still running".to_owned() };
         timeout(CALL_LIMIT, Arc::clone(lock).lock_owned()).await.map_err(late)
     }
 
@@ -221,7 +222,10 @@ impl Provider for LibvirtHost {
             Part::Name => self.ensure_name(&act, intent).await,
             Part::Domain => {
                 let kind = self.settings.domain_type;
-                self.on(&act, intent, move |call, pool, intent| domain::ensure_defined(call.connect, pool, intent, kind)).await
+                self.on(&act, intent, move |call, pool, intent| {
+                    domain::ensure_defined(call.connect, pool, intent, kind)
+                })
+                .await
             }
             Part::Power => self.on(&act, intent, |call, _, intent| domain::ensure_running(call.connect, intent)).await,
             Part::Answer => {
@@ -266,7 +270,8 @@ impl Provider for LibvirtHost {
         if let Stop::Graceful(patience) = how {
             let deadline = Instant::now() + patience;
             while Instant::now() < deadline {
-                let press = |call: &Call<'_>, _: &StoragePool, intent: &Intent| domain::press_button(call.connect, intent);
+                let press =
+                    |call: &Call<'_>, _: &StoragePool, intent: &Intent| domain::press_button(call.connect, intent);
                 if self.on(&act, intent, press).await? {
                     return Ok(());
                 }
@@ -316,7 +321,8 @@ fn check(intent: &Intent) -> Result<(), &'static str> {
     if intent.fqdn.as_ref().is_some_and(|name| !made_of(name, 253, host_name)) {
         return Err("the fully qualified name is not in ASCII form");
     }
-    if intent.image.sha256.len() != 64 || !made_of(&intent.image.sha256, 64, |b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+    if intent.image.sha256.len() != 64 || !made_of(&intent.image.sha256, 64, |b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    {
         return Err("the image's digest is not a SHA-256");
     }
     let mac = intent.network.mac.split(':').collect::<Vec<_>>();

@@ -11,10 +11,8 @@ use super::{
 use virt::{connect::Connect, error::ErrorNumber, network::Network, sys};
 
 /// Both copies of the state: how to read it and how to write it.
-const COPIES: [(sys::virNetworkXMLFlags, sys::virNetworkUpdateFlags); 2] = [
-    (0, sys::VIR_NETWORK_UPDATE_AFFECT_LIVE),
-    (sys::VIR_NETWORK_XML_INACTIVE, sys::VIR_NETWORK_UPDATE_AFFECT_CONFIG),
-];
+const COPIES: [(sys::virNetworkXMLFlags, sys::virNetworkUpdateFlags); 2] =
+    [(0, sys::VIR_NETWORK_UPDATE_AFFECT_LIVE), (sys::VIR_NETWORK_XML_INACTIVE, sys::VIR_NETWORK_UPDATE_AFFECT_CONFIG)];
 
 /// Makes sure that the network is defined with this address range, active, and started with the host.
 pub fn ensure(connect: &Connect, setup: &NetworkSetup) -> Result<(), Fault> {

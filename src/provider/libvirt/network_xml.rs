@@ -24,7 +24,8 @@ impl NetworkSetup {
     /// (`dhcp-range=…,static`, from the first reservation on), so that an unknown guest gets no address.
     pub fn to_xml(&self) -> Result<String, XmlError> {
         let bridge = Element::new("bridge").attr("name", &self.bridge).attr("stp", "on").attr("delay", 0);
-        let domain = self.domain.as_ref().map(|name| Element::new("domain").attr("name", name).attr("localOnly", "yes"));
+        let domain =
+            self.domain.as_ref().map(|name| Element::new("domain").attr("name", name).attr("localOnly", "yes"));
         Element::new("network")
             .child(Element::new("name").text(&self.network))
             .children(self.forward.then(|| Element::new("forward").attr("mode", "nat")))
@@ -46,7 +47,11 @@ pub struct Lease {
 
 impl Lease {
     pub fn of(intent: &Intent) -> Self {
-        Self { mac: intent.network.mac.to_ascii_lowercase(), name: intent.name.clone(), address: intent.network.address }
+        Self {
+            mac: intent.network.mac.to_ascii_lowercase(),
+            name: intent.name.clone(),
+            address: intent.network.address,
+        }
     }
 
     pub fn to_xml(&self) -> Result<String, XmlError> {
@@ -97,7 +102,11 @@ impl NetworkFacts {
         let hosts = ip.and_then(|e| e.find(&["dhcp"])).into_iter().flat_map(|e| e.all("host"));
         let leases = hosts.filter_map(|e| {
             let value = |name| e.get(name).unwrap_or_default().to_owned();
-            Some(Lease { mac: value("mac").to_ascii_lowercase(), name: value("name"), address: e.get("ip")?.parse().ok()? })
+            Some(Lease {
+                mac: value("mac").to_ascii_lowercase(),
+                name: value("name"),
+                address: e.get("ip")?.parse().ok()?,
+            })
         });
         let hosts = network.find(&["dns"]).into_iter().flat_map(|e| e.all("host"));
         let records = hosts.filter_map(|e| {
@@ -162,7 +171,10 @@ mod tests {
     #[test]
     fn the_network_has_no_dynamic_range() {
         insta::assert_snapshot!(setup().to_xml().unwrap());
-        assert_eq!(NetworkFacts::read(&setup().to_xml().unwrap()).unwrap().gateway, Some((Ipv4Addr::new(10, 8, 0, 1), 24)));
+        assert_eq!(
+            NetworkFacts::read(&setup().to_xml().unwrap()).unwrap().gateway,
+            Some((Ipv4Addr::new(10, 8, 0, 1), 24))
+        );
     }
 
     #[test]
@@ -175,10 +187,16 @@ mod tests {
         )
         .unwrap();
         assert_eq!(facts.gateway, Some((Ipv4Addr::new(10, 8, 0, 1), 23)));
-        let lease = |mac: &str, name: &str, last| Lease { mac: mac.into(), name: name.into(), address: Ipv4Addr::new(10, 8, 0, last) };
+        let lease = |mac: &str, name: &str, last| Lease {
+            mac: mac.into(),
+            name: name.into(),
+            address: Ipv4Addr::new(10, 8, 0, last),
+        };
         assert_eq!(facts.has_lease(&lease("52:54:00:00:00:0a", "a", 5)), Ok(true));
         assert_eq!(facts.has_lease(&lease("52:54:00:00:00:0b", "b", 6)), Ok(false));
-        for other in [lease("52:54:00:00:00:0a", "b", 6), lease("52:54:00:00:00:0b", "b", 5), lease("52:54:00:00:00:0b", "a", 6)] {
+        for other in
+            [lease("52:54:00:00:00:0a", "b", 6), lease("52:54:00:00:00:0b", "b", 5), lease("52:54:00:00:00:0b", "a", 6)]
+        {
             assert!(facts.has_lease(&other).unwrap_err().contains("10.8.0.5"));
         }
         let record = |name: &str, last| Record { address: Ipv4Addr::new(10, 8, 0, last), names: vec![name.into()] };

@@ -21,7 +21,7 @@ const PREFIX: &str = "jiyue-probe-";
 /// The namespace of the probe's mark in its domain's metadata.
 const MARK: &str = "urn:jiyue:probe:1";
 /// A probe of this age is nobody's any more.
-const LEFTOVER: Duration = Duration::from_secs(120);
+const LEFTOVER: Duration = Duration::from_mins(2);
 const MESSAGE: &[u8] = b"JIYUE-PROBE-OK";
 
 /// A boot sector's program, loaded by the BIOS at 0x7c00 in real mode: it writes [`MESSAGE`], which follows it, to the
@@ -109,7 +109,12 @@ fn offers(capabilities: &Element, kind: DomainType) -> bool {
 }
 
 /// Boots one probe. The inner error is the reason why it did not; the outer one means that nothing was learnt.
-fn boots(connect: &Connect, pool: &StoragePool, kind: DomainType, limit: Duration) -> Result<Result<(), String>, Fault> {
+fn boots(
+    connect: &Connect,
+    pool: &StoragePool,
+    kind: DomainType,
+    limit: Duration,
+) -> Result<Result<(), String>, Fault> {
     let id = Uuid::now_v7();
     let name = format!("{PREFIX}{id}");
     let outcome = attempt(connect, pool, kind, limit, &name, id);
@@ -234,7 +239,9 @@ mod tests {
     #[test]
     fn an_offer_is_for_our_architecture() {
         let read = |xml: &str| Element::parse(xml).unwrap();
-        let host = read("<c><guest><arch name='i686'><domain type='kvm'/></arch></guest><guest><arch name='x86_64'><domain type='qemu'/></arch></guest></c>");
+        let host = read(
+            "<c><guest><arch name='i686'><domain type='kvm'/></arch></guest><guest><arch name='x86_64'><domain type='qemu'/></arch></guest></c>",
+        );
         assert!(!offers(&host, DomainType::Kvm));
         assert!(offers(&host, DomainType::Qemu));
     }

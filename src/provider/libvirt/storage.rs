@@ -11,7 +11,9 @@ use super::{
 use crate::provider::{ImageFormat, ImageRef, Intent};
 use sha2::{Digest, Sha256};
 use std::{collections::HashMap, fs::File, io::Read, time::Duration};
-use virt::{connect::Connect, error::ErrorNumber, storage_pool::StoragePool, storage_vol::StorageVol, stream::Stream, sys};
+use virt::{
+    connect::Connect, error::ErrorNumber, storage_pool::StoragePool, storage_vol::StorageVol, stream::Stream, sys,
+};
 
 /// What goes into one message of a stream; libvirt's limit is 256 KiB less a header.
 const CHUNK: usize = 240 * 1024;
@@ -86,13 +88,11 @@ pub fn create(pool: &StoragePool, new: &NewVolume) -> Result<StorageVol, Fault> 
 /// Deletes the volume; none of this name is success. libvirt's list may be older than the folder (a daemon killed while
 /// it made the file), so absence is believed only after a refresh.
 pub fn delete(pool: &StoragePool, name: &str) -> Result<(), Fault> {
-    let found = match volume(pool, name)? {
-        Some(found) => Some(found),
-        None => {
-            refresh(pool)?;
-            volume(pool, name)?
-        }
-    };
+    let mut found = volume(pool, name)?;
+    if found.is_none() {
+        refresh(pool)?;
+        found = volume(pool, name)?;
+    }
     found.map_or(Ok(()), |v| Ok(v.delete(0)?))
 }
 
@@ -177,7 +177,12 @@ pub type Verified = HashMap<String, u64>;
 /// A power cut can keep the record and lose the data, as libvirt does not sync an upload. So a marked image is read back
 /// as well, again whenever a connection was opened (a host cannot lose power without losing all it had), and is never overwritten then:
 /// machines may stand on it.
-pub fn ensure_image(call: &Call<'_>, pool: &StoragePool, image: &ImageRef, verified: &mut Verified) -> Result<(), Fault> {
+pub fn ensure_image(
+    call: &Call<'_>,
+    pool: &StoragePool,
+    image: &ImageRef,
+    verified: &mut Verified,
+) -> Result<(), Fault> {
     let name = image_name(image);
     let found = volume(pool, &name)?;
     let ready = volume(pool, &ready_name(image))?.is_some();
@@ -221,10 +226,10 @@ fn put_image(connect: &Connect, pool: &StoragePool, image: &ImageRef) -> Result<
     if is_whole(connect, &volume, image)? {
         return Ok(());
     }
-    Err(match digest(File::open(&image.path)?)? == image.sha256 {
-        true => Fault::Transient("the image did not arrive whole".to_owned()),
-        false => Fault::Permanent("the broker's copy does not have its digest".to_owned()),
-    })
+    if digest(File::open(&image.path)?)? == image.sha256 {
+        return Err(Fault::Transient("the image did not arrive whole".to_owned()));
+    }
+    Err(Fault::Permanent("the broker's copy does not have its digest".to_owned()))
 }
 
 fn is_whole(connect: &Connect, volume: &StorageVol, image: &ImageRef) -> Result<bool, Fault> {
@@ -300,7 +305,13 @@ fn virtual_size(connect: &Connect, volume: &StorageVol, image: &ImageRef) -> Res
 
 /// Makes sure that the volume has exactly these bytes. `in_use` as in [`ensure_disk`]: a running guest keeps the seed it
 /// has booted from.
-pub fn ensure_bytes(connect: &Connect, pool: &StoragePool, name: &str, bytes: &[u8], in_use: bool) -> Result<(), Fault> {
+pub fn ensure_bytes(
+    connect: &Connect,
+    pool: &StoragePool,
+    name: &str,
+    bytes: &[u8],
+    in_use: bool,
+) -> Result<(), Fault> {
     let size = bytes.len() as u64;
     let volume = match volume(pool, name)? {
         Some(_) if in_use => return Ok(()),
