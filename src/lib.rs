@@ -1,3 +1,52 @@
+//! 集约 Jiyue: a government cloud's resource broker and capacity manager.
+//!
+//! The map of the house. A request travels down this list; an arrow of `use` runs only from an earlier module to a
+//! later one (a test keeps it so).
+//!
+//! ```text
+//! cli, client      the command line; speaks HTTP like anybody else
+//! app, config      builds the parts once, starts them, stops them
+//! http             router and OpenAPI from one list; one file of handlers per domain
+//! machine          approval → build → running → bin; images; the ledger
+//! request          block → rules → lifecycle
+//! capacity         hosts, claims, placement
+//! task_book        indicators, versions, validity
+//! operation        durable long work: lease, worker
+//! identity         people, tokens, the one policy function
+//! audit            one record per act, in the act's own transaction
+//! db               one SQL text, the write queue
+//! provider         what we need of a place that runs machines; libvirt, simulated. Knows only the ground.
+//! ground           ids, units, time, text, labels, quantity, field, rule, violation, yaml, jurisdiction, catalogue,
+//!                  metrics, error
+//! ```
+//!
+//! The invariants stand in `ARCHITECTURE.md`, each with the test that fails when it is broken.
+
+pub mod app;
+pub mod audit;
+pub mod capacity;
+pub mod catalogue;
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod db;
+pub mod error;
+pub mod field;
+pub mod http;
+pub mod identity;
 pub mod ids;
+pub mod jurisdiction;
+pub mod labels;
+pub mod machine;
+pub mod metrics;
+pub mod operation;
 pub mod provider;
+pub mod quantity;
+pub mod request;
+pub mod rule;
+pub mod task_book;
+pub mod text;
+pub mod time;
 pub mod units;
+pub mod violation;
+pub mod yaml;

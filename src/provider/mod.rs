@@ -54,6 +54,15 @@ pub enum ImageFormat {
     Qcow2,
 }
 
+impl ImageFormat {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Qcow2 => "qcow2",
+        }
+    }
+}
+
 /// The reserved place of a machine on its zone's network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkIntent {

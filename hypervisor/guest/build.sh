@@ -1,0 +1,218 @@
+#!/bin/bash
+# Builds the small guest image from Debian packages, without installing any:
+#
+#   build.sh [OUTDIR]
+#
+# prints the image's path on stdout, progress on stderr. With OUTDIR it is
+# OUTDIR/jiyue-small-guest.qcow2, a copy; without, the one in the cache folder
+# (JIYUE_CACHE, else XDG_CACHE_HOME/jiyue, else ~/.cache/jiyue). There it is
+# kept under a key made of this script, rootfs/ and the kernel's version.
+#
+# The disk: MBR, a FAT partition with syslinux, kernel and initramfs (the whole
+# system runs from memory) and a small ext4 partition for state.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+image=jiyue-small-guest.qcow2
+PATH=$PATH:/usr/sbin:/sbin
+export LC_ALL=C
+
+say() { printf 'guest: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+[[ $(dpkg --print-architecture 2>/dev/null) == amd64 ]] || die "needs Debian on amd64"
+for tool in apt-get apt-cache cpio depmod sfdisk readelf mcopy mkfs.fat mke2fs qemu-img xz; do
+  command -v "$tool" >/dev/null || die "$tool is missing; run hypervisor/install.sh run"
+done
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/jiyue-guest.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'say "failed in line $LINENO"' ERR
+
+# ---- which kernel, which cache entry --------------------------------------
+
+base=${JIYUE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/jiyue}
+mkdir -p "$base"
+
+# Containers often tell apt to keep no index of its lists; then every question
+# costs seconds. The index lives as long as this build.
+apt_index=(-o "Dir::Cache::pkgcache=$work/pkgcache.bin" -o "Dir::Cache::srcpkgcache=$work/srcpkgcache.bin")
+ask_apt() { apt-cache "${apt_index[@]}" "$@"; }
+
+# The cloud kernel's package name carries its version: linux-image-cloud-amd64
+# only points at it. The answer holds until apt's lists change.
+find_kernel() {
+  local name
+  name=$(ask_apt depends linux-image-cloud-amd64 2>/dev/null | awk '$1 == "Depends:" && /linux-image-[0-9]/ { print $2; exit }') || true
+  [[ -n $name ]] || return 1
+  echo "$name $(ask_apt show --no-all-versions "$name" | awk '$1 == "Version:" { print $2; exit }')"
+}
+lists=$(stat -c '%n %s %Y' /var/lib/apt/lists /var/lib/apt/lists/*_Packages* 2>/dev/null | sha256sum | cut -c1-16) || true
+remembered=$base/kernel-$lists
+if ! read -r kernel version 2>/dev/null < "$remembered"; then
+  if (( EUID == 0 )); then find_kernel > "$work/kernel" || { apt-get -qq update >&2; find_kernel > "$work/kernel" || true; }
+  else find_kernel > "$work/kernel" || true; fi
+  read -r kernel version < "$work/kernel" || die "apt knows no linux-image-cloud-amd64; run apt-get update as root"
+  cp "$work/kernel" "$remembered.$$" && mv -f "$remembered.$$" "$remembered"
+fi
+
+key=$({ cd "$here"
+  echo "$kernel $version"
+  find build.sh rootfs -printf '%p %m %y\n' | sort
+  find build.sh rootfs -type f -print0 | sort -z | xargs -0 sha256sum; } | sha256sum | cut -c1-16)
+cache=$base/guest-$key
+
+deliver() {
+  local fresh
+  if (( $# == 0 )); then echo "$cache/$image"; return; fi
+  mkdir -p "$1"
+  # Running overlays hold their base open: an equal file is left alone, another
+  # one is put in its place by a rename, never written into.
+  if ! cmp -s "$cache/$image" "$1/$image"; then
+    fresh=$(mktemp "$1/.$image.XXXXXX")
+    cp --reflink=auto "$cache/$image" "$fresh"
+    chmod 0444 "$fresh"
+    mv -f "$fresh" "$1/$image"
+  fi
+  echo "$(cd "$1" && pwd)/$image"
+}
+
+if [[ -s $cache/$image ]]; then deliver "$@"; exit; fi
+say "building with $kernel $version"
+SECONDS=0
+
+# ---- packages, downloaded and unpacked ------------------------------------
+
+# Those named and the libraries they need, whatever these are called in this
+# release of Debian.
+libraries() {
+  ask_apt depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks \
+    --no-replaces --no-enhances "$@" | sed -n 's/^\(z\{0,1\}lib[^:]*\)$/\1/p' | sort -u
+}
+packages="$kernel busybox-static dropbear-bin qemu-guest-agent syslinux syslinux-common"
+# shellcheck disable=SC2046,SC2086  # lists of words
+packages="$packages $(echo $(libraries dropbear-bin qemu-guest-agent))"
+
+mkdir "$work/debs" "$work/tree"
+# shellcheck disable=SC2086  # a list of words
+fetch() { (cd "$work/debs" && apt-get -qq "${apt_index[@]}" -o APT::Sandbox::User=root download $packages > "$work/apt.log" 2>&1); }
+# Lists older than the mirror name files that it has no more: once, start over
+# with new lists.
+if ! fetch; then
+  cat "$work/apt.log" >&2
+  (( EUID == 0 )) && [[ -z ${JIYUE_LISTS_ARE_NEW:-} ]] || die "the packages could not be downloaded; try apt-get update as root"
+  apt-get -qq update >&2
+  rm -rf "$work"
+  JIYUE_LISTS_ARE_NEW=1 exec "$here/build.sh" "$@"
+fi
+for deb in "$work"/debs/*.deb; do
+  dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$work/tree" --keep-directory-symlink \
+    --exclude='./usr/share/doc*' --exclude='./usr/share/locale*' --exclude='./usr/share/man*'
+done
+tree=$work/tree
+# Where /usr is merged, modules and loader lie below usr/ only.
+[[ -e $tree/lib/modules ]] || { mkdir -p "$tree/lib"; ln -s ../usr/lib/modules "$tree/lib/modules"; }
+release=$(ls "$tree/lib/modules")
+say "packages unpacked after $SECONDS s"
+
+# ---- root file system -----------------------------------------------------
+
+root=$work/root
+mkdir -p "$root"/{bin,dev,lib64,mnt,proc,root/.ssh,run,sbin,state,sys,tmp,usr,var/log,www}
+cp -a "$here/rootfs/." "$root/"
+ln -s ../run "$root/var/run"
+ln -s ../bin ../sbin "$root/usr/"
+chmod 700 "$root/root" "$root/root/.ssh"
+
+install -m 0755 "$(find "$tree" -path '*/bin/busybox' -type f -print -quit)" "$root/bin/busybox"
+"$root/bin/busybox" --list | while read -r applet; do
+  # Programs of our own go before busybox's.
+  [[ -e $root/bin/$applet || -e $root/sbin/$applet ]] || ln -s busybox "$root/bin/$applet"
+done
+ln -sf ../bin/init "$root/sbin/init"
+
+# An ELF file with the libraries it names, and theirs.
+lib=lib/x86_64-linux-gnu
+take_elf() {
+  local file=$1 target=$2 needed source
+  install -D -m 0755 "$file" "$root/$target"
+  readelf -d "$file" | sed -n 's/.*(NEEDED).*\[\(.*\)\]$/\1/p' | while read -r needed; do
+    [[ ! -e $root/$lib/$needed ]] || continue
+    source=$(find "$tree" -path "*/lib*/$needed" -print -quit)
+    [[ -n $source ]] || die "$(basename "$file") needs $needed, which no package has"
+    take_elf "$(readlink -f "$source")" "$lib/$needed"
+  done
+}
+take_elf "$tree/usr/sbin/dropbear" sbin/dropbear
+take_elf "$tree/usr/bin/dropbearkey" bin/dropbearkey
+take_elf "$tree/usr/sbin/qemu-ga" sbin/qemu-ga
+cp -L "$(find "$tree" -path '*/lib64/ld-linux-x86-64.so.2' -print -quit)" "$root/lib64/"
+
+# Kernel modules in loading order, in the groups that /etc/load knows. What the
+# kernel has built in, or an earlier group has, is skipped.
+depmod -b "$tree" "$release"
+mkdir -p "$root/lib/modules/$release" "$root/etc/modules"
+take_modules() {
+  local group=$1 module file name; shift
+  : > "$root/etc/modules/$group"
+  for module; do
+    { modprobe -d "$tree" -S "$release" --show-depends "$module" 2>/dev/null || true; } |
+      awk '$1 == "insmod" { print $2 }' | while read -r file; do
+        name=$(basename "$file" .xz)
+        [[ ! -e $root/lib/modules/$release/$name ]] || continue
+        if [[ $file == *.xz ]]; then xz -dc "$file"; else cat "$file"; fi > "$root/lib/modules/$release/$name"
+        echo "$name" >> "$root/etc/modules/$group"
+      done
+  done
+}
+take_modules first virtio_pci virtio_rng virtio_blk virtio_net vfat nls_ascii nls_cp437 nls_iso8859-1 nls_utf8 ext4
+take_modules rest virtio_console virtio_balloon button evdev
+take_modules storage isofs loop virtio_scsi sd_mod sr_mod ata_piix ahci
+
+(cd "$root" && find . -print0 | sort -z | cpio -0 -o -H newc -R 0:0 --quiet) | gzip -9n > "$work/initrd.gz"
+cp "$tree/boot/vmlinuz-$release" "$work/vmlinuz"
+say "root file system after $SECONDS s"
+
+# ---- disk -----------------------------------------------------------------
+
+# All in ordinary files: no loop devices, no mounts, no root.
+cd "$work"
+cat > syslinux.cfg <<'CFG'
+DEFAULT jiyue
+PROMPT 0
+TIMEOUT 0
+LABEL jiyue
+  KERNEL vmlinuz
+  INITRD initrd.gz
+  APPEND console=ttyS0 quiet panic=5 random.trust_bootloader=on
+CFG
+mib() { echo $(( ($(cat "$@" | wc -c) + 1048575) / 1048576 )); }
+boot_mib=$(( $(mib vmlinuz initrd.gz) + 3 ))
+state_mib=16
+
+truncate -s "${boot_mib}M" boot.img
+# Syslinux asks the BIOS by head and sector; -h is where the partition begins.
+mkfs.fat -F 16 -h 2048 -g 255/63 -n BOOT boot.img > /dev/null
+mcopy -i boot.img vmlinuz initrd.gz syslinux.cfg ::/
+"$tree/usr/bin/syslinux" --install boot.img
+truncate -s "${state_mib}M" state.img
+mke2fs -q -F -t ext4 -O ^has_journal -L jiyue-state state.img
+
+truncate -s "$(( 1 + boot_mib + state_mib ))M" disk.raw
+dd if="$tree/usr/lib/syslinux/mbr/mbr.bin" of=disk.raw conv=notrunc status=none
+sfdisk -q --no-reread --no-tell-kernel disk.raw > /dev/null <<PARTS
+label: dos
+start=2048, size=$(( boot_mib * 2048 )), type=e, bootable
+start=$(( 2048 + boot_mib * 2048 )), size=$(( state_mib * 2048 )), type=83
+PARTS
+dd if=boot.img of=disk.raw bs=1M seek=1 conv=notrunc,sparse status=none
+dd if=state.img of=disk.raw bs=1M seek=$(( 1 + boot_mib )) conv=notrunc,sparse status=none
+
+# Whole or not at all, also when two builds run at the same time.
+mkdir -p "$cache"
+fresh=$(mktemp "$cache/.$image.XXXXXX")
+qemu-img convert -f raw -O qcow2 -c disk.raw "$fresh"
+chmod 0444 "$fresh"
+mv -f "$fresh" "$cache/$image"
+say "built in $SECONDS s, $(( $(stat -c %s "$cache/$image") / 1000000 )) MB"
+deliver "$@"

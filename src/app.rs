@@ -1,0 +1,213 @@
+//! Builds the parts once, starts them, and stops them gracefully.
+
+use crate::{
+    capacity::{inventory::Inventory, providers::Providers},
+    catalogue::Catalogue,
+    config::{LogFormat, Settings},
+    db::{Db, Options},
+    http::{self, Api, Parts},
+    jurisdiction::Profile,
+    machine::{
+        approval::Approver,
+        build::Build,
+        power::Power,
+        service::{Images, Machines},
+        steps::Patience,
+    },
+    metrics::Metrics,
+    operation::{
+        Kind,
+        worker::{self, Bell, Runner, Worker},
+    },
+    request::service::Rules,
+    time::Clock,
+};
+use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, signal::unix::{SignalKind, signal}, sync::Semaphore};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// Why the service did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the database could not be opened ({url})")]
+    Db {
+        url: String,
+        #[source]
+        source: crate::db::DbError,
+    },
+    #[error("the jurisdiction profile could not be read")]
+    Profile(#[from] crate::jurisdiction::ProfileError),
+    #[error("the catalogue could not be read")]
+    Catalogue(#[from] crate::catalogue::CatalogueError),
+    #[error("two metrics have one name")]
+    Metrics(#[from] prometheus::Error),
+    #[error("cannot listen on {address}")]
+    Listen {
+        address: std::net::SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the log filter {filter:?} cannot be read")]
+    LogFilter {
+        filter: String,
+        #[source]
+        source: tracing_subscriber::filter::ParseError,
+    },
+    #[error("the service failed")]
+    Serve(#[source] std::io::Error),
+}
+
+/// The database alone: for acts on the console.
+pub async fn open_database(settings: &Settings) -> Result<Db, StartError> {
+    if let Some(path) = settings.database_url.strip_prefix("sqlite:")
+        && let Some(folder) = Path::new(path).parent()
+    {
+        // An unusable folder shows when the file is opened, with the file's name.
+        let _ = tokio::fs::create_dir_all(folder).await;
+    }
+    let options = Options {
+        url: settings.database_url.clone(),
+        read_connections: settings.database_read_connections,
+        clock: Clock::System,
+    };
+    Db::open(options).await.map_err(|source| StartError::Db { url: without_password(&settings.database_url), source })
+}
+
+fn without_password(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
+        _ => url.to_owned(),
+    }
+}
+
+/// Starts logging; once per process.
+pub fn start_logging(settings: &Settings) -> Result<(), StartError> {
+    let filter = EnvFilter::try_new(&settings.log_filter)
+        .map_err(|source| StartError::LogFilter { filter: settings.log_filter.clone(), source })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second start in one process (tests) keeps the first.
+    let _ = match settings.log_format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+    Ok(())
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub async fn serve(settings: Settings) -> Result<(), StartError> {
+    start_logging(&settings)?;
+    let db = open_database(&settings).await?;
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .map_err(|source| StartError::Listen { address: settings.listen, source })?;
+    let address = listener.local_addr().map_err(StartError::Serve)?;
+    let stop = CancellationToken::new();
+    let (api, worker) = assemble(db, &settings)?;
+    let working = tokio::spawn(worker.run(stop.child_token()));
+    tracing::info!(%address, database = %without_password(&settings.database_url), "service.started");
+    let wanted = stop.clone();
+    axum::serve(listener, http::router(api))
+        .with_graceful_shutdown(async move {
+            signalled().await;
+            wanted.cancel();
+        })
+        .await
+        .map_err(StartError::Serve)?;
+    stop.cancel();
+    // Steps that are under way come to their end; what is not finished is taken up at the next start.
+    if tokio::time::timeout(Duration::from_secs(8), working).await.is_err() {
+        tracing::warn!("service.stopped_with_work_under_way");
+    }
+    tracing::info!("service.stopped");
+    Ok(())
+}
+
+/// Puts the parts together.
+pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker), StartError> {
+    let metrics = Metrics::new()?;
+    let profile = match Profile::embedded(&settings.jurisdiction) {
+        Ok(profile) => profile,
+        Err(_) if settings.jurisdiction.contains('/') => Profile::open(Path::new(&settings.jurisdiction))?,
+        Err(error) => return Err(error.into()),
+    };
+    let catalogue = Arc::new(Catalogue::embedded()?);
+    let (inventory, providers, bell) = (Inventory::default(), Providers::new(db.clone()), Bell::default());
+    let rules = Rules {
+        db: db.clone(),
+        profile: Arc::new(profile),
+        catalogue: Arc::clone(&catalogue),
+        metrics: metrics.clone(),
+    };
+    let patience = Patience {
+        answer: Duration::from_secs(settings.answer_seconds),
+        other: Duration::from_secs(settings.step_seconds),
+    };
+    let power = Arc::new(Power {
+        db: db.clone(),
+        providers: providers.clone(),
+        inventory: inventory.clone(),
+        metrics: metrics.clone(),
+        patience,
+        grace: Duration::from_secs(settings.shutdown_seconds),
+    });
+    let mut runners: HashMap<Kind, Arc<dyn Runner>> = HashMap::new();
+    runners.insert(
+        Kind::Build,
+        Arc::new(Build {
+            db: db.clone(),
+            providers: providers.clone(),
+            inventory: inventory.clone(),
+            metrics: metrics.clone(),
+            patience,
+            boots: Arc::new(Semaphore::new(settings.boots_at_once.max(1))),
+        }),
+    );
+    for kind in [Kind::Start, Kind::Stop, Kind::Bin, Kind::Restore] {
+        runners.insert(kind, power.clone());
+    }
+    let worker = Worker {
+        db: db.clone(),
+        runners,
+        settings: worker::Settings {
+            owner: uuid::Uuid::now_v7().to_string(),
+            lease: settings.lease(),
+            poll: Duration::from_millis(settings.worker_poll_millis.max(10)),
+            width: settings.worker_width,
+        },
+        bell: bell.clone(),
+        metrics: metrics.clone(),
+    };
+    let api = Api::new(Parts {
+        approver: Approver {
+            db: db.clone(),
+            inventory: inventory.clone(),
+            bell: bell.clone(),
+            metrics: metrics.clone(),
+            rules: rules.clone(),
+        },
+        machines: Machines { db: db.clone(), inventory: inventory.clone(), providers, bell },
+        images: Images {
+            db: db.clone(),
+            catalogue,
+            folder: settings.image_folder.clone(),
+            max_bytes: settings.image_max_bytes,
+        },
+        db,
+        inventory,
+        rules,
+        metrics,
+    });
+    Ok((api, worker))
+}
+
+async fn signalled() {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        // Without signal handlers the process ends by default; there is nothing to wait for.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}

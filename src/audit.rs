@@ -1,0 +1,156 @@
+//! The audit trail: who did what to which object, why it was allowed, and what came of it. A record is written in the
+//! transaction of the act itself, so that neither is there without the other; the table refuses changes and deletions.
+
+use crate::db::{DbError, Tx, placeholders};
+use serde_json::Value;
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use uuid::Uuid;
+
+/// One act, as it will be read years later.
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub who: Who,
+    /// Dotted name: `request.approve`.
+    pub action: &'static str,
+    pub object_type: &'static str,
+    pub object_id: String,
+    pub department_id: Option<String>,
+    pub outcome: Outcome,
+    /// Facts that explain the act: reason, digest, numbers. Never a secret.
+    pub detail: Value,
+}
+
+/// Whose act it was, and by which call.
+#[derive(Clone, Debug)]
+pub struct Who {
+    pub person: String,
+    pub unit: String,
+    pub role: String,
+    pub token_id: Option<String>,
+    /// The request id that logs, operations and libvirt calls carry too.
+    pub trace_id: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    Denied,
+}
+
+impl Outcome {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Denied => "denied",
+        }
+    }
+}
+
+impl Who {
+    /// The broker itself, carrying on what somebody began.
+    pub fn broker(trace_id: &str) -> Self {
+        Self {
+            person: "jiyue".to_owned(),
+            unit: "jiyue".to_owned(),
+            role: "broker".to_owned(),
+            token_id: None,
+            trace_id: trace_id.to_owned(),
+        }
+    }
+
+    /// Somebody with a shell on the broker's own machine.
+    pub fn console() -> Self {
+        Self { person: "console".to_owned(), role: "console".to_owned(), ..Self::broker("console") }
+    }
+}
+
+/// Writes one record into the transaction of the act.
+pub async fn record(tx: &mut Tx, record: Record) -> Result<(), DbError> {
+    record_all(tx, std::slice::from_ref(&record)).await
+}
+
+/// Writes many records with one statement.
+pub async fn record_all(tx: &mut Tx, records: &[Record]) -> Result<(), DbError> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let now = tx.now().as_microsecond();
+    let sql = format!(
+        "insert into audit (id, at, person, unit, role, token_id, action, object_type, object_id, department_id, \
+         trace_id, outcome, detail, build) values {}",
+        placeholders(records.len(), 14)
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for r in records {
+        query = query
+            .bind(Uuid::now_v7().to_string())
+            .bind(now)
+            .bind(r.who.person.as_str())
+            .bind(r.who.unit.as_str())
+            .bind(r.who.role.as_str())
+            .bind(r.who.token_id.as_deref())
+            .bind(r.action)
+            .bind(r.object_type)
+            .bind(r.object_id.as_str())
+            .bind(r.department_id.as_deref())
+            .bind(r.who.trace_id.as_str())
+            .bind(r.outcome.word())
+            .bind(r.detail.to_string())
+            .bind(env!("CARGO_PKG_VERSION"));
+    }
+    query.execute(tx.conn()).await?;
+    tx.note_audit(records.len());
+    Ok(())
+}
+
+/// A record as it is read back.
+#[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct Entry {
+    pub seq: i64,
+    #[schema(value_type = String, format = DateTime)]
+    pub at: jiff::Timestamp,
+    pub person: String,
+    pub unit: String,
+    pub role: String,
+    pub action: String,
+    pub object_type: String,
+    pub object_id: String,
+    pub trace_id: String,
+    pub outcome: String,
+    pub detail: Value,
+}
+
+/// Newest first, below `before`; all departments for `None`.
+pub async fn list(
+    conn: &mut AnyConnection,
+    department: Option<&str>,
+    before: i64,
+    limit: i64,
+) -> Result<Vec<Entry>, DbError> {
+    let rows = sqlx::query(
+        "select seq, at, person, unit, role, action, object_type, object_id, trace_id, outcome, detail from audit \
+         where seq < $1 and (cast($2 as text) is null or department_id = $2) order by seq desc limit $3",
+    )
+    .bind(before)
+    .bind(department)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Entry {
+                seq: row.try_get("seq")?,
+                at: crate::time::from_micros(row.try_get("at")?),
+                person: row.try_get("person")?,
+                unit: row.try_get("unit")?,
+                role: row.try_get("role")?,
+                action: row.try_get("action")?,
+                object_type: row.try_get("object_type")?,
+                object_id: row.try_get("object_id")?,
+                trace_id: row.try_get("trace_id")?,
+                outcome: row.try_get("outcome")?,
+                detail: serde_json::from_str(row.try_get("detail")?).unwrap_or(Value::Null),
+            })
+        })
+        .collect()
+}

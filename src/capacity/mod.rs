@@ -1,0 +1,172 @@
+//! What there is to give: hosts, their networks, what is taken of them, and where the next machine goes.
+//!
+//! Placement ranks hosts on an index in memory; the guarded updates of `store.rs` decide. See [`inventory`].
+
+pub mod inventory;
+pub mod placement;
+pub mod providers;
+pub mod service;
+pub mod store;
+
+use crate::{
+    ids::{HostId, MachineId, NetworkId, TaskBookId},
+    labels::Zone,
+    provider::DomainType,
+    units::Bytes,
+};
+use ipnet::Ipv4Net;
+use std::{net::Ipv4Addr, str::FromStr};
+
+/// What one machine takes of a host and of a task book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    pub vcpu: u32,
+    pub memory: Bytes,
+    pub disk: Bytes,
+}
+
+/// A sum over machines, as task books and hosts are counted in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    pub machines: i64,
+    pub vcpu: i64,
+    pub memory_bytes: i64,
+    pub disk_bytes: i64,
+}
+
+impl Amount {
+    /// What `machines` machines of one size take; `None` on overflow.
+    pub fn of(size: Size, machines: i64) -> Option<Self> {
+        Some(Self {
+            machines,
+            vcpu: i64::from(size.vcpu).checked_mul(machines)?,
+            memory_bytes: size.memory.times(machines)?.get(),
+            disk_bytes: size.disk.times(machines)?.get(),
+        })
+    }
+
+    /// `None` on overflow.
+    pub fn plus(self, other: Self) -> Option<Self> {
+        Some(Self {
+            machines: self.machines.checked_add(other.machines)?,
+            vcpu: self.vcpu.checked_add(other.vcpu)?,
+            memory_bytes: self.memory_bytes.checked_add(other.memory_bytes)?,
+            disk_bytes: self.disk_bytes.checked_add(other.disk_bytes)?,
+        })
+    }
+
+    /// The four dimensions by name.
+    pub const fn dimensions(self) -> [(&'static str, i64); 4] {
+        [
+            ("machines", self.machines),
+            ("vcpu", self.vcpu),
+            ("memory_bytes", self.memory_bytes),
+            ("disk_bytes", self.disk_bytes),
+        ]
+    }
+}
+
+/// Which implementation runs a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderKind {
+    Libvirt,
+    /// For scale and fault tests only; nothing runs there.
+    Simulated,
+}
+
+impl ProviderKind {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Libvirt => "libvirt",
+            Self::Simulated => "simulated",
+        }
+    }
+}
+
+/// Not a word of one of the small enums here.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown word {0:?}")]
+pub struct UnknownWord(String);
+
+impl FromStr for ProviderKind {
+    type Err = UnknownWord;
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        match word {
+            "libvirt" => Ok(Self::Libvirt),
+            "simulated" => Ok(Self::Simulated),
+            _ => Err(UnknownWord(word.to_owned())),
+        }
+    }
+}
+
+/// Whether a host takes new machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostState {
+    Active,
+    /// Keeps what it has, takes nothing new.
+    Cordoned,
+}
+
+impl HostState {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Cordoned => "cordoned",
+        }
+    }
+}
+
+impl FromStr for HostState {
+    type Err = UnknownWord;
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        match word {
+            "active" => Ok(Self::Active),
+            "cordoned" => Ok(Self::Cordoned),
+            _ => Err(UnknownWord(word.to_owned())),
+        }
+    }
+}
+
+/// 宿主机
+#[derive(Clone, Debug)]
+pub struct Host {
+    pub id: HostId,
+    pub name: String,
+    pub provider: ProviderKind,
+    pub uri: String,
+    /// The libvirt storage pool and its directory on the host.
+    pub pool: String,
+    pub pool_path: String,
+    pub domain_type: DomainType,
+    pub state: HostState,
+    /// What may be given out: what there is, times the overcommit, less the reserve. `machines` is not limited.
+    pub limit: Amount,
+    pub used: Amount,
+    pub networks: Vec<HostNetwork>,
+}
+
+/// A zone's network on one host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostNetwork {
+    pub id: NetworkId,
+    pub zone: Zone,
+    /// The libvirt network's name.
+    pub network: String,
+    pub bridge: String,
+    pub cidr: Ipv4Net,
+    /// The host's own address on it, which also answers DNS.
+    pub gateway: Ipv4Addr,
+}
+
+/// What one machine holds of everything that is scarce; see the table `claims`.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    pub machine: MachineId,
+    pub task_book: TaskBookId,
+    pub host: HostId,
+    pub network: NetworkId,
+    pub size: Size,
+    pub address: Ipv4Addr,
+    pub mac: String,
+    pub fqdn: Option<String>,
+}

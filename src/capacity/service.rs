@@ -1,0 +1,268 @@
+//! Acts on hosts: adding one, after it has shown what it can do.
+
+use super::{
+    Amount, Host, HostNetwork, HostState, ProviderKind, inventory::Inventory,
+    providers::{self},
+    store,
+};
+use crate::{
+    audit::{self, Outcome, Record, Who},
+    db::Db,
+    error::{Kind, Problem},
+    identity::{
+        Actor,
+        policy::{self, Act},
+    },
+    ids::{HostId, NetworkId},
+    labels::Zone,
+    provider::{
+        Capacity, DomainType, Provider, ProviderError,
+        libvirt::{LibvirtHost, NetworkSetup},
+        simulated::SimulatedHost,
+    },
+    units::Bytes,
+};
+use ipnet::Ipv4Net;
+use serde::Deserialize;
+use serde_json::json;
+
+/// What an operator says about a new host.
+#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewHost {
+    /// 1 to 32 lower-case letters, digits and hyphens.
+    pub name: String,
+    /// libvirt's address, as in `qemu:///system`.
+    pub uri: String,
+    /// The storage pool that machines' disks go to; made when it is not there.
+    #[serde(default = "default_pool")]
+    pub pool: String,
+    /// The pool's directory on the host.
+    #[serde(default = "default_pool_path")]
+    pub pool_path: String,
+    /// One network for each zone that the host serves.
+    pub zones: Vec<NewZone>,
+    /// vCPUs given out for each processor of the host.
+    #[serde(default = "default_overcommit")]
+    pub vcpu_overcommit: u32,
+    /// Memory kept back for the host itself.
+    #[serde(default = "default_reserve")]
+    pub memory_reserve_bytes: i64,
+}
+
+/// A zone's network on the new host.
+#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewZone {
+    /// `government_extranet`, `internet` or `government_private`.
+    pub zone: String,
+    /// The libvirt network's name; made when it is not there.
+    pub network: String,
+    pub bridge: String,
+    /// The range of addresses, of which the first is the host's own, as in `192.168.150.0/24`.
+    pub cidr: String,
+}
+
+fn default_pool() -> String {
+    "jiyue".to_owned()
+}
+
+fn default_pool_path() -> String {
+    "/var/lib/jiyue/pool".to_owned()
+}
+
+const fn default_reserve() -> i64 {
+    1 << 30
+}
+
+const fn default_overcommit() -> u32 {
+    4
+}
+
+/// Prepares the host (pool, networks), boots a probe on it, measures it, and enters it.
+pub async fn add_host(db: &Db, inventory: &Inventory, actor: &Actor, new: NewHost) -> Result<Host, Problem> {
+    policy::scope(actor, Act::HostAdd)?;
+    let mut host = draft(&new)?;
+    {
+        let mut conn = db.read().await?;
+        if store::find_host(&mut conn, &host.name).await?.is_some() {
+            return Err(Problem::conflict("host_name_taken", format!("宿主机 {} 已登记", host.name)));
+        }
+    }
+    let (capacity, domain_type) = explore(&host).await.map_err(|error| unusable(&host, &error))?;
+    host.domain_type = domain_type;
+    host.limit = limit(capacity, &new);
+    enter(db, actor, host.clone()).await?;
+    inventory.stale();
+    Ok(host)
+}
+
+/// Writes the host's row with its audit record.
+pub async fn enter(db: &Db, actor: &Actor, host: Host) -> Result<(), Problem> {
+    let who = Who::from(actor);
+    db.write(async move |tx| -> Result<(), Problem> {
+        store::insert_host(tx, &host).await.map_err(|error| {
+            if error.is_duplicate_of("name") {
+                Problem::conflict("host_name_taken", format!("宿主机 {} 已登记", host.name))
+            } else {
+                error.into()
+            }
+        })?;
+        let record = Record {
+            who: who.clone(),
+            action: Act::HostAdd.word(),
+            object_type: "host",
+            object_id: host.id.text(),
+            department_id: None,
+            outcome: Outcome::Done,
+            detail: json!({"name": host.name, "uri": host.uri, "domain_type": host.domain_type.word()}),
+        };
+        Ok(audit::record(tx, record).await?)
+    })
+    .await
+}
+
+async fn explore(host: &Host) -> Result<(Capacity, DomainType), ProviderError> {
+    if host.provider == ProviderKind::Simulated {
+        return Ok((SimulatedHost::default().capacity().await?, DomainType::Qemu));
+    }
+    let libvirt = LibvirtHost::new(providers::settings(host));
+    let networks: Vec<_> = host
+        .networks
+        .iter()
+        .map(|network| NetworkSetup {
+            network: network.network.clone(),
+            bridge: network.bridge.clone(),
+            gateway: network.gateway,
+            prefix: network.cidr.prefix_len(),
+            domain: None,
+            forward: true,
+        })
+        .collect();
+    libvirt.prepare(&networks).await?;
+    Ok((libvirt.capacity().await?, libvirt.probe_domain_type().await?))
+}
+
+fn unusable(host: &Host, error: &ProviderError) -> Problem {
+    Problem::new(
+        Kind::Refused,
+        "host_unusable",
+        format!("宿主机 {}（{}）无法使用：{}；请检查地址、libvirt 服务与网络后重试", host.name, host.uri, story(error)),
+    )
+}
+
+/// An error with its causes, each told once.
+fn story(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str("：");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}
+
+fn limit(capacity: Capacity, new: &NewHost) -> Amount {
+    Amount {
+        machines: 0,
+        vcpu: i64::from(capacity.vcpu).saturating_mul(i64::from(new.vcpu_overcommit)),
+        memory_bytes: (capacity.memory.get() - new.memory_reserve_bytes).max(0),
+        disk_bytes: capacity.disk.get(),
+    }
+}
+
+/// Every fault of what the operator wrote, at once.
+fn draft(new: &NewHost) -> Result<Host, Problem> {
+    let mut faults = Vec::new();
+    let slug = |text: &str, max: usize| {
+        !text.is_empty()
+            && text.len() <= max
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && !text.starts_with('-')
+    };
+    if !slug(&new.name, 32) {
+        faults.push("/name: 只能由 1 至 32 个小写字母、数字和连字符组成".to_owned());
+    }
+    let provider = match new.uri.as_str() {
+        uri if uri.starts_with("simulated:") => Some(ProviderKind::Simulated),
+        "qemu:///system" => Some(ProviderKind::Libvirt),
+        uri if uri.starts_with("qemu+unix:///system?socket=/") && !uri.contains('&') => Some(ProviderKind::Libvirt),
+        _ => None,
+    };
+    if provider.is_none() {
+        faults.push("/uri: 支持 qemu:///system 或 qemu+unix:///system?socket=/路径".to_owned());
+    }
+    if !slug(&new.pool, 32) {
+        faults.push("/pool: 只能由 1 至 32 个小写字母、数字和连字符组成".to_owned());
+    }
+    if !new.pool_path.starts_with('/') || new.pool_path.contains("..") || !new.pool_path.bytes().all(|b| b.is_ascii_graphic()) {
+        faults.push("/pool_path: 须为绝对路径，例如 /var/lib/jiyue/pool".to_owned());
+    }
+    if !(1..=16).contains(&new.vcpu_overcommit) {
+        faults.push("/vcpu_overcommit: 须在 1 至 16 之间".to_owned());
+    }
+    if Bytes::new(new.memory_reserve_bytes).is_none() {
+        faults.push("/memory_reserve_bytes: 须为不小于 0 的整数".to_owned());
+    }
+    if new.zones.is_empty() || new.zones.len() > Zone::ALL.len() {
+        faults.push("/zones: 至少写明一个网络区域，每个区域一个".to_owned());
+    }
+    let mut networks: Vec<HostNetwork> = Vec::new();
+    for (index, zone) in new.zones.iter().enumerate() {
+        match network(zone) {
+            Ok(network) if networks.iter().any(|held| held.zone == network.zone) => {
+                faults.push(format!("/zones/{index}/zone: 区域 {} 重复", zone.zone));
+            }
+            Ok(network) => networks.push(network),
+            Err(fault) => faults.push(format!("/zones/{index}{fault}")),
+        }
+        if !slug(&zone.network, 32) {
+            faults.push(format!("/zones/{index}/network: 只能由小写字母、数字和连字符组成"));
+        }
+        if !slug(&zone.bridge, 15) {
+            faults.push(format!("/zones/{index}/bridge: 网桥名不超过 15 个字符"));
+        }
+    }
+    match provider {
+        Some(provider) if faults.is_empty() => Ok(Host {
+            id: HostId::new(),
+            name: new.name.clone(),
+            provider,
+            uri: new.uri.clone(),
+            pool: new.pool.clone(),
+            pool_path: new.pool_path.clone(),
+            domain_type: DomainType::Qemu,
+            state: HostState::Active,
+            limit: Amount::default(),
+            used: Amount::default(),
+            networks,
+        }),
+        _ => Err(Problem::new(Kind::Refused, "host_refused", faults.join("；"))),
+    }
+}
+
+fn network(new: &NewZone) -> Result<HostNetwork, String> {
+    let zone: Zone = new
+        .zone
+        .parse()
+        .map_err(|_| "/zone: 须为 government_extranet、internet 或 government_private".to_owned())?;
+    let cidr: Ipv4Net =
+        new.cidr.parse().map_err(|_| "/cidr: 须为地址段，例如 192.168.150.0/24".to_owned())?;
+    let cidr = cidr.trunc();
+    if !(8..=29).contains(&cidr.prefix_len()) || !cidr.network().is_private() {
+        return Err("/cidr: 须为私有地址段，前缀长度 8 至 29".to_owned());
+    }
+    let gateway = cidr.hosts().next().ok_or("/cidr: 地址段内没有可用地址")?;
+    Ok(HostNetwork {
+        id: NetworkId::new(),
+        zone,
+        network: new.network.clone(),
+        bridge: new.bridge.clone(),
+        cidr,
+        gateway,
+    })
+}

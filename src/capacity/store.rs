@@ -1,0 +1,368 @@
+//! SQL of hosts, claims and the counters that guard them.
+//!
+//! The counters change only by guarded single statements: `used + asked <= limit` stands in the same statement that adds,
+//! and CHECK constraints stand behind it. Claims flip their flags by a guard too, so that nothing is given back twice.
+
+use super::{Amount, Claim, Host, HostNetwork, HostState, ProviderKind, Size};
+use crate::{
+    db::{DbError, Tx, placeholders},
+    identity::store::parsed,
+    ids::{HostId, MachineId, NetworkId, TaskBookId},
+    provider::DomainType,
+    units::Bytes,
+};
+use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
+use std::{collections::HashMap, net::Ipv4Addr};
+
+pub async fn insert_host(tx: &mut Tx, host: &Host) -> Result<(), DbError> {
+    let now = tx.now().as_microsecond();
+    sqlx::query(
+        "insert into hosts (id, name, provider, uri, pool, pool_path, domain_type, state, limit_vcpu, \
+         limit_memory_bytes, limit_disk_bytes, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+    )
+    .bind(host.id.text())
+    .bind(host.name.as_str())
+    .bind(host.provider.word())
+    .bind(host.uri.as_str())
+    .bind(host.pool.as_str())
+    .bind(host.pool_path.as_str())
+    .bind(host.domain_type.word())
+    .bind(host.state.word())
+    .bind(host.limit.vcpu)
+    .bind(host.limit.memory_bytes)
+    .bind(host.limit.disk_bytes)
+    .bind(now)
+    .execute(tx.conn())
+    .await?;
+    for network in &host.networks {
+        sqlx::query(
+            "insert into host_networks (id, host_id, zone, network, bridge, cidr, gateway) \
+             values ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(network.id.text())
+        .bind(host.id.text())
+        .bind(network.zone.word())
+        .bind(network.network.as_str())
+        .bind(network.bridge.as_str())
+        .bind(network.cidr.to_string())
+        .bind(network.gateway.to_string())
+        .execute(tx.conn())
+        .await?;
+    }
+    Ok(())
+}
+
+fn host(row: &AnyRow) -> Result<Host, DbError> {
+    let domain_type = match row.try_get("domain_type")? {
+        "kvm" => DomainType::Kvm,
+        "qemu" => DomainType::Qemu,
+        _ => return Err(DbError::Corrupt { what: "domain_type".to_owned() }),
+    };
+    let amount = |prefix: &str| -> Result<Amount, DbError> {
+        Ok(Amount {
+            machines: 0,
+            vcpu: row.try_get(format!("{prefix}_vcpu").as_str())?,
+            memory_bytes: row.try_get(format!("{prefix}_memory_bytes").as_str())?,
+            disk_bytes: row.try_get(format!("{prefix}_disk_bytes").as_str())?,
+        })
+    };
+    Ok(Host {
+        id: parsed(row, "id")?,
+        name: row.try_get("name")?,
+        provider: parsed::<ProviderKind>(row, "provider")?,
+        uri: row.try_get("uri")?,
+        pool: row.try_get("pool")?,
+        pool_path: row.try_get("pool_path")?,
+        domain_type,
+        state: parsed::<HostState>(row, "state")?,
+        limit: amount("limit")?,
+        used: amount("used")?,
+        networks: Vec::new(),
+    })
+}
+
+fn network(row: &AnyRow) -> Result<HostNetwork, DbError> {
+    Ok(HostNetwork {
+        id: parsed(row, "id")?,
+        zone: parsed(row, "zone")?,
+        network: row.try_get("network")?,
+        bridge: row.try_get("bridge")?,
+        cidr: parsed(row, "cidr")?,
+        gateway: parsed(row, "gateway")?,
+    })
+}
+
+/// All hosts with their networks, oldest first.
+pub async fn list_hosts(conn: &mut AnyConnection) -> Result<Vec<Host>, DbError> {
+    let mut networks: HashMap<String, Vec<HostNetwork>> = HashMap::new();
+    let rows = sqlx::query("select id, host_id, zone, network, bridge, cidr, gateway from host_networks order by zone")
+        .fetch_all(&mut *conn)
+        .await?;
+    for row in &rows {
+        networks.entry(row.try_get("host_id")?).or_default().push(network(row)?);
+    }
+    let rows = sqlx::query(
+        "select id, name, provider, uri, pool, pool_path, domain_type, state, limit_vcpu, limit_memory_bytes, \
+         limit_disk_bytes, used_vcpu, used_memory_bytes, used_disk_bytes from hosts order by id",
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let mut host = host(row)?;
+            host.networks = networks.remove(&host.id.text()).unwrap_or_default();
+            Ok(host)
+        })
+        .collect()
+}
+
+/// By id or name.
+pub async fn find_host(conn: &mut AnyConnection, key: &str) -> Result<Option<Host>, DbError> {
+    let row = sqlx::query(
+        "select id, name, provider, uri, pool, pool_path, domain_type, state, limit_vcpu, limit_memory_bytes, \
+         limit_disk_bytes, used_vcpu, used_memory_bytes, used_disk_bytes from hosts where id = $1 or name = $1",
+    )
+    .bind(key)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let mut found = host(&row)?;
+    let rows =
+        sqlx::query("select id, zone, network, bridge, cidr, gateway from host_networks where host_id = $1 order by zone")
+            .bind(found.id.text())
+            .fetch_all(conn)
+            .await?;
+    found.networks = rows.iter().map(network).collect::<Result<_, _>>()?;
+    Ok(Some(found))
+}
+
+/// Every address that a machine or the recycle bin holds.
+pub async fn held_addresses(conn: &mut AnyConnection) -> Result<Vec<(NetworkId, Ipv4Addr)>, DbError> {
+    let rows =
+        sqlx::query("select network_id, address from claims where storage_held = 1").fetch_all(conn).await?;
+    rows.iter().map(|row| Ok((parsed(row, "network_id")?, parsed(row, "address")?))).collect()
+}
+
+/// Names of the list that somebody holds.
+pub async fn held_names(conn: &mut AnyConnection, names: &[String]) -> Result<Vec<String>, DbError> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "select fqdn from claims where storage_held = 1 and fqdn in ({})",
+        placeholders(1, names.len()).trim_matches(['(', ')'])
+    );
+    let mut query = sqlx::query_scalar(AssertSqlSafe(sql));
+    for name in names {
+        query = query.bind(name.as_str());
+    }
+    Ok(query.fetch_all(conn).await?)
+}
+
+/// Adds to many task books at once, each within its limits, valid and at the version the decision was made on. Answers
+/// how many took it: fewer than asked means that at least one refused.
+pub async fn claim_quota(tx: &mut Tx, claims: &[(TaskBookId, i64, Amount)]) -> Result<usize, DbError> {
+    let sql = format!(
+        "update task_books set used_machines = used_machines + v.column3, used_vcpu = used_vcpu + v.column4, \
+         used_memory_bytes = used_memory_bytes + v.column5, used_disk_bytes = used_disk_bytes + v.column6 \
+         from (values {}) as v where task_books.id = v.column1 and task_books.version = v.column2 \
+         and revoked_at is null and used_machines + v.column3 <= limit_machines and used_vcpu + v.column4 <= limit_vcpu \
+         and used_memory_bytes + v.column5 <= limit_memory_bytes and used_disk_bytes + v.column6 <= limit_disk_bytes",
+        placeholders(claims.len(), 6)
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for (id, version, amount) in claims {
+        query = query
+            .bind(id.text())
+            .bind(*version)
+            .bind(amount.machines)
+            .bind(amount.vcpu)
+            .bind(amount.memory_bytes)
+            .bind(amount.disk_bytes);
+    }
+    let done = query.execute(tx.conn()).await?;
+    Ok(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX))
+}
+
+/// The same for hosts that take new machines.
+pub async fn claim_hosts(tx: &mut Tx, claims: &[(HostId, Amount)]) -> Result<usize, DbError> {
+    let sql = format!(
+        "update hosts set used_vcpu = used_vcpu + v.column2, used_memory_bytes = used_memory_bytes + v.column3, \
+         used_disk_bytes = used_disk_bytes + v.column4 from (values {}) as v where hosts.id = v.column1 \
+         and state = 'active' and used_vcpu + v.column2 <= limit_vcpu \
+         and used_memory_bytes + v.column3 <= limit_memory_bytes and used_disk_bytes + v.column4 <= limit_disk_bytes",
+        placeholders(claims.len(), 4)
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for (id, amount) in claims {
+        query = query.bind(id.text()).bind(amount.vcpu).bind(amount.memory_bytes).bind(amount.disk_bytes);
+    }
+    let done = query.execute(tx.conn()).await?;
+    Ok(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX))
+}
+
+pub async fn insert_claims(tx: &mut Tx, claims: &[Claim]) -> Result<(), DbError> {
+    let sql = format!(
+        "insert into claims (machine_id, task_book_id, host_id, network_id, vcpu, memory_bytes, disk_bytes, address, \
+         mac, fqdn, compute_held, storage_held) values {}",
+        placeholders(claims.len(), 12)
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for claim in claims {
+        query = query
+            .bind(claim.machine.text())
+            .bind(claim.task_book.text())
+            .bind(claim.host.text())
+            .bind(claim.network.text())
+            .bind(i64::from(claim.size.vcpu))
+            .bind(claim.size.memory.get())
+            .bind(claim.size.disk.get())
+            .bind(claim.address.to_string())
+            .bind(claim.mac.as_str())
+            .bind(claim.fqdn.as_deref())
+            .bind(1_i64)
+            .bind(1_i64);
+    }
+    query.execute(tx.conn()).await?;
+    Ok(())
+}
+
+/// Frees a machine's compute (count, vCPU, memory). False when it held none: nothing is given back twice.
+pub async fn release_compute(tx: &mut Tx, machine: MachineId) -> Result<bool, DbError> {
+    let row = sqlx::query(
+        "update claims set compute_held = 0 where machine_id = $1 and compute_held = 1 \
+         returning task_book_id, host_id, vcpu, memory_bytes",
+    )
+    .bind(machine.text())
+    .fetch_optional(tx.conn())
+    .await?;
+    let Some(row) = row else { return Ok(false) };
+    let (vcpu, memory): (i64, i64) = (row.try_get("vcpu")?, row.try_get("memory_bytes")?);
+    let (task_book, host): (String, String) = (row.try_get("task_book_id")?, row.try_get("host_id")?);
+    sqlx::query(
+        "update task_books set used_machines = used_machines - 1, used_vcpu = used_vcpu - $2, \
+         used_memory_bytes = used_memory_bytes - $3 where id = $1",
+    )
+    .bind(task_book)
+    .bind(vcpu)
+    .bind(memory)
+    .execute(tx.conn())
+    .await?;
+    sqlx::query("update hosts set used_vcpu = used_vcpu - $2, used_memory_bytes = used_memory_bytes - $3 where id = $1")
+        .bind(host)
+        .bind(vcpu)
+        .bind(memory)
+        .execute(tx.conn())
+        .await?;
+    Ok(true)
+}
+
+/// Frees a machine's storage: disk, name and address.
+pub async fn release_storage(tx: &mut Tx, machine: MachineId) -> Result<bool, DbError> {
+    let row = sqlx::query(
+        "update claims set storage_held = 0 where machine_id = $1 and storage_held = 1 and compute_held = 0 \
+         returning task_book_id, host_id, disk_bytes",
+    )
+    .bind(machine.text())
+    .fetch_optional(tx.conn())
+    .await?;
+    let Some(row) = row else { return Ok(false) };
+    let disk: i64 = row.try_get("disk_bytes")?;
+    let (task_book, host): (String, String) = (row.try_get("task_book_id")?, row.try_get("host_id")?);
+    sqlx::query("update task_books set used_disk_bytes = used_disk_bytes - $2 where id = $1")
+        .bind(task_book)
+        .bind(disk)
+        .execute(tx.conn())
+        .await?;
+    sqlx::query("update hosts set used_disk_bytes = used_disk_bytes - $2 where id = $1")
+        .bind(host)
+        .bind(disk)
+        .execute(tx.conn())
+        .await?;
+    Ok(true)
+}
+
+/// What a machine claims, for taking it again.
+pub async fn claimed(conn: &mut AnyConnection, machine: MachineId) -> Result<Option<(TaskBookId, HostId, Size)>, DbError> {
+    let row = sqlx::query(
+        "select task_book_id, host_id, vcpu, memory_bytes, disk_bytes from claims where machine_id = $1",
+    )
+    .bind(machine.text())
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        let corrupt = || DbError::Corrupt { what: "claims".to_owned() };
+        let size = Size {
+            vcpu: u32::try_from(row.try_get::<i64, _>("vcpu")?).map_err(|_| corrupt())?,
+            memory: Bytes::new(row.try_get("memory_bytes")?).ok_or_else(corrupt)?,
+            disk: Bytes::new(row.try_get("disk_bytes")?).ok_or_else(corrupt)?,
+        };
+        Ok((parsed(&row, "task_book_id")?, parsed(&row, "host_id")?, size))
+    })
+    .transpose()
+}
+
+/// Marks a machine's compute as held again, once the counters have taken it. False when it was held already.
+pub async fn hold_compute(tx: &mut Tx, machine: MachineId) -> Result<bool, DbError> {
+    let done = sqlx::query(
+        "update claims set compute_held = 1 where machine_id = $1 and compute_held = 0 and storage_held = 1",
+    )
+    .bind(machine.text())
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// A counter as it stands, beside what its rows add up to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sum {
+    /// Task book number or host name.
+    pub subject: String,
+    pub recorded: Amount,
+    pub recomputed: Amount,
+}
+
+fn sum(row: &AnyRow) -> Result<Sum, DbError> {
+    let amount = |prefix: &str| -> Result<Amount, DbError> {
+        let get = |name: &str| row.try_get::<i64, _>(format!("{prefix}_{name}").as_str());
+        Ok(Amount {
+            machines: get("machines")?,
+            vcpu: get("vcpu")?,
+            memory_bytes: get("memory_bytes")?,
+            disk_bytes: get("disk_bytes")?,
+        })
+    };
+    Ok(Sum { subject: row.try_get("subject")?, recorded: amount("used")?, recomputed: amount("sum")? })
+}
+
+/// Every task book's counters beside the sum of its claims.
+pub async fn sums_of_task_books(conn: &mut AnyConnection) -> Result<Vec<Sum>, DbError> {
+    let rows = sqlx::query(
+        "select number as subject, used_machines, used_vcpu, used_memory_bytes, used_disk_bytes, \
+         cast(coalesce(sum(compute_held), 0) as bigint) as sum_machines, \
+         cast(coalesce(sum(vcpu * compute_held), 0) as bigint) as sum_vcpu, \
+         cast(coalesce(sum(memory_bytes * compute_held), 0) as bigint) as sum_memory_bytes, \
+         cast(coalesce(sum(disk_bytes * storage_held), 0) as bigint) as sum_disk_bytes \
+         from task_books left join claims on task_book_id = task_books.id \
+         group by task_books.id, number, used_machines, used_vcpu, used_memory_bytes, used_disk_bytes order by number",
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(sum).collect()
+}
+
+/// Every host's counters beside the sum of its claims.
+pub async fn sums_of_hosts(conn: &mut AnyConnection) -> Result<Vec<Sum>, DbError> {
+    let rows = sqlx::query(
+        "select name as subject, cast(0 as bigint) as used_machines, used_vcpu, used_memory_bytes, used_disk_bytes, \
+         cast(0 as bigint) as sum_machines, \
+         cast(coalesce(sum(vcpu * compute_held), 0) as bigint) as sum_vcpu, \
+         cast(coalesce(sum(memory_bytes * compute_held), 0) as bigint) as sum_memory_bytes, \
+         cast(coalesce(sum(disk_bytes * storage_held), 0) as bigint) as sum_disk_bytes \
+         from hosts left join claims on host_id = hosts.id \
+         group by hosts.id, name, used_vcpu, used_memory_bytes, used_disk_bytes order by name",
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(sum).collect()
+}

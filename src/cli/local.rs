@@ -1,0 +1,136 @@
+//! Commands that run on the server's own machine: `serve`, `token`, `openapi`.
+
+use super::{Global, OutputFormat, ServeArgs, TokenCommand, TokenCreateArgs, output::Screen, tables::Kind};
+use crate::{
+    app,
+    client::Items,
+    config::Settings,
+    db::Db,
+    error::Problem,
+    http,
+    identity::{
+        service::{self, MAX_TOKEN_DAYS, NewToken},
+        store,
+    },
+    ids::TokenId,
+};
+use serde_json::json;
+use std::{error::Error, path::Path, process::ExitCode};
+
+/// Exit code of what was refused.
+const REFUSED: u8 = 1;
+/// Exit code of settings that cannot be used.
+const USAGE: u8 = 2;
+
+/// Runs the service until it is told to stop.
+pub async fn serve(args: ServeArgs) -> ExitCode {
+    let settings = match settings(args.config.as_deref()) {
+        Ok(settings) => settings,
+        Err(code) => return code,
+    };
+    match app::serve(settings).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+/// Issues, lists and revokes tokens, straight on the database.
+pub async fn token(global: &Global, command: TokenCommand) -> ExitCode {
+    let config = match &command {
+        TokenCommand::Create(args) => &args.local.config,
+        TokenCommand::List(args) => &args.config,
+        TokenCommand::Revoke(args) => &args.local.config,
+    };
+    let settings = match settings(config.as_deref()) {
+        Ok(settings) => settings,
+        Err(code) => return code,
+    };
+    let db = match app::open_database(&settings).await {
+        Ok(db) => db,
+        Err(error) => return fail(&error),
+    };
+    let done = match command {
+        TokenCommand::Create(args) => create(&db, global, args).await,
+        TokenCommand::List(_) => list(&db, global).await,
+        TokenCommand::Revoke(args) => match args.id.parse::<TokenId>() {
+            Ok(id) => service::revoke_token(&db, id).await.map(|()| println!("令牌已吊销")),
+            Err(_) => Err(Problem::not_found("有效的令牌")),
+        },
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("{}（{}）", problem.detail, problem.code);
+            ExitCode::from(REFUSED)
+        }
+    }
+}
+
+/// The same document that `/v1/openapi.json` serves.
+pub fn openapi() -> ExitCode {
+    match http::openapi().to_pretty_json() {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+async fn create(db: &Db, global: &Global, args: TokenCreateArgs) -> Result<(), Problem> {
+    let role = args.role.word().parse().map_err(|_| Problem::malformed("未知的角色"))?;
+    let new = NewToken {
+        login: args.person,
+        name: args.name,
+        unit: args.unit.unwrap_or_default(),
+        role,
+        department: args.department,
+        days: args.expires_days.map_or(MAX_TOKEN_DAYS, i64::from),
+    };
+    let (id, secret, expires_at) = service::create_token(db, new).await?;
+    let secret = secret.reveal();
+    match global.output {
+        OutputFormat::Table => {
+            // The token alone on standard output, so that a script can catch it.
+            println!("{secret}");
+            eprintln!("令牌 {id}，有效至 {expires_at}；明文只显示这一次，请妥善保存：export JIYUE_TOKEN=…");
+        }
+        _ => println!("{}", json!({"id": id, "token": secret, "expires_at": expires_at})),
+    }
+    Ok(())
+}
+
+async fn list(db: &Db, global: &Global) -> Result<(), Problem> {
+    let mut conn = db.read().await?;
+    let tokens: Vec<_> = store::list_tokens(&mut conn)
+        .await?
+        .into_iter()
+        .map(|t| {
+            json!({"id": t.id, "person": t.person.login, "name": t.person.name, "unit": t.unit, "role": t.role.word(),
+                "expires_at": t.expires_at, "revoked_at": t.revoked_at})
+        })
+        .collect();
+    let items = Items { items: tokens, next_page_token: None };
+    // Standard output that is gone is nobody's problem here.
+    let _ = Screen::detect(global.output).list(Kind::Token, &items);
+    Ok(())
+}
+
+fn settings(file: Option<&Path>) -> Result<Settings, ExitCode> {
+    Settings::load(file).map_err(|error| {
+        eprintln!("配置无法使用：{error}\n请检查配置文件与 JIYUE_ 开头的环境变量");
+        ExitCode::from(USAGE)
+    })
+}
+
+/// The story of an error, once.
+fn fail(error: &dyn Error) -> ExitCode {
+    eprint!("{error}");
+    let mut next = error.source();
+    while let Some(cause) = next {
+        eprint!(": {cause}");
+        next = cause.source();
+    }
+    eprintln!();
+    ExitCode::from(REFUSED)
+}

@@ -1,0 +1,477 @@
+//! Why a command did not work, in words that say what to do next.
+
+use super::{
+    Exit,
+    document::DocumentError,
+    format,
+    output::{self, Paint},
+    tables,
+    words::{self, Tone},
+};
+use crate::client::{ClientError, Problem, Violation};
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+use std::{error::Error, io, path::Path};
+
+const GET_A_TOKEN: &str = "在服务器的控制台上运行 jiyue token create --person 登录名 --name 姓名 --unit 单位 --role 角色，\
+                           然后 export JIYUE_TOKEN=显示出来的令牌";
+
+/// All the ways in which a command can end badly.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    #[error("no token was given")]
+    MissingToken,
+    /// It ended, and not well. Holds the operation.
+    #[error("the operation did not succeed")]
+    Operation(Box<Value>),
+    /// The differences have been printed.
+    #[error("the books do not agree")]
+    Differences,
+    /// The operation goes on without us.
+    #[error("interrupted while following {operation}")]
+    Interrupted { operation: String },
+    #[error("cannot write the output")]
+    Output(#[from] io::Error),
+}
+
+impl Failure {
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Client(error) => match error {
+                ClientError::BadServer { .. } | ClientError::BadToken => Exit::Usage,
+                ClientError::Unreachable { .. } | ClientError::AnswerLost { .. } => Exit::Unreachable,
+                ClientError::Refused { status, .. } | ClientError::Strange { status, .. } => Exit::of_status(*status),
+            },
+            Self::Document(_) | Self::MissingToken => Exit::Usage,
+            // The reader left early, as `head` does: that is no failure.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+            Self::Output(_) | Self::Operation(_) | Self::Differences => Exit::Refused,
+            Self::Interrupted { .. } => Exit::Interrupted,
+        }
+    }
+}
+
+/// A failure, ready to be shown.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    pub title: String,
+    /// A stable English word for scripts.
+    pub code: String,
+    pub status: Option<u16>,
+    pub details: Vec<String>,
+    pub mends: Vec<String>,
+    /// What the service said, if it was the service that refused.
+    pub problem: Option<Box<Problem>>,
+}
+
+impl Report {
+    fn new(code: &str, title: impl Into<String>) -> Self {
+        Self { title: title.into(), code: code.into(), ..Self::default() }
+    }
+
+    fn detail(mut self, text: impl Into<String>) -> Self {
+        self.details.push(text.into());
+        self
+    }
+
+    fn mend(mut self, text: impl Into<String>) -> Self {
+        self.mends.push(text.into());
+        self
+    }
+
+    /// For `-o json` and `-o yaml`: the service's own document, or one in its shape.
+    pub fn to_json(&self) -> Value {
+        match &self.problem {
+            Some(problem) => problem.raw.clone(),
+            None => json!({
+                "title": self.title, "code": self.code, "detail": self.details.join("；"), "mend": self.mends.join("；"),
+            }),
+        }
+    }
+}
+
+/// What to say of a failure; `None` where everything has been said, or nobody listens any more.
+pub fn report(failure: &Failure) -> Option<Report> {
+    Some(match failure {
+        Failure::Client(error) => client(error),
+        Failure::Document(error) => document(error),
+        Failure::MissingToken => Report::new("no_token", "没有令牌").mend(GET_A_TOKEN),
+        Failure::Operation(operation) => operation_ended(operation),
+        Failure::Interrupted { operation } => Report::new("interrupted", "不再跟踪；操作照常进行")
+            .mend(format!("再看进度：jiyue operation watch {operation}")),
+        Failure::Output(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Report::new("output_failed", "结果写不出去").detail(error.to_string())
+        }
+        Failure::Differences | Failure::Output(_) => return None,
+    })
+}
+
+fn client(error: &ClientError) -> Report {
+    match error {
+        ClientError::BadServer { reason } => {
+            Report::new("bad_server", "服务地址不能用").detail(reason).mend("改 --server 或环境变量 JIYUE_SERVER")
+        }
+        ClientError::BadToken => Report::new("bad_token", "令牌里有不该有的字符")
+            .detail("可能复制时带上了换行、空格或中文标点")
+            .mend("重新复制令牌；丢了就在服务器上再发一个：jiyue token create"),
+        ClientError::Unreachable { url, source } => Report::new("unreachable", "连不上服务")
+            .detail(format!("地址：{url}"))
+            .detail(format!("原因：{}", cause(source)))
+            .mend("服务没有启动的话，在服务器上运行 jiyue serve")
+            .mend("地址不对的话，用 --server URL 或环境变量 JIYUE_SERVER 指定"),
+        ClientError::AnswerLost { url, source } => Report::new("answer_lost", "没有等到应答，不确定是否已经办成")
+            .detail(format!("地址：{url}"))
+            .detail(format!("原因：{}", cause(source)))
+            .mend("先用 list 或 show 看看是否已经生效，再决定要不要重做"),
+        ClientError::Strange { url, status } => {
+            Report::new("unexpected_answer", "那个地址上的不是集约服务，或版本不合")
+                .detail(format!("地址：{url}，HTTP {status}"))
+                .mend("检查 --server 或环境变量 JIYUE_SERVER；中间有代理的话，直接连服务试试")
+        }
+        ClientError::Refused { status, problem } => refused(*status, problem),
+    }
+}
+
+fn refused(status: u16, problem: &Problem) -> Report {
+    let mut report = Report {
+        title: format::clean(&problem.title),
+        code: problem.code.as_deref().map(format::clean).unwrap_or_default(),
+        status: Some(status),
+        details: problem.detail.as_deref().map(format::clean).into_iter().collect(),
+        mends: Vec::new(),
+        problem: Some(Box::new(problem.clone())),
+    };
+    match status {
+        401 => report = report.mend(format!("令牌不对、过期或已吊销。{GET_A_TOKEN}")),
+        500.. => report = report.mend("稍后再试；一直不行就把请求号告诉运维员"),
+        _ => {}
+    }
+    report
+}
+
+/// The innermost reason, in Chinese where it is a common one.
+fn cause(error: &(dyn Error + 'static)) -> String {
+    let mut last = error;
+    let mut kind = None;
+    loop {
+        kind = last.downcast_ref::<io::Error>().map(io::Error::kind).or(kind);
+        match last.source() {
+            Some(next) => last = next,
+            None => break,
+        }
+    }
+    let text = format::clean(&last.to_string());
+    match kind {
+        Some(io::ErrorKind::ConnectionRefused) => "那个地址没有服务在听（connection refused）".into(),
+        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => format!("连接被对方断开（{text}）"),
+        Some(io::ErrorKind::TimedOut) => format!("等太久没有回应（{text}）"),
+        Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => format!("网络不通（{text}）"),
+        _ if text.contains("failed to lookup address") => format!("主机名解析不了（{text}）"),
+        _ if text.contains("timed out") => format!("等太久没有回应（{text}）"),
+        _ => text,
+    }
+}
+
+fn document(error: &DocumentError) -> Report {
+    let file =
+        |path: &Path| if path == Path::new("-") { "标准输入".to_owned() } else { path.display().to_string() };
+    match error {
+        DocumentError::Read { path, source } => {
+            let why = match source.kind() {
+                io::ErrorKind::NotFound => "没有这个文件".into(),
+                io::ErrorKind::PermissionDenied => "没有权限读".into(),
+                io::ErrorKind::IsADirectory => "这是一个目录".into(),
+                _ => source.to_string(),
+            };
+            Report::new("file_unreadable", format!("读不了 {}：{why}", file(path)))
+        }
+        DocumentError::TooLarge { path } => Report::new("file_too_large", format!("{} 超过 1 MiB", file(path)))
+            .mend("这里要的是任务书或申请的 YAML、JSON 文件；镜像用 jiyue image import"),
+        DocumentError::NotUtf8 { path, line } => {
+            Report::new("file_not_utf8", format!("{} 第 {line} 行不是 UTF-8", file(path)))
+                .mend("在编辑器里另存为 UTF-8；GBK 文件可以用 iconv -f gbk -t utf-8 转换")
+        }
+        DocumentError::Empty { path } => Report::new("file_empty", format!("{} 是空的", file(path))),
+        DocumentError::NotAnObject { path } => {
+            Report::new("file_not_a_mapping", format!("{} 最外层不是“字段: 值”", file(path)))
+                .mend("一个文件只写一份，最外层直接写字段，如 vm_count: 2")
+        }
+        DocumentError::Syntax { path, line, column, message, source_line, json } => {
+            let shape = if *json { "JSON" } else { "YAML" };
+            // Line 0 is the whole text.
+            let place = if *line == 0 { String::new() } else { format!("第 {line} 行第 {column} 列") };
+            let title = format!("{} {place}不是正确的 {shape}", file(path));
+            let mut report = Report::new("file_syntax", title).detail(in_chinese(message));
+            if !source_line.is_empty() {
+                report = report.detail(format!("{line} | {}", format::clean(source_line)));
+            }
+            match (message.contains("uplicate"), json) {
+                (true, _) => report.mend("同一个字段只能写一次，删掉多余的"),
+                (false, true) => report.mend("检查这一处前后的逗号、引号和括号"),
+                (false, false) => report.mend("检查缩进（用空格，不用 Tab）、冒号后的空格、引号和括号是否成对"),
+            }
+        }
+    }
+}
+
+/// The parsers' most frequent complaints; the others stand in English as they are.
+fn in_chinese(message: &str) -> String {
+    let key = || message.split(['`', ',']).next().unwrap_or_default().rsplit(": ").next().unwrap_or_default();
+    let text = if message.starts_with("duplicate mapping key") {
+        return format!("字段 {} 写了两次", format::clean(key()));
+    } else if message.starts_with("duplicate key") {
+        return format!("字段 {} 写了两次", format::clean(message.split('`').nth(1).unwrap_or_default()));
+    } else if message.contains("multiple YAML documents") || message.starts_with("budget breached: Documents") {
+        "一个文件里有不止一份文档（用 --- 隔开的）"
+    } else if message.starts_with("budget breached") || message.contains("merge key") {
+        "嵌套太深、条目太多，或用了锚点、别名、合并（&、*、<<），这里不接受"
+    } else if message.contains("non-finite float") {
+        "这不是一个能用的数"
+    } else if message.contains("mapping values are not allowed") {
+        "这里不该再有“字段: 值”：缩进没对齐，或者值里有冒号没加引号"
+    } else if message.contains("illegal placement of ':'") {
+        "冒号的位置不对：前面的括号或引号没有合上，或者缩进没对齐"
+    } else if message.contains(" tab") {
+        "缩进里有 Tab 字符，YAML 只认空格"
+    } else if message.starts_with("expected `,`") {
+        "少了逗号或右括号"
+    } else if message.starts_with("EOF") {
+        "文件没写完：括号或引号没有合上"
+    } else if message.starts_with("trailing comma") {
+        "多了一个逗号"
+    } else {
+        return format::clean(message);
+    };
+    text.into()
+}
+
+fn operation_ended(operation: &Value) -> Report {
+    let text = |key: &str| operation.get(key).and_then(Value::as_str).filter(|s| !s.is_empty());
+    let (state, _) = words::operation_state(text("state").unwrap_or("failed"));
+    let kind = words::operation_kind(text("kind").unwrap_or("操作"));
+    let mut report = Report::new("operation_failed", format!("{}：{}", format::clean(kind), format::clean(state)));
+    if let Some(step) = text("current_step") {
+        report = report.detail(format!("停在步骤：{}", format::clean(step)));
+    }
+    if let Some(reason) = text("reason") {
+        report = report.detail(format!("原因：{}", format::clean(reason)));
+    }
+    match operation.get("error") {
+        Some(Value::String(error)) => report = report.detail(format!("错误：{}", format::clean(error))),
+        Some(error @ Value::Object(_)) => {
+            report.problem = Problem::from_json(error.clone()).map(Box::new);
+            if let Some(problem) = &report.problem {
+                let parts = [Some(problem.title.as_str()), problem.detail.as_deref()];
+                let parts: Vec<_> = parts.into_iter().flatten().map(format::clean).collect();
+                report.details.push(format!("错误：{}", parts.join("，")));
+            }
+        }
+        _ => {}
+    }
+    match text("id") {
+        Some(id) => report.mend(format!("看详情：jiyue operation show {}", format::clean(id))),
+        None => report,
+    }
+}
+
+/// The report for people: what, why, each violation, what to do; an empty line between the parts.
+pub fn text(report: &Report, paint: Paint) -> String {
+    let status = report.status.map(|status| format!("HTTP {status}"));
+    let code = Some(report.code.clone()).filter(|code| !code.is_empty());
+    let marks: Vec<_> = status.into_iter().chain(code).collect();
+    let marks = if marks.is_empty() { String::new() } else { paint.dim(&format!("（{}）", marks.join("，"))) };
+    let title = format!("{}{}{marks}", paint.tone(Tone::Bad, "错误："), paint.bold(&report.title));
+    let details = report.details.iter().map(|detail| format!("  {detail}"));
+    let mut parts = vec![std::iter::once(title).chain(details).collect::<Vec<_>>()];
+    if let Some(problem) = &report.problem {
+        let violations = problem.errors.iter().flatten().enumerate();
+        parts.extend(violations.map(|(n, violation)| self::violation(n + 1, violation, paint)));
+        if let Some(shortage) = problem.shortage.as_deref().filter(|rows| !rows.is_empty()) {
+            let table = output::grid(&tables::SHORTAGE, shortage, &TimeZone::UTC, paint).trim_fmt();
+            let rows = table.lines().map(|line| format!("    {line}"));
+            parts.push(std::iter::once("  额度或容量不够：".to_owned()).chain(rows).collect());
+        }
+    }
+    let mend = paint.tone(Tone::Good, "怎么办：");
+    parts.push(report.mends.iter().map(|text| format!("  {mend}{text}")).collect());
+    let id = report.problem.as_ref().and_then(|problem| problem.request_id.as_deref());
+    parts.push(id.map(|id| paint.dim(&format!("  请求号：{}", format::clean(id)))).into_iter().collect());
+    let parts = parts.iter().filter(|lines| !lines.is_empty()).map(|lines| lines.join("\n"));
+    parts.collect::<Vec<_>>().join("\n\n")
+}
+
+/// A list, not a table: four long Chinese columns fit no terminal.
+fn violation(n: usize, violation: &Violation, paint: Paint) -> Vec<String> {
+    let clean = |text: &Option<String>| text.as_deref().map(format::clean).unwrap_or_default();
+    let pointer = clean(&violation.pointer);
+    let key = pointer.rsplit('/').find(|part| part.parse::<u32>().is_err()).unwrap_or_default();
+    let place = match words::field(key) {
+        Some(name) => format!("{name}（{pointer}）"),
+        None => pointer.clone(),
+    };
+    let head: Vec<_> = [place, clean(&violation.message)].into_iter().filter(|text| !text.is_empty()).collect();
+    let unit = violation.unit.as_deref().unwrap_or_default();
+    let numbers =
+        [("申请", &violation.asked), ("已用", &violation.used), ("上限", &violation.limit), ("还剩", &violation.left)];
+    let numbers = numbers.iter().filter_map(|(name, value)| Some((name, value.as_ref().filter(|v| !v.is_null())?)));
+    let numbers: Vec<_> = numbers.map(|(name, value)| format!("{name} {}", format::quantity(value, unit))).collect();
+    let facts = [
+        ("数字：  ", numbers.join("，")),
+        ("依据：  ", clean(&violation.basis)),
+        ("怎么改：", clean(&violation.mend)),
+        ("代码：  ", clean(&violation.code)),
+    ];
+    let facts = facts.iter().filter(|(_, text)| !text.is_empty());
+    let facts = facts.map(|(name, text)| format!("     {}{text}", paint.dim(name)));
+    std::iter::once(format!("  {n}. {}", paint.bold(&head.join("：")))).chain(facts).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn shown(failure: &Failure) -> String {
+        text(&report(failure).unwrap(), Paint(false))
+    }
+
+    fn refusal(status: u16, problem: Value) -> Failure {
+        let problem = Box::new(Problem::from_json(problem).unwrap());
+        Failure::Client(ClientError::Refused { status, problem })
+    }
+
+    #[test]
+    fn a_refusal_names_every_field_with_basis_and_mend() {
+        let failure = refusal(
+            422,
+            json!({
+                "type": "about:blank", "title": "申请有 2 处不符合要求", "status": 422,
+                "detail": "全部列在下面，改完再提交。", "code": "block_refused", "request_id": "req-7",
+                "errors": [
+                    {"pointer": "/cpu_count", "code": "indicator_vcpu", "message": "超过任务书的控制指标",
+                     "basis": "任务书 XM-2026-001 第 3 条", "mend": "减到 4 核以下，或先变更任务书",
+                     "asked": 16, "used": 60, "limit": 64, "unit": "vcpu"},
+                    {"pointer": "/memory", "code": "indicator_memory", "message": "超过任务书的控制指标",
+                     "basis": null, "mend": "减少", "asked": 34_359_738_368_u64, "used": 0, "limit": 17_179_869_184_u64, "unit": "bytes"},
+                    {"pointer": "/ssh_keys/1", "code": "bad_key", "message": "不是\u{1b}[31m公钥"},
+                ],
+            }),
+        );
+        assert_eq!(failure.exit(), Exit::Refused);
+        insta::assert_snapshot!(shown(&failure), @"
+        错误：申请有 2 处不符合要求（HTTP 422，block_refused）
+          全部列在下面，改完再提交。
+
+          1. cpu 数量（/cpu_count）：超过任务书的控制指标
+             数字：  申请 16 核，已用 60 核，上限 64 核
+             依据：  任务书 XM-2026-001 第 3 条
+             怎么改：减到 4 核以下，或先变更任务书
+             代码：  indicator_vcpu
+
+          2. 内存容量（/memory）：超过任务书的控制指标
+             数字：  申请 32 GiB，已用 0 B，上限 16 GiB
+             怎么改：减少
+             代码：  indicator_memory
+
+          3. SSH 公钥（/ssh_keys/1）：不是�[31m公钥
+             代码：  bad_key
+
+          请求号：req-7
+        ");
+    }
+
+    #[test]
+    fn a_shortage_is_a_conflict_told_in_numbers() {
+        let failure = refusal(
+            409,
+            json!({
+                "title": "宿主机容量不够", "code": "capacity_shortage", "errors": null,
+                "shortage": [
+                    {"dimension": "vcpu", "asked": 8, "free": 2},
+                    {"dimension": "memory_bytes", "asked": 17_179_869_184_u64, "free": 1_610_612_736, "unit": "bytes"},
+                ],
+            }),
+        );
+        assert_eq!(failure.exit(), Exit::Conflict);
+        insta::assert_snapshot!(shown(&failure), @"
+        错误：宿主机容量不够（HTTP 409，capacity_shortage）
+
+          额度或容量不够：
+            维度    申请     空闲
+            CPU     8 核     2 核
+            内存  16 GiB  1.5 GiB
+        ");
+    }
+
+    #[test]
+    fn a_missing_or_bad_token_says_how_to_get_one() {
+        insta::assert_snapshot!(shown(&Failure::MissingToken), @"
+        错误：没有令牌（no_token）
+
+          怎么办：在服务器的控制台上运行 jiyue token create --person 登录名 --name 姓名 --unit 单位 --role 角色，然后 export JIYUE_TOKEN=显示出来的令牌
+        ");
+        insta::assert_snapshot!(shown(&refusal(401, json!({"title": "没有登录", "code": "unauthenticated"}))), @"
+        错误：没有登录（HTTP 401，unauthenticated）
+
+          怎么办：令牌不对、过期或已吊销。在服务器的控制台上运行 jiyue token create --person 登录名 --name 姓名 --unit 单位 --role 角色，然后 export JIYUE_TOKEN=显示出来的令牌
+        ");
+    }
+
+    #[test]
+    fn a_failed_operation_says_where_and_why() {
+        let operation = json!({
+            "id": "op-1", "kind": "build", "state": "failed", "current_step": "start_domain", "reason": "宿主机内存不足",
+            "error": {"title": "启动失败", "code": "domain_start", "errors": []},
+        });
+        let failure = Failure::Operation(Box::new(operation));
+        assert_eq!(failure.exit(), Exit::Refused);
+        insta::assert_snapshot!(shown(&failure), @"
+        错误：建设虚拟机：失败（operation_failed）
+          停在步骤：start_domain
+          原因：宿主机内存不足
+          错误：启动失败
+
+          怎么办：看详情：jiyue operation show op-1
+        ");
+    }
+
+    #[test]
+    fn a_syntax_error_shows_the_place() {
+        let error = DocumentError::Syntax {
+            path: "block.yaml".into(),
+            line: 3,
+            column: 5,
+            message: "mapping values are not allowed here".into(),
+            source_line: "  cpu: 2: 3".into(),
+            json: false,
+        };
+        let failure = Failure::Document(error);
+        assert_eq!(failure.exit(), Exit::Usage);
+        insta::assert_snapshot!(shown(&failure), @"
+        错误：block.yaml 第 3 行第 5 列不是正确的 YAML（file_syntax）
+          这里不该再有“字段: 值”：缩进没对齐，或者值里有冒号没加引号
+          3 |   cpu: 2: 3
+
+          怎么办：检查缩进（用空格，不用 Tab）、冒号后的空格、引号和括号是否成对
+        ");
+    }
+
+    #[test]
+    fn scripts_get_the_problem_as_it_came() {
+        let raw = json!({"title": "没有这份申请", "code": "not_found", "extra": {"kept": true}});
+        assert_eq!(report(&refusal(404, raw.clone())).unwrap().to_json(), raw);
+        let own = report(&Failure::MissingToken).unwrap().to_json();
+        assert_eq!(own.get("code"), Some(&json!("no_token")));
+    }
+
+    #[test]
+    fn a_reader_that_leaves_early_is_no_failure() {
+        let failure = Failure::Output(io::ErrorKind::BrokenPipe.into());
+        assert_eq!(failure.exit(), Exit::Done);
+        assert!(report(&failure).is_none());
+    }
+}

@@ -1,0 +1,411 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::{output::Paint, tables::Kind, usage, *};
+use clap::FromArgMatches as _;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr;
+
+/// Parses as if nothing were set in the environment of the tests.
+fn try_parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Cli, clap::Error> {
+    let words = words.into_iter();
+    let bare = usage::command().mut_arg("server", |arg| arg.env(None)).mut_arg("token", |arg| arg.env(None));
+    bare.try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches))
+}
+
+fn cli(words: &str) -> Cli {
+    try_parse(words.split_whitespace()).unwrap_or_else(|e| panic!("{words}: {e}"))
+}
+
+fn mistake(words: &str) -> String {
+    let error = try_parse(words.split_whitespace()).expect_err(words);
+    usage::explain(&error).expect("told in Chinese")
+}
+
+fn help(words: &str) -> String {
+    try_parse(words.split_whitespace()).expect_err("help").to_string()
+}
+
+#[test]
+fn the_command_tree_is_sound() {
+    usage::command().debug_assert();
+}
+
+#[test]
+fn every_command_parses() {
+    for words in [
+        "jiyue serve --config a.toml",
+        "jiyue token create --person z --name 张三 --unit 区信息办 --role authority --expires-days 30",
+        "jiyue token create --person l --name 李四 --role requester --department edu",
+        "jiyue token list",
+        "jiyue token revoke T",
+        "jiyue department create edu 区教育局",
+        "jiyue department list -o json",
+        "jiyue task-book import a.yaml",
+        "jiyue task-book revoke XM-1 --reason 终止",
+        "jiyue host add n1 --uri qemu:///system --zone zone=a,network=b,bridge=c,cidr=10.0.0.0/24 --vcpu-overcommit 4 --memory-reserve 2GiB",
+        "jiyue host add --file host.yaml --wait",
+        "jiyue image import a.qcow2 --os debian-12 --name Debian --stand-in",
+        "jiyue request check -",
+        "jiyue request submit a.yaml --server http://h:1 -o yaml",
+        "jiyue request approve ID --wait --comment 同意",
+        "jiyue request return ID --reason 改",
+        "jiyue request cancel ID",
+        "jiyue request list --state submitted --limit 5",
+        "jiyue machine list --request ID --state running",
+        "jiyue machine log ID --lines 5",
+        "jiyue machine restore ID --wait",
+        "jiyue operation watch ID",
+        "jiyue ledger verify",
+        "jiyue openapi",
+    ] {
+        cli(words);
+    }
+}
+
+#[test]
+fn global_options_stand_anywhere() {
+    for words in ["jiyue -o yaml --server http://x request list", "jiyue request list -o yaml --server http://x"] {
+        let cli = cli(words);
+        assert_eq!((cli.global.output, cli.global.server.as_str()), (OutputFormat::Yaml, "http://x"));
+    }
+}
+
+#[test]
+fn what_would_name_another_resource_is_refused() {
+    for id in ["..", ".", "a/b", "/"] {
+        assert!(try_parse(["jiyue", "request", "show", id]).is_err(), "{id}");
+    }
+    for id in ["", "  ", "a\nb", &"长".repeat(201)] {
+        assert!(try_parse(["jiyue", "request", "show", id]).is_err(), "{id:?}");
+    }
+    assert!(try_parse(["jiyue", "task-book", "show", "相发改〔2026〕1号"]).is_ok());
+}
+
+#[test]
+fn zones_are_read_key_by_key() {
+    assert_eq!(
+        "zone=a, cidr=10.0.0.0/24".parse(),
+        Ok(ZoneArg(vec![("zone", "a".to_owned()), ("cidr", "10.0.0.0/24".to_owned())]))
+    );
+    for bad in ["", "zone", "zone=", "vlan=3", "zone=a,zone=b"] {
+        assert!(bad.parse::<ZoneArg>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn the_token_is_in_no_help_and_no_debug_print() {
+    let cli = cli("jiyue --token s3cret request list");
+    assert!(!format!("{cli:?}").contains("s3cret"));
+    assert_eq!(cli.global.token.as_ref().map(Secret::reveal), Some("s3cret"));
+    assert!(!mistake("jiyue --token s3cret request lst").contains("s3cret"));
+    assert!(!help("jiyue --token s3cret request list --help").contains("s3cret"));
+}
+
+#[test]
+fn mistakes_are_told_in_chinese() {
+    insta::assert_snapshot!(mistake("jiyue requst list"), @"
+    错误：不认识的命令：requst
+    是不是想写：request
+
+    用法：jiyue [OPTIONS] <COMMAND>
+
+    加 --help 看说明和例子。
+    ");
+    insta::assert_snapshot!(mistake("jiyue request return ID"), @"
+    错误：缺少：--reason <REASON>
+
+    用法：jiyue request return --reason <REASON> <ID>
+
+    加 --help 看说明和例子。
+    ");
+    insta::assert_snapshot!(mistake("jiyue request list -o xml"), @"
+    错误：--output <FORMAT> 的值“xml”不对
+    可用：table、json、yaml
+
+    加 --help 看说明和例子。
+    ");
+    insta::assert_snapshot!(mistake("jiyue machine log ID --line 3"), @"
+    错误：不认识的参数：--line
+    是不是想写：--lines
+
+    用法：jiyue machine log --lines <N> <ID>
+
+    加 --help 看说明和例子。
+    ");
+    insta::assert_snapshot!(mistake("jiyue machine log ID --lines 0"), @"
+    错误：--lines <N> 的值“0”不对：应是大于 0 的整数
+
+    加 --help 看说明和例子。
+    ");
+    insta::assert_snapshot!(mistake("jiyue request show .."), @"
+    错误：<ID> 的值“..”不对：不能是 . 或 ..，也不能有斜杠和控制字符
+
+    加 --help 看说明和例子。
+    ");
+    insta::assert_snapshot!(mistake("jiyue host add n1 --file x.yaml"), @"
+    错误：[NAME] 不能和 --file <FILE> 一起用
+
+    用法：jiyue host add <NAME>
+
+    加 --help 看说明和例子。
+    ");
+}
+
+#[test]
+fn half_a_command_is_answered_with_its_help() {
+    let words = ["jiyue", "request", "--token", "t"];
+    let error = usage::instead(try_parse(words).unwrap_err(), words.map(Into::into).to_vec());
+    assert_eq!(error.kind(), clap::error::ErrorKind::DisplayHelp);
+    assert!(error.to_string().contains("jiyue request [OPTIONS] <COMMAND>"));
+}
+
+#[test]
+fn help_is_chinese_and_begins_with_what_to_do_first() {
+    insta::assert_snapshot!(help("jiyue --help"), @"
+    集约：政务云资源申请、审批、建设与额度管理
+
+    用法：jiyue [OPTIONS] <COMMAND>
+
+    命令:
+      serve       启动服务（在服务器上运行）
+      token       令牌：发放、列出、吊销（在服务器上运行）
+      department  建设单位：登记、列出
+      task-book   项目任务书：导入、列出、查看、撤销
+      host        宿主机：接入、列出、查看
+      image       镜像：导入、列出
+      request     资源申请：检查、提交、批准、退回、取消、查看
+      machine     虚拟机：查看、开机、停机、删除、恢复、串口日志
+      operation   操作（建设、停机等长任务）：列出、查看、跟踪进度
+      ledger      账目：按明细重算，与账上核对
+      openapi     打印 OpenAPI 文档（不需要服务）
+
+    通用选项:
+      -o, --output <FORMAT>  输出格式：table（给人看）、json、yaml；默认 table
+          --server <URL>     服务地址；也可用环境变量 JIYUE_SERVER；默认 http://127.0.0.1:8460
+          --token <TOKEN>    令牌；最好用环境变量 JIYUE_TOKEN，命令行上的参数别人能看到
+      -h, --help             显示帮助
+      -V, --version          显示版本
+
+    第一次用（在服务器上）：
+      jiyue serve                                    启动服务
+      jiyue token create --person zhang --name 张三 --unit 区信息办 --role operator
+                                                     发一个令牌，只显示这一次
+      export JIYUE_TOKEN=令牌                        之后的命令都用它
+
+    一次申请从头到尾（括号里是谁来做，各用各的令牌）：
+      jiyue host add … / image import …              接入宿主机，导入镜像（运维员）
+      jiyue task-book import task-book.yaml          任务书入库：谁能用多少（审批人）
+      jiyue request check block.yaml                 先检查，列出所有不符合之处，什么都不写（申请人）
+      jiyue request submit block.yaml                提交申请（申请人）
+      jiyue request approve ID --wait                批准并等到虚拟机建好（审批人）
+      jiyue machine list                             看虚拟机的地址和域名
+
+    每个命令都有说明和例子：jiyue request approve --help
+
+    退出码：
+      0 成功   1 被拒绝，或所等的操作失败、账目不符   2 用法、文件或令牌不对
+      3 连不上服务或服务出错   4 与现状冲突（额度或容量不够、已被别人改过）
+    ");
+    insta::assert_snapshot!(help("jiyue request approve --help"), @"
+    批准：占额度、占容量，开始建设
+
+    用法：jiyue request approve [OPTIONS] <ID>
+
+    参数:
+      <ID>  编号（或名字、文号，以各命令的列表为准）
+
+    选项:
+          --comment <COMMENT>  审批意见
+          --wait               等到操作结束，显示进度
+
+    通用选项:
+      -o, --output <FORMAT>  输出格式：table（给人看）、json、yaml；默认 table
+          --server <URL>     服务地址；也可用环境变量 JIYUE_SERVER；默认 http://127.0.0.1:8460
+          --token <TOKEN>    令牌；最好用环境变量 JIYUE_TOKEN，命令行上的参数别人能看到
+      -h, --help             显示帮助
+
+    例：
+      jiyue request approve ID --wait
+      jiyue request approve ID --comment 同意
+    ");
+}
+
+/// One row of each kind as the API sends it, with Chinese of different lengths and gaps.
+fn samples(kind: Kind) -> Vec<Value> {
+    let department = json!({"code": "edu", "name": "区教育局"});
+    match kind {
+        Kind::Department => vec![department, json!({"code": "development-reform", "name": "区发展和改革委员会"})],
+        Kind::TaskBook => vec![
+            json!({"id": "tb-1", "number": "相发改〔2026〕1号", "version": 2, "department": department,
+                "project": {"code": "p1", "name": "智慧校园"}, "valid_from": "2026-01-01", "valid_until": "2026-12-31T16:00:00Z",
+                "revoked_at": null, "indicators": [
+                    {"dimension": "machines", "limit": 10, "used": 2, "free": 8},
+                    {"dimension": "memory_bytes", "limit": 68_719_476_736_u64, "used": 1_610_612_736, "free": 67_108_864_000_u64}]}),
+            json!({"number": "B"}),
+        ],
+        Kind::Host => vec![
+            json!({"id": "h-1", "name": "node1", "provider": "libvirt", "uri": "qemu:///system", "domain_type": "qemu",
+                "state": "active", "capacity": {"vcpu": 16, "memory_bytes": 17_179_869_184_u64, "disk_bytes": 1_099_511_627_776_u64},
+                "used": {"vcpu": 2, "memory_bytes": 0, "disk_bytes": 0},
+                "zones": [{"zone": "government_extranet", "network": "n", "cidr": "10.0.0.0/24", "gateway": "10.0.0.1"}]}),
+            json!({"name": "二号机房三号宿主机", "state": "a_newer_state"}),
+        ],
+        Kind::Image => {
+            vec![json!({"sha256": "0123456789abcdef0123", "name": "小型替身", "os_type": "debian-12", "stand_in": true,
+            "format": "qcow2", "size_bytes": 52_428_800, "virtual_size_bytes": 2_147_483_648_u64, "imported_at": "2026-11-21T01:00:00Z"})]
+        }
+        Kind::Request => vec![
+            json!({"id": "019aa2c0-0000-7000-8000-000000000001", "state": "submitted", "department": department,
+                "task_book": "相发改〔2026〕1号", "block": {"machines": 2, "zone": "government_extranet", "om_unit": {"name": "信息中心", "contact": "0512-1"}, "domain": "school.gov.cn", "remarks": "无",
+                "memory_bytes": 4_294_967_296_u64, "zeta": [1, 2]}, "submitted_by": {"login": "li", "name": "李四"},
+                "submitted_at": "2026-11-21T01:00:00Z",
+                "machines": [{"id": "m-1", "name": "school", "fqdn": "school.gov.cn", "address": "10.0.0.2", "state": "running", "host": "node1"}]}),
+            json!({"id": "2", "state": "a_newer_state", "submitted_by": "王五"}),
+        ],
+        Kind::Machine => vec![
+            json!({"id": "m-1", "name": "school", "fqdn": "school.gov.cn", "state": "running", "host": "node1",
+                "zone": "government_private", "address": "10.0.0.2", "mac": "52:54:00:00:00:01", "vcpu": 2, "memory_bytes": 4_294_967_296_u64,
+                "disk_bytes": 42_949_672_960_u64, "image": "小型替身", "os_type": "debian-12", "stand_in": true,
+                "request_id": "r", "department": department, "lease_end": "2027-11-21", "om_unit": "某某公司"}),
+            json!({"id": "m-2", "name": "bad\u{1b}[31m\nname", "state": "undone"}),
+        ],
+        Kind::Operation => vec![
+            json!({"id": "op-1", "kind": "build", "state": "running", "percent": 33, "steps_done": 3, "steps_total": 9,
+                "current_step": "disk", "reason": null, "created_at": "2026-11-21T01:00:00Z", "finished_at": null}),
+        ],
+        Kind::Token => {
+            vec![json!({"id": "t-1", "person": "zhang", "name": "张三", "unit": "区信息办", "role": "authority",
+            "created_at": "2026-11-21T01:00:00Z"})]
+        }
+    }
+}
+
+fn beijing() -> TimeZone {
+    TimeZone::fixed(jiff::tz::offset(8))
+}
+
+#[test]
+fn every_line_of_every_table_is_as_wide_as_the_others() {
+    for kind in Kind::ALL {
+        let rows = samples(kind);
+        let table = output::grid(kind.columns(), &rows, &beijing(), Paint(false));
+        let widths: Vec<_> = table.lines().map(|line| line.width()).collect();
+        assert_eq!(widths.len(), rows.len() + 1, "{kind:?}: one line for each row");
+        assert!(widths.windows(2).all(|two| two[0] == two[1]), "{kind:?}: {widths:?}\n{table}");
+    }
+}
+
+#[test]
+fn tables_read_well() {
+    let mut all = String::new();
+    for kind in Kind::ALL {
+        all += &output::grid(kind.columns(), &samples(kind), &beijing(), Paint(false)).trim_fmt();
+        all += "\n\n";
+    }
+    insta::assert_snapshot!(all, @"
+    代码                名称
+    edu                 区教育局
+    development-reform  区发展和改革委员会
+
+    文号               版本  建设单位  项目      有效期                    虚拟机  CPU              内存  磁盘
+    相发改〔2026〕1号     2  区教育局  智慧校园  2026-01-01 至 2027-01-01  2 / 10    -  1.5 GiB / 64 GiB     -
+    B                     -  -         -         -                              -    -                 -     -
+
+    名称                状态           类型     虚拟化     CPU          内存         磁盘  网络区域
+    node1               可用           libvirt  qemu    2 / 16  0 B / 16 GiB  0 B / 1 TiB  政务外网
+    二号机房三号宿主机  a_newer_state  -        -            -             -            -  -
+
+    名称      操作系统   替身  格式   文件大小  磁盘大小  SHA-256       导入时间
+    小型替身  debian-12  是    qcow2    50 MiB     2 GiB  0123456789ab  2026-11-21 09:00
+
+    编号                                  状态           建设单位  任务书             域名           台数  提交人  提交时间
+    019aa2c0-0000-7000-8000-000000000001  待审批         区教育局  相发改〔2026〕1号  school.gov.cn     2  李四    2026-11-21 09:00
+    2                                     a_newer_state  -         -                  -                 -  王五    -
+
+    编号  名称           状态    地址      域名           规格                 系统               宿主机
+    m-1   school         运行中  10.0.0.2  school.gov.cn  2 核 4 GiB / 40 GiB  debian-12（替身）  node1
+    m-2   bad�[31m name  未建成  -         -              -                    -                  -
+
+    编号  内容        状态          进度  开始时间          结束时间
+    op-1  建设虚拟机  进行中  33%（3/9）  2026-11-21 09:00  -
+
+    编号  登录名  姓名  单位      角色    建设单位  发放时间          到期时间
+    t-1   zhang   张三  区信息办  审批人  -         2026-11-21 09:00  -
+    ");
+}
+
+#[test]
+fn sheets_show_one_thing_whole() {
+    let sheet = |kind| output::sheet(kind, &samples(kind)[0], &beijing(), Paint(false), None);
+    insta::assert_snapshot!(sheet(Kind::TaskBook), @"
+    文号      相发改〔2026〕1号
+    编号      tb-1
+    版本      2
+    建设单位  区教育局（edu）
+    项目      智慧校园（p1）
+    有效期    2026-01-01 至 2027-01-01
+
+    控制指标
+    指标       已用    上限      还剩
+    虚拟机     2 台   10 台      8 台
+    内存    1.5 GiB  64 GiB  62.5 GiB
+    ");
+    insta::assert_snapshot!(sheet(Kind::Request), @"
+    编号      019aa2c0-0000-7000-8000-000000000001
+    状态      待审批
+    建设单位  区教育局（edu）
+    任务书    相发改〔2026〕1号
+    提交人    李四
+    提交时间  2026-11-21 09:00
+
+    申请内容
+    申请虚拟机数量  2
+    域名            school.gov.cn
+    每台内存容量    4 GiB
+    备注            无
+    网络区域        政务外网
+    运维单位        信息中心（0512-1）
+    zeta            1、2
+
+    虚拟机
+    编号  名称    状态    地址      域名           宿主机
+    m-1   school  运行中  10.0.0.2  school.gov.cn  node1
+    ");
+    insta::assert_snapshot!(sheet(Kind::Machine), @"
+    名称      school
+    编号      m-1
+    状态      运行中
+    域名      school.gov.cn
+    地址      10.0.0.2
+    MAC       52:54:00:00:00:01
+    网络区域  政务专网
+    规格      2 核 4 GiB / 40 GiB
+    系统      debian-12（替身）
+    镜像      小型替身
+    宿主机    node1
+    建设单位  区教育局
+    申请      r
+    租期至    2027-11-21
+    运维单位  某某公司
+    ");
+}
+
+#[test]
+fn colour_changes_no_width() {
+    let plain = output::grid(Kind::Machine.columns(), &samples(Kind::Machine), &beijing(), Paint(false)).to_string();
+    let coloured = output::grid(Kind::Machine.columns(), &samples(Kind::Machine), &beijing(), Paint(true)).to_string();
+    assert!(coloured.contains('\u{1b}'));
+    assert_eq!(super::format::clean_lines(&coloured), plain);
+}
+
+#[test]
+fn an_empty_answer_breaks_nothing() {
+    for kind in Kind::ALL {
+        for odd in [json!({}), json!(null), json!([1]), json!({"indicators": 3, "zones": "x", "block": 1, "state": {}})]
+        {
+            output::sheet(kind, &odd, &beijing(), Paint(false), Some(20));
+            output::grid(kind.columns(), &[odd], &beijing(), Paint(false)).to_string();
+        }
+    }
+}

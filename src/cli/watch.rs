@@ -1,0 +1,167 @@
+//! Following an operation to its end: a bar on a terminal, a line per step elsewhere.
+
+use super::{format, output::Screen, problem::Failure, words};
+use crate::client::{Client, ClientError};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+const POLL: Duration = Duration::from_millis(500);
+/// A service that restarts takes its operations up again; so long a silence is waited out.
+const SILENCE: Duration = Duration::from_mins(1);
+
+/// The operation after it has ended, well or not. Ctrl-C leaves it running on the server.
+pub async fn follow(client: &Client, id: &str, screen: &Screen) -> Result<Value, Failure> {
+    let bar = bar(screen);
+    let ended = tokio::select! {
+        ended = until_the_end(client, id, screen, &bar) => ended,
+        signal = tokio::signal::ctrl_c() => match signal {
+            Ok(()) => Err(Failure::Interrupted { operation: id.to_owned() }),
+            Err(error) => Err(error.into()),
+        },
+    };
+    bar.finish_and_clear();
+    ended
+}
+
+/// `Ok` for an operation that succeeded.
+pub fn succeeded(operation: &Value) -> Result<(), Failure> {
+    if state(operation) == "succeeded" { Ok(()) } else { Err(Failure::Operation(Box::new(operation.clone()))) }
+}
+
+async fn until_the_end(client: &Client, id: &str, screen: &Screen, bar: &ProgressBar) -> Result<Value, Failure> {
+    let mut seen = Seen::default();
+    let mut answered = Instant::now();
+    loop {
+        match client.get(&["operations", id], &[]).await {
+            Ok(operation) => {
+                answered = Instant::now();
+                bar.set_position(percent(&operation));
+                bar.set_message(line(&operation));
+                if let Some(line) = seen.news(&operation).filter(|_| !screen.can_draw()) {
+                    screen.progress(&line)?;
+                }
+                if ended(&operation) {
+                    return Ok(operation);
+                }
+            }
+            Err(ClientError::Unreachable { .. } | ClientError::AnswerLost { .. }) if answered.elapsed() < SILENCE => {
+                bar.set_message("连不上服务，正在重试");
+                if seen.silence() && !screen.can_draw() {
+                    screen.progress("连不上服务，正在重试")?;
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn bar(screen: &Screen) -> ProgressBar {
+    let target = if screen.can_draw() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(100), target);
+    // A template that does not parse is a fault of ours that a plain bar survives.
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {percent:>3}% [{bar:30}] {elapsed} {wide_msg}") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
+/// What has been said already.
+#[derive(Default)]
+struct Seen {
+    line: String,
+    silent: bool,
+}
+
+impl Seen {
+    /// The line to print, when it says something new.
+    fn news(&mut self, operation: &Value) -> Option<String> {
+        let line = line(operation);
+        let new = line != self.line || self.silent;
+        self.silent = false;
+        self.line.clone_from(&line);
+        new.then(|| format!("{:>3}%  {line}", percent(operation)))
+    }
+
+    /// Whether this is the first time since the last answer.
+    fn silence(&mut self) -> bool {
+        !std::mem::replace(&mut self.silent, true)
+    }
+}
+
+/// `建设虚拟机 进行中 3/9 start_domain`, without what is not known.
+fn line(operation: &Value) -> String {
+    let text = |key: &str| operation.get(key).and_then(Value::as_str).unwrap_or_default();
+    let number = |key: &str| operation.get(key).and_then(Value::as_u64);
+    let steps = match (number("steps_done"), number("steps_total")) {
+        (Some(done), Some(total)) => format!("{done}/{total}"),
+        _ => String::new(),
+    };
+    let (state, _) = words::operation_state(state(operation));
+    let parts = [words::operation_kind(text("kind")), state, &steps, text("current_step")];
+    format::clean(&parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "))
+}
+
+fn percent(operation: &Value) -> u64 {
+    operation.get("percent").and_then(Value::as_u64).unwrap_or_default().min(100)
+}
+
+fn state(operation: &Value) -> &str {
+    operation.get("state").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn ended(operation: &Value) -> bool {
+    // A newer server may know more ways to end.
+    matches!(state(operation), "succeeded" | "failed" | "cancelled")
+        || operation.get("finished_at").is_some_and(Value::is_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_a_changed_step_makes_a_line() {
+        let at = |state: &str, percent: u32, done: u32, step: &str| json!({"kind": "build", "state": state, "percent": percent, "steps_done": done, "steps_total": 9, "current_step": step});
+        let mut seen = Seen::default();
+        let said: Vec<_> = [
+            at("queued", 0, 0, ""),
+            at("running", 10, 1, "disk"),
+            at("running", 12, 1, "disk"),
+            at("running", 40, 4, "start"),
+            at("succeeded", 100, 9, ""),
+        ]
+        .iter()
+        .filter_map(|operation| seen.news(operation))
+        .collect();
+        insta::assert_snapshot!(said.join("\n"), @"
+          0%  建设虚拟机 排队中 0/9
+         10%  建设虚拟机 进行中 1/9 disk
+         40%  建设虚拟机 进行中 4/9 start
+        100%  建设虚拟机 已完成 9/9
+        ");
+    }
+
+    #[test]
+    fn a_silence_is_told_once_and_its_end_too() {
+        let operation = json!({"kind": "build", "state": "running", "percent": 5});
+        let mut seen = Seen::default();
+        assert!(seen.news(&operation).is_some());
+        assert!(seen.silence());
+        assert!(!seen.silence());
+        assert!(seen.news(&operation).is_some());
+        assert!(seen.news(&operation).is_none());
+    }
+
+    #[test]
+    fn only_success_is_success() {
+        for (state, ok) in [("succeeded", true), ("failed", false), ("cancelled", false), ("", false)] {
+            assert_eq!(succeeded(&json!({"state": state})).is_ok(), ok, "{state}");
+        }
+        assert!(!ended(&json!({"state": "unwinding", "finished_at": null})));
+        assert!(ended(&json!({"state": "superseded", "finished_at": "2026-11-21T01:00:00Z"})));
+    }
+}

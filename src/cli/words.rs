@@ -1,0 +1,181 @@
+//! The Chinese words for the API's English ones. A word not listed here is shown as the server sent it, so that a newer
+//! server's states stay readable with an older command line.
+
+use crate::{labels::Zone, request::block::FIELDS};
+
+/// How a state should look at a glance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    Good,
+    Busy,
+    Bad,
+    Plain,
+}
+
+/// The state of a request.
+pub fn request_state(word: &str) -> (&str, Tone) {
+    match word {
+        "submitted" => ("待审批", Tone::Busy),
+        "returned" => ("已退回", Tone::Bad),
+        "approved" => ("建设中", Tone::Busy),
+        "delivered" => ("已交付", Tone::Good),
+        "failed" => ("建设失败", Tone::Bad),
+        "cancelling" => ("取消中", Tone::Busy),
+        "cancelled" => ("已取消", Tone::Plain),
+        other => (other, Tone::Plain),
+    }
+}
+
+/// The state of a machine.
+pub fn machine_state(word: &str) -> (&str, Tone) {
+    match word {
+        "building" => ("建设中", Tone::Busy),
+        "running" => ("运行中", Tone::Good),
+        "stopped" => ("已停机", Tone::Plain),
+        "in_bin" => ("回收站", Tone::Plain),
+        "undone" => ("未建成", Tone::Bad),
+        other => (other, Tone::Plain),
+    }
+}
+
+/// The state of an operation.
+pub fn operation_state(word: &str) -> (&str, Tone) {
+    match word {
+        "queued" => ("排队中", Tone::Busy),
+        "running" => ("进行中", Tone::Busy),
+        "unwinding" => ("撤销中", Tone::Bad),
+        "succeeded" => ("已完成", Tone::Good),
+        "failed" => ("失败", Tone::Bad),
+        "cancelled" => ("已取消", Tone::Plain),
+        other => (other, Tone::Plain),
+    }
+}
+
+/// The state of a host.
+pub fn host_state(word: &str) -> (&str, Tone) {
+    match word {
+        "active" => ("可用", Tone::Good),
+        "cordoned" => ("停用", Tone::Plain),
+        other => (other, Tone::Plain),
+    }
+}
+
+/// What an operation does.
+pub fn operation_kind(word: &str) -> &str {
+    match word {
+        "build" => "建设虚拟机",
+        "start" => "开机",
+        "stop" => "停机",
+        "bin" => "移入回收站",
+        "restore" => "从回收站恢复",
+        other => other,
+    }
+}
+
+/// A quota or capacity dimension.
+pub fn dimension(word: &str) -> &str {
+    match word {
+        "machines" => "虚拟机",
+        "vcpu" => "CPU",
+        "memory_bytes" => "内存",
+        "disk_bytes" => "磁盘",
+        "addresses" => "地址",
+        "hosts" => "宿主机",
+        other => other,
+    }
+}
+
+/// Whose quota or capacity it is.
+pub fn holder(word: &str) -> &str {
+    match word {
+        "task_book" => "任务书",
+        "host" => "宿主机",
+        other => other,
+    }
+}
+
+/// A role.
+pub fn role(word: &str) -> &str {
+    match word {
+        "requester" => "申请人",
+        "authority" => "审批人",
+        "operator" => "运维员",
+        "auditor" => "审计员",
+        other => other,
+    }
+}
+
+/// The Chinese of a field's English value, where the value is one of a few words.
+pub fn value(key: &str, word: &str) -> Option<&'static str> {
+    Some(match (key, word) {
+        ("zone" | "network_zone", zone) => Zone::ALL.into_iter().find(|z| z.word() == zone)?.label(),
+        ("secrecy_level", "none") => "非涉密",
+        ("workload_class", "user_facing") => "面向用户",
+        ("workload_class", "batch") => "批处理",
+        ("workload_class", "test") => "测试",
+        ("database", "none") => "无",
+        _ => return None,
+    })
+}
+
+/// The Chinese name of a document's field, by its identifier: the form's own where it is a field of the block.
+pub fn field(key: &str) -> Option<&'static str> {
+    if let Some(field) = FIELDS.iter().find(|field| field.name == key) {
+        return Some(field.label);
+    }
+    Some(match key {
+        "department" => "建设单位",
+        "project" => "项目",
+        "number" => "文号",
+        "name" => "名称",
+        "code" => "代码",
+        "contact" => "联系方式",
+        "version" => "版本",
+        "valid_from" => "生效日",
+        "valid_until" => "失效日",
+        "indicators" => "控制指标",
+        "machines" => "虚拟机台数",
+        "vcpu" => "cpu 数量",
+        "allowed" => "允许范围",
+        "os" => "操作系统",
+        "databases" => "数据库",
+        "mlps_levels" => "等保级别",
+        "issued_by" => "签发单位",
+        "reason" => "理由",
+        "comment" => "意见",
+        "uri" => "libvirt 地址",
+        "pool" => "存储池",
+        "pool_path" => "存储池目录",
+        "zone" | "zones" => "网络区域",
+        "network" => "网络名",
+        "bridge" => "网桥",
+        "cidr" => "网段",
+        "vcpu_overcommit" => "虚拟核倍数",
+        "memory_reserve_bytes" => "预留内存",
+        "state" => "状态",
+        _ => return None,
+    })
+}
+
+/// The fields of a checked block and what to call them, in the form's order. Sizes are per machine there.
+pub const BLOCK: [(&str, &str); 19] = [
+    ("task_book", "任务书编号"),
+    ("machines", "申请虚拟机数量"),
+    ("domain", "域名"),
+    ("no_domain_reason", "无域名理由"),
+    ("os", "操作系统类型"),
+    ("database", "数据库类型"),
+    ("vcpu", "每台 cpu 数量"),
+    ("memory_bytes", "每台内存容量"),
+    ("disk_bytes", "每台磁盘空间"),
+    ("workload_description", "运行内容"),
+    ("workload_class", "业务类别"),
+    ("remarks", "备注"),
+    ("zone", "网络区域"),
+    ("secrecy_level", "密级要求"),
+    ("mlps_level", "等保级别"),
+    ("deploy_milestone", "系统部署日期"),
+    ("om_period_months", "运维周期（月）"),
+    ("om_unit", "运维单位"),
+    ("ssh_keys", "SSH 公钥"),
+];

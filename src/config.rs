@@ -1,0 +1,95 @@
+//! Settings: built-in defaults, then a TOML file, then environment variables (`JIYUE_DATABASE_URL`, …).
+
+use config::{Config, Environment, File};
+use serde::Deserialize;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Where the service listens.
+    pub listen: SocketAddr,
+    /// `sqlite:/path/to/file` or `postgres://user@host/database`
+    pub database_url: String,
+    /// Connections for reading.
+    pub database_read_connections: u32,
+    /// The folder of images.
+    pub image_folder: PathBuf,
+    pub image_max_bytes: u64,
+    /// `xiangcheng`, `suzhou-new-district`, or the path of a profile of your own.
+    pub jurisdiction: String,
+    /// Operations under way at once; 0 pauses the worker.
+    pub worker_width: usize,
+    /// How long a broker holds an operation without a sign of life.
+    pub worker_lease_seconds: u64,
+    pub worker_poll_millis: u64,
+    /// Guests that may be booting at once.
+    pub boots_at_once: usize,
+    /// How long a guest may take to answer.
+    pub answer_seconds: u64,
+    /// How long any other step is repeated before its failure counts.
+    pub step_seconds: u64,
+    /// How long a guest is asked to shut down before its power is cut.
+    pub shutdown_seconds: u64,
+    /// `text` or `json`
+    pub log_format: LogFormat,
+    /// As in `info,jiyue=debug`.
+    pub log_filter: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8460)),
+            database_url: "sqlite:/var/lib/jiyue/jiyue.db".to_owned(),
+            database_read_connections: 8,
+            image_folder: PathBuf::from("/var/lib/jiyue/images"),
+            image_max_bytes: 64 << 30,
+            jurisdiction: "xiangcheng".to_owned(),
+            worker_width: 4,
+            worker_lease_seconds: 15,
+            worker_poll_millis: 1000,
+            boots_at_once: 4,
+            answer_seconds: 300,
+            step_seconds: 120,
+            shutdown_seconds: 60,
+            log_format: LogFormat::Text,
+            log_filter: "info".to_owned(),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the settings; a word that is not one of them is an error that names it.
+    pub fn load(file: Option<&Path>) -> Result<Self, config::ConfigError> {
+        let mut builder = Config::builder();
+        if let Some(file) = file {
+            builder = builder.add_source(File::from(file).format(config::FileFormat::Toml));
+        }
+        // The command line's own variables share the prefix and are not settings.
+        let ours = Environment::with_prefix("JIYUE").source(Some(
+            std::env::vars()
+                .filter(|(key, _)| {
+                    !matches!(key.as_str(), "JIYUE_SERVER" | "JIYUE_TOKEN" | "JIYUE_CRASH_AT" | "JIYUE_CACHE")
+                        && !key.starts_with("JIYUE_TEST_")
+                })
+                .collect(),
+        ));
+        builder.add_source(ours.try_parsing(true)).build()?.try_deserialize()
+    }
+
+    pub const fn lease(&self) -> Duration {
+        Duration::from_secs(self.worker_lease_seconds)
+    }
+}

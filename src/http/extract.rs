@@ -1,0 +1,95 @@
+//! What handlers take: the caller, a document, a query. Whatever is wrong with them is a [`Problem`].
+
+use super::{Api, trace_id};
+use crate::{
+    error::{Kind, Problem},
+    identity::{Actor, service},
+    yaml,
+};
+use axum::{
+    body::{Body, Bytes},
+    extract::{FromRequest, FromRequestParts, Query as AxumQuery, Request},
+    http::{header, request::Parts},
+};
+use serde::de::DeserializeOwned;
+
+/// The holder of the bearer token.
+pub struct Caller(pub Actor);
+
+impl FromRequestParts<Api> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let bearer = parts
+            .headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.strip_prefix("Bearer "));
+        let mut probe = Request::new(Body::empty());
+        *probe.extensions_mut() = parts.extensions.clone();
+        let actor = service::authenticate(&api.db, bearer, &trace_id(&probe)).await?;
+        Ok(Self(actor))
+    }
+}
+
+/// A document's text and, from it, a value. JSON by default, YAML by its content type.
+pub struct Document<T> {
+    pub value: T,
+    pub text: String,
+}
+
+impl<T: DeserializeOwned> FromRequest<Api> for Document<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/json");
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let is_yaml = matches!(kind.as_str(), "application/yaml" | "text/yaml" | "application/x-yaml");
+        if !is_yaml && kind != "application/json" {
+            return Err(Problem::new(
+                Kind::UnsupportedMedia,
+                "unsupported_media_type",
+                format!("不支持的内容类型 {}；请使用 application/json 或 application/yaml", crate::text::shown(&kind)),
+            ));
+        }
+        let bytes = Bytes::from_request(request, api).await.map_err(|rejection| {
+            if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
+                Problem::new(Kind::TooLarge, "document_too_large", "内容超过 1 MiB；请精简后重新提交")
+            } else {
+                Problem::malformed("请求内容接收不完整；请重新提交")
+            }
+        })?;
+        // An act that takes no word needs no body.
+        let bytes = if bytes.is_empty() { Bytes::from_static(b"{}") } else { bytes };
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|_| Problem::malformed("内容不是 UTF-8 编码；请转换编码后重新提交"))?
+            .to_owned();
+        let value = if is_yaml {
+            yaml::from_str(&text).map_err(|e| not_read("YAML", e.line, e.column, &e.message))?
+        } else {
+            serde_json::from_str(&text)
+                .map_err(|e| not_read("JSON", e.line() as u64, e.column() as u64, &e.to_string()))?
+        };
+        Ok(Self { value, text })
+    }
+}
+
+fn not_read(format: &str, line: u64, column: u64, reason: &str) -> Problem {
+    Problem::malformed(format!(
+        "第 {line} 行第 {column} 列：不是可读取的 {format} 内容（{}）；请检查该处的写法",
+        crate::text::shown(reason)
+    ))
+}
+
+/// The query's parameters; an unknown or unreadable one is named.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequestParts<Api> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Problem> {
+        AxumQuery::try_from_uri(&parts.uri)
+            .map(|AxumQuery(value)| Self(value))
+            .map_err(|rejection| Problem::malformed(format!("查询参数无法读取：{}", crate::text::shown(&rejection.body_text()))))
+    }
+}

@@ -1,0 +1,238 @@
+//! `/v1/machines`
+
+use super::{
+    Api,
+    extract::{Caller, Query},
+    location,
+    operations,
+    page::{Page, PageQuery},
+    task_books::departments,
+};
+use crate::{
+    capacity::store as capacity_store,
+    error::{Problem, ProblemDocument},
+    identity::{
+        Actor, Department,
+        policy::{self, Act},
+    },
+    ids::{MachineId, OperationId, RequestId},
+    machine::{
+        Machine, image::Image, lifecycle,
+        store::{self, Filter},
+    },
+    operation::{self, Kind},
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use jiff::{Timestamp, civil::Date};
+use serde::{Deserialize, Serialize};
+use sqlx::AnyConnection;
+use std::collections::HashMap;
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct MachineView {
+    /// Also the UUID of the libvirt domain.
+    #[schema(value_type = String, format = Uuid)]
+    pub id: MachineId,
+    pub name: String,
+    pub fqdn: Option<String>,
+    /// `building`, `running`, `stopped`, `in_bin` or `undone`.
+    pub state: &'static str,
+    #[schema(value_type = Option<String>, format = Uuid)]
+    pub operation_id: Option<OperationId>,
+    /// Absent for project teams: which host carries a machine is the operators' business.
+    pub host: Option<String>,
+    pub zone: &'static str,
+    pub address: String,
+    pub mac: String,
+    pub vcpu: u32,
+    pub memory_bytes: i64,
+    pub disk_bytes: i64,
+    /// The image's own name, which says what it is.
+    pub image: String,
+    pub os_type: String,
+    /// True when the image only stands in for the operating system asked for.
+    pub stand_in: bool,
+    #[schema(value_type = String, format = Uuid)]
+    pub request_id: RequestId,
+    pub department: Option<Department>,
+    #[schema(value_type = String, format = Date)]
+    pub lease_end: Date,
+    /// 运维单位 and how to reach it.
+    pub om_unit: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ready_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub binned_at: Option<Timestamp>,
+}
+
+/// What views of machines name besides the machine's own row.
+struct Names {
+    hosts: HashMap<String, String>,
+    images: HashMap<String, Image>,
+    departments: HashMap<String, Department>,
+}
+
+impl Names {
+    async fn read(conn: &mut AnyConnection, actor: &Actor) -> Result<Self, Problem> {
+        let sees_hosts = policy::scope(actor, Act::HostRead).is_ok();
+        let hosts = if sees_hosts { capacity_store::list_hosts(conn).await? } else { Vec::new() };
+        let images = store::list_images(conn).await?;
+        Ok(Self {
+            hosts: hosts.into_iter().map(|host| (host.id.text(), host.name)).collect(),
+            images: images.into_iter().map(|image| (image.sha256.clone(), image)).collect(),
+            departments: departments(conn).await?,
+        })
+    }
+
+    fn view(&self, machine: Machine) -> MachineView {
+        let image = self.images.get(&machine.intent.image.sha256);
+        MachineView {
+            id: machine.id,
+            state: machine.state.word(),
+            operation_id: machine.operation,
+            host: self.hosts.get(&machine.host.text()).cloned(),
+            zone: machine.zone.word(),
+            address: machine.intent.network.address.to_string(),
+            mac: machine.intent.network.mac,
+            vcpu: machine.intent.vcpu,
+            memory_bytes: machine.intent.memory.get(),
+            disk_bytes: machine.intent.disk.get(),
+            image: image.map(|image| image.name.clone()).unwrap_or_default(),
+            os_type: image.map(|image| image.os_type.clone()).unwrap_or_default(),
+            stand_in: image.is_some_and(|image| image.stand_in),
+            request_id: machine.request,
+            department: self.departments.get(&machine.department.text()).cloned(),
+            lease_end: machine.lease_end,
+            om_unit: machine.contact,
+            created_at: machine.created_at,
+            ready_at: machine.ready_at,
+            binned_at: machine.binned_at,
+            name: machine.intent.name,
+            fqdn: machine.intent.fqdn,
+        }
+    }
+}
+
+/// All machines of a request, for its own view.
+pub async fn of_request(conn: &mut AnyConnection, actor: &Actor, request: RequestId) -> Result<Vec<MachineView>, Problem> {
+    let machines = store::of_request(conn, &request.text()).await?;
+    if machines.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names = Names::read(conn, actor).await?;
+    Ok(machines.into_iter().map(|machine| names.view(machine)).collect())
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct MachinesQuery {
+    /// Only this request's.
+    pub request: Option<String>,
+    pub state: Option<String>,
+    #[param(minimum = 1, maximum = 200)]
+    pub page_size: Option<i64>,
+    pub page_token: Option<String>,
+}
+
+/// 虚拟机列表
+#[utoipa::path(get, path = "/v1/machines", tag = "machines", params(MachinesQuery),
+    responses((status = 200, body = Page<MachineView>), (status = "4XX", body = ProblemDocument)))]
+pub async fn list(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Query(query): Query<MachinesQuery>,
+) -> Result<Json<Page<MachineView>>, Problem> {
+    let scope = policy::scope(&actor, Act::MachineRead)?;
+    if let Some(state) = &query.state
+        && state.parse::<lifecycle::State>().is_err()
+    {
+        return Err(Problem::malformed("state 须为 building、running、stopped、in_bin 或 undone"));
+    }
+    let cut = PageQuery { page_size: query.page_size, page_token: query.page_token }.newest_first()?;
+    let filter = Filter { department: scope.filter(), request: query.request, state: query.state };
+    let mut conn = api.db.read().await?;
+    let rows = store::list(&mut conn, &filter, &cut.bound, cut.fetch()).await?;
+    let names = Names::read(&mut conn, &actor).await?;
+    Ok(Json(cut.page(rows, |row| row.id.0, |row| names.view(row))))
+}
+
+/// 查看虚拟机
+#[utoipa::path(get, path = "/v1/machines/{id}", tag = "machines", params(("id" = String, Path)),
+    responses((status = 200, body = MachineView), (status = "4XX", body = ProblemDocument)))]
+pub async fn show(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<MachineView>, Problem> {
+    let scope = policy::scope(&actor, Act::MachineRead)?;
+    let machine = api.machines.find(&id, scope.filter()).await?;
+    let mut conn = api.db.read().await?;
+    Ok(Json(Names::read(&mut conn, &actor).await?.view(machine)))
+}
+
+async fn act(api: &Api, actor: &Actor, id: &str, kind: Kind) -> Result<Response, Problem> {
+    let operation = api.machines.act(actor, id, kind).await?;
+    accepted(api, actor, operation).await
+}
+
+/// 202 with the operation and where to follow it.
+pub async fn accepted(api: &Api, actor: &Actor, operation: OperationId) -> Result<Response, Problem> {
+    let view = operations::one(api, actor, &operation.text()).await?;
+    Ok((StatusCode::ACCEPTED, location(&format!("/v1/operations/{operation}")), Json(view)).into_response())
+}
+
+/// 启动
+#[utoipa::path(post, path = "/v1/machines/{id}/start", tag = "machines", params(("id" = String, Path)),
+    responses((status = 202, body = operation::View), (status = "4XX", body = ProblemDocument)))]
+pub async fn start(State(api): State<Api>, Caller(actor): Caller, Path(id): Path<String>) -> Result<Response, Problem> {
+    act(&api, &actor, &id, Kind::Start).await
+}
+
+/// 停机
+#[utoipa::path(post, path = "/v1/machines/{id}/stop", tag = "machines", params(("id" = String, Path)),
+    responses((status = 202, body = operation::View), (status = "4XX", body = ProblemDocument)))]
+pub async fn stop(State(api): State<Api>, Caller(actor): Caller, Path(id): Path<String>) -> Result<Response, Problem> {
+    act(&api, &actor, &id, Kind::Stop).await
+}
+
+/// 删除：停机并放入回收站，磁盘、域名与地址保留
+#[utoipa::path(post, path = "/v1/machines/{id}/delete", tag = "machines", params(("id" = String, Path)),
+    responses((status = 202, body = operation::View), (status = "4XX", body = ProblemDocument)))]
+pub async fn delete(State(api): State<Api>, Caller(actor): Caller, Path(id): Path<String>) -> Result<Response, Problem> {
+    act(&api, &actor, &id, Kind::Bin).await
+}
+
+/// 从回收站恢复
+#[utoipa::path(post, path = "/v1/machines/{id}/restore", tag = "machines", params(("id" = String, Path)),
+    responses((status = 202, body = operation::View), (status = "4XX", body = ProblemDocument)))]
+pub async fn restore(State(api): State<Api>, Caller(actor): Caller, Path(id): Path<String>) -> Result<Response, Problem> {
+    act(&api, &actor, &id, Kind::Restore).await
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct LogQuery {
+    /// Last lines to give; 200 when absent, 2000 at most.
+    pub lines: Option<usize>,
+}
+
+/// 串口日志
+#[utoipa::path(get, path = "/v1/machines/{id}/log", tag = "machines", params(("id" = String, Path), LogQuery),
+    responses((status = 200, body = String, content_type = "text/plain"), (status = "4XX", body = ProblemDocument)))]
+pub async fn log(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+    Query(query): Query<LogQuery>,
+) -> Result<String, Problem> {
+    api.machines.console(&actor, &id, query.lines.unwrap_or(200).min(2000)).await
+}

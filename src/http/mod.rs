@@ -1,0 +1,191 @@
+//! The HTTP surface: one list of routes feeds the router and the OpenAPI document.
+//!
+//! A call passes: request id → metrics and log → (for everything that may change something) a task of its own, so that a
+//! client that hangs up cannot cut the work in half → handler. Handlers name the caller by taking [`extract::Caller`];
+//! they never see SQL.
+
+pub mod departments;
+pub mod extract;
+pub mod hosts;
+pub mod images;
+pub mod machines;
+pub mod observability;
+pub mod operations;
+pub mod page;
+pub mod requests;
+pub mod task_books;
+
+use crate::{
+    capacity::inventory::Inventory,
+    db::Db,
+    error::{Kind, Problem},
+    machine::{
+        approval::Approver,
+        service::{Images, Machines},
+    },
+    metrics::Metrics,
+    request::service::Rules,
+};
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
+    http::{HeaderName, Method, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use std::{sync::Arc, time::Instant};
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
+use tracing::Instrument;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// No JSON or YAML document is larger.
+const DOCUMENT_BYTES: usize = 1 << 20;
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What handlers work with.
+#[derive(Clone)]
+pub struct Api {
+    inner: Arc<Parts>,
+}
+
+pub struct Parts {
+    pub db: Db,
+    pub inventory: Inventory,
+    pub rules: Rules,
+    pub approver: Approver,
+    pub machines: Machines,
+    pub images: Images,
+    pub metrics: Metrics,
+}
+
+impl Api {
+    pub fn new(parts: Parts) -> Self {
+        Self { inner: Arc::new(parts) }
+    }
+}
+
+impl std::ops::Deref for Api {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.inner
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "集约 Jiyue", description = "政务云资源申请与容量管理接口", license(name = "Apache-2.0")),
+    modifiers(&Bearer),
+    security(("bearer" = []))
+)]
+struct Document;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("jiyue token create")).build();
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+/// Every route, once.
+fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(departments::create, departments::list))
+        .routes(routes!(task_books::import, task_books::list))
+        .routes(routes!(task_books::show))
+        .routes(routes!(task_books::revoke))
+        .routes(routes!(hosts::add, hosts::list))
+        .routes(routes!(hosts::show))
+        .routes(routes!(images::list))
+        .routes(routes!(requests::check))
+        .routes(routes!(requests::submit, requests::list))
+        .routes(routes!(requests::show))
+        .routes(routes!(requests::approve))
+        .routes(routes!(requests::send_back))
+        .routes(routes!(requests::cancel))
+        .routes(routes!(machines::list))
+        .routes(routes!(machines::show))
+        .routes(routes!(machines::start))
+        .routes(routes!(machines::stop))
+        .routes(routes!(machines::delete))
+        .routes(routes!(machines::restore))
+        .routes(routes!(machines::log))
+        .routes(routes!(operations::list))
+        .routes(routes!(operations::show))
+        .routes(routes!(observability::ledger))
+        .routes(routes!(observability::audit_records))
+        .routes(routes!(observability::healthz))
+        .routes(routes!(observability::readyz))
+        .routes(routes!(observability::metrics))
+        .routes(routes!(observability::openapi))
+        .layer(DefaultBodyLimit::max(DOCUMENT_BYTES))
+        // An image is streamed to disk and limited there.
+        .merge(OpenApiRouter::new().routes(routes!(images::import)).layer(DefaultBodyLimit::disable()))
+}
+
+/// The OpenAPI document, without a server.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes().into_openapi()
+}
+
+/// The router, ready to be served.
+pub fn router(api: Api) -> Router {
+    let (router, _) = routes().split_for_parts();
+    router
+        .fallback(async || Problem::new(Kind::NotFound, "route_not_found", "没有这个接口；接口清单见 /v1/openapi.json"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(Kind::Method, "method_not_allowed", "这个接口不支持该方法；接口清单见 /v1/openapi.json")
+        })
+        .layer(middleware::from_fn(detached))
+        .layer(middleware::from_fn_with_state(api.clone(), observed))
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+        .with_state(api)
+}
+
+/// Runs whatever may change something in a task of its own: a client that goes away drops this future, not the work.
+async fn detached(request: Request, next: Next) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return next.run(request).await;
+    }
+    match tokio::spawn(next.run(request).in_current_span()).await {
+        Ok(response) => response,
+        Err(error) => Problem::internal(error).into_response(),
+    }
+}
+
+/// One span, one metric and one line of log per call. The caller's own request id is kept when it is one we can print.
+async fn observed(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let trace_id = trace_id(&request);
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
+    let span = tracing::info_span!("http", trace_id = %trace_id, http.route = %route, http.method = %method);
+    let began = Instant::now();
+    let response = next.run(request).instrument(span.clone()).await;
+    let (status, took) = (response.status(), began.elapsed());
+    api.metrics.http_answered(&route, method.as_str(), status.as_u16(), took);
+    span.in_scope(|| {
+        tracing::info!(http.status = status.as_u16(), took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX), "http.answered");
+    });
+    response
+}
+
+/// The id that logs, audit records, operations and libvirt calls of this call carry.
+fn trace_id(request: &Request) -> String {
+    let id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok());
+    match id {
+        Some(id) if id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') => id.to_owned(),
+        _ => uuid::Uuid::now_v7().to_string(),
+    }
+}
+
+/// `Location` of what a call made or began.
+fn location(path: &str) -> [(HeaderName, String); 1] {
+    [(header::LOCATION, path.to_owned())]
+}

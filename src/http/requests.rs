@@ -1,0 +1,226 @@
+//! `/v1/requests`
+
+use super::{
+    Api,
+    extract::{Caller, Document, Query},
+    location,
+    machines::{self, MachineView},
+    page::{Page, PageQuery},
+    task_books::departments,
+};
+use crate::{
+    error::{Problem, ProblemDocument},
+    identity::{
+        Actor, Department,
+        policy::{self, Act},
+    },
+    ids::{OperationId, RequestId},
+    operation,
+    request::{
+        block::RawBlock,
+        lifecycle::RequestState,
+        service::Cancelled,
+        store::{self, Request},
+    },
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct RequestView {
+    #[schema(value_type = String, format = Uuid)]
+    pub id: RequestId,
+    /// `submitted`, `returned`, `approved`, `delivered`, `failed`, `cancelling` or `cancelled`.
+    pub state: &'static str,
+    pub department: Option<Department>,
+    /// 任务书编号
+    pub task_book: String,
+    /// The checked block.
+    #[schema(value_type = Object)]
+    pub block: Value,
+    /// SHA-256 of the checked block: what the decision binds to.
+    pub digest: String,
+    pub submitted_by: String,
+    pub submitted_unit: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub submitted_at: Timestamp,
+    pub decided_by: Option<String>,
+    pub decided_unit: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub decided_at: Option<Timestamp>,
+    pub decision_reason: Option<String>,
+    #[schema(value_type = Option<String>, format = Uuid)]
+    pub operation_id: Option<OperationId>,
+    /// In lists this is empty.
+    pub machines: Vec<MachineView>,
+}
+
+fn view(request: Request, department: Option<Department>, machines: Vec<MachineView>) -> Result<RequestView, Problem> {
+    let decision = request.decision;
+    Ok(RequestView {
+        id: request.id,
+        state: request.state.word(),
+        department,
+        task_book: request.task_book_number,
+        block: serde_json::to_value(&request.block).map_err(Problem::internal)?,
+        digest: request.digest,
+        submitted_by: request.submitted_by_name,
+        submitted_unit: request.submitted_unit,
+        submitted_at: request.submitted_at,
+        decided_by: decision.as_ref().map(|d| d.by_name.clone()),
+        decided_unit: decision.as_ref().map(|d| d.unit.clone()),
+        decided_at: decision.as_ref().map(|d| d.at),
+        decision_reason: decision.and_then(|d| d.reason),
+        operation_id: request.operation,
+        machines,
+    })
+}
+
+async fn one(api: &Api, actor: &Actor, id: &str) -> Result<RequestView, Problem> {
+    let scope = policy::scope(actor, Act::RequestRead)?;
+    let request = api.rules.find(id, scope.filter()).await?;
+    let mut conn = api.db.read().await?;
+    let department = departments(&mut conn).await?.remove(&request.department.text());
+    let machines = machines::of_request(&mut conn, actor, request.id).await?;
+    view(request, department, machines)
+}
+
+/// 检查申请：只检查，不保存
+#[utoipa::path(post, path = "/v1/requests/check", tag = "requests", request_body(content = Value, description = "资源申请，见 samples/request.yaml"),
+    responses((status = 200, body = Value, description = "符合要求：{admissible, block}"), (status = "4XX", body = ProblemDocument)))]
+pub async fn check(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    document: Document<RawBlock>,
+) -> Result<Json<Value>, Problem> {
+    let block = api.rules.check(&actor, &document.value).await?;
+    Ok(Json(json!({"admissible": true, "digest": block.digest(), "block": block})))
+}
+
+/// 提交申请
+#[utoipa::path(post, path = "/v1/requests", tag = "requests", request_body(content = Value, description = "资源申请，见 samples/request.yaml"),
+    responses((status = 201, body = RequestView), (status = "4XX", body = ProblemDocument)))]
+pub async fn submit(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    document: Document<RawBlock>,
+) -> Result<impl IntoResponse, Problem> {
+    let id = api.rules.submit(&actor, &document.value).await?;
+    let view = one(&api, &actor, &id.text()).await?;
+    Ok((StatusCode::CREATED, location(&format!("/v1/requests/{id}")), Json(view)))
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RequestsQuery {
+    pub state: Option<String>,
+    #[param(minimum = 1, maximum = 200)]
+    pub page_size: Option<i64>,
+    pub page_token: Option<String>,
+}
+
+/// 申请列表
+#[utoipa::path(get, path = "/v1/requests", tag = "requests", params(RequestsQuery),
+    responses((status = 200, body = Page<RequestView>), (status = "4XX", body = ProblemDocument)))]
+pub async fn list(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Query(query): Query<RequestsQuery>,
+) -> Result<Json<Page<RequestView>>, Problem> {
+    let scope = policy::scope(&actor, Act::RequestRead)?;
+    if let Some(state) = &query.state
+        && state.parse::<RequestState>().is_err()
+    {
+        return Err(Problem::malformed("state 须为 submitted、returned、approved、delivered、failed、cancelling 或 cancelled"));
+    }
+    let cut = PageQuery { page_size: query.page_size, page_token: query.page_token }.newest_first()?;
+    let mut conn = api.db.read().await?;
+    let rows = store::list(&mut conn, scope.filter().as_deref(), query.state.as_deref(), &cut.bound, cut.fetch()).await?;
+    let departments = departments(&mut conn).await?;
+    let page = cut.page(rows, |row| row.id.0, |row| {
+        let department = departments.get(&row.department.text()).cloned();
+        view(row, department, Vec::new())
+    });
+    let items = page.items.into_iter().collect::<Result<_, _>>()?;
+    Ok(Json(Page { items, next_page_token: page.next_page_token }))
+}
+
+/// 查看申请
+#[utoipa::path(get, path = "/v1/requests/{id}", tag = "requests", params(("id" = String, Path)),
+    responses((status = 200, body = RequestView), (status = "4XX", body = ProblemDocument)))]
+pub async fn show(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<RequestView>, Problem> {
+    Ok(Json(one(&api, &actor, &id).await?))
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    /// 审批意见
+    pub comment: Option<String>,
+}
+
+/// 批准：落位、占用额度与资源、开始建设
+#[utoipa::path(post, path = "/v1/requests/{id}/approve", tag = "requests", params(("id" = String, Path)), request_body = Approval,
+    responses((status = 202, body = operation::View), (status = "4XX", body = ProblemDocument)))]
+pub async fn approve(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+    document: Document<Approval>,
+) -> Result<Response, Problem> {
+    let operation = api.approver.approve(&actor, &id, document.value.comment).await?;
+    machines::accepted(&api, &actor, operation).await
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Return {
+    /// 退回原因
+    pub reason: String,
+}
+
+/// 退回
+#[utoipa::path(post, path = "/v1/requests/{id}/return", tag = "requests", params(("id" = String, Path)), request_body = Return,
+    responses((status = 200, body = RequestView), (status = "4XX", body = ProblemDocument)))]
+pub async fn send_back(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+    document: Document<Return>,
+) -> Result<Json<RequestView>, Problem> {
+    api.rules.send_back(&actor, &id, &document.value.reason).await?;
+    Ok(Json(one(&api, &actor, &id).await?))
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cancellation {
+    pub reason: Option<String>,
+}
+
+/// 撤回：待审批的立即撤回，建设中的逐步撤销
+#[utoipa::path(post, path = "/v1/requests/{id}/cancel", tag = "requests", params(("id" = String, Path)), request_body = Cancellation,
+    responses((status = 200, body = RequestView), (status = 202, body = operation::View), (status = "4XX", body = ProblemDocument)))]
+pub async fn cancel(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+    document: Document<Cancellation>,
+) -> Result<Response, Problem> {
+    match api.rules.cancel(&actor, &id, document.value.reason.as_deref()).await? {
+        Cancelled::AtOnce => Ok(Json(one(&api, &actor, &id).await?).into_response()),
+        Cancelled::TurningBack(operation) => machines::accepted(&api, &actor, operation).await,
+    }
+}

@@ -1,0 +1,150 @@
+//! Who may do what: one function, one table. The table is a golden file, and a test walks every route through it.
+
+use super::{Actor, Role};
+use crate::{
+    error::{Kind, Problem},
+    ids::DepartmentId,
+};
+
+macro_rules! acts {
+    ($($(#[$doc:meta])* $name:ident = $word:literal),+ $(,)?) => {
+        /// Everything that can be asked of the broker.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Act { $($(#[$doc])* $name),+ }
+
+        impl Act {
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The dotted name, also the audit's action.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word),+ }
+            }
+        }
+    };
+}
+
+acts! {
+    DepartmentCreate = "department.create",
+    DepartmentRead = "department.read",
+    TaskBookImport = "task_book.import",
+    TaskBookRevoke = "task_book.revoke",
+    TaskBookRead = "task_book.read",
+    HostAdd = "host.add",
+    HostRead = "host.read",
+    ImageImport = "image.import",
+    ImageRead = "image.read",
+    RequestCheck = "request.check",
+    RequestSubmit = "request.submit",
+    RequestRead = "request.read",
+    RequestApprove = "request.approve",
+    RequestReturn = "request.return",
+    RequestCancel = "request.cancel",
+    MachineRead = "machine.read",
+    MachineStart = "machine.start",
+    MachineStop = "machine.stop",
+    MachineDelete = "machine.delete",
+    MachineRestore = "machine.restore",
+    MachineLog = "machine.log",
+    OperationRead = "operation.read",
+    LedgerVerify = "ledger.verify",
+    AuditRead = "audit.read",
+}
+
+/// How far a role's right to an act reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    None,
+    /// Objects of the token's own department.
+    Own,
+    All,
+}
+
+/// The policy.
+pub const fn reach(role: Role, act: Act) -> Reach {
+    use Act::{
+        AuditRead, DepartmentCreate, DepartmentRead, HostAdd, HostRead, ImageImport, ImageRead, LedgerVerify,
+        MachineDelete, MachineLog, MachineRead, MachineRestore, MachineStart, MachineStop, OperationRead,
+        RequestApprove, RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, TaskBookImport,
+        TaskBookRead, TaskBookRevoke,
+    };
+    match (role, act) {
+        (
+            Role::Requester,
+            TaskBookRead | RequestCheck | RequestSubmit | RequestRead | RequestCancel | MachineRead | MachineStart
+            | MachineStop | MachineDelete | MachineRestore | MachineLog | OperationRead | DepartmentRead | AuditRead,
+        ) => Reach::Own,
+        (
+            Role::Authority,
+            DepartmentCreate | DepartmentRead | TaskBookImport | TaskBookRevoke | TaskBookRead | RequestRead
+            | RequestApprove | RequestReturn | MachineRead | OperationRead | LedgerVerify | AuditRead | HostRead
+            | ImageRead,
+        )
+        | (
+            Role::Operator,
+            HostAdd | HostRead | ImageImport | MachineRead | MachineStart | MachineStop | MachineLog | OperationRead
+            | LedgerVerify | RequestRead | DepartmentRead,
+        )
+        | (Role::Requester | Role::Operator, ImageRead)
+        | (
+            Role::Auditor,
+            DepartmentRead | TaskBookRead | HostRead | ImageRead | RequestRead | MachineRead | OperationRead
+            | LedgerVerify | AuditRead,
+        ) => Reach::All,
+        _ => Reach::None,
+    }
+}
+
+/// What of all departments' objects the actor may see or touch with this act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    All,
+    Department(DepartmentId),
+}
+
+impl Scope {
+    /// For a query: the department's id, or `None` for all.
+    pub fn filter(self) -> Option<String> {
+        match self {
+            Self::All => None,
+            Self::Department(id) => Some(id.text()),
+        }
+    }
+
+    pub fn covers(self, department: DepartmentId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Department(own) => own == department,
+        }
+    }
+}
+
+/// The actor's scope for an act, or 403. That an object lies outside the scope is for the reader to find, as 404.
+pub fn scope(actor: &Actor, act: Act) -> Result<Scope, Problem> {
+    match (reach(actor.role, act), actor.department) {
+        (Reach::All, _) => Ok(Scope::All),
+        (Reach::Own, Some(department)) => Ok(Scope::Department(department)),
+        _ => Err(Problem::new(
+            Kind::Forbidden,
+            "forbidden",
+            format!("角色 {} 不能执行 {}；请使用有此权限的令牌", actor.role, act.word()),
+        )),
+    }
+}
+
+/// The table for people and for the golden file.
+pub fn table() -> String {
+    let mut text = String::from("| act | requester | authority | operator | auditor |\n|---|---|---|---|---|\n");
+    for act in Act::ALL {
+        text.push_str("| ");
+        text.push_str(act.word());
+        for role in Role::ALL {
+            text.push_str(match reach(role, *act) {
+                Reach::None => " | –",
+                Reach::Own => " | own",
+                Reach::All => " | all",
+            });
+        }
+        text.push_str(" |\n");
+    }
+    text
+}

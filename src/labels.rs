@@ -1,0 +1,207 @@
+//! Labels that a request, a task book and the capacity share: where a machine may stand and how well it is protected.
+
+use crate::text::fold;
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// Network zone (相政办〔2018〕150号 附件1 联网方式). 政务内网 is not one of them: it carries state secrets, which this
+/// broker must not (相政办〔2018〕151号 二（一）), so it cannot even be represented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Zone {
+    /// 政务外网
+    GovernmentExtranet,
+    /// 互联网
+    Internet,
+    /// 政务专网
+    GovernmentPrivate,
+}
+
+/// Why a text is no [`Zone`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ZoneFault {
+    /// 政务内网（涉密网）
+    #[error("the secret intranet is not served")]
+    Intranet,
+    #[error("not a network zone")]
+    Unknown,
+}
+
+impl Zone {
+    pub const ALL: [Self; 3] = [Self::GovernmentExtranet, Self::Internet, Self::GovernmentPrivate];
+
+    /// The stable word, as in JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::GovernmentExtranet => "government_extranet",
+            Self::Internet => "internet",
+            Self::GovernmentPrivate => "government_private",
+        }
+    }
+
+    /// The word of the form.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::GovernmentExtranet => "政务外网",
+            Self::Internet => "互联网",
+            Self::GovernmentPrivate => "政务专网",
+        }
+    }
+}
+
+impl FromStr for Zone {
+    type Err = ZoneFault;
+    fn from_str(s: &str) -> Result<Self, ZoneFault> {
+        match fold(s).as_str() {
+            "government_extranet" | "政务外网" | "电子政务外网" => Ok(Self::GovernmentExtranet),
+            "internet" | "互联网" => Ok(Self::Internet),
+            "government_private" | "政务专网" => Ok(Self::GovernmentPrivate),
+            "government_intranet" | "政务内网" | "电子政务内网" | "政务内网(涉密网)" | "涉密网" => {
+                Err(ZoneFault::Intranet)
+            }
+            _ => Err(ZoneFault::Unknown),
+        }
+    }
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// Level of protection 1 to 4 (等级保护). Level 5 exists in the standard and never on a shared cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub struct MlpsLevel(u8);
+
+/// Not a level from 1 to 4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an MLPS level from 1 to 4")]
+pub struct BadLevel;
+
+impl MlpsLevel {
+    pub const fn new(level: i64) -> Option<Self> {
+        match level {
+            1 => Some(Self(1)),
+            2 => Some(Self(2)),
+            3 => Some(Self(3)),
+            4 => Some(Self(4)),
+            _ => None,
+        }
+    }
+
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl TryFrom<u8> for MlpsLevel {
+    type Error = BadLevel;
+    fn try_from(level: u8) -> Result<Self, BadLevel> {
+        Self::new(level.into()).ok_or(BadLevel)
+    }
+}
+
+impl From<MlpsLevel> for u8 {
+    fn from(level: MlpsLevel) -> Self {
+        level.0
+    }
+}
+
+impl FromStr for MlpsLevel {
+    type Err = BadLevel;
+    /// `2`, `2级`, `二级`, `第二级`, `等保二级`.
+    fn from_str(s: &str) -> Result<Self, BadLevel> {
+        let text = fold(s);
+        let text = text.strip_prefix("等保").unwrap_or(&text);
+        let text = text.strip_prefix('第').unwrap_or(text);
+        match text.strip_suffix('级').unwrap_or(text) {
+            "1" | "一" => Ok(Self(1)),
+            "2" | "二" => Ok(Self(2)),
+            "3" | "三" => Ok(Self(3)),
+            "4" | "四" => Ok(Self(4)),
+            _ => Err(BadLevel),
+        }
+    }
+}
+
+impl fmt::Display for MlpsLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// 密级要求. Only what is not secret can be held; everything else is refused on reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecrecyLevel {
+    /// 非涉密
+    None,
+}
+
+/// Why a text is no admissible [`SecrecyLevel`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SecrecyFault {
+    /// 涉密、秘密、机密、绝密
+    #[error("state secrets are not served")]
+    Secret,
+    #[error("not a secrecy level")]
+    Unknown,
+}
+
+impl FromStr for SecrecyLevel {
+    type Err = SecrecyFault;
+    fn from_str(s: &str) -> Result<Self, SecrecyFault> {
+        let text = fold(s);
+        match text.as_str() {
+            "none" | "非涉密" | "不涉密" | "非密" | "无" | "无密级" | "公开" => Ok(Self::None),
+            "secret" | "confidential" | "top_secret" => Err(SecrecyFault::Secret),
+            // Any other word that speaks of secrets is taken as one: to err here is to put a secret on the wrong network.
+            _ if text.contains('密') => Err(SecrecyFault::Secret),
+            _ => Err(SecrecyFault::Unknown),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zones_are_read_by_word_and_label() {
+        for zone in Zone::ALL {
+            assert_eq!(zone.word().parse(), Ok(zone));
+            assert_eq!(zone.label().parse(), Ok(zone));
+            assert_eq!(serde_json::to_value(zone).unwrap(), zone.word());
+        }
+        for text in ["政务内网", "政务内网（涉密网）", "government_intranet", " 政务 内网 "] {
+            assert_eq!(text.parse::<Zone>(), Err(ZoneFault::Intranet), "{text}");
+        }
+        assert_eq!("校园网".parse::<Zone>(), Err(ZoneFault::Unknown));
+    }
+
+    #[test]
+    fn levels_are_one_to_four() {
+        for text in ["2", "２级", "二级", "第二级", "等保二级", "等保 2 级"] {
+            assert_eq!(text.parse::<MlpsLevel>().map(MlpsLevel::get), Ok(2), "{text}");
+        }
+        for n in [i64::MIN, -1, 0, 5, 256 + 2, 1 << 32, i64::MAX] {
+            assert_eq!(MlpsLevel::new(n), None, "{n}");
+        }
+        assert!(serde_json::from_str::<MlpsLevel>("5").is_err());
+        assert!(serde_json::from_str::<MlpsLevel>("258").is_err());
+    }
+
+    #[test]
+    fn whatever_speaks_of_secrets_is_secret() {
+        for text in ["涉密", "秘密", "机密", "绝密", "工作秘密", "内部（涉密）", "secret", "可能涉密"]
+        {
+            assert_eq!(text.parse::<SecrecyLevel>(), Err(SecrecyFault::Secret), "{text}");
+        }
+        for text in ["非涉密", "不涉密", "none", "无", " 非 涉 密 "] {
+            assert_eq!(text.parse(), Ok(SecrecyLevel::None), "{text}");
+        }
+        assert_eq!("普通".parse::<SecrecyLevel>(), Err(SecrecyFault::Unknown));
+    }
+}

@@ -1,0 +1,303 @@
+//! Builds all machines of one request, or undoes them all.
+//!
+//! The runner re-reads the request's machines and ensures every part of each, from the first: what is there already
+//! costs a look. A failure, a wish to cancel, or a task book revoked meanwhile turns the operation back; from then on it
+//! only undoes, in reverse, and gives everything back in one transaction at the very end. A host that cannot be reached
+//! keeps its claims: nothing is given back on the guess that nothing is there.
+
+use super::{
+    Machine,
+    lifecycle::{Event, State},
+    steps::{self, Patience, StepError},
+    store,
+};
+use crate::{
+    audit::{self, Outcome, Record, Who},
+    capacity::{self, inventory::Inventory, providers::Providers},
+    db::{Db, DbError, Tx},
+    ids::RequestId,
+    metrics::Metrics,
+    operation::{
+        Operation, crash,
+        lifecycle::State as OperationState,
+        store as operations,
+        store::LeaseError,
+        worker::{Held, RunError, Runner},
+    },
+    provider::Part,
+    request::{self, lifecycle::RequestState},
+    task_book,
+};
+use futures_util::future::join_all;
+use serde_json::json;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+use tokio::sync::Semaphore;
+
+pub struct Build {
+    pub db: Db,
+    pub providers: Providers,
+    pub inventory: Inventory,
+    pub metrics: Metrics,
+    pub patience: Patience,
+    /// Guests that may be booting at once: more only take each other's processor.
+    pub boots: Arc<Semaphore>,
+}
+
+/// Why going forward ended.
+enum Turn {
+    Back(String),
+    Interrupted(RunError),
+}
+
+impl From<LeaseError> for Turn {
+    fn from(error: LeaseError) -> Self {
+        Self::Interrupted(error.into())
+    }
+}
+
+impl From<DbError> for Turn {
+    fn from(error: DbError) -> Self {
+        Self::Interrupted(error.into())
+    }
+}
+
+/// How many steps a request of `machines` machines takes.
+pub fn steps_total(machines: usize) -> i64 {
+    i64::try_from(machines * Part::ALL.len()).unwrap_or(i64::MAX)
+}
+
+#[async_trait::async_trait]
+impl Runner for Build {
+    async fn run(&self, held: &Held, operation: Operation) -> Result<(), RunError> {
+        let Some(request) = operation.request else {
+            return Err(RunError::Later("a build without a request".to_owned()));
+        };
+        let machines = {
+            let mut conn = self.db.read().await?;
+            store::of_request(&mut conn, &request.text()).await?
+        };
+        let mut reason = operation.reason.clone().unwrap_or_default();
+        if operation.state != OperationState::Unwinding {
+            let turn = match operation.cancel_reason.clone() {
+                Some(wish) => Err(Turn::Back(wish)),
+                None => self.forward(held, &machines).await,
+            };
+            let turn = match turn {
+                Ok(()) => self.deliver(held, &operation, request, &machines).await,
+                Err(turn) => Err(turn),
+            };
+            reason = match turn {
+                Ok(()) => return Ok(()),
+                Err(Turn::Interrupted(error)) => return Err(error),
+                Err(Turn::Back(reason)) => reason,
+            };
+            self.turn_back(held, &reason).await?;
+            crash::point("build.turned_back");
+        }
+        tracing::warn!(request.id = %request, reason, "build.unwinding");
+        self.undo(held, &machines).await?;
+        self.give_back(held, &operation, request, &machines, reason).await
+    }
+}
+
+impl Build {
+    /// All machines side by side. One that fails stops the others at their next step; none is dropped in mid-step,
+    /// because a call to a hypervisor goes on whether or not anybody waits for it.
+    async fn forward(&self, held: &Held, machines: &[Machine]) -> Result<(), Turn> {
+        let stop = held.stop.child_token();
+        let done = AtomicI64::new(0);
+        let turns = join_all(machines.iter().map(async |machine| {
+            let turn = self.build_one(held, machine, &done, &stop).await;
+            if turn.is_err() {
+                stop.cancel();
+            }
+            turn
+        }))
+        .await;
+        let mut interrupted = None;
+        for turn in turns {
+            match turn {
+                Ok(()) => {}
+                Err(Turn::Back(reason)) => return Err(Turn::Back(reason)),
+                Err(Turn::Interrupted(error)) => interrupted = Some(error),
+            }
+        }
+        interrupted.map_or(Ok(()), |error| Err(Turn::Interrupted(error)))
+    }
+
+    async fn build_one(
+        &self,
+        held: &Held,
+        machine: &Machine,
+        done: &AtomicI64,
+        stop: &tokio_util::sync::CancellationToken,
+    ) -> Result<(), Turn> {
+        let provider = self.providers.of(machine.host).await.map_err(|e| Turn::Interrupted(RunError::Later(e.to_string())))?;
+        let mut permit = None;
+        for part in Part::ALL {
+            if part == Part::Power {
+                permit = Arc::clone(&self.boots).acquire_owned().await.ok();
+                self.still_approved(machine).await?;
+            }
+            let label = format!("{}.{part}", machine.intent.name);
+            let (lease, so_far) = (held.lease.clone(), done.load(Ordering::Relaxed));
+            // The write proves that the lease still holds, before the host is touched.
+            let wish = self
+                .db
+                .housekeep(async move |tx| operations::progress(tx, &lease, so_far, &label).await)
+                .await?;
+            if let Some(reason) = wish {
+                return Err(Turn::Back(reason));
+            }
+            let outcome =
+                steps::ensure(&*provider, part, &machine.intent, self.patience, stop, &self.metrics).await;
+            match outcome {
+                Ok(()) => {}
+                Err(StepError::Stopped) => {
+                    return Err(Turn::Interrupted(RunError::Later("stopped between two steps".to_owned())));
+                }
+                Err(error @ StepError::Failed { .. }) => {
+                    return Err(Turn::Back(format!("{}: {error}", machine.intent.name)));
+                }
+            }
+            crash::point(&format!("build.{}.{part}", machine.ordinal));
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+        drop(permit);
+        Ok(())
+    }
+
+    /// No machine starts without a valid task book, even when it was valid at the approval.
+    async fn still_approved(&self, machine: &Machine) -> Result<(), Turn> {
+        let mut conn = self.db.read().await?;
+        let revoked = task_book::store::is_revoked_for_request(&mut conn, machine.request).await?;
+        if revoked { Err(Turn::Back("项目任务书已撤销".to_owned())) } else { Ok(()) }
+    }
+
+    async fn deliver(
+        &self,
+        held: &Held,
+        operation: &Operation,
+        request: RequestId,
+        machines: &[Machine],
+    ) -> Result<(), Turn> {
+        crash::point("build.deliver");
+        let (lease, operation) = (held.lease.clone(), operation.clone());
+        let ids: Vec<_> = machines.iter().map(|m| m.id).collect();
+        let delivered = self
+            .db
+            .write(async move |tx| -> Result<bool, LeaseError> {
+                for id in &ids {
+                    settle(tx, *id, operation.id, State::Building, Event::Built).await?;
+                }
+                if !request::store::advance(tx, request, RequestState::Approved, RequestState::Delivered).await? {
+                    return Ok(audit::record(tx, record(&operation, "request.deliver", Outcome::Denied)).await.map(|()| false)?);
+                }
+                operations::finish(tx, &lease, OperationState::Succeeded, None).await?;
+                audit::record(tx, record(&operation, "request.deliver", Outcome::Done)).await?;
+                Ok(true)
+            })
+            .await?;
+        if !delivered {
+            // Somebody asked to cancel after the last step had been taken.
+            return Err(Turn::Back("交付前被撤回".to_owned()));
+        }
+        self.metrics.request_entered(RequestState::Delivered.word());
+        tracing::info!(request.id = %request, machines = machines.len(), "request.delivered");
+        Ok(())
+    }
+
+    async fn turn_back(&self, held: &Held, reason: &str) -> Result<(), RunError> {
+        let (lease, reason) = (held.lease.clone(), reason.to_owned());
+        Ok(self.db.housekeep(async move |tx| operations::turn_back(tx, &lease, &reason).await).await?)
+    }
+
+    async fn undo(&self, held: &Held, machines: &[Machine]) -> Result<(), RunError> {
+        let later = |error: String| RunError::Later(error);
+        for machine in machines.iter().rev() {
+            let provider = self.providers.of(machine.host).await.map_err(|e| later(e.to_string()))?;
+            for part in Part::ALL.into_iter().rev() {
+                let (lease, label) = (held.lease.clone(), format!("{}.{part}.undo", machine.intent.name));
+                self.db
+                    .housekeep(async move |tx| operations::progress(tx, &lease, 0, &label).await)
+                    .await?;
+                steps::remove(&*provider, part, &machine.intent, &held.stop)
+                    .await
+                    .map_err(|error| later(format!("{}: {error}", machine.intent.name)))?;
+                crash::point(&format!("undo.{}.{part}", machine.ordinal));
+            }
+        }
+        Ok(())
+    }
+
+    async fn give_back(
+        &self,
+        held: &Held,
+        operation: &Operation,
+        request: RequestId,
+        machines: &[Machine],
+        reason: String,
+    ) -> Result<(), RunError> {
+        let (lease, operation) = (held.lease.clone(), operation.clone());
+        let ids: Vec<_> = machines.iter().map(|m| m.id).collect();
+        let ended = self
+            .db
+            .write(async move |tx| -> Result<RequestState, LeaseError> {
+                for id in &ids {
+                    capacity::store::release_compute(tx, *id).await?;
+                    capacity::store::release_storage(tx, *id).await?;
+                    settle(tx, *id, operation.id, State::Building, Event::Undone).await?;
+                }
+                let cancelled =
+                    request::store::advance(tx, request, RequestState::Cancelling, RequestState::Cancelled).await?;
+                let (ended, state) = if cancelled {
+                    (RequestState::Cancelled, OperationState::Cancelled)
+                } else {
+                    request::store::advance(tx, request, RequestState::Approved, RequestState::Failed).await?;
+                    (RequestState::Failed, OperationState::Failed)
+                };
+                operations::finish(tx, &lease, state, Some(&reason)).await?;
+                let record = Record { detail: json!({"reason": reason}), ..record(&operation, "request.undo", Outcome::Done) };
+                audit::record(tx, record).await?;
+                Ok(ended)
+            })
+            .await?;
+        self.inventory.stale();
+        self.metrics.request_entered(ended.word());
+        tracing::warn!(request.id = %request, state = ended.word(), "request.undone");
+        Ok(())
+    }
+}
+
+/// A machine's state after the event, with its operation taken off. A machine that this operation has settled already
+/// stays as it is.
+pub(super) async fn settle(
+    tx: &mut Tx,
+    machine: crate::ids::MachineId,
+    operation: crate::ids::OperationId,
+    from: State,
+    event: Event,
+) -> Result<(), DbError> {
+    let state = from.next(event).map_err(|refusal| DbError::Corrupt { what: refusal.to_string() })?;
+    if !store::settle(tx, machine, operation, state).await? {
+        tracing::warn!(machine.id = %machine, "machine.settle.twice");
+    }
+    Ok(())
+}
+
+fn record(operation: &Operation, action: &'static str, outcome: Outcome) -> Record {
+    Record {
+        who: Who::broker(&operation.trace_id),
+        action,
+        object_type: "request",
+        object_id: operation.request.map(RequestId::text).unwrap_or_default(),
+        department_id: Some(operation.department.text()),
+        outcome,
+        detail: json!({"operation": operation.id, "started_by": operation.started_by}),
+    }
+}

@@ -1,0 +1,43 @@
+//! Machines: from an approval to a running guest, and through stopping, the recycle bin and back.
+
+pub mod approval;
+pub mod build;
+pub mod image;
+pub mod ledger;
+pub mod lifecycle;
+pub mod power;
+pub mod service;
+pub mod steps;
+pub mod store;
+
+use crate::{
+    ids::{DepartmentId, HostId, MachineId, OperationId, RequestId},
+    labels::Zone,
+    provider::Intent,
+};
+use jiff::{Timestamp, civil::Date};
+use lifecycle::State;
+
+/// 虚拟机
+#[derive(Clone, Debug)]
+pub struct Machine {
+    pub id: MachineId,
+    pub request: RequestId,
+    pub department: DepartmentId,
+    pub host: HostId,
+    /// 0 for the request's first machine.
+    pub ordinal: i64,
+    pub state: State,
+    /// Fixed at approval; what the provider is told.
+    pub intent: Intent,
+    pub zone: Zone,
+    /// 运维周期 counted from the approval; nothing happens at its end but notices.
+    pub lease_end: Date,
+    /// 运维单位 and how to reach it.
+    pub contact: String,
+    /// The operation under way on it; while there is one, no other is accepted.
+    pub operation: Option<OperationId>,
+    pub created_at: Timestamp,
+    pub ready_at: Option<Timestamp>,
+    pub binned_at: Option<Timestamp>,
+}

@@ -1,0 +1,162 @@
+//! Stop, start, into the recycle bin and out of it again: the runner of each.
+
+use super::{
+    Machine,
+    build::settle,
+    lifecycle::{Event, State},
+    steps::{self, Patience, StepError},
+    store,
+};
+use crate::{
+    audit::{self, Outcome, Record, Who},
+    capacity::{self, inventory::Inventory, providers::Providers},
+    db::Db,
+    metrics::Metrics,
+    operation::{
+        Kind, Operation, crash,
+        lifecycle::State as OperationState,
+        store as operations,
+        store::LeaseError,
+        worker::{Held, RunError, Runner},
+    },
+    provider::{Part, Provider, Stop},
+};
+use serde_json::json;
+use std::time::Duration;
+
+pub struct Power {
+    pub db: Db,
+    pub providers: Providers,
+    pub inventory: Inventory,
+    pub metrics: Metrics,
+    pub patience: Patience,
+    /// How long a guest is asked to shut down before its power is cut.
+    pub grace: Duration,
+}
+
+/// Steps of a stop and of a start.
+pub const fn steps_total(kind: Kind) -> i64 {
+    match kind {
+        Kind::Start | Kind::Restore => 2,
+        _ => 1,
+    }
+}
+
+#[async_trait::async_trait]
+impl Runner for Power {
+    async fn run(&self, held: &Held, operation: Operation) -> Result<(), RunError> {
+        let later = |reason: String| RunError::Later(reason);
+        let machine = {
+            let mut conn = self.db.read().await?;
+            let id = operation.machine.map(|id| id.text()).unwrap_or_default();
+            store::find(&mut conn, &id, None).await?.ok_or_else(|| later(format!("no machine {id}")))?
+        };
+        let provider = self.providers.of(machine.host).await.map_err(|e| later(e.to_string()))?;
+        let failure = match self.act(held, operation.kind, &machine, &*provider).await {
+            Ok(()) => None,
+            Err(StepError::Failed { part, source }) if !source.is_transient() => Some(format!("{part}: {source}")),
+            Err(error) if operation.kind == Kind::Start || operation.kind == Kind::Restore => match error {
+                // Patience is over: the guest does not come up.
+                StepError::Failed { .. } => Some(error.to_string()),
+                StepError::Stopped => return Err(later(error.to_string())),
+            },
+            // A stop is wanted until it is done.
+            Err(error) => return Err(later(error.to_string())),
+        };
+        crash::point("power.acted");
+        self.finish(held, operation, machine, failure).await
+    }
+}
+
+impl Power {
+    async fn act(
+        &self,
+        held: &Held,
+        kind: Kind,
+        machine: &Machine,
+        provider: &dyn Provider,
+    ) -> Result<(), StepError> {
+        match kind {
+            Kind::Stop | Kind::Bin | Kind::Build => {
+                let how = Stop::Graceful(self.grace);
+                provider
+                    .stop(&machine.intent, how)
+                    .await
+                    .map_err(|source| StepError::Failed { part: Part::Power, source })
+            }
+            Kind::Start | Kind::Restore => {
+                for part in [Part::Power, Part::Answer] {
+                    steps::ensure(provider, part, &machine.intent, self.patience, &held.stop, &self.metrics).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// What the act means, in one transaction. A start that failed leaves the machine off; a restore that failed leaves
+    /// it in the bin, its compute freed again.
+    async fn finish(
+        &self,
+        held: &Held,
+        operation: Operation,
+        machine: Machine,
+        failure: Option<String>,
+    ) -> Result<(), RunError> {
+        let lease = held.lease.clone();
+        let (event, frees) = match (operation.kind, &failure) {
+            (Kind::Stop, None) | (Kind::Start, Some(_)) => (Some(Event::Stopped), false),
+            (Kind::Start, None) => (Some(Event::Started), false),
+            (Kind::Bin, None) => (Some(Event::Binned), true),
+            (Kind::Restore, None) => (Some(Event::Restored), false),
+            (Kind::Restore, Some(_)) => (None, true),
+            _ => (None, false),
+        };
+        self.db
+            .write(async move |tx| -> Result<(), LeaseError> {
+                if frees {
+                    capacity::store::release_compute(tx, machine.id).await?;
+                }
+                match event {
+                    Some(event) => settle(tx, machine.id, operation.id, machine.state, event).await?,
+                    None => {
+                        store::settle(tx, machine.id, operation.id, machine.state).await?;
+                    }
+                }
+                let state = if failure.is_none() { OperationState::Succeeded } else { OperationState::Failed };
+                operations::finish(tx, &lease, state, failure.as_deref()).await?;
+                let record = Record {
+                    who: Who::broker(&operation.trace_id),
+                    action: match operation.kind {
+                        Kind::Start => "machine.started",
+                        Kind::Bin => "machine.binned",
+                        Kind::Restore => "machine.restored",
+                        Kind::Stop | Kind::Build => "machine.stopped",
+                    },
+                    object_type: "machine",
+                    object_id: machine.id.text(),
+                    department_id: Some(machine.department.text()),
+                    outcome: if failure.is_none() { Outcome::Done } else { Outcome::Denied },
+                    detail: json!({"operation": operation.id, "started_by": operation.started_by, "failure": failure}),
+                };
+                Ok(audit::record(tx, record).await?)
+            })
+            .await?;
+        if frees {
+            self.inventory.stale();
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// The state that an operation needs to find, and what it is called when it does not.
+    pub const fn admits(self, kind: Kind) -> bool {
+        matches!(
+            (kind, self),
+            (Kind::Start, Self::Stopped)
+                | (Kind::Stop, Self::Running)
+                | (Kind::Bin, Self::Running | Self::Stopped)
+                | (Kind::Restore, Self::InBin)
+        )
+    }
+}

@@ -1,0 +1,115 @@
+//! The idempotent steps of building and undoing: provider IO, no SQL.
+
+use crate::{
+    metrics::Metrics,
+    provider::{Intent, Part, Provider, ProviderError},
+};
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// How long a step is repeated before its failure counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For the guest to answer: booting takes a while, longer where the processor is emulated.
+    pub answer: Duration,
+    /// For everything else, an unreachable host included.
+    pub other: Duration,
+}
+
+impl Patience {
+    const fn of(self, part: Part) -> Duration {
+        match part {
+            Part::Answer => self.answer,
+            _ => self.other,
+        }
+    }
+}
+
+/// Why a step is not done.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The process is stopping or the lease is lost; nothing is known to be wrong.
+    #[error("stopped before the step was done")]
+    Stopped,
+    #[error("{part}: {source}")]
+    Failed {
+        part: Part,
+        #[source]
+        source: ProviderError,
+    },
+}
+
+/// Makes one part true, repeating what may go away by itself until patience ends.
+pub async fn ensure(
+    provider: &dyn Provider,
+    part: Part,
+    intent: &Intent,
+    patience: Patience,
+    stop: &CancellationToken,
+    metrics: &Metrics,
+) -> Result<(), StepError> {
+    let began = Instant::now();
+    let mut pause = Duration::from_millis(200);
+    loop {
+        if stop.is_cancelled() {
+            return Err(StepError::Stopped);
+        }
+        let error = match provider.ensure(part, intent).await {
+            Ok(()) => {
+                metrics.step_took(part.word(), "done", began.elapsed());
+                tracing::info!(machine.id = %intent.machine, step = %part, took_ms = millis(began), "machine.step.done");
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        if !error.is_transient() || began.elapsed() >= patience.of(part) {
+            metrics.step_took(part.word(), "failed", began.elapsed());
+            return Err(StepError::Failed { part, source: error });
+        }
+        tracing::debug!(machine.id = %intent.machine, step = %part, %error, "machine.step.again");
+        wait(&mut pause, stop).await;
+    }
+}
+
+/// Removes one part; tries a few times, and leaves the rest to a later run.
+pub async fn remove(
+    provider: &dyn Provider,
+    part: Part,
+    intent: &Intent,
+    stop: &CancellationToken,
+) -> Result<(), StepError> {
+    let mut pause = Duration::from_millis(200);
+    let mut attempt = 0;
+    loop {
+        if stop.is_cancelled() {
+            return Err(StepError::Stopped);
+        }
+        attempt += 1;
+        match provider.remove(part, intent).await {
+            Ok(()) => return Ok(()),
+            Err(ProviderError::NotOurs { what }) => {
+                // What is not ours was not made by this operation, so there is nothing of this operation to undo here.
+                tracing::warn!(machine.id = %intent.machine, step = %part, what, "machine.undo.not_ours");
+                return Ok(());
+            }
+            Err(error) if !error.is_transient() || attempt >= 4 => {
+                return Err(StepError::Failed { part, source: error });
+            }
+            Err(error) => tracing::debug!(machine.id = %intent.machine, step = %part, %error, "machine.undo.again"),
+        }
+        wait(&mut pause, stop).await;
+    }
+}
+
+async fn wait(pause: &mut Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = sleep(*pause) => {}
+    }
+    *pause = (*pause * 2).min(Duration::from_secs(2));
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,245 @@
+//! SQL of machines and images.
+
+use super::{Machine, image::Image, lifecycle::State};
+use crate::{
+    db::{DbError, Tx, placeholders},
+    identity::store::{parsed, parsed_opt},
+    ids::{MachineId, OperationId},
+    provider::ImageFormat,
+    time,
+    units::Bytes,
+};
+use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
+
+pub async fn insert_all(tx: &mut Tx, machines: &[&Machine]) -> Result<(), DbError> {
+    let now = tx.now().as_microsecond();
+    let sql = format!(
+        "insert into machines (id, request_id, department_id, host_id, ordinal, name, state, intent, image_sha256, \
+         zone, lease_end, contact, operation_id, created_at) values {}",
+        placeholders(machines.len(), 14)
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for m in machines {
+        let intent = serde_json::to_string(&m.intent).map_err(|_| DbError::Corrupt { what: "intent".to_owned() })?;
+        query = query
+            .bind(m.id.text())
+            .bind(m.request.text())
+            .bind(m.department.text())
+            .bind(m.host.text())
+            .bind(m.ordinal)
+            .bind(m.intent.name.as_str())
+            .bind(m.state.word())
+            .bind(intent)
+            .bind(m.intent.image.sha256.as_str())
+            .bind(m.zone.word())
+            .bind(m.lease_end.to_string())
+            .bind(m.contact.as_str())
+            .bind(m.operation.map(OperationId::text))
+            .bind(now);
+    }
+    query.execute(tx.conn()).await?;
+    Ok(())
+}
+
+fn machine(row: &AnyRow) -> Result<Machine, DbError> {
+    let instant = |column: &str| -> Result<_, DbError> {
+        Ok(row.try_get::<Option<i64>, _>(column)?.map(time::from_micros))
+    };
+    Ok(Machine {
+        id: parsed(row, "id")?,
+        request: parsed(row, "request_id")?,
+        department: parsed(row, "department_id")?,
+        host: parsed(row, "host_id")?,
+        ordinal: row.try_get("ordinal")?,
+        state: parsed(row, "state")?,
+        intent: serde_json::from_str(row.try_get("intent")?)
+            .map_err(|_| DbError::Corrupt { what: "intent".to_owned() })?,
+        zone: parsed(row, "zone")?,
+        lease_end: parsed(row, "lease_end")?,
+        contact: row.try_get("contact")?,
+        operation: parsed_opt(row, "operation_id")?,
+        created_at: time::from_micros(row.try_get("created_at")?),
+        ready_at: instant("ready_at")?,
+        binned_at: instant("binned_at")?,
+    })
+}
+
+pub async fn find(conn: &mut AnyConnection, id: &str, department: Option<&str>) -> Result<Option<Machine>, DbError> {
+    let row = sqlx::query(
+        "select id, request_id, department_id, host_id, ordinal, state, intent, zone, lease_end, contact, \
+         operation_id, created_at, ready_at, binned_at from machines \
+         where id = $1 and (cast($2 as text) is null or department_id = $2)",
+    )
+    .bind(id)
+    .bind(department)
+    .fetch_optional(conn)
+    .await?;
+    row.as_ref().map(machine).transpose()
+}
+
+/// A request's machines in order.
+pub async fn of_request(conn: &mut AnyConnection, request: &str) -> Result<Vec<Machine>, DbError> {
+    let rows = sqlx::query(
+        "select id, request_id, department_id, host_id, ordinal, state, intent, zone, lease_end, contact, \
+         operation_id, created_at, ready_at, binned_at from machines where request_id = $1 order by ordinal",
+    )
+    .bind(request)
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(machine).collect()
+}
+
+/// What a list of machines is narrowed to.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub department: Option<String>,
+    pub request: Option<String>,
+    pub state: Option<String>,
+}
+
+/// Newest first, below the id `before`.
+pub async fn list(
+    conn: &mut AnyConnection,
+    filter: &Filter,
+    before: &str,
+    limit: i64,
+) -> Result<Vec<Machine>, DbError> {
+    let rows = sqlx::query(
+        "select id, request_id, department_id, host_id, ordinal, state, intent, zone, lease_end, contact, \
+         operation_id, created_at, ready_at, binned_at from machines where id < $1 \
+         and (cast($2 as text) is null or department_id = $2) and (cast($3 as text) is null or request_id = $3) \
+         and (cast($4 as text) is null or state = $4) order by id desc limit $5",
+    )
+    .bind(before)
+    .bind(filter.department.as_deref())
+    .bind(filter.request.as_deref())
+    .bind(filter.state.as_deref())
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(machine).collect()
+}
+
+/// Puts an operation on a machine that has none and is still in the state the decision was made on. False otherwise.
+pub async fn begin(tx: &mut Tx, id: MachineId, operation: OperationId, state: State) -> Result<bool, DbError> {
+    let done = sqlx::query(
+        "update machines set operation_id = $2 where id = $1 and operation_id is null and state = $3",
+    )
+    .bind(id.text())
+    .bind(operation.text())
+    .bind(state.word())
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Takes the operation off again, in the state that it led to. False when the machine is no longer under it.
+pub async fn settle(tx: &mut Tx, id: MachineId, operation: OperationId, state: State) -> Result<bool, DbError> {
+    let now = tx.now().as_microsecond();
+    let done = sqlx::query(
+        "update machines set state = $3, operation_id = null, \
+         ready_at = case when $3 = 'running' and ready_at is null then $4 else ready_at end, \
+         binned_at = case when $3 = 'in_bin' then $4 else null end where id = $1 and operation_id = $2",
+    )
+    .bind(id.text())
+    .bind(operation.text())
+    .bind(state.word())
+    .bind(now)
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Machines whose state and claim contradict each other: what the ledger must never find.
+pub async fn contradictions(conn: &mut AnyConnection) -> Result<Vec<(String, State, bool, bool)>, DbError> {
+    let rows = sqlx::query(
+        "select id, state, coalesce(compute_held, 0) as compute_held, coalesce(storage_held, 0) as storage_held \
+         from machines left join claims on machine_id = machines.id where operation_id is null",
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut found = Vec::new();
+    for row in &rows {
+        let state: State = parsed(row, "state")?;
+        let compute = row.try_get::<i64, _>("compute_held")? == 1;
+        let storage = row.try_get::<i64, _>("storage_held")? == 1;
+        if state.holds() != (compute, storage) {
+            found.push((row.try_get("id")?, state, compute, storage));
+        }
+    }
+    Ok(found)
+}
+
+pub async fn insert_image(tx: &mut Tx, image: &Image) -> Result<(), DbError> {
+    let now = tx.now().as_microsecond();
+    sqlx::query(
+        "insert into images (sha256, name, os_type, stand_in, format, size_bytes, virtual_size_bytes, path, \
+         imported_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(image.sha256.as_str())
+    .bind(image.name.as_str())
+    .bind(image.os_type.as_str())
+    .bind(i64::from(image.stand_in))
+    .bind(image.format.word())
+    .bind(image.size.get())
+    .bind(image.virtual_size.get())
+    .bind(image.path.as_str())
+    .bind(now)
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+fn image(row: &AnyRow) -> Result<Image, DbError> {
+    let corrupt = |what: &str| DbError::Corrupt { what: what.to_owned() };
+    let size = |column: &str| Bytes::new(row.try_get(column)?).ok_or_else(|| corrupt(column));
+    Ok(Image {
+        sha256: row.try_get("sha256")?,
+        name: row.try_get("name")?,
+        os_type: row.try_get("os_type")?,
+        stand_in: row.try_get::<i64, _>("stand_in")? == 1,
+        format: match row.try_get("format")? {
+            "raw" => ImageFormat::Raw,
+            "qcow2" => ImageFormat::Qcow2,
+            _ => return Err(corrupt("format")),
+        },
+        size: size("size_bytes")?,
+        virtual_size: size("virtual_size_bytes")?,
+        path: row.try_get("path")?,
+        imported_at: time::from_micros(row.try_get("imported_at")?),
+    })
+}
+
+/// Newest first.
+pub async fn list_images(conn: &mut AnyConnection) -> Result<Vec<Image>, DbError> {
+    let rows = sqlx::query(
+        "select sha256, name, os_type, stand_in, format, size_bytes, virtual_size_bytes, path, imported_at \
+         from images order by imported_at desc, sha256",
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(image).collect()
+}
+
+/// The image that new machines of an operating system start from: a real one before a stand-in, then the newest.
+pub async fn image_for(conn: &mut AnyConnection, os_type: &str) -> Result<Option<Image>, DbError> {
+    let row = sqlx::query(
+        "select sha256, name, os_type, stand_in, format, size_bytes, virtual_size_bytes, path, imported_at \
+         from images where os_type = $1 order by stand_in, imported_at desc limit 1",
+    )
+    .bind(os_type)
+    .fetch_optional(conn)
+    .await?;
+    row.as_ref().map(image).transpose()
+}
+
+pub async fn find_image(conn: &mut AnyConnection, sha256: &str) -> Result<Option<Image>, DbError> {
+    let row = sqlx::query(
+        "select sha256, name, os_type, stand_in, format, size_bytes, virtual_size_bytes, path, imported_at \
+         from images where sha256 = $1",
+    )
+    .bind(sha256)
+    .fetch_optional(conn)
+    .await?;
+    row.as_ref().map(image).transpose()
+}

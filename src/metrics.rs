@@ -1,0 +1,133 @@
+//! Every metric, named once. Units stand in the names; labels are bounded and in the golden list.
+
+use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+use std::time::Duration;
+
+/// Handles to the metrics; cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Registry,
+    http_requests: IntCounterVec,
+    http_seconds: HistogramVec,
+    operations_run: IntCounterVec,
+    steps: HistogramVec,
+    requests: IntCounterVec,
+    violations: IntCounterVec,
+    ledger: IntGaugeVec,
+}
+
+impl Metrics {
+    /// Registers them all; an error means two of one name, which a test finds.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str, labels: &[&str]| -> Result<IntCounterVec, prometheus::Error> {
+            let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok(metric)
+        };
+        let histogram = |name: &str, help: &str, labels: &[&str], buckets: &[f64]| -> Result<_, prometheus::Error> {
+            let metric = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok(metric)
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str]| -> Result<IntGaugeVec, prometheus::Error> {
+            let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok(metric)
+        };
+        let metrics = Self {
+            http_requests: counter(
+                "jiyue_http_requests_total",
+                "HTTP requests answered, by route pattern, method and status.",
+                &["route", "method", "status"],
+            )?,
+            http_seconds: histogram(
+                "jiyue_http_request_duration_seconds",
+                "Time from the request's head to the response's head.",
+                &["route", "method"],
+                &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0],
+            )?,
+            operations_run: counter(
+                "jiyue_operation_runs_total",
+                "Turns that a worker took at an operation, by kind and how the turn ended.",
+                &["kind", "outcome"],
+            )?,
+            steps: histogram(
+                "jiyue_build_step_duration_seconds",
+                "Time that one step of a machine's build took, by step and outcome.",
+                &["step", "outcome"],
+                &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0],
+            )?,
+            requests: counter("jiyue_requests_total", "Resource requests that entered a state.", &["state"])?,
+            violations: counter(
+                "jiyue_rule_violations_total",
+                "Rules that refused a request block, by rule code.",
+                &["code"],
+            )?,
+            ledger: gauge(
+                "jiyue_ledger_differences",
+                "Differences found by the last verification of the ledger; anything but 0 is a fault.",
+                &[],
+            )?,
+            registry,
+        };
+        for state in ["submitted", "returned", "approved", "delivered", "failed", "cancelled"] {
+            metrics.requests.with_label_values(&[state]);
+        }
+        for kind in crate::operation::Kind::ALL {
+            for outcome in ["finished", "interrupted"] {
+                metrics.operations_run.with_label_values(&[kind.word(), outcome]);
+            }
+        }
+        metrics.ledger.with_label_values(&[] as &[&str]).set(0);
+        Ok(metrics)
+    }
+
+    pub fn http_answered(&self, route: &str, method: &str, status: u16, took: Duration) {
+        self.http_requests.with_label_values(&[route, method, &status.to_string()]).inc();
+        self.http_seconds.with_label_values(&[route, method]).observe(took.as_secs_f64());
+    }
+
+    pub fn operation_ran(&self, kind: &str, outcome: &str) {
+        self.operations_run.with_label_values(&[kind, outcome]).inc();
+    }
+
+    pub fn step_took(&self, step: &str, outcome: &str, took: Duration) {
+        self.steps.with_label_values(&[step, outcome]).observe(took.as_secs_f64());
+    }
+
+    pub fn request_entered(&self, state: &str) {
+        self.requests.with_label_values(&[state]).inc();
+    }
+
+    pub fn rule_violated(&self, code: &str) {
+        self.violations.with_label_values(&[code]).inc();
+    }
+
+    pub fn ledger_verified(&self, differences: usize) {
+        self.ledger.with_label_values(&[] as &[&str]).set(i64::try_from(differences).unwrap_or(i64::MAX));
+    }
+
+    /// The text exposition.
+    pub fn exposition(&self) -> Result<Vec<u8>, prometheus::Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+
+    /// Name, kind, labels and help of each metric that has been seen, for the golden list.
+    pub fn catalogue(&self) -> Vec<String> {
+        self.registry
+            .gather()
+            .iter()
+            .map(|family| {
+                let labels: Vec<_> = family
+                    .get_metric()
+                    .first()
+                    .map(|metric| metric.get_label().iter().map(prometheus::proto::LabelPair::name).collect())
+                    .unwrap_or_default();
+                format!("{} {:?} [{}] {}", family.name(), family.get_field_type(), labels.join(","), family.help())
+            })
+            .collect()
+    }
+}

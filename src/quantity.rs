@@ -1,0 +1,259 @@
+//! Quantities as offices write them: `16G`, `16 GB`, `１６ＧＢ`, `8核`, `两台`. Every reading is exact or refused; a range, a
+//! guess or a bare number of memory is never turned into a figure.
+//!
+//! `G`, `GB`, `GiB` (in any case) all mean 2^30 bytes here, and likewise `K`, `M`, `T`: that is what the writers of the
+//! form mean, and what a hypervisor can give. Nobody asks for 16 × 10^9 bytes of memory.
+
+use crate::units::Bytes;
+use unicode_normalization::UnicodeNormalization;
+
+/// Why a quantity could not be read. The messages are for people and stand inside a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QuantityFault {
+    #[error("为空")]
+    Empty,
+    #[error("没有写单位")]
+    UnitMissing,
+    #[error("单位无法识别")]
+    UnitUnknown,
+    #[error("是一个范围，不是一个确定的数")]
+    Range,
+    #[error("不是整数")]
+    NotWhole,
+    #[error("是负数")]
+    Negative,
+    #[error("不是数字")]
+    NotANumber,
+    #[error("超出可表示的范围")]
+    TooLarge,
+}
+
+/// A size with its unit. The number may have decimals where the size comes out in whole bytes (`1.5T`).
+pub fn bytes(text: &str) -> Result<Bytes, QuantityFault> {
+    let (number, unit) = split(text)?;
+    let shift = match unit.as_str() {
+        "" => return Err(QuantityFault::UnitMissing),
+        "b" | "字节" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return Err(QuantityFault::UnitUnknown),
+    };
+    let scaled = i128::from(number.digits) << shift;
+    let divisor = 10_i128.pow(number.decimals);
+    if scaled % divisor != 0 {
+        return Err(QuantityFault::NotWhole);
+    }
+    i64::try_from(scaled / divisor).ok().and_then(Bytes::new).ok_or(QuantityFault::TooLarge)
+}
+
+/// A whole number, alone or followed by one of `units` (given in lower case).
+pub fn count(text: &str, units: &[&str]) -> Result<i64, QuantityFault> {
+    let (number, unit) = split(text)?;
+    if !unit.is_empty() && !units.contains(&unit.as_str()) {
+        return Err(QuantityFault::UnitUnknown);
+    }
+    number.whole()
+}
+
+/// A number of months: `36`, `36个月`, `3年`.
+pub fn months(text: &str) -> Result<i64, QuantityFault> {
+    let (number, unit) = split(text)?;
+    let each = match unit.as_str() {
+        "" | "月" | "个月" | "month" | "months" => 1,
+        "年" | "year" | "years" => 12,
+        _ => return Err(QuantityFault::UnitUnknown),
+    };
+    number.whole()?.checked_mul(each).ok_or(QuantityFault::TooLarge)
+}
+
+/// `digits` / 10^`decimals`, with at most six decimals.
+struct Number {
+    digits: i64,
+    decimals: u32,
+}
+
+impl Number {
+    fn whole(&self) -> Result<i64, QuantityFault> {
+        let divisor = 10_i64.pow(self.decimals);
+        if self.digits % divisor == 0 { Ok(self.digits / divisor) } else { Err(QuantityFault::NotWhole) }
+    }
+}
+
+/// The number and the unit behind it, in lower case and without spaces.
+fn split(text: &str) -> Result<(Number, String), QuantityFault> {
+    // Nothing longer is a quantity, and the loops below need not look at it.
+    if text.len() > 256 {
+        return Err(QuantityFault::NotANumber);
+    }
+    let text: String = text.nfkc().flat_map(char::to_lowercase).filter(|c| !c.is_whitespace()).collect();
+    if text.is_empty() {
+        return Err(QuantityFault::Empty);
+    }
+    if let Some(rest) = text.strip_prefix(['-', '−']) {
+        return Err(if rest.starts_with(|c: char| c.is_ascii_digit()) {
+            QuantityFault::Negative
+        } else {
+            QuantityFault::NotANumber
+        });
+    }
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (head, unit) = text.split_at(end);
+    if head.is_empty() {
+        return chinese(&text).ok_or(QuantityFault::NotANumber);
+    }
+    if unit.contains(|c: char| c.is_ascii_digit()) {
+        let range = unit.contains(['-', '–', '—', '~', '至', '到', '、', '或']);
+        return Err(if range { QuantityFault::Range } else { QuantityFault::NotANumber });
+    }
+    let (whole, fraction) = head.split_once('.').unwrap_or((head, ""));
+    if whole.is_empty() || fraction.contains('.') || head.ends_with('.') {
+        return Err(QuantityFault::NotANumber);
+    }
+    let fraction = fraction.trim_end_matches('0');
+    let decimals = u32::try_from(fraction.len()).ok().filter(|n| *n <= 6).ok_or(QuantityFault::NotWhole)?;
+    let digits = format!("{whole}{fraction}").parse().map_err(|_| QuantityFault::TooLarge)?;
+    Ok((Number { digits, decimals }, unit.to_owned()))
+}
+
+/// One Chinese numeral before the unit: 一 to 十, and 两.
+fn chinese(text: &str) -> Option<(Number, String)> {
+    let mut chars = text.chars();
+    let digits = match chars.next()? {
+        '一' => 1,
+        '二' | '两' => 2,
+        '三' => 3,
+        '四' => 4,
+        '五' => 5,
+        '六' => 6,
+        '七' => 7,
+        '八' => 8,
+        '九' => 9,
+        '十' => 10,
+        _ => return None,
+    };
+    let unit = chars.as_str();
+    // 十二, 三十: longer numerals are not read; digits are one keystroke away.
+    if unit.starts_with(['一', '二', '两', '三', '四', '五', '六', '七', '八', '九', '十', '百', '千', '万'])
+    {
+        return None;
+    }
+    Some((Number { digits, decimals: 0 }, unit.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CORES: &[&str] = &["核", "台", "个"];
+
+    #[test]
+    fn sizes_as_offices_write_them() {
+        for text in
+            ["16G", "16 GB", "16gb", "16GiB", "16384M", "16384 MiB", "１６ＧＢ", " 16 g ", "0.015625T", "16㎇", "16.0G"]
+        {
+            assert_eq!(bytes(text), Bytes::gib(16).ok_or(QuantityFault::TooLarge), "{text}");
+        }
+        assert_eq!(bytes("2T").map(Bytes::get), Ok(2 << 40));
+        assert_eq!(bytes("1.5T").map(Bytes::get), Ok(3 << 39));
+        assert_eq!(bytes("512 B").map(Bytes::get), Ok(512));
+    }
+
+    #[test]
+    fn what_is_not_one_exact_size_is_refused() {
+        use QuantityFault as F;
+        for (text, fault) in [
+            ("", F::Empty),
+            ("　", F::Empty),
+            ("16", F::UnitMissing),
+            ("16.5", F::UnitMissing),
+            ("16X", F::UnitUnknown),
+            ("16G左右", F::UnitUnknown),
+            ("16核", F::UnitUnknown),
+            ("8-16G", F::Range),
+            ("8G-16G", F::Range),
+            ("8至16G", F::Range),
+            ("8～16G", F::Range),
+            ("16,384M", F::NotANumber),
+            ("-16G", F::Negative),
+            ("−16G", F::Negative),
+            ("0.1G", F::NotWhole),
+            ("0.0000001T", F::NotWhole),
+            ("约16G", F::NotANumber),
+            ("NaN", F::NotANumber),
+            ("inf", F::NotANumber),
+            ("+16G", F::NotANumber),
+            (".5G", F::NotANumber),
+            ("1..5G", F::NotANumber),
+            ("1.5.5G", F::NotANumber),
+            ("16.G", F::NotANumber),
+            ("9223372036854775807G", F::TooLarge),
+            ("9223372036854775808G", F::TooLarge),
+            ("8192T", F::TooLarge),
+            ("9007199254740992B", F::TooLarge),
+        ] {
+            assert_eq!(bytes(text), Err(fault), "{text}");
+        }
+        assert_eq!(bytes("1e3G"), Err(F::NotANumber));
+        assert_eq!(bytes(&"9".repeat(10_000)), Err(F::NotANumber));
+    }
+
+    #[test]
+    fn counts_as_offices_write_them() {
+        use QuantityFault as F;
+        for (text, answer) in [
+            ("8", Ok(8)),
+            ("8核", Ok(8)),
+            ("８ 核", Ok(8)),
+            ("8.0", Ok(8)),
+            ("两台", Ok(2)),
+            ("十台", Ok(10)),
+            ("二", Ok(2)),
+            ("0", Ok(0)),
+            ("9223372036854775807", Ok(i64::MAX)),
+            ("9223372036854775808", Err(F::TooLarge)),
+            ("十二台", Err(F::NotANumber)),
+            ("2-4核", Err(F::Range)),
+            ("2~4", Err(F::Range)),
+            ("2.5", Err(F::NotWhole)),
+            ("-1", Err(F::Negative)),
+            ("8颗", Err(F::UnitUnknown)),
+            ("若干", Err(F::NotANumber)),
+        ] {
+            assert_eq!(count(text, CORES), answer, "{text}");
+        }
+        assert_eq!(months("3年"), Ok(36));
+        assert_eq!(months("三年"), Ok(36));
+        assert_eq!(months("18 个月"), Ok(18));
+        assert_eq!(months("9223372036854775807年"), Err(F::TooLarge));
+        assert_eq!(months("长期"), Err(F::NotANumber));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in any::<String>()) {
+            let _ = bytes(&text);
+            let _ = count(&text, CORES);
+            let _ = months(&text);
+        }
+
+        #[test]
+        fn any_near_quantity_is_read_or_refused(text in "[-+]?[0-9０-９.,]{0,25}[ ~-]?[0-9]{0,3} ?[KMGTkmgt]?[iI]?[bB]?") {
+            let _ = bytes(&text);
+            let _ = count(&text, CORES);
+        }
+
+        #[test]
+        fn a_printed_size_reads_back(n in 0..=Bytes::MAX.get()) {
+            let size = Bytes::new(n).ok_or_else(|| TestCaseError::fail("in range"))?;
+            prop_assert_eq!(bytes(&size.to_string()), Ok(size));
+        }
+
+        #[test]
+        fn a_printed_count_reads_back(n in 0..=i64::MAX) {
+            prop_assert_eq!(count(&n.to_string(), CORES), Ok(n));
+        }
+    }
+}

@@ -1,0 +1,482 @@
+//! Reads each field of a block as written to its type. A field that cannot be read is a violation and is left out of the
+//! [`Draft`]; the rules then judge what is known, so that one answer names everything.
+
+use super::{
+    block::{Basis, Block, FIELDS, OmUnit, RawBlock, WorkloadClass, field},
+    domain_name::DomainName,
+    ssh_key::{self, SshKeyFault},
+};
+use crate::{
+    catalogue::Catalogue,
+    field::{At, present, quoted},
+    jurisdiction::Profile,
+    labels::{MlpsLevel, SecrecyFault, SecrecyLevel, Zone},
+    rule::Code,
+    task_book::document::{read_level, read_zone},
+    text::{self, Limits, fold, shown},
+    units::Bytes,
+    violation::{Findings, Violation, pointer_token},
+};
+use jiff::civil::Date;
+use serde_json::{Map, Value};
+
+/// Unknown fields beyond this many are not listed one by one.
+const MAX_UNKNOWN: usize = 20;
+/// Keys that one request may bring.
+const MAX_SSH_KEYS: usize = 16;
+/// 运维周期 of more than ten years is a slip of the pen.
+const MAX_OM_MONTHS: i64 = 120;
+
+/// What must be looked up before a block can be judged, as far as the block says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// The task book's number, normalised as it is in a checked block.
+    pub task_book: Option<String>,
+    /// The fully qualified names of its machines.
+    pub names: Vec<String>,
+}
+
+/// What could be read of a block. Sizes are per machine.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Draft {
+    pub task_book: Option<String>,
+    pub machines: Option<u32>,
+    pub vcpu: Option<u32>,
+    pub memory: Option<Bytes>,
+    pub disk: Option<Bytes>,
+    pub os: Option<String>,
+    pub database: Option<String>,
+    pub domain: Option<DomainName>,
+    pub no_domain_reason: Option<String>,
+    pub workload_description: Option<String>,
+    pub workload_class: Option<WorkloadClass>,
+    pub remarks: Option<String>,
+    pub zone: Option<Zone>,
+    pub secrecy_level: Option<SecrecyLevel>,
+    pub mlps_level: Option<MlpsLevel>,
+    pub deploy_milestone: Option<Date>,
+    pub om_period_months: Option<u32>,
+    pub om_unit: Option<OmUnit>,
+    pub ssh_keys: Vec<String>,
+}
+
+impl RawBlock {
+    /// The block, or everything that is wrong with its form. Whether its task book allows it is for [`super::rules`].
+    pub fn check_shape(&self, catalogue: &Catalogue, profile: &Profile) -> Result<Block, Vec<Violation>> {
+        let mut findings = Findings::new(profile);
+        let draft = read(self, catalogue, &mut findings);
+        draft.finish(findings)
+    }
+
+    /// What a [`super::rules::Snapshot`] for this block must be read for.
+    pub fn wants(&self, catalogue: &Catalogue, profile: &Profile) -> Wants {
+        let draft = read(self, catalogue, &mut Findings::new(profile));
+        Wants { names: draft.names(), task_book: draft.task_book }
+    }
+}
+
+impl Draft {
+    /// The block, when nothing was found; otherwise the violations in the order of the form.
+    pub fn finish(self, mut findings: Findings<'_>) -> Result<Block, Vec<Violation>> {
+        if findings.is_empty() {
+            match self.into_block() {
+                Ok(block) => return Ok(block),
+                // Every field that is left out has been found wanting; were one ever not, this still refuses.
+                Err(name) => {
+                    let pointer = format!("/{name}");
+                    findings.required(None, at(name, &pointer));
+                }
+            }
+        }
+        Err(in_form_order(findings.into_vec()))
+    }
+
+    /// The names that the machines would take; one machine's while their number is unknown.
+    pub fn names(&self) -> Vec<String> {
+        let names = self.domain.as_ref().map(|d| d.machine_names(self.machines.unwrap_or(1)));
+        names.unwrap_or_default().into_iter().map(|n| n.fqdn).collect()
+    }
+
+    /// The block, or the name of a field that is missing.
+    fn into_block(self) -> Result<Block, &'static str> {
+        Ok(Block {
+            task_book: self.task_book.ok_or("task_book")?,
+            machines: self.machines.ok_or("vm_count")?,
+            vcpu: self.vcpu.ok_or("cpu_count")?,
+            memory: self.memory.ok_or("memory")?,
+            disk: self.disk.ok_or("disk")?,
+            os: self.os.ok_or("os_type")?,
+            database: self.database.ok_or("db_type")?,
+            no_domain_reason: match &self.domain {
+                Some(_) => None,
+                None => Some(self.no_domain_reason.ok_or("domain")?),
+            },
+            domain: self.domain,
+            workload_description: self.workload_description.ok_or("workload_description")?,
+            workload_class: self.workload_class.ok_or("workload_class")?,
+            remarks: self.remarks,
+            zone: self.zone.ok_or("network_zone")?,
+            secrecy_level: self.secrecy_level.ok_or("secrecy_level")?,
+            mlps_level: self.mlps_level.ok_or("mlps_level")?,
+            deploy_milestone: self.deploy_milestone.ok_or("deploy_milestone")?,
+            om_period_months: self.om_period_months.ok_or("om_period_months")?,
+            om_unit: self.om_unit.ok_or("om_unit")?,
+            ssh_keys: if self.ssh_keys.is_empty() { return Err("ssh_keys") } else { self.ssh_keys },
+        })
+    }
+
+    /// As if it had just been read, for judging a block again later.
+    pub fn of(block: &Block) -> Self {
+        let block = block.clone();
+        Self {
+            task_book: Some(block.task_book),
+            machines: Some(block.machines),
+            vcpu: Some(block.vcpu),
+            memory: Some(block.memory),
+            disk: Some(block.disk),
+            os: Some(block.os),
+            database: Some(block.database),
+            domain: block.domain,
+            no_domain_reason: block.no_domain_reason,
+            workload_description: Some(block.workload_description),
+            workload_class: Some(block.workload_class),
+            remarks: block.remarks,
+            zone: Some(block.zone),
+            secrecy_level: Some(block.secrecy_level),
+            mlps_level: Some(block.mlps_level),
+            deploy_milestone: Some(block.deploy_milestone),
+            om_period_months: Some(block.om_period_months),
+            om_unit: Some(block.om_unit),
+            ssh_keys: block.ssh_keys,
+        }
+    }
+}
+
+/// The violations in the order of the form's fields; those that name none of them last.
+pub(super) fn in_form_order(mut list: Vec<Violation>) -> Vec<Violation> {
+    list.sort_by_key(|v| {
+        let first = v.pointer.split('/').nth(1).unwrap_or_default();
+        FIELDS.iter().position(|f| f.name == first).unwrap_or(FIELDS.len())
+    });
+    list
+}
+
+/// Where a field of the block stands.
+fn at<'a>(name: &str, pointer: &'a str) -> At<'a> {
+    let info = field(name);
+    At { pointer, label: info.label, example: info.example }
+}
+
+/// Reads every field.
+pub(super) fn read(raw: &RawBlock, catalogue: &Catalogue, f: &mut Findings<'_>) -> Draft {
+    strays(raw, f);
+    let machines = machines(raw, catalogue, f);
+    let basis = basis(raw, machines, f);
+    let share = Share { machines, basis };
+    let (domain, no_domain_reason) = domain(raw, f);
+    Draft {
+        task_book: task_book(raw, f),
+        machines,
+        vcpu: vcpu(raw, catalogue, share, f),
+        memory: size(raw.memory.as_ref(), at("memory", "/memory"), &catalogue.bounds.memory, share, f),
+        disk: size(raw.disk.as_ref(), at("disk", "/disk"), &catalogue.bounds.disk, share, f),
+        os: os(raw, catalogue, f),
+        database: database(raw, catalogue, f),
+        domain,
+        no_domain_reason,
+        workload_description: required_text(
+            raw.workload_description.as_ref(),
+            at("workload_description", "/workload_description"),
+            text::PROSE,
+            f,
+        ),
+        workload_class: workload_class(raw, f),
+        remarks: present(raw.remarks.as_ref()).and_then(|v| f.text(v, at("remarks", "/remarks"), text::PROSE)),
+        zone: zone(raw, f),
+        secrecy_level: secrecy_level(raw, f),
+        mlps_level: f
+            .required(raw.mlps_level.as_ref(), at("mlps_level", "/mlps_level"))
+            .and_then(|v| read_level(f, v, at("mlps_level", "/mlps_level"))),
+        deploy_milestone: deploy_milestone(raw, f),
+        om_period_months: om_period(raw, f),
+        om_unit: om_unit(raw, f),
+        ssh_keys: ssh_keys(raw, f),
+    }
+}
+
+/// Fields that do not exist, and fields given twice.
+fn strays(raw: &RawBlock, f: &mut Findings<'_>) {
+    unknown_fields(&raw.unknown, "", |_| true, f);
+    for name in &raw.repeated {
+        let info = field(name);
+        f.add(Code::DuplicateField, &format!("/{name}"), &[("field", &info.label)]);
+    }
+}
+
+fn unknown_fields(map: &Map<String, Value>, parent: &str, stray: impl Fn(&str) -> bool, f: &mut Findings<'_>) {
+    let mut strays = map.keys().filter(|key| stray(key));
+    for key in strays.by_ref().take(MAX_UNKNOWN) {
+        let pointer = format!("{parent}/{}", pointer_token(key));
+        f.add(Code::UnknownField, &pointer, &[("value", &shown(key))]);
+    }
+    let more = strays.count();
+    if more > 0 {
+        let value = format!("……另有 {more} 个");
+        f.add(Code::UnknownField, if parent.is_empty() { "/" } else { parent }, &[("value", &value)]);
+    }
+}
+
+fn task_book(raw: &RawBlock, f: &mut Findings<'_>) -> Option<String> {
+    let Some(value) = present(raw.task_book.as_ref()) else {
+        f.add(Code::TaskBookMissing, "/task_book", &[]);
+        return None;
+    };
+    f.text(value, at("task_book", "/task_book"), text::NAME)
+}
+
+fn machines(raw: &RawBlock, catalogue: &Catalogue, f: &mut Findings<'_>) -> Option<u32> {
+    let at = at("vm_count", "/vm_count");
+    let value = f.required(raw.vm_count.as_ref(), at)?;
+    let count = f.count(value, at, &["台", "个", "套"], 1..=catalogue.bounds.max_machines)?;
+    u32::try_from(count).ok()
+}
+
+fn basis(raw: &RawBlock, machines: Option<u32>, f: &mut Findings<'_>) -> Option<Basis> {
+    let Some(value) = present(raw.basis.as_ref()) else {
+        // For one machine both readings are the same.
+        if let Some(n) = machines.filter(|n| *n > 1) {
+            f.add(Code::BasisUnclear, "/basis", &[("machines", &n)]);
+        }
+        return None;
+    };
+    let basis = value.as_str().and_then(|s| s.parse().ok());
+    if basis.is_none() {
+        f.bad_value(value, at("basis", "/basis"), &"只能是 per_machine（每台）或 total（合计）");
+    }
+    basis
+}
+
+/// How a figure of the form comes down to one machine.
+#[derive(Clone, Copy)]
+struct Share {
+    machines: Option<u32>,
+    basis: Option<Basis>,
+}
+
+impl Share {
+    /// By how many machines to divide, once that is known.
+    fn divisor(self) -> Option<i64> {
+        match (self.machines, self.basis) {
+            (_, Some(Basis::PerMachine)) | (Some(1), _) => Some(1),
+            (Some(n), Some(Basis::Total)) => Some(n.into()),
+            _ => None,
+        }
+    }
+
+    /// The largest figure that may stand in the form.
+    const fn most(self) -> i64 {
+        match (self.basis, self.machines) {
+            (Some(Basis::PerMachine), _) => 1,
+            (_, Some(n)) => n as i64,
+            (_, None) => i64::MAX,
+        }
+    }
+}
+
+fn vcpu(raw: &RawBlock, catalogue: &Catalogue, share: Share, f: &mut Findings<'_>) -> Option<u32> {
+    let at = at("cpu_count", "/cpu_count");
+    let value = f.required(raw.cpu_count.as_ref(), at)?;
+    let bounds = &catalogue.bounds.vcpu;
+    let most = bounds.end().saturating_mul(share.most());
+    let figure = f.count(value, at, &["核", "核心", "个", "c", "core", "cores", "vcpu"], *bounds.start()..=most)?;
+    let divisor = share.divisor()?;
+    if figure % divisor != 0 {
+        f.add(Code::NotDivisible, at.pointer, &[("field", &at.label), ("value", &figure), ("machines", &divisor)]);
+        return None;
+    }
+    let each = figure / divisor;
+    if !bounds.contains(&each) {
+        f.out_of_range(&Value::from(each), at, bounds.start(), bounds.end());
+        return None;
+    }
+    u32::try_from(each).ok()
+}
+
+fn size(
+    value: Option<&Value>,
+    at: At<'_>,
+    bounds: &std::ops::RangeInclusive<Bytes>,
+    share: Share,
+    f: &mut Findings<'_>,
+) -> Option<Bytes> {
+    let value = f.required(value, at)?;
+    let most = bounds.end().times(share.most()).unwrap_or(Bytes::MAX);
+    let figure = f.bytes(value, at, *bounds.start()..=most)?;
+    let divisor = share.divisor()?;
+    let Some(each) = figure.split(divisor) else {
+        f.add(Code::NotDivisible, at.pointer, &[("field", &at.label), ("value", &figure), ("machines", &divisor)]);
+        return None;
+    };
+    if !bounds.contains(&each) {
+        f.out_of_range(&Value::from(each.to_string()), at, bounds.start(), bounds.end());
+        return None;
+    }
+    Some(each)
+}
+
+fn required_text(value: Option<&Value>, at: At<'_>, limits: Limits, f: &mut Findings<'_>) -> Option<String> {
+    let value = f.required(value, at)?;
+    f.text(value, at, limits)
+}
+
+fn os(raw: &RawBlock, catalogue: &Catalogue, f: &mut Findings<'_>) -> Option<String> {
+    let word = required_text(raw.os_type.as_ref(), at("os_type", "/os_type"), text::NAME, f)?;
+    let found = catalogue.find_os(&word).map(|e| e.key.clone());
+    if found.is_none() {
+        f.add(Code::OsNotInCatalogue, "/os_type", &[("value", &shown(&word)), ("offered", &catalogue.os_names())]);
+    }
+    found
+}
+
+fn database(raw: &RawBlock, catalogue: &Catalogue, f: &mut Findings<'_>) -> Option<String> {
+    let word = required_text(raw.db_type.as_ref(), at("db_type", "/db_type"), text::NAME, f)?;
+    let found = catalogue.find_database(&word).map(|e| e.key.clone());
+    if found.is_none() {
+        let values: &[(&str, &dyn std::fmt::Display)] =
+            &[("value", &shown(&word)), ("offered", &catalogue.database_names())];
+        f.add(Code::DatabaseNotInCatalogue, "/db_type", values);
+    }
+    found
+}
+
+/// 域名, or the reason for having none. 无 in the field of the form is no name.
+fn domain(raw: &RawBlock, f: &mut Findings<'_>) -> (Option<DomainName>, Option<String>) {
+    let written = present(raw.domain.as_ref()).filter(|v| {
+        !v.as_str().is_some_and(|s| matches!(fold(s).as_str(), "无" | "不需要" | "无需" | "没有" | "-" | "—"))
+    });
+    let reason = present(raw.no_domain_reason.as_ref());
+    let reason_at = at("no_domain_reason", "/no_domain_reason");
+    let Some(value) = written else {
+        let Some(reason) = reason else {
+            f.add(Code::DomainReasonMissing, "/domain", &[]);
+            return (None, None);
+        };
+        return (None, f.text(reason, reason_at, text::NAME));
+    };
+    if let Some(reason) = reason {
+        f.bad_value(reason, reason_at, &"已经填写了域名");
+    }
+    let example = format!("oa.{}", f.profile().domain_suffixes.first().map_or("example.gov.cn", String::as_str));
+    let fault = match value.as_str().map(DomainName::parse) {
+        Some(Ok(name)) if name.is_below(&f.profile().domain_suffixes) => return (Some(name), None),
+        Some(Ok(name)) => {
+            let suffixes = f.profile().domain_suffixes.join("、");
+            let values: &[(&str, &dyn std::fmt::Display)] =
+                &[("value", &shown(&name.to_unicode())), ("suffixes", &suffixes), ("example", &example)];
+            f.add(Code::DomainOutsideDistrict, "/domain", values);
+            return (None, None);
+        }
+        Some(Err(fault)) => fault.to_string(),
+        None => "应为文字".to_owned(),
+    };
+    let values: &[(&str, &dyn std::fmt::Display)] =
+        &[("value", &quoted(value)), ("reason", &fault), ("example", &example)];
+    f.add(Code::DomainMalformed, "/domain", values);
+    (None, None)
+}
+
+fn workload_class(raw: &RawBlock, f: &mut Findings<'_>) -> Option<WorkloadClass> {
+    let Some(value) = present(raw.workload_class.as_ref()) else { return Some(WorkloadClass::default()) };
+    let class = value.as_str().and_then(|s| s.parse().ok());
+    if class.is_none() {
+        let reason = "只能是 user_facing（面向用户）、batch（批处理）或 test（测试）";
+        f.bad_value(value, at("workload_class", "/workload_class"), &reason);
+    }
+    class
+}
+
+fn zone(raw: &RawBlock, f: &mut Findings<'_>) -> Option<Zone> {
+    let at = at("network_zone", "/network_zone");
+    let word = required_text(raw.network_zone.as_ref(), at, text::NAME, f)?;
+    read_zone(f, &word, at)
+}
+
+fn secrecy_level(raw: &RawBlock, f: &mut Findings<'_>) -> Option<SecrecyLevel> {
+    let at = at("secrecy_level", "/secrecy_level");
+    let value = f.required(raw.secrecy_level.as_ref(), at)?;
+    let word = f.text(value, at, text::NAME)?;
+    match word.parse() {
+        Ok(level) => return Some(level),
+        Err(SecrecyFault::Secret) => f.add(Code::SecrecyRefused, at.pointer, &[("value", &shown(&word))]),
+        Err(SecrecyFault::Unknown) => f.bad_value(value, at, &"看不出是否涉密"),
+    }
+    None
+}
+
+fn deploy_milestone(raw: &RawBlock, f: &mut Findings<'_>) -> Option<Date> {
+    let at = at("deploy_milestone", "/deploy_milestone");
+    let Some(value) = present(raw.deploy_milestone.as_ref()) else {
+        f.add(Code::MilestoneMissing, at.pointer, &[("example", &at.example)]);
+        return None;
+    };
+    f.date(value, at)
+}
+
+fn om_period(raw: &RawBlock, f: &mut Findings<'_>) -> Option<u32> {
+    let at = at("om_period_months", "/om_period_months");
+    let value = f.required(raw.om_period_months.as_ref(), at)?;
+    let months = f.months(value, at, 1..=MAX_OM_MONTHS)?;
+    u32::try_from(months).ok()
+}
+
+fn om_unit(raw: &RawBlock, f: &mut Findings<'_>) -> Option<OmUnit> {
+    let whole = at("om_unit", "/om_unit");
+    let value = f.required(raw.om_unit.as_ref(), whole)?;
+    let Value::Object(map) = value else {
+        f.bad_value(value, whole, &"须分别写明名称（name）和联系方式（contact）");
+        return None;
+    };
+    let is_name = |key: &str| matches!(fold(key).as_str(), "name" | "名称" | "单位名称");
+    let is_contact = |key: &str| matches!(fold(key).as_str(), "contact" | "联系方式" | "联系人" | "联系电话");
+    unknown_fields(map, "/om_unit", |key| !is_name(key) && !is_contact(key), f);
+    let mut part = |wanted: &dyn Fn(&str) -> bool, at: At<'_>| {
+        let mut values = map.iter().filter(|(key, _)| wanted(key)).map(|(_, value)| value);
+        let value = values.next();
+        if values.next().is_some() {
+            f.add(Code::DuplicateField, at.pointer, &[("field", &at.label)]);
+        }
+        required_text(value, at, text::NAME, f)
+    };
+    let name = part(&is_name, At { pointer: "/om_unit/name", label: "运维单位名称", example: "区民政局信息中心" });
+    let contact =
+        part(&is_contact, At { pointer: "/om_unit/contact", label: "运维单位联系方式", example: "0512-00000000" });
+    Some(OmUnit { name: name?, contact: contact? })
+}
+
+fn ssh_keys(raw: &RawBlock, f: &mut Findings<'_>) -> Vec<String> {
+    let at = at("ssh_keys", "/ssh_keys");
+    let Some(value) = f.required(raw.ssh_keys.as_ref(), at) else { return Vec::new() };
+    let lines = match value {
+        Value::Array(items) => items.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    if lines.is_empty() {
+        f.required(None, at);
+    }
+    if lines.len() > MAX_SSH_KEYS {
+        f.out_of_range(&Value::from(lines.len()), at, &1, &MAX_SSH_KEYS);
+        return Vec::new();
+    }
+    let mut keys: Vec<String> = Vec::new();
+    for (n, line) in lines.iter().enumerate() {
+        match line.as_str().map_or(Err(SshKeyFault::Malformed), ssh_key::normalise) {
+            Ok(key) if keys.contains(&key) => {}
+            Ok(key) => keys.push(key),
+            Err(fault) => {
+                let pointer = if value.is_array() { format!("/ssh_keys/{n}") } else { "/ssh_keys".to_owned() };
+                f.add(Code::SshKeyRefused, &pointer, &[("number", &(n + 1)), ("reason", &fault)]);
+            }
+        }
+    }
+    keys
+}

@@ -1,0 +1,227 @@
+//! SQL of requests.
+
+use super::{block::Block, lifecycle::RequestState};
+use crate::{
+    db::{DbError, Tx, placeholders},
+    identity::store::{parsed, parsed_opt},
+    ids::{DepartmentId, OperationId, PersonId, RequestId, TaskBookId},
+    time,
+};
+use jiff::Timestamp;
+use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
+
+/// 资源申请: one block, submitted.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub id: RequestId,
+    pub department: DepartmentId,
+    pub task_book: TaskBookId,
+    /// The task book's number, for people.
+    pub task_book_number: String,
+    pub state: RequestState,
+    pub block: Block,
+    /// SHA-256 of the checked block: what a decision binds to.
+    pub digest: String,
+    pub submitted_by: PersonId,
+    pub submitted_by_name: String,
+    pub submitted_unit: String,
+    pub submitted_at: Timestamp,
+    pub decision: Option<Decision>,
+    pub operation: Option<OperationId>,
+}
+
+/// Who decided, and why.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    pub by_name: String,
+    pub unit: String,
+    pub at: Timestamp,
+    pub reason: Option<String>,
+}
+
+/// What a submission writes.
+#[derive(Clone, Debug)]
+pub struct NewRequest {
+    pub id: RequestId,
+    pub department: DepartmentId,
+    pub task_book: TaskBookId,
+    pub task_book_version: i64,
+    pub block: Block,
+    pub digest: String,
+    pub submitted_by: PersonId,
+    pub submitted_unit: String,
+}
+
+pub async fn insert(tx: &mut Tx, request: &NewRequest) -> Result<(), DbError> {
+    let now = tx.now().as_microsecond();
+    sqlx::query(
+        "insert into requests (id, department_id, task_book_id, task_book_version, state, block, digest, domain, \
+         submitted_by, submitted_unit, submitted_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(request.id.text())
+    .bind(request.department.text())
+    .bind(request.task_book.text())
+    .bind(request.task_book_version)
+    .bind(RequestState::Submitted.word())
+    .bind(request.block.canonical_json())
+    .bind(request.digest.as_str())
+    .bind(request.block.domain.as_ref().map(|domain| domain.as_str().to_owned()))
+    .bind(request.submitted_by.text())
+    .bind(request.submitted_unit.as_str())
+    .bind(now)
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+fn request(row: &AnyRow) -> Result<Request, DbError> {
+    let decided_at: Option<i64> = row.try_get("decided_at")?;
+    let decision = match decided_at {
+        None => None,
+        Some(at) => Some(Decision {
+            by_name: row.try_get("decided_by_name")?,
+            unit: row.try_get("decided_unit")?,
+            at: time::from_micros(at),
+            reason: row.try_get("decision_reason")?,
+        }),
+    };
+    Ok(Request {
+        id: parsed(row, "id")?,
+        department: parsed(row, "department_id")?,
+        task_book: parsed(row, "task_book_id")?,
+        task_book_number: row.try_get("number")?,
+        state: parsed(row, "state")?,
+        block: serde_json::from_str(row.try_get("block")?)
+            .map_err(|_| DbError::Corrupt { what: "block".to_owned() })?,
+        digest: row.try_get("digest")?,
+        submitted_by: parsed(row, "submitted_by")?,
+        submitted_by_name: row.try_get("submitted_by_name")?,
+        submitted_unit: row.try_get("submitted_unit")?,
+        submitted_at: time::from_micros(row.try_get("submitted_at")?),
+        decision,
+        operation: parsed_opt(row, "operation_id")?,
+    })
+}
+
+pub async fn find(conn: &mut AnyConnection, id: &str, department: Option<&str>) -> Result<Option<Request>, DbError> {
+    let row = sqlx::query(
+        "select requests.id, requests.department_id, task_book_id, number, state, block, digest, submitted_by, \
+         submitter.name as submitted_by_name, submitted_unit, submitted_at, decider.name as decided_by_name, \
+         decided_unit, decided_at, decision_reason, operation_id from requests \
+         join task_books on task_books.id = task_book_id join people submitter on submitter.id = submitted_by \
+         left join people decider on decider.id = decided_by \
+         where requests.id = $1 and (cast($2 as text) is null or requests.department_id = $2)",
+    )
+    .bind(id)
+    .bind(department)
+    .fetch_optional(conn)
+    .await?;
+    row.as_ref().map(request).transpose()
+}
+
+/// Newest first, below the id `before`.
+pub async fn list(
+    conn: &mut AnyConnection,
+    department: Option<&str>,
+    state: Option<&str>,
+    before: &str,
+    limit: i64,
+) -> Result<Vec<Request>, DbError> {
+    let rows = sqlx::query(
+        "select requests.id, requests.department_id, task_book_id, number, state, block, digest, submitted_by, \
+         submitter.name as submitted_by_name, submitted_unit, submitted_at, decider.name as decided_by_name, \
+         decided_unit, decided_at, decision_reason, operation_id from requests \
+         join task_books on task_books.id = task_book_id join people submitter on submitter.id = submitted_by \
+         left join people decider on decider.id = decided_by \
+         where requests.id < $1 and (cast($2 as text) is null or requests.department_id = $2) \
+         and (cast($3 as text) is null or state = $3) order by requests.id desc limit $4",
+    )
+    .bind(before)
+    .bind(department)
+    .bind(state)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(request).collect()
+}
+
+/// Whether another request with this domain waits for its decision.
+pub async fn domain_waits(conn: &mut AnyConnection, domain: &str) -> Result<bool, DbError> {
+    let n: i64 = sqlx::query_scalar("select count(*) from requests where domain = $1 and state = 'submitted'")
+        .bind(domain)
+        .fetch_one(conn)
+        .await?;
+    Ok(n > 0)
+}
+
+/// A decision on a request, as a batch writes it.
+#[derive(Clone, Debug)]
+pub struct Approved {
+    pub request: RequestId,
+    /// The request must still be what was decided on.
+    pub digest: String,
+    pub by: PersonId,
+    pub unit: String,
+    pub reason: Option<String>,
+    pub operation: OperationId,
+}
+
+/// Marks all of them approved; fewer than asked means that at least one was no longer waiting, or had changed.
+pub async fn approve_all(tx: &mut Tx, decisions: &[&Approved]) -> Result<usize, DbError> {
+    let now = tx.now().as_microsecond();
+    let sql = format!(
+        "update requests set state = 'approved', decided_by = v.column3, decided_unit = v.column4, \
+         decision_reason = v.column5, operation_id = v.column6, decided_at = v.column7 from (values {}) as v \
+         where requests.id = v.column1 and requests.digest = v.column2 and requests.state = 'submitted'",
+        placeholders(decisions.len(), 7)
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for decision in decisions {
+        query = query
+            .bind(decision.request.text())
+            .bind(decision.digest.as_str())
+            .bind(decision.by.text())
+            .bind(decision.unit.as_str())
+            .bind(decision.reason.as_deref())
+            .bind(decision.operation.text())
+            .bind(now);
+    }
+    let done = query.execute(tx.conn()).await?;
+    Ok(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX))
+}
+
+/// Ends a waiting request by a decision of somebody: returned or cancelled.
+pub async fn decide(
+    tx: &mut Tx,
+    id: RequestId,
+    to: RequestState,
+    by: PersonId,
+    unit: &str,
+    reason: Option<&str>,
+) -> Result<bool, DbError> {
+    let now = tx.now().as_microsecond();
+    let done = sqlx::query(
+        "update requests set state = $2, decided_by = $3, decided_unit = $4, decision_reason = $5, decided_at = $6 \
+         where id = $1 and state = 'submitted'",
+    )
+    .bind(id.text())
+    .bind(to.word())
+    .bind(by.text())
+    .bind(unit)
+    .bind(reason)
+    .bind(now)
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// From one state to the next; false when it is no longer in the first.
+pub async fn advance(tx: &mut Tx, id: RequestId, from: RequestState, to: RequestState) -> Result<bool, DbError> {
+    let done = sqlx::query("update requests set state = $3 where id = $1 and state = $2")
+        .bind(id.text())
+        .bind(from.word())
+        .bind(to.word())
+        .execute(tx.conn())
+        .await?;
+    Ok(done.rows_affected() == 1)
+}

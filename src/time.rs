@@ -1,0 +1,42 @@
+//! The clock. Nothing else in the crate reads it: decisions are handed `now`.
+
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+/// Where the time comes from.
+#[derive(Clone, Debug, Default)]
+pub enum Clock {
+    #[default]
+    System,
+    /// Microseconds since the epoch, moved by a test.
+    Fixed(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// The instant, cut to the microseconds that the database keeps.
+    pub fn now(&self) -> Timestamp {
+        let micros = match self {
+            Self::System => Timestamp::now().as_microsecond(),
+            Self::Fixed(micros) => micros.load(Ordering::Relaxed),
+        };
+        from_micros(micros)
+    }
+
+    /// The civil date in the district: China Standard Time, which has had no summer time since 1991.
+    pub fn today(&self) -> Date {
+        civil(self.now())
+    }
+}
+
+/// The civil date of an instant in China Standard Time.
+pub fn civil(at: Timestamp) -> Date {
+    at.to_zoned(TimeZone::fixed(jiff::tz::offset(8))).date()
+}
+
+/// An instant from the database. Values outside the calendar (years -9999 to 9999) become its nearest end.
+pub fn from_micros(micros: i64) -> Timestamp {
+    Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 { Timestamp::MIN } else { Timestamp::MAX })
+}
