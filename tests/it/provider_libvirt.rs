@@ -224,7 +224,15 @@ async fn a_guest_is_built_stopped_and_removed() {
         ensure(host, part, &intent).await;
     }
     assert_eq!(host.observe(&intent).await.unwrap(), Observed::Running);
-    let console = host.console(&intent, 4096).await.unwrap();
+    // SSH may answer a moment before the guest says so.
+    let mut console = String::new();
+    for _ in 0..150 {
+        console = host.console(&intent, 4096).await.unwrap();
+        if console.contains("READY") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     assert!(console.contains("READY") && console.contains(&intent.name), "{console}");
     assert!(host.console(&intent, 5).await.unwrap().len() <= 5);
     // The guest took its name from the seed and its address from the reservation.
