@@ -56,6 +56,7 @@ done
 
 (( EUID == 0 )) || die "packages are missing and only root can install them; run this as root or with sudo"
 command -v apt-get >/dev/null || die "no apt-get here; this script prepares Debian 12 or 13"
+# shellcheck source=/dev/null
 . /etc/os-release
 
 export DEBIAN_FRONTEND=noninteractive

@@ -100,7 +100,9 @@ fetch() { (cd "$work/debs" && apt-get -qq "${apt_index[@]}" -o APT::Sandbox::Use
 # with new lists.
 if ! fetch; then
   cat "$work/apt.log" >&2
-  (( EUID == 0 )) && [[ -z ${JIYUE_LISTS_ARE_NEW:-} ]] || die "the packages could not be downloaded; try apt-get update as root"
+  if (( EUID != 0 )) || [[ -n ${JIYUE_LISTS_ARE_NEW:-} ]]; then
+    die "the packages could not be downloaded; try apt-get update as root"
+  fi
   apt-get -qq update >&2
   rm -rf "$work"
   JIYUE_LISTS_ARE_NEW=1 exec "$here/build.sh" "$@"

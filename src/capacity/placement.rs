@@ -124,10 +124,7 @@ mod tests {
         assert_eq!(refusal(|c| c.free_addresses = None), Refusal::ZoneMissing { zone: ZONE });
         assert_eq!(refusal(|c| c.free_addresses = Some(0)), Refusal::AddressesShort { free: 0 });
         assert_eq!(refusal(|c| c.used.vcpu = 7), Refusal::VcpuShort { asked: 2, free: 1 });
-        assert_eq!(
-            refusal(|c| c.used.memory_bytes = 5 << 30),
-            Refusal::MemoryShort { asked: 4 << 30, free: 3 << 30 }
-        );
+        assert_eq!(refusal(|c| c.used.memory_bytes = 5 << 30), Refusal::MemoryShort { asked: 4 << 30, free: 3 << 30 });
         assert_eq!(refusal(|c| c.used.disk_bytes = 400 << 30), Refusal::DiskShort { asked: 40 << 30, free: 0 });
     }
 }

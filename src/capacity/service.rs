@@ -1,7 +1,8 @@
 //! Acts on hosts: adding one, after it has shown what it can do.
 
 use super::{
-    Amount, Host, HostNetwork, HostState, ProviderKind, inventory::Inventory,
+    Amount, Host, HostNetwork, HostState, ProviderKind,
+    inventory::Inventory,
     providers::{self},
     store,
 };
@@ -199,7 +200,10 @@ fn draft(new: &NewHost) -> Result<Host, Problem> {
     if !slug(&new.pool, 32) {
         faults.push("/pool: 只能由 1 至 32 个小写字母、数字和连字符组成".to_owned());
     }
-    if !new.pool_path.starts_with('/') || new.pool_path.contains("..") || !new.pool_path.bytes().all(|b| b.is_ascii_graphic()) {
+    if !new.pool_path.starts_with('/')
+        || new.pool_path.contains("..")
+        || !new.pool_path.bytes().all(|b| b.is_ascii_graphic())
+    {
         faults.push("/pool_path: 须为绝对路径，例如 /var/lib/jiyue/pool".to_owned());
     }
     if !(1..=16).contains(&new.vcpu_overcommit) {
@@ -246,12 +250,9 @@ fn draft(new: &NewHost) -> Result<Host, Problem> {
 }
 
 fn network(new: &NewZone) -> Result<HostNetwork, String> {
-    let zone: Zone = new
-        .zone
-        .parse()
-        .map_err(|_| "/zone: 须为 government_extranet、internet 或 government_private".to_owned())?;
-    let cidr: Ipv4Net =
-        new.cidr.parse().map_err(|_| "/cidr: 须为地址段，例如 192.168.150.0/24".to_owned())?;
+    let zone: Zone =
+        new.zone.parse().map_err(|_| "/zone: 须为 government_extranet、internet 或 government_private".to_owned())?;
+    let cidr: Ipv4Net = new.cidr.parse().map_err(|_| "/cidr: 须为地址段，例如 192.168.150.0/24".to_owned())?;
     let cidr = cidr.trunc();
     if !(8..=29).contains(&cidr.prefix_len()) || !cidr.network().is_private() {
         return Err("/cidr: 须为私有地址段，前缀长度 8 至 29".to_owned());

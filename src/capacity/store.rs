@@ -127,19 +127,19 @@ pub async fn find_host(conn: &mut AnyConnection, key: &str) -> Result<Option<Hos
     .await?;
     let Some(row) = row else { return Ok(None) };
     let mut found = host(&row)?;
-    let rows =
-        sqlx::query("select id, zone, network, bridge, cidr, gateway from host_networks where host_id = $1 order by zone")
-            .bind(found.id.text())
-            .fetch_all(conn)
-            .await?;
+    let rows = sqlx::query(
+        "select id, zone, network, bridge, cidr, gateway from host_networks where host_id = $1 order by zone",
+    )
+    .bind(found.id.text())
+    .fetch_all(conn)
+    .await?;
     found.networks = rows.iter().map(network).collect::<Result<_, _>>()?;
     Ok(Some(found))
 }
 
 /// Every address that a machine or the recycle bin holds.
 pub async fn held_addresses(conn: &mut AnyConnection) -> Result<Vec<(NetworkId, Ipv4Addr)>, DbError> {
-    let rows =
-        sqlx::query("select network_id, address from claims where storage_held = 1").fetch_all(conn).await?;
+    let rows = sqlx::query("select network_id, address from claims where storage_held = 1").fetch_all(conn).await?;
     rows.iter().map(|row| Ok((parsed(row, "network_id")?, parsed(row, "address")?))).collect()
 }
 
@@ -248,12 +248,14 @@ pub async fn release_compute(tx: &mut Tx, machine: MachineId) -> Result<bool, Db
     .bind(memory)
     .execute(tx.conn())
     .await?;
-    sqlx::query("update hosts set used_vcpu = used_vcpu - $2, used_memory_bytes = used_memory_bytes - $3 where id = $1")
-        .bind(host)
-        .bind(vcpu)
-        .bind(memory)
-        .execute(tx.conn())
-        .await?;
+    sqlx::query(
+        "update hosts set used_vcpu = used_vcpu - $2, used_memory_bytes = used_memory_bytes - $3 where id = $1",
+    )
+    .bind(host)
+    .bind(vcpu)
+    .bind(memory)
+    .execute(tx.conn())
+    .await?;
     Ok(true)
 }
 
@@ -283,13 +285,15 @@ pub async fn release_storage(tx: &mut Tx, machine: MachineId) -> Result<bool, Db
 }
 
 /// What a machine claims, for taking it again.
-pub async fn claimed(conn: &mut AnyConnection, machine: MachineId) -> Result<Option<(TaskBookId, HostId, Size)>, DbError> {
-    let row = sqlx::query(
-        "select task_book_id, host_id, vcpu, memory_bytes, disk_bytes from claims where machine_id = $1",
-    )
-    .bind(machine.text())
-    .fetch_optional(conn)
-    .await?;
+pub async fn claimed(
+    conn: &mut AnyConnection,
+    machine: MachineId,
+) -> Result<Option<(TaskBookId, HostId, Size)>, DbError> {
+    let row =
+        sqlx::query("select task_book_id, host_id, vcpu, memory_bytes, disk_bytes from claims where machine_id = $1")
+            .bind(machine.text())
+            .fetch_optional(conn)
+            .await?;
     row.map(|row| {
         let corrupt = || DbError::Corrupt { what: "claims".to_owned() };
         let size = Size {

@@ -42,7 +42,8 @@ impl<T: DeserializeOwned> FromRequest<Api> for Document<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/json");
+        let kind =
+            request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/json");
         let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let is_yaml = matches!(kind.as_str(), "application/yaml" | "text/yaml" | "application/x-yaml");
         if !is_yaml && kind != "application/json" {
@@ -88,8 +89,8 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Problem> {
-        AxumQuery::try_from_uri(&parts.uri)
-            .map(|AxumQuery(value)| Self(value))
-            .map_err(|rejection| Problem::malformed(format!("查询参数无法读取：{}", crate::text::shown(&rejection.body_text()))))
+        AxumQuery::try_from_uri(&parts.uri).map(|AxumQuery(value)| Self(value)).map_err(|rejection| {
+            Problem::malformed(format!("查询参数无法读取：{}", crate::text::shown(&rejection.body_text())))
+        })
     }
 }

@@ -8,11 +8,7 @@ use super::{
 use crate::{
     error::{Problem, ProblemDocument},
     identity::policy::{self, Act},
-    machine::{
-        image::Image,
-        service::NewImage,
-        store,
-    },
+    machine::{image::Image, service::NewImage, store},
 };
 use axum::{Json, body::Body, extract::State, http::StatusCode, response::IntoResponse};
 use jiff::Timestamp;

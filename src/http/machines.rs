@@ -3,8 +3,7 @@
 use super::{
     Api,
     extract::{Caller, Query},
-    location,
-    operations,
+    location, operations,
     page::{Page, PageQuery},
     task_books::departments,
 };
@@ -17,7 +16,9 @@ use crate::{
     },
     ids::{MachineId, OperationId, RequestId},
     machine::{
-        Machine, image::Image, lifecycle,
+        Machine,
+        image::Image,
+        lifecycle,
         store::{self, Filter},
     },
     operation::{self, Kind},
@@ -121,7 +122,11 @@ impl Names {
 }
 
 /// All machines of a request, for its own view.
-pub async fn of_request(conn: &mut AnyConnection, actor: &Actor, request: RequestId) -> Result<Vec<MachineView>, Problem> {
+pub async fn of_request(
+    conn: &mut AnyConnection,
+    actor: &Actor,
+    request: RequestId,
+) -> Result<Vec<MachineView>, Problem> {
     let machines = store::of_request(conn, &request.text()).await?;
     if machines.is_empty() {
         return Ok(Vec::new());
@@ -206,14 +211,22 @@ pub async fn stop(State(api): State<Api>, Caller(actor): Caller, Path(id): Path<
 /// 删除：停机并放入回收站，磁盘、域名与地址保留
 #[utoipa::path(post, path = "/v1/machines/{id}/delete", tag = "machines", params(("id" = String, Path)),
     responses((status = 202, body = operation::View), (status = "4XX", body = ProblemDocument)))]
-pub async fn delete(State(api): State<Api>, Caller(actor): Caller, Path(id): Path<String>) -> Result<Response, Problem> {
+pub async fn delete(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     act(&api, &actor, &id, Kind::Bin).await
 }
 
 /// 从回收站恢复
 #[utoipa::path(post, path = "/v1/machines/{id}/restore", tag = "machines", params(("id" = String, Path)),
     responses((status = 202, body = operation::View), (status = "4XX", body = ProblemDocument)))]
-pub async fn restore(State(api): State<Api>, Caller(actor): Caller, Path(id): Path<String>) -> Result<Response, Problem> {
+pub async fn restore(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     act(&api, &actor, &id, Kind::Restore).await
 }
 

@@ -171,7 +171,11 @@ async fn observed(State(api): State<Api>, request: Request, next: Next) -> Respo
     let (status, took) = (response.status(), began.elapsed());
     api.metrics.http_answered(&route, method.as_str(), status.as_u16(), took);
     span.in_scope(|| {
-        tracing::info!(http.status = status.as_u16(), took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX), "http.answered");
+        tracing::info!(
+            http.status = status.as_u16(),
+            took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            "http.answered"
+        );
     });
     response
 }
@@ -180,7 +184,9 @@ async fn observed(State(api): State<Api>, request: Request, next: Next) -> Respo
 fn trace_id(request: &Request) -> String {
     let id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok());
     match id {
-        Some(id) if id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') => id.to_owned(),
+        Some(id) if id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') => {
+            id.to_owned()
+        }
         _ => uuid::Uuid::now_v7().to_string(),
     }
 }

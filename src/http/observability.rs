@@ -1,6 +1,9 @@
 //! Health, metrics, the ledger, the audit trail, and the OpenAPI document itself.
 
-use super::{Api, extract::{Caller, Query}};
+use super::{
+    Api,
+    extract::{Caller, Query},
+};
 use crate::{
     audit::{self, Entry},
     error::{Kind, Problem, ProblemDocument},
@@ -76,7 +79,8 @@ pub async fn audit_records(
         return Err(Problem::new(Kind::Malformed, "malformed", "page_size 须在 1 至 200 之间"));
     }
     let mut conn = api.db.read().await?;
-    let mut items = audit::list(&mut conn, scope.filter().as_deref(), query.before.unwrap_or(i64::MAX), size + 1).await?;
+    let mut items =
+        audit::list(&mut conn, scope.filter().as_deref(), query.before.unwrap_or(i64::MAX), size + 1).await?;
     let more = i64::try_from(items.len()).is_ok_and(|n| n > size);
     items.truncate(usize::try_from(size).unwrap_or(usize::MAX));
     let next_before = items.last().filter(|_| more).map(|entry| entry.seq);

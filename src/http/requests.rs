@@ -139,16 +139,23 @@ pub async fn list(
     if let Some(state) = &query.state
         && state.parse::<RequestState>().is_err()
     {
-        return Err(Problem::malformed("state 须为 submitted、returned、approved、delivered、failed、cancelling 或 cancelled"));
+        return Err(Problem::malformed(
+            "state 须为 submitted、returned、approved、delivered、failed、cancelling 或 cancelled",
+        ));
     }
     let cut = PageQuery { page_size: query.page_size, page_token: query.page_token }.newest_first()?;
     let mut conn = api.db.read().await?;
-    let rows = store::list(&mut conn, scope.filter().as_deref(), query.state.as_deref(), &cut.bound, cut.fetch()).await?;
+    let rows =
+        store::list(&mut conn, scope.filter().as_deref(), query.state.as_deref(), &cut.bound, cut.fetch()).await?;
     let departments = departments(&mut conn).await?;
-    let page = cut.page(rows, |row| row.id.0, |row| {
-        let department = departments.get(&row.department.text()).cloned();
-        view(row, department, Vec::new())
-    });
+    let page = cut.page(
+        rows,
+        |row| row.id.0,
+        |row| {
+            let department = departments.get(&row.department.text()).cloned();
+            view(row, department, Vec::new())
+        },
+    );
     let items = page.items.into_iter().collect::<Result<_, _>>()?;
     Ok(Json(Page { items, next_page_token: page.next_page_token }))
 }

@@ -83,8 +83,7 @@ fn indicators(limits: Indicators, used: Indicators) -> Vec<IndicatorView> {
 }
 
 fn view(held: Held, departments: &HashMap<String, Department>) -> Result<TaskBookView, Problem> {
-    let department =
-        departments.get(&held.department.text()).cloned().ok_or_else(|| Problem::not_found("建设单位"))?;
+    let department = departments.get(&held.department.text()).cloned().ok_or_else(|| Problem::not_found("建设单位"))?;
     let (revoked_at, revoked_reason) = held.revoked.unzip();
     Ok(TaskBookView {
         id: held.id,
@@ -110,7 +109,8 @@ pub async fn departments(conn: &mut AnyConnection) -> Result<HashMap<String, Dep
 async fn one(api: &Api, actor: &Actor, key: &str) -> Result<TaskBookView, Problem> {
     let scope = policy::scope(actor, Act::TaskBookRead)?;
     let mut conn = api.db.read().await?;
-    let held = store::find(&mut conn, key, scope.filter().as_deref()).await?.ok_or_else(|| Problem::not_found("任务书"))?;
+    let held =
+        store::find(&mut conn, key, scope.filter().as_deref()).await?.ok_or_else(|| Problem::not_found("任务书"))?;
     view(held, &departments(&mut conn).await?)
 }
 

@@ -193,6 +193,10 @@ pub async fn revoke_token(db: &Db, id: TokenId) -> Result<(), Problem> {
 /// A name of one line, in its canonical form.
 fn plain(field: &str, text: &str) -> Result<String, Problem> {
     text::check(text, text::NAME).map_err(|fault| {
-        Problem::new(Kind::Refused, "text_refused", format!("{field}: 文字不符合要求（{fault}）；请改为不超过 100 字的一行文字"))
+        Problem::new(
+            Kind::Refused,
+            "text_refused",
+            format!("{field}: 文字不符合要求（{fault}）；请改为不超过 100 字的一行文字"),
+        )
     })
 }

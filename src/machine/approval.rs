@@ -5,13 +5,7 @@
 //! Approvals that wait together are written together ([`ApprovalGroup`]): one guarded update for all task books, one for
 //! all hosts, one insert per table. When a guard refuses the list, each is tried alone.
 
-use super::{
-    Machine,
-    build,
-    image::Image,
-    lifecycle::State,
-    store,
-};
+use super::{Machine, build, image::Image, lifecycle::State, store};
 use crate::{
     audit::{self, Outcome, Record, Who},
     capacity::{
@@ -34,8 +28,7 @@ use crate::{
         service::Rules,
         store::{Approved, Request},
     },
-    task_book,
-    text,
+    task_book, text,
 };
 use jiff::{ToSpan, civil::Date};
 use serde_json::json;
@@ -111,7 +104,8 @@ impl Group for ApprovalGroup {
         if capacity::store::claim_hosts(tx, &hosts).await? != hosts.len() {
             return Err(Refusal::Host);
         }
-        let claims: Vec<_> = items.iter().flat_map(|item| item.machines.iter().map(|(claim, _)| claim.clone())).collect();
+        let claims: Vec<_> =
+            items.iter().flat_map(|item| item.machines.iter().map(|(claim, _)| claim.clone())).collect();
         capacity::store::insert_claims(tx, &claims).await.map_err(|error| taken(error, items))?;
         let machines: Vec<_> = items.iter().flat_map(|item| item.machines.iter().map(|(_, machine)| machine)).collect();
         store::insert_all(tx, &machines).await.map_err(|error| taken(error, items))?;
@@ -132,7 +126,12 @@ fn add(sum: &mut Amount, amount: Amount) -> Result<(), Refusal> {
 fn taken(error: DbError, items: &[Approval]) -> Refusal {
     match &error {
         DbError::Unique { .. } if error.is_duplicate_of("fqdn") => Refusal::Name(
-            items.iter().flat_map(|item| &item.machines).filter_map(|(claim, _)| claim.fqdn.clone()).collect::<Vec<_>>().join(", "),
+            items
+                .iter()
+                .flat_map(|item| &item.machines)
+                .filter_map(|(claim, _)| claim.fqdn.clone())
+                .collect::<Vec<_>>()
+                .join(", "),
         ),
         DbError::Unique { .. } => Refusal::Place,
         _ => error.into(),
@@ -172,13 +171,17 @@ impl Approver {
         if image.virtual_size > request.block.disk {
             return Err(Problem::conflict(
                 "disk_below_image",
-                format!("磁盘空间 {} 小于镜像 {} 的 {}；请退回申请并改为不小于该容量", request.block.disk, image.name, image.virtual_size),
+                format!(
+                    "磁盘空间 {} 小于镜像 {} 的 {}；请退回申请并改为不小于该容量",
+                    request.block.disk, image.name, image.virtual_size
+                ),
             ));
         }
         self.rules.still_admissible(&mut conn, &request, &book).await?;
         drop(conn);
         let size = Size { vcpu: request.block.vcpu, memory: request.block.memory, disk: request.block.disk };
-        let amount = Amount::of(size, i64::from(request.block.machines)).ok_or_else(|| Problem::malformed("数量过大"))?;
+        let amount =
+            Amount::of(size, i64::from(request.block.machines)).ok_or_else(|| Problem::malformed("数量过大"))?;
         for _ in 0..ATTEMPTS {
             let places = self.reserve(size, &request).await?;
             let approval = self.compose(actor, &request, &book, &image, &places, amount, comment.clone());
@@ -197,7 +200,10 @@ impl Approver {
                 Refusal::Host | Refusal::Place => self.inventory.stale(),
                 Refusal::NotWaiting => return Err(not_waiting(&request)),
                 Refusal::Name(names) => {
-                    return Err(Problem::conflict("domain_taken", format!("域名 {names} 已被占用；请退回申请并更换域名")));
+                    return Err(Problem::conflict(
+                        "domain_taken",
+                        format!("域名 {names} 已被占用；请退回申请并更换域名"),
+                    ));
                 }
                 Refusal::TaskBook => return Err(self.over_indicator(&request, amount).await?),
                 Refusal::Db(error) => return Err(error.into()),
@@ -242,7 +248,10 @@ impl Approver {
             .collect();
         if short.is_empty() {
             // Somebody gave back in between, or the task book has a new version.
-            return Ok(Problem::conflict("task_book_changed", format!("任务书 {} 在审批期间发生变化，请重试", book.number)));
+            return Ok(Problem::conflict(
+                "task_book_changed",
+                format!("任务书 {} 在审批期间发生变化，请重试", book.number),
+            ));
         }
         Ok(Problem::short("indicator_exceeded", format!("超出任务书 {} 的控制指标", book.number), short))
     }
@@ -267,7 +276,16 @@ impl Approver {
             .enumerate()
             .map(|(ordinal, place)| {
                 let name = names.as_ref().and_then(|names| names.get(ordinal));
-                compose_machine(request, book, image, place, operation, ordinal, name.map(|n| (n.host.as_str(), n.fqdn.as_str())), lease_end)
+                compose_machine(
+                    request,
+                    book,
+                    image,
+                    place,
+                    operation,
+                    ordinal,
+                    name.map(|n| (n.host.as_str(), n.fqdn.as_str())),
+                    lease_end,
+                )
             })
             .collect();
         Approval {
@@ -405,13 +423,20 @@ fn no_place(no: &NoPlace) -> Problem {
 fn no_image(request: &Request) -> Problem {
     Problem::conflict(
         "image_missing",
-        format!("还没有操作系统 {} 的镜像；请先导入：jiyue image import 文件 --os {}", request.block.os, request.block.os),
+        format!(
+            "还没有操作系统 {} 的镜像；请先导入：jiyue image import 文件 --os {}",
+            request.block.os, request.block.os
+        ),
     )
 }
 
 pub(super) fn not_waiting(request: &Request) -> Problem {
     Problem::conflict(
         "request_not_waiting",
-        format!("申请 {} 的状态为 {}，只有待审批（submitted）的申请可以审批", RequestId::text(request.id), request.state.word()),
+        format!(
+            "申请 {} 的状态为 {}，只有待审批（submitted）的申请可以审批",
+            RequestId::text(request.id),
+            request.state.word()
+        ),
     )
 }

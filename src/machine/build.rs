@@ -30,11 +30,9 @@ use crate::{
 };
 use futures_util::future::join_all;
 use serde_json::json;
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
 };
 use tokio::sync::Semaphore;
 
@@ -137,7 +135,8 @@ impl Build {
         done: &AtomicI64,
         stop: &tokio_util::sync::CancellationToken,
     ) -> Result<(), Turn> {
-        let provider = self.providers.of(machine.host).await.map_err(|e| Turn::Interrupted(RunError::Later(e.to_string())))?;
+        let provider =
+            self.providers.of(machine.host).await.map_err(|e| Turn::Interrupted(RunError::Later(e.to_string())))?;
         let mut permit = None;
         for part in Part::ALL {
             if part == Part::Power {
@@ -147,15 +146,12 @@ impl Build {
             let label = format!("{}.{part}", machine.intent.name);
             let (lease, so_far) = (held.lease.clone(), done.load(Ordering::Relaxed));
             // The write proves that the lease still holds, before the host is touched.
-            let wish = self
-                .db
-                .housekeep(async move |tx| operations::progress(tx, &lease, so_far, &label).await)
-                .await?;
+            let wish =
+                self.db.housekeep(async move |tx| operations::progress(tx, &lease, so_far, &label).await).await?;
             if let Some(reason) = wish {
                 return Err(Turn::Back(reason));
             }
-            let outcome =
-                steps::ensure(&*provider, part, &machine.intent, self.patience, stop, &self.metrics).await;
+            let outcome = steps::ensure(&*provider, part, &machine.intent, self.patience, stop, &self.metrics).await;
             match outcome {
                 Ok(()) => {}
                 Err(StepError::Stopped) => {
@@ -196,7 +192,9 @@ impl Build {
                     settle(tx, *id, operation.id, State::Building, Event::Built).await?;
                 }
                 if !request::store::advance(tx, request, RequestState::Approved, RequestState::Delivered).await? {
-                    return Ok(audit::record(tx, record(&operation, "request.deliver", Outcome::Denied)).await.map(|()| false)?);
+                    return Ok(audit::record(tx, record(&operation, "request.deliver", Outcome::Denied))
+                        .await
+                        .map(|()| false)?);
                 }
                 operations::finish(tx, &lease, OperationState::Succeeded, None).await?;
                 audit::record(tx, record(&operation, "request.deliver", Outcome::Done)).await?;
@@ -223,9 +221,7 @@ impl Build {
             let provider = self.providers.of(machine.host).await.map_err(|e| later(e.to_string()))?;
             for part in Part::ALL.into_iter().rev() {
                 let (lease, label) = (held.lease.clone(), format!("{}.{part}.undo", machine.intent.name));
-                self.db
-                    .housekeep(async move |tx| operations::progress(tx, &lease, 0, &label).await)
-                    .await?;
+                self.db.housekeep(async move |tx| operations::progress(tx, &lease, 0, &label).await).await?;
                 steps::remove(&*provider, part, &machine.intent, &held.stop)
                     .await
                     .map_err(|error| later(format!("{}: {error}", machine.intent.name)))?;
@@ -262,7 +258,8 @@ impl Build {
                     (RequestState::Failed, OperationState::Failed)
                 };
                 operations::finish(tx, &lease, state, Some(&reason)).await?;
-                let record = Record { detail: json!({"reason": reason}), ..record(&operation, "request.undo", Outcome::Done) };
+                let record =
+                    Record { detail: json!({"reason": reason}), ..record(&operation, "request.undo", Outcome::Done) };
                 audit::record(tx, record).await?;
                 Ok(ended)
             })

@@ -77,9 +77,15 @@ fn compare(of: &'static str, sums: &[Sum]) -> Vec<Difference> {
     sums.iter()
         .flat_map(|sum| {
             let pairs = sum.recorded.dimensions().into_iter().zip(sum.recomputed.dimensions());
-            pairs.filter(|(recorded, recomputed)| recorded != recomputed).map(|((dimension, recorded), (_, recomputed))| {
-                Difference { of, subject: sum.subject.clone(), dimension, recorded, recomputed }
-            })
+            pairs.filter(|(recorded, recomputed)| recorded != recomputed).map(
+                |((dimension, recorded), (_, recomputed))| Difference {
+                    of,
+                    subject: sum.subject.clone(),
+                    dimension,
+                    recorded,
+                    recomputed,
+                },
+            )
         })
         .collect()
 }

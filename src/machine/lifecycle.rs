@@ -79,8 +79,7 @@ impl State {
 }
 
 impl Event {
-    pub const ALL: [Self; 6] =
-        [Self::Built, Self::Undone, Self::Stopped, Self::Started, Self::Binned, Self::Restored];
+    pub const ALL: [Self; 6] = [Self::Built, Self::Undone, Self::Stopped, Self::Started, Self::Binned, Self::Restored];
 }
 
 impl fmt::Display for State {

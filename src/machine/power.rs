@@ -69,13 +69,7 @@ impl Runner for Power {
 }
 
 impl Power {
-    async fn act(
-        &self,
-        held: &Held,
-        kind: Kind,
-        machine: &Machine,
-        provider: &dyn Provider,
-    ) -> Result<(), StepError> {
+    async fn act(&self, held: &Held, kind: Kind, machine: &Machine, provider: &dyn Provider) -> Result<(), StepError> {
         match kind {
             Kind::Stop | Kind::Bin | Kind::Build => {
                 let how = Stop::Graceful(self.grace);

@@ -135,9 +135,8 @@ async fn claim_again(tx: &mut crate::db::Tx, machine: MachineId) -> Result<(), P
         return Err(Problem::not_found("虚拟机的资源占用记录"));
     };
     let compute = Amount { machines: 1, vcpu: i64::from(size.vcpu), memory_bytes: size.memory.get(), disk_bytes: 0 };
-    let held = task_book::store::find(tx.conn(), &book.text(), None)
-        .await?
-        .ok_or_else(|| Problem::not_found("任务书"))?;
+    let held =
+        task_book::store::find(tx.conn(), &book.text(), None).await?.ok_or_else(|| Problem::not_found("任务书"))?;
     if capacity::store::claim_quota(tx, &[(book, held.version, compute)]).await? != 1 {
         let free = Amount {
             machines: held.limits.machines - held.used.machines,
@@ -145,17 +144,30 @@ async fn claim_again(tx: &mut crate::db::Tx, machine: MachineId) -> Result<(), P
             memory_bytes: held.limits.memory.get() - held.used.memory.get(),
             disk_bytes: 0,
         };
-        return Err(restore_short("indicator_exceeded", "任务书剩余额度不足以恢复该虚拟机", "task_book", compute, free));
+        return Err(restore_short(
+            "indicator_exceeded",
+            "任务书剩余额度不足以恢复该虚拟机",
+            "task_book",
+            compute,
+            free,
+        ));
     }
     if capacity::store::claim_hosts(tx, &[(host, compute)]).await? != 1 {
-        let row = capacity::store::find_host(tx.conn(), &host.text()).await?.ok_or_else(|| Problem::not_found("宿主机"))?;
+        let row =
+            capacity::store::find_host(tx.conn(), &host.text()).await?.ok_or_else(|| Problem::not_found("宿主机"))?;
         let free = Amount {
             machines: 1,
             vcpu: row.limit.vcpu - row.used.vcpu,
             memory_bytes: row.limit.memory_bytes - row.used.memory_bytes,
             disk_bytes: 0,
         };
-        return Err(restore_short("capacity_exceeded", "磁盘所在宿主机的剩余资源不足以恢复该虚拟机", "host", compute, free));
+        return Err(restore_short(
+            "capacity_exceeded",
+            "磁盘所在宿主机的剩余资源不足以恢复该虚拟机",
+            "host",
+            compute,
+            free,
+        ));
     }
     if !capacity::store::hold_compute(tx, machine).await? {
         return Err(Problem::conflict("machine_state", "该虚拟机的资源已在占用"));
@@ -213,7 +225,9 @@ impl Images {
         let upload = tempname(&self.folder);
         let received = self.receive(&upload, body).await;
         let image = match received {
-            Ok((sha256, size, header)) => self.accept(&upload, sha256, size, header, name, os.key.clone(), new.stand_in).await,
+            Ok((sha256, size, header)) => {
+                self.accept(&upload, sha256, size, header, name, os.key.clone(), new.stand_in).await
+            }
             Err(problem) => Err(problem),
         };
         // Gone when it was renamed; whatever else happened, nothing half-read stays.
@@ -245,7 +259,11 @@ impl Images {
         file.sync_all().await.map_err(Problem::internal)?;
         let bytes = i64::try_from(size).ok().and_then(Bytes::new).unwrap_or(Bytes::MAX);
         let header = image::read_header(&start, bytes).map_err(|refusal| {
-            Problem::new(Kind::Refused, "image_refused", format!("镜像未被接受：{refusal}；请提供 raw 或不带后备文件的 qcow2"))
+            Problem::new(
+                Kind::Refused,
+                "image_refused",
+                format!("镜像未被接受：{refusal}；请提供 raw 或不带后备文件的 qcow2"),
+            )
         })?;
         Ok((hex(&digest.finalize()), size, header))
     }
@@ -284,7 +302,13 @@ impl Images {
         self.db
             .write(async move |tx| -> Result<Image, Problem> {
                 let kept = match store::find_image(tx.conn(), &image.sha256).await? {
-                    Some(held) if held.name == image.name && held.os_type == image.os_type && held.stand_in == image.stand_in => held,
+                    Some(held)
+                        if held.name == image.name
+                            && held.os_type == image.os_type
+                            && held.stand_in == image.stand_in =>
+                    {
+                        held
+                    }
                     Some(held) => {
                         return Err(Problem::conflict(
                             "image_known",

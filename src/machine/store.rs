@@ -42,9 +42,8 @@ pub async fn insert_all(tx: &mut Tx, machines: &[&Machine]) -> Result<(), DbErro
 }
 
 fn machine(row: &AnyRow) -> Result<Machine, DbError> {
-    let instant = |column: &str| -> Result<_, DbError> {
-        Ok(row.try_get::<Option<i64>, _>(column)?.map(time::from_micros))
-    };
+    let instant =
+        |column: &str| -> Result<_, DbError> { Ok(row.try_get::<Option<i64>, _>(column)?.map(time::from_micros)) };
     Ok(Machine {
         id: parsed(row, "id")?,
         request: parsed(row, "request_id")?,
@@ -122,14 +121,13 @@ pub async fn list(
 
 /// Puts an operation on a machine that has none and is still in the state the decision was made on. False otherwise.
 pub async fn begin(tx: &mut Tx, id: MachineId, operation: OperationId, state: State) -> Result<bool, DbError> {
-    let done = sqlx::query(
-        "update machines set operation_id = $2 where id = $1 and operation_id is null and state = $3",
-    )
-    .bind(id.text())
-    .bind(operation.text())
-    .bind(state.word())
-    .execute(tx.conn())
-    .await?;
+    let done =
+        sqlx::query("update machines set operation_id = $2 where id = $1 and operation_id is null and state = $3")
+            .bind(id.text())
+            .bind(operation.text())
+            .bind(state.word())
+            .execute(tx.conn())
+            .await?;
     Ok(done.rows_affected() == 1)
 }
 

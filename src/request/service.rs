@@ -19,8 +19,7 @@ use crate::{
     ids::{DepartmentId, OperationId, RequestId},
     jurisdiction::Profile,
     metrics::Metrics,
-    operation, task_book,
-    text,
+    operation, task_book, text,
 };
 use serde_json::json;
 use sqlx::AnyConnection;
@@ -113,7 +112,10 @@ impl Rules {
         let (Some(operation), RequestState::Approved) = (request.operation, request.state) else {
             return Err(Problem::conflict(
                 "request_not_cancellable",
-                format!("申请的状态为 {}，只有待审批或建设中的申请可以撤回；已交付的虚拟机请用 jiyue machine delete 逐台删除", request.state.word()),
+                format!(
+                    "申请的状态为 {}，只有待审批或建设中的申请可以撤回；已交付的虚拟机请用 jiyue machine delete 逐台删除",
+                    request.state.word()
+                ),
             ));
         };
         let who = Who::from(actor);
@@ -123,7 +125,10 @@ impl Rules {
                 let asked = operation::store::ask_to_cancel(tx, operation, &wish).await?;
                 let moved = store::advance(tx, request.id, RequestState::Approved, RequestState::Cancelling).await?;
                 if !(asked && moved) {
-                    return Err(Problem::conflict("request_not_cancellable", "建设已结束或正在撤销，无法撤回；请重新查询状态"));
+                    return Err(Problem::conflict(
+                        "request_not_cancellable",
+                        "建设已结束或正在撤销，无法撤回；请重新查询状态",
+                    ));
                 }
                 let record = Record {
                     who: who.clone(),
@@ -188,7 +193,8 @@ impl Rules {
             Some(number) => task_book::store::find(&mut conn, number, Some(&department.text())).await?,
             None => None,
         };
-        let mut names: BTreeSet<String> = capacity::store::held_names(&mut conn, &wants.names).await?.into_iter().collect();
+        let mut names: BTreeSet<String> =
+            capacity::store::held_names(&mut conn, &wants.names).await?.into_iter().collect();
         for name in &wants.names {
             if store::domain_waits(&mut conn, name).await? {
                 names.insert(name.clone());

@@ -47,7 +47,10 @@ pub async fn import(
         let Some(department) = identity_store::find_department(tx.conn(), &book.department).await? else {
             return Err(Problem::conflict(
                 "department_unknown",
-                format!("没有代码为 {} 的建设单位；请先登记：jiyue department create {} 单位名称", book.department, book.department),
+                format!(
+                    "没有代码为 {} 的建设单位；请先登记：jiyue department create {} 单位名称",
+                    book.department, book.department
+                ),
             ));
         };
         let (id, imported) = match store::find(tx.conn(), &book.number, None).await? {
@@ -69,7 +72,10 @@ pub async fn import(
                         "task_book_version_stale",
                         format!(
                             "任务书 {} 当前为第 {} 版，导入的是第 {} 版且内容不同；变更请使用第 {} 版",
-                            book.number, held.version, book.version, held.version + 1
+                            book.number,
+                            held.version,
+                            book.version,
+                            held.version + 1
                         ),
                     ));
                 }
@@ -127,8 +133,9 @@ fn cannot_supersede(held: &Held, book: &TaskBook) -> Problem {
 /// Revokes a task book: nothing more is approved on it, and builds under way turn back.
 pub async fn revoke(db: &Db, actor: &Actor, key: &str, reason: String) -> Result<(), Problem> {
     let scope = policy::scope(actor, Act::TaskBookRevoke)?;
-    let reason = text::check(&reason, text::NAME)
-        .map_err(|fault| Problem::malformed(format!("/reason: 撤销原因不符合要求（{fault}），请写明原因，不超过 100 字")))?;
+    let reason = text::check(&reason, text::NAME).map_err(|fault| {
+        Problem::malformed(format!("/reason: 撤销原因不符合要求（{fault}），请写明原因，不超过 100 字"))
+    })?;
     let (who, key) = (Who::from(actor), key.to_owned());
     db.write(async move |tx| -> Result<(), Problem> {
         let Some(held) = store::find(tx.conn(), &key, scope.filter().as_deref()).await? else {

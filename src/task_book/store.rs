@@ -175,11 +175,7 @@ pub async fn insert_version(
     Ok(())
 }
 
-pub async fn version_digest(
-    conn: &mut AnyConnection,
-    id: TaskBookId,
-    version: i64,
-) -> Result<Option<String>, DbError> {
+pub async fn version_digest(conn: &mut AnyConnection, id: TaskBookId, version: i64) -> Result<Option<String>, DbError> {
     Ok(sqlx::query_scalar("select digest from task_book_versions where task_book_id = $1 and version = $2")
         .bind(id.text())
         .bind(version)

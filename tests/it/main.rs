@@ -1,1 +1,7 @@
+//! The one integration binary: real servers, the real binary, and oracles that are not our own code.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod api;
 mod provider_libvirt;
+mod support;

@@ -62,7 +62,8 @@ init() { local pid; pid=$(keeper) && pgrep -P "$pid" | head -n 1; }
 
 inside() {
   local pid
-  pid=$(init) && [[ -n $pid ]] || die "nothing runs in $dir"
+  pid=$(init) || true
+  [[ -n $pid ]] || die "nothing runs in $dir"
   nsenter --target "$pid" --mount --pid -- "$@"
 }
 
@@ -175,11 +176,18 @@ up() {
   echo "$uri"
 }
 
-# A test that is killed cannot clean up; this does it.
+# A test that is killed cannot clean up; this does it. It knows the keeper's
+# pid by heart, in case the folder is deleted first.
 watch_owner() {
-  setsid bash -c 'tail --pid="$1" -f /dev/null; rm -f "$3/watcher"; exec "$2" down "$3"' watcher "$owner" "$self" "$dir" \
-    < /dev/null > "$dir/log/watcher.log" 2>&1 &
+  exec 8> "$dir/log/watcher.log"
+  # shellcheck disable=SC2016  # expanded by the watcher
+  setsid bash -c '
+    tail --pid="$1" -f /dev/null
+    rm -f "$4/watcher"; "$2" down "$4"
+    if tr "\0" "\n" < "/proc/$3/cmdline" | grep -qxF -- "$4"; then kill -9 "$3"; fi' \
+    watcher "$owner" "$self" "$(keeper)" "$dir" < /dev/null >&8 2>&8 8>&- &
   echo $! > "$dir/watcher"
+  exec 8>&-
 }
 
 stop_watcher() {
@@ -218,6 +226,7 @@ killd() {
 }
 
 startd() {
+  if answers; then return; fi
   inside "$self" daemon "$dir"
   wait_for_answer
 }

@@ -1,0 +1,126 @@
+//! One throw-away PostgreSQL for the whole run: its own cluster, its own port, gone with the test process.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant},
+};
+
+/// A running cluster.
+pub struct Postgres {
+    pub port: u16,
+    bin: PathBuf,
+    next: AtomicU32,
+}
+
+/// The cluster of this run, started at first use.
+pub fn shared() -> &'static Postgres {
+    static SHARED: OnceLock<Postgres> = OnceLock::new();
+    SHARED.get_or_init(Postgres::start)
+}
+
+impl Postgres {
+    fn start() -> Self {
+        let bin = bin_folder();
+        let folder = super::scratch("pg");
+        let owner = unprivileged();
+        let data = folder.join("data");
+        run(Command::new("chown").arg(&owner).arg(&folder));
+        run(as_user(&owner, &bin.join("initdb"))
+            .args(["-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync", "-D"])
+            .arg(&data));
+        let port = super::free_port();
+        let (ready, started) = mpsc::channel();
+        let postgres = bin.join("postgres");
+        // The death signal is tied to the thread that starts the child, so that thread must live as long as we do.
+        std::thread::spawn(move || {
+            let child = as_user(&owner, &postgres)
+                .arg("-D")
+                .arg(&data)
+                .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=400"])
+                .args(["-c", "fsync=off", "-c", &format!("unix_socket_directories={}", folder.display())])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("postgres starts");
+            ready.send(child.id()).expect("the test waits");
+            loop {
+                std::thread::park();
+            }
+        });
+        started.recv().expect("postgres was started");
+        let this = Self { port, bin, next: AtomicU32::new(0) };
+        let began = Instant::now();
+        while !this.psql("postgres", "select 1").0 {
+            assert!(began.elapsed() < Duration::from_secs(30), "PostgreSQL did not come up");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        this
+    }
+
+    /// A new empty database; its address.
+    pub fn fresh(&self) -> String {
+        let name = format!("t{}", self.next.fetch_add(1, Ordering::Relaxed));
+        let (ok, text) = self.psql("postgres", &format!("create database {name}"));
+        assert!(ok, "{text}");
+        format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// Plain SQL, as an oracle that is not the product's own code.
+    pub fn psql(&self, database: &str, sql: &str) -> (bool, String) {
+        let out = Command::new(self.bin.join("psql"))
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &self.port.to_string(),
+                "-U",
+                "postgres",
+                "-XAtq",
+                "-d",
+                database,
+                "-c",
+                sql,
+            ])
+            .output()
+            .expect("psql runs");
+        let text = if out.status.success() { out.stdout } else { out.stderr };
+        (out.status.success(), String::from_utf8_lossy(&text).trim().to_owned())
+    }
+}
+
+fn bin_folder() -> PathBuf {
+    let all = std::fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed: hypervisor/install.sh test");
+    let mut versions: Vec<_> =
+        all.flatten().map(|entry| entry.path().join("bin")).filter(|bin| bin.join("initdb").exists()).collect();
+    versions.sort();
+    versions.pop().expect("PostgreSQL's server is installed: hypervisor/install.sh test")
+}
+
+/// PostgreSQL refuses to run as root; Debian's package brings a user of its own.
+fn unprivileged() -> String {
+    "postgres".to_owned()
+}
+
+fn as_user(user: &str, program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", user, "--regid", user, "--clear-groups", "--pdeathsig", "QUIT", "--"]).arg(program);
+    command.current_dir("/");
+    command
+}
+
+fn run(command: &mut Command) {
+    let out = command.output().expect("the program exists");
+    assert!(out.status.success(), "{command:?}: {}", String::from_utf8_lossy(&out.stderr));
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+}
