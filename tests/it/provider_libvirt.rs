@@ -1,9 +1,9 @@
 //! A real libvirtd, real volumes, real dnsmasq, real guests. `virsh` is the oracle: what it says counts, not what the
 //! provider says of itself.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests are not inside of `#[test]`
 
 mod line;
 
+use crate::support::libvirt::{self, small_guest};
 use jiyue::{
     ids::{MachineId, OperationId},
     provider::{
@@ -24,25 +24,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The daemon under test.
 fn uri() -> String {
-    std::env::var("JIYUE_TEST_LIBVIRT_URI").expect("JIYUE_TEST_LIBVIRT_URI names a private libvirtd")
+    libvirt::shared().uri.clone()
 }
 
-/// A folder that the daemon can see too.
+/// A folder that the daemon sees too.
 fn pool_dir() -> PathBuf {
-    std::env::var_os("JIYUE_TEST_POOL_DIR").expect("JIYUE_TEST_POOL_DIR names a folder").into()
-}
-
-/// A bootable image that runs an SSH server, prints READY on its console and heeds `NoCloud` seeds.
-fn guest_image() -> PathBuf {
-    std::env::var_os("JIYUE_TEST_GUEST").expect("JIYUE_TEST_GUEST names a qcow2 image").into()
+    libvirt::shared().folder.join("pools")
 }
 
 fn try_virsh(args: &[&str]) -> Result<String, String> {
-    let output = Command::new("virsh").args(["-q", "-c", &uri()]).args(args).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    libvirt::shared().virsh(args)
 }
 
 fn virsh(args: &[&str]) -> String {
@@ -217,7 +209,7 @@ const UP_TO_DOMAIN: [Part; 6] = [Part::Image, Part::Disk, Part::Seed, Part::Addr
 async fn a_guest_is_built_stopped_and_removed() {
     let place = Place::new().await;
     let host = &place.host;
-    let intent = place.intent(10, image(guest_image(), ImageFormat::Qcow2));
+    let intent = place.intent(10, image(small_guest().to_owned(), ImageFormat::Qcow2));
     assert_eq!(host.observe(&intent).await.unwrap(), Observed::Absent);
     for part in Part::ALL {
         ensure(host, part, &intent).await;

@@ -1,11 +1,12 @@
 //! What happens when the way to the host breaks: in the middle of every act, or by falling silent.
 
 use super::{Place, UP_TO_DOMAIN, blank, uri};
+use crate::support::{libvirt::Libvirt, scratch};
 use jiyue::{
     ids::MachineId,
     provider::{
-        Intent, Observed, Part, Provider, ProviderError,
-        libvirt::{LibvirtHost, LibvirtSettings},
+        Intent, NetworkIntent, Observed, Part, Provider, ProviderError,
+        libvirt::{LibvirtHost, LibvirtSettings, NetworkSetup},
     },
 };
 use std::{
@@ -167,4 +168,48 @@ async fn a_lost_host_is_unreachable_and_found_again() {
     let script = LibvirtSettings { uri: "qemu+ext:///system?command=/bin/true".into(), ..place.settings.clone() };
     let refused = LibvirtHost::new(script).observe(&intent).await;
     assert!(matches!(refused, Err(ProviderError::Permanent { .. })), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_daemon_is_unreachable_and_the_machine_lives_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = Libvirt::up(scratch("lvk"));
+    let place = Place::new().await; // only for an intent whose network no other test has
+    let settings = LibvirtSettings {
+        uri: daemon.uri.clone(),
+        pool_path: daemon.folder.join("pool").to_string_lossy().into_owned(),
+        ..place.settings.clone()
+    };
+    let [a, b, c, d] = place.setup.gateway.octets();
+    let gateway = std::net::Ipv4Addr::new(a, b + 1, c, d);
+    let setup = NetworkSetup { bridge: format!("{}k", place.setup.bridge), gateway, ..place.setup.clone() };
+    let host = LibvirtHost::new(settings);
+    host.prepare(&[setup]).await.unwrap();
+    let mut intent = place.intent(10, blank(&folder));
+    intent.network = NetworkIntent {
+        address: std::net::Ipv4Addr::new(a, b + 1, c, 10),
+        gateway,
+        dns: gateway,
+        ..intent.network.clone()
+    };
+    let build = async || {
+        for part in UP_TO_DOMAIN.into_iter().chain([Part::Power]) {
+            host.ensure(part, &intent).await.unwrap();
+        }
+    };
+    build().await;
+    let guest = daemon.virsh(&["domid", &intent.name]).unwrap();
+    daemon.kill_daemon();
+    let lost = host.observe(&intent).await;
+    assert!(matches!(lost, Err(ProviderError::Unreachable { .. })), "{lost:?}");
+    let lost = host.ensure(Part::Power, &intent).await;
+    assert!(matches!(lost, Err(ProviderError::Unreachable { .. })), "{lost:?}");
+    daemon.start_daemon();
+    assert_eq!(host.observe(&intent).await.unwrap(), Observed::Running);
+    build().await;
+    assert_eq!(daemon.virsh(&["domid", &intent.name]).unwrap(), guest, "never restarted");
+    for part in Part::ALL.into_iter().rev() {
+        host.remove(part, &intent).await.unwrap();
+    }
+    assert_eq!(daemon.virsh(&["list", "--all", "--name"]).unwrap(), "");
 }
