@@ -172,7 +172,7 @@ async fn approve(
             let (http, ids, next) = (http.clone(), Arc::clone(ids), Arc::clone(next));
             let (url, token) = (broker.url.clone(), cast.authority.clone());
             tokio::spawn(async move {
-                let mut done = 0_usize;
+                let mut done = 0_u32;
                 while Instant::now() < end {
                     let id = &ids[next.fetch_add(1, Ordering::Relaxed)];
                     let call =
@@ -187,11 +187,11 @@ async fn approve(
             })
         })
         .collect();
-    let mut done = 0;
+    let mut done = 0_u32;
     for task in tasks {
         done += task.await.unwrap();
     }
-    done as f64 / began.elapsed().as_secs_f64()
+    f64::from(done) / began.elapsed().as_secs_f64()
 }
 
 /// The one-statement peer on a PostgreSQL of its own.

@@ -170,6 +170,9 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker), StartError
     for kind in [Kind::Start, Kind::Stop, Kind::Bin, Kind::Restore] {
         runners.insert(kind, power.clone());
     }
+    for kind in runners.keys() {
+        metrics.operation_runs(kind.word());
+    }
     let worker = Worker {
         db: db.clone(),
         runners,

@@ -102,7 +102,7 @@ impl Answer {
 
     #[track_caller]
     pub fn code(&self) -> &str {
-        self.body["code"].as_str().unwrap_or_else(|| panic!("not a problem: {:?}", self))
+        self.body["code"].as_str().unwrap_or_else(|| panic!("not a problem: {self:?}"))
     }
 }
 

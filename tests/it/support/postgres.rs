@@ -42,7 +42,7 @@ impl Postgres {
         let postgres = bin.join("postgres");
         // The death signal is tied to the thread that starts the child, so that thread must live as long as we do.
         std::thread::spawn(move || {
-            let child = as_user(&owner, &postgres)
+            let mut child = as_user(&owner, &postgres)
                 .arg("-D")
                 .arg(&data)
                 .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=400"])
@@ -51,10 +51,8 @@ impl Postgres {
                 .stderr(Stdio::null())
                 .spawn()
                 .expect("postgres starts");
-            ready.send(child.id()).expect("the test waits");
-            loop {
-                std::thread::park();
-            }
+            ready.send(()).expect("the test waits");
+            let _ = child.wait();
         });
         started.recv().expect("postgres was started");
         let this = Self { port, bin, next: AtomicU32::new(0) };
