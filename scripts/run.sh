@@ -46,7 +46,7 @@ for variable in "${!JIYUE_@}"; do [[ $variable == JIYUE_CACHE ]] || unset "$vari
 alive() {
   local pid
   pid=$(cat "$1" 2>/dev/null) && [[ $pid =~ ^[0-9]+$ ]] || return 1
-  tr '\0' ' ' < "/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "$2" || return 1
+  { tr '\0' ' ' < "/proc/$pid/cmdline" | grep -qF -- "$2"; } 2> /dev/null || return 1
   echo "$pid"
 }
 
@@ -263,7 +263,8 @@ request=$(as requester -o json request submit samples/request.yaml | jq -r .id)
 tell "申请编号 $request"
 
 step "批准并建设"
-as authority request approve "$request" --wait --comment 同意
+as authority request approve "$request" --wait --comment 同意 > /dev/null
+tell "区信息办已批准，两台都已建好"
 
 step "按域名访问每一台"
 gateway=$(as operator -o json host show local | jq -r '.zones[0].gateway')
@@ -283,7 +284,7 @@ while read -r fqdn address <&3; do
   answered+=("$fqdn")
   tell "${bold}http://$fqdn/${plain} → $found 回答："
   sed 's/^/    /' <<< "$body"
-done 3< <(jq -r '.items | sort_by(.name)[] | "\(.fqdn) \(.address)"' <<< "$machines")
+done 3< <(jq -r '.items | sort_by([(.fqdn | length), .fqdn])[] | "\(.fqdn) \(.address)"' <<< "$machines")
 (( ${#answered[@]} == 2 )) || die "应有两台虚拟机，只有 ${#answered[@]} 台"
 
 finished=yes
