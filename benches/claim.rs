@@ -95,7 +95,7 @@ async fn ours(count: usize) -> (Broker, Cast, Arc<Vec<String>>) {
         let mut body = support::broker::task_book();
         body["number"] = json!(format!("B-{book}"));
         body["indicators"] =
-            json!({"machines": 1_000_000, "vcpu": 8_000_000, "memory": "8000000 GiB", "disk": "8000000 GiB"});
+            json!({"machines": 100_000, "vcpu": 1_000_000, "memory": "1000000 GiB", "disk": "1000000 GiB"});
         let made = broker.post("/v1/task-books", &cast.authority, &body).await.expect(201);
         books.push(made["id"].as_str().unwrap().to_owned());
     }
