@@ -188,13 +188,14 @@ impl Build {
         let delivered = self
             .db
             .write(async move |tx| -> Result<bool, LeaseError> {
-                for id in &ids {
-                    settle(tx, *id, operation.id, State::Building, Event::Built).await?;
-                }
+                // First whether it may be delivered: machines that are still to be undone must stay in the operation's hands.
                 if !request::store::advance(tx, request, RequestState::Approved, RequestState::Delivered).await? {
                     return Ok(audit::record(tx, record(&operation, "request.deliver", Outcome::Denied))
                         .await
                         .map(|()| false)?);
+                }
+                for id in &ids {
+                    settle(tx, *id, operation.id, State::Building, Event::Built).await?;
                 }
                 operations::finish(tx, &lease, OperationState::Succeeded, None).await?;
                 audit::record(tx, record(&operation, "request.deliver", Outcome::Done)).await?;
