@@ -199,6 +199,19 @@ pub struct Approver {
 impl Approver {
     /// Approves a request as the authority; answers the operation that builds it.
     pub async fn approve(&self, actor: &Actor, id: &str, comment: Option<String>) -> Result<OperationId, Problem> {
+        let refusal = match self.attempt(actor, id, comment).await {
+            Err(problem) if matches!(problem.kind, Kind::Refused | Kind::Shortage | Kind::Conflict) => problem,
+            done => return done,
+        };
+        // Another approval of the very same request may have taken the names or the last place meanwhile: the request
+        // is not short of anything then, it is decided.
+        let mut conn = self.db.read().await?;
+        let request = request::store::find(&mut conn, id, None).await?;
+        let decided = request.filter(|request| request.state != RequestState::Submitted);
+        Err(decided.map_or(refusal, |request| not_waiting(&request)))
+    }
+
+    async fn attempt(&self, actor: &Actor, id: &str, comment: Option<String>) -> Result<OperationId, Problem> {
         let scope = policy::scope(actor, Act::RequestApprove)?;
         let comment = comment
             .map(|comment| text::check(&comment, text::NAME))

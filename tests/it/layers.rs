@@ -67,7 +67,7 @@ fn climbers(map: &[Vec<String>], sources: &[Source]) -> Vec<String> {
     for source in sources {
         let Some(own) = source.module.first().filter(|m| *m != "main") else { continue };
         let from = rank(map, own).unwrap_or_else(|| panic!("{own} stands in no row of the map in src/lib.rs"));
-        for Mention { path, line } in source.mentions().paths {
+        for Mention { path, line } in &source.mentions.paths {
             let [krate, module, ..] = &path[..] else { continue };
             let Some(to) = (krate == "crate").then(|| rank(map, module)).flatten() else { continue };
             let ground = map.len() - 1;
@@ -103,18 +103,13 @@ fn imports_run_only_down_the_map() {
         ),
         [""; 0]
     );
-    assert_eq!(climbers(&map, &source::all()), [""; 0]);
+    assert_eq!(climbers(&map, source::all()), [""; 0]);
 }
 
 #[test]
 fn every_module_stands_in_the_map() {
     let lib = Source::parse("lib.rs", include_str!("../../src/lib.rs"));
-    let modules: BTreeSet<_> = lib
-        .syntax
-        .items
-        .iter()
-        .filter_map(|item| if let syn::Item::Mod(module) = item { Some(module.ident.to_string()) } else { None })
-        .collect();
+    let modules: BTreeSet<_> = lib.declares.into_iter().collect();
     assert_eq!(map().into_iter().flatten().collect::<BTreeSet<_>>(), modules);
 }
 
@@ -158,7 +153,7 @@ fn no_two_modules_know_each_other() {
     let (map, mut uses) = (map(), BTreeMap::<String, BTreeSet<String>>::new());
     for source in source::all() {
         let Some(own) = source.module.first() else { continue };
-        for Mention { path, .. } in source.mentions().paths {
+        for Mention { path, .. } in &source.mentions.paths {
             if let [krate, module, ..] = &path[..]
                 && krate == "crate"
                 && module != own
@@ -174,7 +169,7 @@ fn no_two_modules_know_each_other() {
 
 /// Lines that name one of `crates`.
 fn names(source: &Source, crates: &[&str]) -> Vec<String> {
-    let mentions = source.mentions().paths;
+    let mentions = &source.mentions.paths;
     let named = mentions.iter().filter(|m| m.path.len() > 1 && crates.contains(&m.path[0].as_str()));
     named.map(|m| format!("{}:{} names {}", source.name, m.line, m.path.join("::"))).collect()
 }
@@ -203,7 +198,7 @@ fn sql_outside_stores(sources: &[Source]) -> Vec<String> {
     let clock = ["unixepoch", "clock_timestamp", "current_timestamp", "now()", "datetime("];
     let mut found = Vec::new();
     for source in sources {
-        let mentions = source.mentions();
+        let mentions = &source.mentions;
         for Mention { path, line } in &mentions.paths {
             let is_sql = path.len() > 1
                 && path[0] == "sqlx"
@@ -231,7 +226,7 @@ fn sql_stands_only_in_stores_and_the_databases_clock_only_in_the_database() {
     ] {
         assert_eq!(sql_outside_stores(&[Source::parse("machine/service.rs", offender)]).len(), 1, "{offender}");
     }
-    assert_eq!(sql_outside_stores(&source::all()), [""; 0]);
+    assert_eq!(sql_outside_stores(source::all()), [""; 0]);
 }
 
 #[test]
@@ -239,10 +234,10 @@ fn only_the_libvirt_provider_knows_libvirt_and_only_there_is_unsafe() {
     let planted =
         "use virt::domain::Domain; unsafe fn f() {} fn g() { unsafe { virt_sys::x() } } unsafe impl Send for T {}";
     let planted = Source::parse("provider/simulated.rs", planted);
-    assert_eq!((names(&planted, &["virt", "virt_sys"]).len(), planted.mentions().unsafes.len()), (2, 3));
+    assert_eq!((names(&planted, &["virt", "virt_sys"]).len(), planted.mentions.unsafes.len()), (2, 3));
     for source in source::all().iter().filter(|source| !source.name.starts_with("provider/libvirt/")) {
         assert_eq!(names(source, &["virt", "virt_sys"]), [""; 0]);
-        assert_eq!(source.mentions().unsafes, [0; 0], "{}", source.name);
+        assert_eq!(source.mentions.unsafes, [0; 0], "{}", source.name);
     }
 }
 
@@ -253,7 +248,7 @@ fn codes(source: &Source) -> Vec<String> {
         return Vec::new();
     }
     let mut found = Vec::new();
-    for Mention { path, line } in source.mentions().paths {
+    for Mention { path, line } in &source.mentions.paths {
         let Some(at) = path.iter().position(|s| s == "StatusCode") else { continue };
         let success = matches!(path.get(at + 1).map(String::as_str), None | Some("CREATED" | "ACCEPTED" | "OK"));
         if !success || !source.name.starts_with("http/") {
@@ -273,7 +268,7 @@ fn only_the_problems_know_the_status_codes_of_failure() {
 }
 
 fn clocks(source: &Source) -> Vec<String> {
-    let mentions = source.mentions().paths;
+    let mentions = &source.mentions.paths;
     let read = mentions.iter().filter(|m| {
         matches!(&m.path[..], [.., clock, now] if now == "now" && matches!(clock.as_str(), "Timestamp" | "SystemTime" | "Zoned" | "Utc" | "Local"))
     });

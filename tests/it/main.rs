@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod api;
+mod audit;
+mod authorization;
+mod decisions;
 mod goldens;
+mod input;
 mod layers;
 mod provider_libvirt;
 mod statements;
