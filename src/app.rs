@@ -170,6 +170,9 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker), StartError
     for kind in [Kind::Start, Kind::Stop, Kind::Bin, Kind::Restore] {
         runners.insert(kind, power.clone());
     }
+    for kind in runners.keys() {
+        metrics.operation_runs(kind.word());
+    }
     let worker = Worker {
         db: db.clone(),
         runners,
@@ -201,6 +204,7 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker), StartError
         inventory,
         rules,
         metrics,
+        allow_simulated_hosts: settings.allow_simulated_hosts,
     });
     Ok((api, worker))
 }

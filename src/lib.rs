@@ -13,11 +13,12 @@
 //! task_book        indicators, versions, validity
 //! operation        durable long work: lease, worker
 //! identity         people, tokens, the one policy function
+//! error            the closed list of problems, and their HTTP status codes
 //! audit            one record per act, in the act's own transaction
 //! db               one SQL text, the write queue
 //! provider         what we need of a place that runs machines; libvirt, simulated. Knows only the ground.
 //! ground           ids, units, time, text, labels, quantity, field, rule, violation, yaml, jurisdiction, catalogue,
-//!                  metrics, error
+//!                  metrics
 //! ```
 //!
 //! The invariants stand in `ARCHITECTURE.md`, each with the test that fails when it is broken.

@@ -1,12 +1,16 @@
 //! Every metric, named once. Units stand in the names; labels are bounded and in the golden list.
 
-use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
-use std::time::Duration;
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    core::{Collector, Desc},
+};
+use std::{cell::RefCell, sync::Arc, time::Duration};
 
 /// Handles to the metrics; cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Registry,
+    catalogue: Arc<[String]>,
     http_requests: IntCounterVec,
     http_seconds: HistogramVec,
     operations_run: IntCounterVec,
@@ -20,22 +24,28 @@ impl Metrics {
     /// Registers them all; an error means two of one name, which a test finds.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
+        let catalogue = RefCell::new(Vec::new());
+        let enter = |kind: &str, metric: Box<dyn Collector>| {
+            catalogue.borrow_mut().extend(metric.desc().into_iter().map(|desc| line(kind, desc)));
+            registry.register(metric)
+        };
         let counter = |name: &str, help: &str, labels: &[&str]| -> Result<IntCounterVec, prometheus::Error> {
             let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(metric.clone()))?;
+            enter("counter", Box::new(metric.clone()))?;
             Ok(metric)
         };
         let histogram = |name: &str, help: &str, labels: &[&str], buckets: &[f64]| -> Result<_, prometheus::Error> {
             let metric = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?;
-            registry.register(Box::new(metric.clone()))?;
+            enter("histogram", Box::new(metric.clone()))?;
             Ok(metric)
         };
         let gauge = |name: &str, help: &str, labels: &[&str]| -> Result<IntGaugeVec, prometheus::Error> {
             let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(metric.clone()))?;
+            enter("gauge", Box::new(metric.clone()))?;
             Ok(metric)
         };
-        let metrics = Self {
+        let mut metrics = Self {
+            catalogue: Arc::default(),
             http_requests: counter(
                 "jiyue_http_requests_total",
                 "HTTP requests answered, by route pattern, method and status.",
@@ -71,13 +81,9 @@ impl Metrics {
             )?,
             registry,
         };
+        metrics.catalogue = catalogue.take().into();
         for state in ["submitted", "returned", "approved", "delivered", "failed", "cancelled"] {
             metrics.requests.with_label_values(&[state]);
-        }
-        for kind in crate::operation::Kind::ALL {
-            for outcome in ["finished", "interrupted"] {
-                metrics.operations_run.with_label_values(&[kind.word(), outcome]);
-            }
         }
         metrics.ledger.with_label_values(&[] as &[&str]).set(0);
         Ok(metrics)
@@ -86,6 +92,13 @@ impl Metrics {
     pub fn http_answered(&self, route: &str, method: &str, status: u16, took: Duration) {
         self.http_requests.with_label_values(&[route, method, &status.to_string()]).inc();
         self.http_seconds.with_label_values(&[route, method]).observe(took.as_secs_f64());
+    }
+
+    /// A kind of operation that this broker runs: its counters are there before its first run.
+    pub fn operation_runs(&self, kind: &str) {
+        for outcome in ["finished", "interrupted"] {
+            self.operations_run.with_label_values(&[kind, outcome]);
+        }
     }
 
     pub fn operation_ran(&self, kind: &str, outcome: &str) {
@@ -115,19 +128,12 @@ impl Metrics {
         Ok(text)
     }
 
-    /// Name, kind, labels and help of each metric that has been seen, for the golden list.
-    pub fn catalogue(&self) -> Vec<String> {
-        self.registry
-            .gather()
-            .iter()
-            .map(|family| {
-                let labels: Vec<_> = family
-                    .get_metric()
-                    .first()
-                    .map(|metric| metric.get_label().iter().map(prometheus::proto::LabelPair::name).collect())
-                    .unwrap_or_default();
-                format!("{} {:?} [{}] {}", family.name(), family.get_field_type(), labels.join(","), family.help())
-            })
-            .collect()
+    /// Name, kind, labels and help of each metric, whether or not it has been counted yet: the golden list.
+    pub fn catalogue(&self) -> &[String] {
+        &self.catalogue
     }
+}
+
+fn line(kind: &str, desc: &Desc) -> String {
+    format!("{} {kind} [{}] {}", desc.fq_name, desc.variable_labels.join(", "), desc.help)
 }

@@ -1,9 +1,12 @@
 //! The clock. Nothing else in the crate reads it: decisions are handed `now`.
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::SystemTime,
 };
 
 /// Where the time comes from.
@@ -39,4 +42,9 @@ pub fn civil(at: Timestamp) -> Date {
 /// An instant from the database. Values outside the calendar (years -9999 to 9999) become its nearest end.
 pub fn from_micros(micros: i64) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 { Timestamp::MIN } else { Timestamp::MAX })
+}
+
+/// The host's own clock, for judging how old something left behind is. Nothing is decided by it but tidying up.
+pub fn wall_clock() -> SystemTime {
+    SystemTime::now()
 }

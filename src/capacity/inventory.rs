@@ -205,9 +205,9 @@ fn take_best(
         };
         match placement::judge(&candidate, size, zone) {
             Ok(score) if best.is_none_or(|(held, _)| score < held) => best = Some((score, index)),
-            Ok(_) => {}
             Err(refusal) if best.is_none() => refusals.push((entry.host.name.clone(), refusal)),
-            Err(_) => {}
+            // Not better than the best, or refused where another host takes it: nobody asks why.
+            Ok(_) | Err(_) => {}
         }
     }
     let Some((_, index)) = best else { return Err(refusals) };

@@ -8,7 +8,10 @@ use crate::{
 };
 use axum::{
     body::{Body, Bytes},
-    extract::{FromRequest, FromRequestParts, Query as AxumQuery, Request},
+    extract::{
+        FromRequest, FromRequestParts, Query as AxumQuery, Request,
+        rejection::{BytesRejection, FailedToBufferBody},
+    },
     http::{header, request::Parts},
 };
 use serde::de::DeserializeOwned;
@@ -54,7 +57,7 @@ impl<T: DeserializeOwned> FromRequest<Api> for Document<T> {
             ));
         }
         let bytes = Bytes::from_request(request, api).await.map_err(|rejection| {
-            if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
+            if matches!(rejection, BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_))) {
                 Problem::new(Kind::TooLarge, "document_too_large", "内容超过 1 MiB；请精简后重新提交")
             } else {
                 Problem::malformed("请求内容接收不完整；请重新提交")

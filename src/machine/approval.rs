@@ -32,7 +32,7 @@ use crate::{
 };
 use jiff::{ToSpan, civil::Date};
 use serde_json::json;
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf, sync::Arc};
 
 /// Tries at finding places before a refusal is final; each starts from a fresh reading of the database.
 const ATTEMPTS: usize = 8;
@@ -57,7 +57,7 @@ pub enum Refusal {
     Host,
     #[error("the name {0} is taken")]
     Name(String),
-    /// An address, a hardware address or a domain's name was taken meanwhile: another place will do.
+    /// An address or a domain's name on its host was taken meanwhile: another place will do.
     #[error("a place was taken meanwhile")]
     Place,
     #[error("database")]
@@ -184,7 +184,7 @@ impl Approver {
             Amount::of(size, i64::from(request.block.machines)).ok_or_else(|| Problem::malformed("数量过大"))?;
         for _ in 0..ATTEMPTS {
             let places = self.reserve(size, &request).await?;
-            let approval = self.compose(actor, &request, &book, &image, &places, amount, comment.clone());
+            let approval = self.compose(actor, &request, &book, &image, &places, amount, comment.as_deref());
             let operation = approval.operation.id;
             let refusal = match self.db.grouped(Arc::new(ApprovalGroup), approval).await {
                 Ok(()) => {
@@ -265,7 +265,7 @@ impl Approver {
         image: &Image,
         places: &[Place],
         amount: Amount,
-        comment: Option<String>,
+        comment: Option<&str>,
     ) -> Approval {
         let operation = OperationId::new();
         let names = request.block.machine_names();
@@ -294,7 +294,7 @@ impl Approver {
                 digest: request.digest.clone(),
                 by: actor.person.id,
                 unit: actor.unit.clone(),
-                reason: comment.clone(),
+                reason: comment.map(str::to_owned),
                 operation,
             },
             task_book: (book.id, book.version, amount),
@@ -336,7 +336,7 @@ fn compose_machine(
     lease_end: Date,
 ) -> (Claim, Machine) {
     let id = MachineId::new();
-    let mac = mac_of(id);
+    let mac = mac_of(place.address);
     let fqdn = name.map(|(_, fqdn)| fqdn.to_owned());
     let intent = Intent {
         machine: id,
@@ -391,11 +391,12 @@ fn compose_machine(
     (claim, machine)
 }
 
-/// A hardware address from the identifier's random tail: QEMU's own prefix, then 32 bits; a collision is found by the
-/// table's constraint and another identifier is drawn.
-fn mac_of(id: MachineId) -> String {
-    let bytes = id.0.as_bytes();
-    format!("52:54:{:02x}:{:02x}:{:02x}:{:02x}", bytes[12], bytes[13], bytes[14], bytes[15])
+/// A hardware address that is the address in other words: QEMU's own prefix, then its four bytes. dnsmasq keeps an
+/// address for about an hour for the card that had it last, whatever is reserved; so who inherits an address must
+/// inherit its card too. Within a network it is unique because the address is.
+fn mac_of(address: Ipv4Addr) -> String {
+    let [a, b, c, d] = address.octets();
+    format!("52:54:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
 }
 
 /// The domain's name on its host: readable, and unique by the identifier's random tail. At most 63 characters.

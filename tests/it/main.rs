@@ -3,5 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod api;
+mod goldens;
+mod layers;
+mod provider_libvirt;
+mod statements;
 mod race;
 mod support;
+mod write_queue;

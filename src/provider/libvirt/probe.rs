@@ -9,7 +9,7 @@ use super::{
     volume_xml::NewVolume,
     xml::Element,
 };
-use crate::provider::DomainType;
+use crate::{provider::DomainType, time::wall_clock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 use virt::{connect::Connect, domain::Domain, error::ErrorNumber, storage_pool::StoragePool, sys};
@@ -21,7 +21,7 @@ const PREFIX: &str = "jiyue-probe-";
 /// The namespace of the probe's mark in its domain's metadata.
 const MARK: &str = "urn:jiyue:probe:1";
 /// A probe of this age is nobody's any more.
-const LEFTOVER: Duration = Duration::from_secs(120);
+const LEFTOVER: Duration = Duration::from_mins(2);
 const MESSAGE: &[u8] = b"JIYUE-PROBE-OK";
 
 /// A boot sector's program, loaded by the BIOS at 0x7c00 in real mode: it writes [`MESSAGE`], which follows it, to the
@@ -178,7 +178,7 @@ fn clear(connect: &Connect, pool: &StoragePool, name: &str) -> Result<(), Fault>
 fn clear_leftovers(connect: &Connect, pool: &StoragePool) -> Result<(), Fault> {
     for domain in connect.list_all_domains(0)? {
         let Ok(name) = domain.get_name() else { continue };
-        if is_leftover(&name, SystemTime::now()) && domain.get_xml_desc(0).is_ok_and(|xml| has_mark(&xml)) {
+        if is_leftover(&name, wall_clock()) && domain.get_xml_desc(0).is_ok_and(|xml| has_mark(&xml)) {
             tracing::info!(name, "an old probe is removed");
             domain.destroy()?;
         }
@@ -186,7 +186,7 @@ fn clear_leftovers(connect: &Connect, pool: &StoragePool) -> Result<(), Fault> {
     for volume in pool.list_all_volumes(0)? {
         let Ok(name) = volume.get_name() else { continue };
         let stem = name.strip_suffix(".img").or_else(|| name.strip_suffix(".log"));
-        if stem.is_some_and(|stem| is_leftover(stem, SystemTime::now())) {
+        if stem.is_some_and(|stem| is_leftover(stem, wall_clock())) {
             volume.delete(0)?;
         }
     }

@@ -2,7 +2,9 @@
 
 pub mod broker;
 pub mod libvirt;
+pub mod plain;
 pub mod postgres;
+pub mod source;
 pub mod sql;
 
 pub use postgres::free_port;

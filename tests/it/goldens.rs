@@ -1,0 +1,117 @@
+//! What others rely on is written down word for word; a change shows as a difference.
+//!
+//! A golden that differs fails and writes nothing (`INSTA_UPDATE=no` in `.cargo/config.toml`).
+
+use jiyue::{
+    http,
+    identity::policy,
+    machine::lifecycle as machine,
+    metrics::Metrics,
+    operation::{self, lifecycle as operation_life},
+    request::lifecycle as request,
+};
+use std::path::Path;
+
+/// Compares with `tests/golden/{name}.snap`.
+#[track_caller]
+pub fn golden(name: &str, text: &str) {
+    insta::with_settings!({snapshot_path => "../golden", prepend_module_to_snapshot => false, omit_expression => true}, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
+/// All states against all events: the next state, or `–` where it is refused.
+fn table<S: Copy, E: Copy>(
+    states: &[S],
+    events: &[E],
+    state: impl Fn(S) -> String,
+    event: impl Fn(E) -> String,
+    next: impl Fn(S, E) -> Option<S>,
+) -> String {
+    let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let mut text = row(std::iter::once("state".to_owned()).chain(events.iter().map(|e| event(*e))).collect());
+    text.push_str(&row(vec!["---".to_owned(); events.len() + 1]));
+    for from in states {
+        let cells = events.iter().map(|e| next(*from, *e).map_or("–".to_owned(), &state));
+        text.push_str(&row(std::iter::once(state(*from)).chain(cells).collect()));
+    }
+    text
+}
+
+#[test]
+fn the_openapi_document_is_a_golden() {
+    golden("openapi", &http::openapi().to_pretty_json().unwrap());
+}
+
+#[test]
+fn the_role_matrix_is_a_golden() {
+    golden("role_matrix", &policy::table());
+}
+
+#[test]
+fn the_life_of_a_machine_is_a_golden() {
+    use machine::{Event, State};
+    let text = table(&State::ALL, &Event::ALL, |s| s.to_string(), |e| format!("{e:?}"), |s, e| s.next(e).ok());
+    golden("machine_lifecycle", &text);
+    use operation::Kind;
+    let kinds = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Build);
+    let admitted: Vec<_> = kinds
+        .map(|kind| {
+            let states = State::ALL.into_iter().filter(|state| state.admits(kind)).map(State::word);
+            format!("{kind}: {}\n", states.collect::<Vec<_>>().join(", "))
+        })
+        .collect();
+    golden("machine_acts", &admitted.concat());
+}
+
+#[test]
+fn the_life_of_an_operation_is_a_golden() {
+    use operation_life::{Event, State};
+    let text = table(&State::ALL, &Event::ALL, |s| s.to_string(), |e| format!("{e:?}"), |s, e| s.next(e).ok());
+    golden("operation_lifecycle", &text);
+    for state in State::ALL {
+        let ends = Event::ALL.into_iter().all(|event| state.next(event).is_err());
+        assert_eq!(state.is_final(), ends, "{state}");
+    }
+}
+
+#[test]
+fn the_life_of_a_request_agrees_with_its_own_golden() {
+    use request::{RequestEvent, RequestState};
+    // The table with its Chinese names is written where the lifecycle is tested; here, that no state is a dead end.
+    for state in RequestState::ALL {
+        let ends = RequestEvent::ALL.into_iter().all(|event| state.next(event).is_err());
+        assert_eq!(state.is_final(), ends, "{state}");
+    }
+    let kept = include_str!("../golden/request_lifecycle.snap");
+    assert!(kept.ends_with(&request::transition_table()), "{kept}");
+}
+
+#[test]
+fn the_metrics_are_a_golden() {
+    let metrics = Metrics::new().unwrap();
+    golden("metrics", &metrics.catalogue().join("\n"));
+    for line in metrics.catalogue() {
+        assert!(line.starts_with("jiyue_"), "{line}");
+    }
+}
+
+#[test]
+fn no_golden_waits_to_be_read() {
+    fn walk(folder: &Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let name = path.to_string_lossy().into_owned();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if name.ends_with(".snap.new") || name.ends_with(".pending-snap") {
+                found.push(name);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for folder in ["src", "tests"] {
+        walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut found);
+    }
+    assert_eq!(found, [""; 0]);
+}

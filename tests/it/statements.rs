@@ -1,0 +1,116 @@
+//! One SQL text for two databases: every statement of ours is prepared on both.
+
+use crate::{
+    goldens::golden,
+    support::{
+        broker::On,
+        source::{self, Source, Statements},
+    },
+};
+use jiyue::{
+    db::{Db, Options},
+    time::Clock,
+};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqlSafeStr, SqliteConnection};
+use syn::visit::Visit;
+
+/// Statements whose text is put together at run time, each with the test that runs it on both databases.
+const AT_RUN_TIME: &[(&str, &str)] = &[
+    ("audit.rs record_all", "api::a_request_travels_from_submission_to_delivery"),
+    ("capacity/store.rs claim_hosts", "api::a_request_travels_from_submission_to_delivery"),
+    ("capacity/store.rs claim_quota", "api::a_request_travels_from_submission_to_delivery"),
+    ("capacity/store.rs held_names", "api::a_request_travels_from_submission_to_delivery"),
+    ("capacity/store.rs insert_claims", "api::a_request_travels_from_submission_to_delivery"),
+    ("db.rs database_now", "api::a_request_travels_from_submission_to_delivery"),
+    ("machine/store.rs insert_all", "api::a_request_travels_from_submission_to_delivery"),
+    ("operation/store.rs insert_all", "api::a_request_travels_from_submission_to_delivery"),
+    ("request/store.rs approve_all", "api::a_request_travels_from_submission_to_delivery"),
+];
+
+/// The literals, sorted, and the places that build their text.
+fn collect(sources: &[Source]) -> (Vec<String>, Vec<String>) {
+    let (mut literals, mut built) = (Vec::new(), Vec::new());
+    for source in sources {
+        let mut statements = Statements::default();
+        statements.visit_file(&source.syntax);
+        for (text, function, _) in statements.found {
+            match text {
+                Some(text) => literals.push(text),
+                None => built.push(format!("{} {function}", source.name)),
+            }
+        }
+    }
+    literals.sort();
+    literals.dedup();
+    built.sort();
+    built.dedup();
+    (literals, built)
+}
+
+/// The database of a broker that has just been set up.
+async fn migrated(on: On) -> String {
+    let setup = crate::support::broker::Setup::new(on);
+    let options = Options { url: setup.database_url.clone(), read_connections: 1, clock: Clock::System };
+    Db::open(options).await.expect("a database");
+    setup.database_url
+}
+
+#[test]
+fn every_statement_is_written_down() {
+    let planted = Source::parse(
+        "planted/store.rs",
+        "fn f() { sqlx::query(\"select 1\"); sqlx::query_scalar(AssertSqlSafe(format!(\"{x}\"))); }",
+    );
+    assert_eq!(collect(&[planted]), (vec!["select 1".to_owned()], vec!["planted/store.rs f".to_owned()]));
+    let (literals, built) = collect(&source::all());
+    assert!(literals.len() > 30, "{literals:#?}");
+    for text in &literals {
+        assert!(!text.chars().any(|c| c.is_ascii_uppercase()), "SQL is written in lower case: {text}");
+    }
+    assert_eq!(built, AT_RUN_TIME.iter().map(|(place, _)| *place).collect::<Vec<_>>());
+    let mut text = literals.join("\n");
+    for (place, test) in AT_RUN_TIME {
+        text.push_str(&format!("\n-- put together at run time in {place}; run by {test}"));
+    }
+    golden("statements", &text);
+}
+
+#[tokio::test]
+async fn every_statement_can_be_prepared_on_both_databases() {
+    let (literals, _) = collect(&source::all());
+    let mut sqlite = SqliteConnection::connect(&migrated(On::Sqlite).await).await.unwrap();
+    let mut postgres = PgConnection::connect(&migrated(On::Postgres).await).await.unwrap();
+    let mut refused = Vec::new();
+    let sql = |text: &str| AssertSqlSafe(text.to_owned()).into_sql_str();
+    for text in &literals {
+        if let Err(error) = sqlite.prepare(sql(text)).await {
+            refused.push(format!("SQLite: {error}: {text}"));
+        }
+        if let Err(error) = postgres.prepare(sql(text)).await {
+            refused.push(format!("PostgreSQL: {error}: {text}"));
+        }
+    }
+    assert_eq!(refused, [""; 0]);
+    // The oracle can say no.
+    assert!(sqlite.prepare(sql("select nothing from departments")).await.is_err());
+    assert!(postgres.prepare(sql("select nothing from departments")).await.is_err());
+}
+
+#[tokio::test]
+async fn both_databases_have_the_same_tables_and_columns() {
+    use sqlx::Row;
+    let mut sqlite = SqliteConnection::connect(&migrated(On::Sqlite).await).await.unwrap();
+    let mut postgres = PgConnection::connect(&migrated(On::Postgres).await).await.unwrap();
+    let rows = sqlx::query(
+        "select m.name || '.' || p.name from sqlite_master m join pragma_table_info(m.name) p \
+         where m.type = 'table' and m.name not like 'sqlite_%' and m.name not like '_sqlx%' order by 1",
+    );
+    let here: Vec<String> = rows.fetch_all(&mut sqlite).await.unwrap().iter().map(|row| row.get(0)).collect();
+    let rows = sqlx::query(
+        "select table_name || '.' || column_name from information_schema.columns \
+         where table_schema = 'public' and table_name not like '\\_sqlx%' order by (table_name || '.' || column_name) collate \"C\"",
+    );
+    let there: Vec<String> = rows.fetch_all(&mut postgres).await.unwrap().iter().map(|row| row.get(0)).collect();
+    assert!(here.len() > 100, "{here:?}");
+    assert_eq!(here, there);
+}
