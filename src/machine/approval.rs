@@ -10,7 +10,7 @@ use crate::{
     audit::{self, Outcome, Record, Who},
     capacity::{
         self, Amount, Claim, Size,
-        inventory::{Inventory, NoPlace, Place},
+        inventory::{Inventory, NoPlace, Place, Reservation},
     },
     db::{Db, DbError, Group, JobError, Tx},
     error::{Kind, Problem, Shortage},
@@ -189,15 +189,22 @@ impl Approver {
             let refusal = match self.db.grouped(Arc::new(ApprovalGroup), approval).await {
                 Ok(()) => {
                     crash::point("approval.committed");
+                    places.keep();
                     self.metrics.request_entered(RequestState::Approved.word());
                     self.bell.ring();
                     return Ok(operation);
                 }
                 Err(refusal) => refusal,
             };
-            self.inventory.release(&places);
+            // Stale before the places are free: nobody is to be given an address that was just found taken.
             match refusal {
-                Refusal::Host | Refusal::Place => self.inventory.stale(),
+                Refusal::Place => self.inventory.collided(),
+                Refusal::Host => self.inventory.stale(),
+                _ => {}
+            }
+            places.refused();
+            match refusal {
+                Refusal::Host | Refusal::Place => {}
                 Refusal::NotWaiting => return Err(not_waiting(&request)),
                 Refusal::Name(names) => {
                     return Err(Problem::conflict(
@@ -213,7 +220,7 @@ impl Approver {
     }
 
     /// Places on the index; a no is only believed of an index that has just been read.
-    async fn reserve(&self, size: Size, request: &Request) -> Result<Vec<Place>, Problem> {
+    async fn reserve(&self, size: Size, request: &Request) -> Result<Reservation, Problem> {
         let find = || self.inventory.reserve(size, request.block.zone, request.block.machines);
         if self.inventory.is_fresh()
             && let Ok(places) = find()
