@@ -6,7 +6,7 @@ mod api;
 mod goldens;
 mod layers;
 mod provider_libvirt;
-mod statements;
 mod race;
+mod statements;
 mod support;
 mod write_queue;

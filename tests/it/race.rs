@@ -32,7 +32,8 @@ async fn sixty_four_clients_racing_for_one_task_book_on_postgresql_take_exactly_
 
 async fn race(on: On) {
     // The worker is paused: this is about claims, and nothing is built.
-    let mut broker = Broker::start(Setup::new(on).with("JIYUE_WORKER_WIDTH", "0")).await;
+    let mut broker =
+        Broker::start(Setup::new(on).with("JIYUE_WORKER_WIDTH", "0").with("JIYUE_LOG_FILTER", "warn")).await;
     let cast = Cast::arrive(&broker).await;
     let mut book = broker::task_book();
     book["indicators"] = json!({"machines": LIMIT, "vcpu": 20_000, "memory": "20000 GiB", "disk": "200000 GiB"});

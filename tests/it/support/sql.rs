@@ -10,8 +10,11 @@ impl Sql {
     /// Only looks: a write through it fails.
     pub async fn reading(url: &str) -> Self {
         let mut this = Self::writing(url).await;
-        let read_only =
-            if url.starts_with("sqlite:") { "pragma query_only = on" } else { "set default_transaction_read_only = on" };
+        let read_only = if url.starts_with("sqlite:") {
+            "pragma query_only = on"
+        } else {
+            "set default_transaction_read_only = on"
+        };
         this.run(read_only).await;
         this
     }
@@ -79,7 +82,8 @@ impl Sql {
                     let value = |i: usize| row[i].parse::<i128>().expect("a number");
                     let (used, limit, sum) = (value(1), value(2), value(3));
                     if used != sum || used > limit || used < 0 {
-                        faults.push(format!("{table} {} {dimension}: used {used}, claims {sum}, limit {limit}", row[0]));
+                        faults
+                            .push(format!("{table} {} {dimension}: used {used}, claims {sum}, limit {limit}", row[0]));
                     }
                 }
             }
