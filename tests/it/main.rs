@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod api;
+#[cfg(feature = "crash-points")]
+mod crash;
 mod goldens;
 mod layers;
 mod provider_libvirt;

@@ -5,6 +5,7 @@ pub mod libvirt;
 pub mod plain;
 pub mod postgres;
 pub mod source;
+pub mod site;
 pub mod sql;
 
 pub use postgres::free_port;
