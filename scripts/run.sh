@@ -129,7 +129,12 @@ stop_everything() {
 case ${1:-} in
   '') ;;
   clear) stop_everything; exit 0 ;;      # for this script itself
-  stop) take_over; stop_everything; rm -f "$runtime/run.pid" "$runtime/lock"; tell "make run 的服务、虚拟机、网络和存储池都已停掉、删除"; exit 0 ;;
+  stop)
+    take_over
+    stop_everything
+    rm -rf "${state:?}" "${runtime:?}"
+    tell "make run 的服务、虚拟机、网络和存储池都已停掉、删除"
+    exit 0 ;;
   *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 
@@ -145,7 +150,7 @@ leave() {
   set +e
   if [[ -z $finished ]]; then
     printf '\n%s✗ 没有做完：第 %d 步“%s”，退出码 %d%s\n' "$red" "$at" "$doing" "$code" "$plain" >&2
-    if [[ -s $log ]]; then
+    if [[ -n ${serving:-} ]]; then
       printf '服务日志 %s 的最后几行：\n' "$log" >&2
       tail -n 15 "$log" | sed 's/^/  /' >&2
     fi
