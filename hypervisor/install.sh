@@ -16,7 +16,7 @@ die() { say "$*"; exit 1; }
 build="gcc libc6-dev make pkg-config libvirt-dev ca-certificates"
 run="libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients dnsmasq-base iptables
      qemu-system-x86 qemu-utils
-     cpio kmod fdisk binutils mtools dosfstools e2fsprogs util-linux iproute2 procps xz-utils"
+     bind9-host curl jq cpio kmod fdisk binutils mtools dosfstools e2fsprogs util-linux iproute2 procps xz-utils"
 test="postgresql curl jq"
 
 # Packages whose drivers were split off after Debian 12; taken where they exist.

@@ -204,6 +204,7 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker), StartError
         inventory,
         rules,
         metrics,
+        allow_simulated_hosts: settings.allow_simulated_hosts,
     });
     Ok((api, worker))
 }

@@ -22,6 +22,8 @@ pub struct Settings {
     pub image_max_bytes: u64,
     /// `xiangcheng`, `suzhou-new-district`, or the path of a profile of your own.
     pub jurisdiction: String,
+    /// Lets `simulated:` hosts be added, on which nothing runs: for load and fault tests, never for a service.
+    pub allow_simulated_hosts: bool,
     /// Operations under way at once; 0 pauses the worker.
     pub worker_width: usize,
     /// How long a broker holds an operation without a sign of life.
@@ -57,6 +59,7 @@ impl Default for Settings {
             image_folder: PathBuf::from("/var/lib/jiyue/images"),
             image_max_bytes: 64 << 30,
             jurisdiction: "xiangcheng".to_owned(),
+            allow_simulated_hosts: false,
             worker_width: 4,
             worker_lease_seconds: 15,
             worker_poll_millis: 1000,

@@ -24,7 +24,7 @@ use std::{
     thread,
     time::Duration,
 };
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 mod error;
 pub use error::{DbError, JobError};
@@ -380,7 +380,7 @@ fn spawn_lane(name: &str, dialect: Dialect, url: String, clock: Clock) -> Result
     let (sender, receiver) = mpsc::channel(QUEUE);
     let start = |source| DbError::Start { source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(start)?;
-    let lane = Lane { dialect, url, clock, receiver: Mutex::new(receiver) };
+    let lane = Lane { dialect, url, clock, receiver };
     thread::Builder::new().name(name.to_owned()).spawn(move || runtime.block_on(lane.serve())).map_err(start)?;
     Ok(sender)
 }
@@ -389,18 +389,17 @@ struct Lane {
     dialect: Dialect,
     url: String,
     clock: Clock,
-    receiver: Mutex<mpsc::Receiver<Box<dyn Unit>>>,
+    receiver: mpsc::Receiver<Box<dyn Unit>>,
 }
 
 impl Lane {
-    async fn serve(self) {
-        let mut receiver = self.receiver.lock().await;
+    async fn serve(mut self) {
         let mut conn = None;
-        while let Some(first) = receiver.recv().await {
+        while let Some(first) = self.receiver.recv().await {
             let mut batch = vec![first];
             let mut taken = 1;
             while taken < BATCH {
-                let Ok(unit) = receiver.try_recv() else { break };
+                let Ok(unit) = self.receiver.try_recv() else { break };
                 taken += 1;
                 gather(&mut batch, unit);
             }
@@ -446,13 +445,12 @@ impl Lane {
         for unit in batch.iter_mut() {
             let verdict = if lonely { run_caught(unit, &mut tx).await } else { in_savepoint(unit, &mut tx).await? };
             match verdict {
-                Verdict::Keep => {}
                 Verdict::Undo if lonely => {
                     tx.execute("rollback").await?;
                     *held = Some(tx.conn);
                     return Ok(());
                 }
-                Verdict::Undo => {}
+                Verdict::Keep | Verdict::Undo => {}
                 Verdict::Again(error) => {
                     if tx.execute("rollback").await.is_ok() {
                         *held = Some(tx.conn);

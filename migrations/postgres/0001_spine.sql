@@ -141,7 +141,7 @@ create table claims (
     memory_bytes bigint not null check (memory_bytes > 0),
     disk_bytes bigint not null check (disk_bytes > 0),
     address text not null,
-    mac text not null unique,
+    mac text not null,
     fqdn text,
     compute_held bigint not null check (compute_held in (0, 1)),
     storage_held bigint not null check (storage_held in (0, 1)),

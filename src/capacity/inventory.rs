@@ -1,18 +1,16 @@
 //! The index in memory that placement ranks hosts on: free capacity and free addresses.
 //!
-//! It may be wrong: another broker claims too, and claims under way are counted before they commit. That is safe,
-//! because the guarded updates decide. A refusal by the database means that the index is behind: it is read anew before
-//! anybody is told no.
+//! Only the writer's job places, so approvals of one broker never compete for a place. The index may still be wrong:
+//! another broker claims too. That is safe, because the guarded updates decide. A refusal by the database means that the
+//! index is behind: it is read anew before anybody is told no.
 
 use super::{
     Amount, Host, HostNetwork, Size,
     placement::{self, Candidate, Refusal, Score},
-    store,
 };
 use crate::{
-    db::{Db, DbError},
     error::Shortage,
-    ids::HostId,
+    ids::{HostId, NetworkId},
     labels::Zone,
 };
 use std::{
@@ -66,9 +64,13 @@ pub struct Inventory {
 
 #[derive(Default)]
 struct State {
-    /// False until the first reading, and after a release: the index only ever errs towards full.
-    fresh: bool,
+    /// How often something happened that the index does not know, and how often that was when it was last read. They
+    /// differ at the start.
+    changes: u64,
+    read_at: Option<u64>,
     hosts: Vec<Entry>,
+    /// Another broker was met: look for addresses elsewhere than it does.
+    scatter: bool,
 }
 
 struct Entry {
@@ -86,10 +88,11 @@ struct Addresses {
 }
 
 impl Addresses {
-    fn new(network: HostNetwork, taken: HashSet<Ipv4Addr>) -> Self {
+    fn new(network: HostNetwork, taken: HashSet<Ipv4Addr>, scatter: bool) -> Self {
         let (first, last) = usable(&network);
         let total = i64::from(last) - i64::from(first) + 1 - i64::from(contains(&network, first, last));
-        Self { network, taken, next: first, total: total.max(0) }
+        let next = if scatter && last > first { first + random() % (last - first) } else { first };
+        Self { network, taken, next, total: total.max(0) }
     }
 
     fn free(&self) -> i64 {
@@ -117,6 +120,12 @@ fn usable(network: &HostNetwork) -> (u32, u32) {
     (u32::from(network.cidr.network()).saturating_add(1), u32::from(network.cidr.broadcast()).saturating_sub(1))
 }
 
+/// The random tail of an identifier: brokers must only differ, not be unpredictable.
+fn random() -> u32 {
+    let bytes = uuid::Uuid::now_v7().into_bytes();
+    u32::from_le_bytes([bytes[12], bytes[13], bytes[14], bytes[15]])
+}
+
 fn contains(network: &HostNetwork, first: u32, last: u32) -> bool {
     (first..=last).contains(&u32::from(network.gateway))
 }
@@ -129,34 +138,44 @@ impl Inventory {
 
     /// To be called when something was given back or a host changed: the next placement reads anew.
     pub fn stale(&self) {
-        self.lock().fresh = false;
+        self.lock().changes += 1;
+    }
+
+    /// To be called when a place turned out to be taken: by another broker, as this one's own are known.
+    pub fn collided(&self) {
+        let mut state = self.lock();
+        state.changes += 1;
+        state.scatter = true;
     }
 
     pub fn is_fresh(&self) -> bool {
-        self.lock().fresh
+        let state = self.lock();
+        state.read_at == Some(state.changes)
     }
 
-    /// Reads hosts and claims from the database.
-    pub async fn reload(&self, db: &Db) -> Result<(), DbError> {
-        let mut conn = db.read().await?;
-        let hosts = store::list_hosts(&mut conn).await?;
+    /// To be taken before hosts and addresses are read, and given to [`Inventory::replace`].
+    pub fn mark(&self) -> u64 {
+        self.lock().changes
+    }
+
+    /// What was read becomes the index. What changed while it was being read makes it stale again.
+    pub fn replace(&self, mark: u64, hosts: Vec<Host>, held_addresses: Vec<(NetworkId, Ipv4Addr)>) {
         let mut held: HashMap<_, HashSet<Ipv4Addr>> = HashMap::new();
-        for (network, address) in store::held_addresses(&mut conn).await? {
+        for (network, address) in held_addresses {
             held.entry(network).or_default().insert(address);
         }
-        let entries = hosts
-            .into_iter()
-            .map(|host| Entry {
-                addresses: host
-                    .networks
-                    .iter()
-                    .map(|n| (n.zone, Addresses::new(n.clone(), held.remove(&n.id).unwrap_or_default())))
-                    .collect(),
-                host,
-            })
-            .collect();
-        *self.lock() = State { fresh: true, hosts: entries };
-        Ok(())
+        let mut state = self.lock();
+        let scatter = state.scatter;
+        let entry = |host: Host| Entry {
+            addresses: host
+                .networks
+                .iter()
+                .map(|n| (n.zone, Addresses::new(n.clone(), held.remove(&n.id).unwrap_or_default(), scatter)))
+                .collect(),
+            host,
+        };
+        state.hosts = hosts.into_iter().map(entry).collect();
+        state.read_at = Some(mark);
     }
 
     /// Finds a place for `count` machines of one size and takes them in the index, or takes nothing.
@@ -205,9 +224,9 @@ fn take_best(
         };
         match placement::judge(&candidate, size, zone) {
             Ok(score) if best.is_none_or(|(held, _)| score < held) => best = Some((score, index)),
-            Ok(_) => {}
             Err(refusal) if best.is_none() => refusals.push((entry.host.name.clone(), refusal)),
-            Err(_) => {}
+            // Not better than the best, or refused where another host takes it: nobody asks why.
+            Ok(_) | Err(_) => {}
         }
     }
     let Some((_, index)) = best else { return Err(refusals) };

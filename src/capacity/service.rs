@@ -81,9 +81,22 @@ const fn default_overcommit() -> u32 {
 }
 
 /// Prepares the host (pool, networks), boots a probe on it, measures it, and enters it.
-pub async fn add_host(db: &Db, inventory: &Inventory, actor: &Actor, new: NewHost) -> Result<Host, Problem> {
+pub async fn add_host(
+    db: &Db,
+    inventory: &Inventory,
+    actor: &Actor,
+    new: NewHost,
+    allow_simulated: bool,
+) -> Result<Host, Problem> {
     policy::scope(actor, Act::HostAdd)?;
     let mut host = draft(&new)?;
+    if host.provider == ProviderKind::Simulated && !allow_simulated {
+        return Err(Problem::new(
+            Kind::Refused,
+            "simulated_host_refused",
+            "/uri: 模拟宿主机上不会运行任何虚拟机，仅供压力与故障测试；测试环境可在配置中设置 allow_simulated_hosts = true",
+        ));
+    }
     {
         let mut conn = db.read().await?;
         if store::find_host(&mut conn, &host.name).await?.is_some() {
@@ -159,7 +172,7 @@ fn story(error: &dyn std::error::Error) -> String {
     while let Some(cause) = next {
         let cause_text = cause.to_string();
         if !text.contains(&cause_text) {
-            text.push_str("：");
+            text.push('：');
             text.push_str(&cause_text);
         }
         next = cause.source();

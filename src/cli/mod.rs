@@ -6,6 +6,7 @@
 mod document;
 pub mod exit;
 mod format;
+mod layout;
 pub mod local;
 pub mod output;
 pub mod problem;

@@ -4,7 +4,7 @@ use super::{
     Exit,
     document::DocumentError,
     format,
-    output::{self, Paint},
+    layout::{self, Paint},
     tables,
     words::{self, Tone},
 };
@@ -291,7 +291,7 @@ pub fn text(report: &Report, paint: Paint) -> String {
         let violations = problem.errors.iter().flatten().enumerate();
         parts.extend(violations.map(|(n, violation)| self::violation(n + 1, violation, paint)));
         if let Some(shortage) = problem.shortage.as_deref().filter(|rows| !rows.is_empty()) {
-            let table = output::grid(&tables::SHORTAGE, shortage, &TimeZone::UTC, paint).trim_fmt();
+            let table = layout::grid(&tables::SHORTAGE, shortage, &TimeZone::UTC, paint).trim_fmt();
             let rows = table.lines().map(|line| format!("    {line}"));
             parts.push(std::iter::once("  额度或容量不够：".to_owned()).chain(rows).collect());
         }

@@ -91,7 +91,7 @@ pub async fn add(
     Caller(actor): Caller,
     document: Document<NewHost>,
 ) -> Result<impl IntoResponse, Problem> {
-    let host = service::add_host(&api.db, &api.inventory, &actor, document.value).await?;
+    let host = service::add_host(&api.db, &api.inventory, &actor, document.value, api.allow_simulated_hosts).await?;
     Ok((StatusCode::CREATED, location(&format!("/v1/hosts/{}", host.id)), Json(HostView::from(host))))
 }
 

@@ -64,6 +64,7 @@ pub struct Parts {
     pub machines: Machines,
     pub images: Images,
     pub metrics: Metrics,
+    pub allow_simulated_hosts: bool,
 }
 
 impl Api {

@@ -107,7 +107,7 @@ impl Build {
     /// All machines side by side. One that fails stops the others at their next step; none is dropped in mid-step,
     /// because a call to a hypervisor goes on whether or not anybody waits for it.
     async fn forward(&self, held: &Held, machines: &[Machine]) -> Result<(), Turn> {
-        let stop = held.stop.child_token();
+        let stop = held.back.child_token();
         let done = AtomicI64::new(0);
         let turns = join_all(machines.iter().map(async |machine| {
             let turn = self.build_one(held, machine, &done, &stop).await;
@@ -143,18 +143,14 @@ impl Build {
                 permit = Arc::clone(&self.boots).acquire_owned().await.ok();
                 self.still_approved(machine).await?;
             }
-            let label = format!("{}.{part}", machine.intent.name);
-            let (lease, so_far) = (held.lease.clone(), done.load(Ordering::Relaxed));
             // The write proves that the lease still holds, before the host is touched.
-            let wish =
-                self.db.housekeep(async move |tx| operations::progress(tx, &lease, so_far, &label).await).await?;
-            if let Some(reason) = wish {
-                return Err(Turn::Back(reason));
-            }
+            self.report(held, done.load(Ordering::Relaxed), format!("{}.{part}", machine.intent.name)).await?;
             let outcome = steps::ensure(&*provider, part, &machine.intent, self.patience, stop, &self.metrics).await;
             match outcome {
                 Ok(()) => {}
                 Err(StepError::Stopped) => {
+                    // By somebody's wish, which the report answers; or because the process is stopping.
+                    self.report(held, done.load(Ordering::Relaxed), format!("{}.{part}", machine.intent.name)).await?;
                     return Err(Turn::Interrupted(RunError::Later("stopped between two steps".to_owned())));
                 }
                 Err(error @ StepError::Failed { .. }) => {
@@ -166,6 +162,13 @@ impl Build {
         }
         drop(permit);
         Ok(())
+    }
+
+    /// Notes how far the build has come; turns back when somebody wants it cancelled.
+    async fn report(&self, held: &Held, done: i64, label: String) -> Result<(), Turn> {
+        let lease = held.lease.clone();
+        let wish = self.db.housekeep(async move |tx| operations::progress(tx, &lease, done, &label).await).await?;
+        wish.map_or(Ok(()), |reason| Err(Turn::Back(reason)))
     }
 
     /// No machine starts without a valid task book, even when it was valid at the approval.
@@ -188,11 +191,10 @@ impl Build {
         let delivered = self
             .db
             .write(async move |tx| -> Result<bool, LeaseError> {
-                // First whether it may be delivered: machines that are still to be undone must stay in the operation's hands.
+                // First whether it may be delivered: machines that are still to be undone stay in the operation's hands.
                 if !request::store::advance(tx, request, RequestState::Approved, RequestState::Delivered).await? {
-                    return Ok(audit::record(tx, record(&operation, "request.deliver", Outcome::Denied))
-                        .await
-                        .map(|()| false)?);
+                    audit::record(tx, record(&operation, "request.deliver", Outcome::Denied)).await?;
+                    return Ok(false);
                 }
                 for id in &ids {
                     settle(tx, *id, operation.id, State::Building, Event::Built).await?;

@@ -48,7 +48,7 @@ impl Runner for Power {
         let later = |reason: String| RunError::Later(reason);
         let machine = {
             let mut conn = self.db.read().await?;
-            let id = operation.machine.map(|id| id.text()).unwrap_or_default();
+            let id = operation.machine.map(crate::ids::MachineId::text).unwrap_or_default();
             store::find(&mut conn, &id, None).await?.ok_or_else(|| later(format!("no machine {id}")))?
         };
         let provider = self.providers.of(machine.host).await.map_err(|e| later(e.to_string()))?;

@@ -40,6 +40,8 @@ pub struct Held {
     pub lease: Lease,
     /// Cancelled when the lease is lost or the process is shutting down: stop between steps.
     pub stop: CancellationToken,
+    /// Cancelled when somebody wants the operation undone, and with `stop`.
+    pub back: CancellationToken,
 }
 
 /// How the worker goes about it.
@@ -82,7 +84,8 @@ impl Worker {
             while running.try_join_next().is_some() {}
             let taken = if running.len() < worker.settings.width { worker.take().await } else { None };
             if let Some((lease, operation)) = taken {
-                let held = Held { lease, stop: stop.child_token() };
+                let stop = stop.child_token();
+                let held = Held { lease, back: stop.child_token(), stop };
                 let span = tracing::info_span!("operation", operation.id = %operation.id, operation.kind = %operation.kind, trace_id = %operation.trace_id);
                 running.spawn(Arc::clone(&worker).drive(held, operation).instrument(span));
                 continue;
@@ -132,7 +135,8 @@ impl Worker {
             sleep(self.settings.lease / 3).await;
             let (lease, micros) = (held.lease.clone(), micros(self.settings.lease));
             match self.db.housekeep(async move |tx| store::renew(tx, &lease, micros).await).await {
-                Ok(_) => {}
+                Ok(Some(_)) => held.back.cancel(),
+                Ok(None) => {}
                 Err(LeaseError::Lost(_)) => {
                     held.stop.cancel();
                     return;

@@ -68,7 +68,8 @@ impl ImageFormat {
 pub struct NetworkIntent {
     /// The libvirt network's name.
     pub network: String,
-    /// `52:54:00:xx:xx:xx`
+    /// `52:54:xx:xx:xx:xx`, and a function of the address alone: for an hour after a machine has gone, dnsmasq gives its
+    /// address to no other hardware address, whatever is reserved ("not using configured address … because it is leased").
     pub mac: String,
     pub address: Ipv4Addr,
     pub gateway: Ipv4Addr,

@@ -161,13 +161,23 @@ mod tests {
         ) {
             let mut hostile = Intent { ssh_keys: keys, fqdn: Some(name.clone()), name: name.clone(), ..intent() };
             hostile.network.mac = name;
-            let seed = volume(&hostile).unwrap();
-            let meta: MetaData = serde_saphyr::from_str(&read(seed.clone(), "meta-data")).unwrap();
+            let meta: MetaData = serde_saphyr::from_str(&yaml(&meta_data(&hostile)).unwrap()).unwrap();
             prop_assert_eq!(meta, meta_data(&hostile));
-            let user: UserData = serde_saphyr::from_str(&read(seed.clone(), "user-data")).unwrap();
+            let user: UserData = serde_saphyr::from_str(&yaml(&user_data(&hostile)).unwrap()).unwrap();
             prop_assert_eq!(user, user_data(&hostile));
-            let network: NetworkConfig = serde_saphyr::from_str(&read(seed, "network-config")).unwrap();
+            let network: NetworkConfig = serde_saphyr::from_str(&yaml(&network_config(&hostile)).unwrap()).unwrap();
             prop_assert_eq!(network, network_config(&hostile));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(50))]
+        #[test]
+        fn the_volume_holds_the_files_as_they_were(keys in proptest::collection::vec(r"ssh-rsa \PC{0,900}", 0..9)) {
+            let intent = Intent { ssh_keys: keys, ..intent() };
+            let seed = volume(&intent).unwrap();
+            prop_assert_eq!(read(seed.clone(), "meta-data"), yaml(&meta_data(&intent)).unwrap());
+            prop_assert_eq!(read(seed, "user-data"), format!("#cloud-config\n{}", yaml(&user_data(&intent)).unwrap()));
         }
     }
 }

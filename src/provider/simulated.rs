@@ -1,26 +1,369 @@
-//! stub until the merge
+//! A provider in memory, for load and for faults that cannot be had from a real host on demand. It runs nothing and proves
+//! nothing about libvirt; it is never configured by an operator.
+
 use super::{Capacity, Intent, Observed, Part, Provider, ProviderError, Stop};
-use crate::units::Bytes;
-#[derive(Debug, Default)]
-pub struct SimulatedHost;
+use crate::{
+    ids::{MachineId, OperationId},
+    units::Bytes,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// A call that faults and counts are kept for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Act {
+    Capacity,
+    Ensure(Part),
+    Remove(Part),
+    Observe,
+    Stop,
+    Console,
+}
+
+/// What happens instead of the act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    Permanent,
+    Transient,
+    /// Nothing is done and nothing is heard.
+    Unreachable,
+    /// The act is done, but the answer is lost on the way.
+    LostReply,
+    /// Never returns. The act is not done.
+    Hang,
+}
+
+/// Something made for one machine by one operation, and still there.
+pub type Standing = (MachineId, OperationId, Part);
+
+/// Clones are the same host: a broker that "restarts" is given a clone.
+#[derive(Clone, Debug)]
+pub struct SimulatedHost {
+    state: Arc<Mutex<State>>,
+    latency: Duration,
+}
+
+#[derive(Debug)]
+struct State {
+    capacity: Capacity,
+    images: BTreeSet<String>,
+    machines: BTreeMap<(MachineId, OperationId), Machine>,
+    /// Domains of somebody else, by name.
+    foreign: BTreeSet<String>,
+    faults: HashMap<Act, (Fault, u32)>,
+    calls: HashMap<Act, u64>,
+}
+
+#[derive(Debug)]
+struct Machine {
+    intent: Intent,
+    parts: BTreeSet<Part>,
+}
+
+/// A host that never fills.
+impl Default for SimulatedHost {
+    fn default() -> Self {
+        Self::new(Capacity { vcpu: 1_000_000, memory: Bytes::MAX, disk: Bytes::MAX })
+    }
+}
+
+impl SimulatedHost {
+    pub fn new(capacity: Capacity) -> Self {
+        let state = State {
+            capacity,
+            images: BTreeSet::new(),
+            machines: BTreeMap::new(),
+            foreign: BTreeSet::new(),
+            faults: HashMap::new(),
+            calls: HashMap::new(),
+        };
+        Self { state: Arc::new(Mutex::new(state)), latency: Duration::ZERO }
+    }
+
+    /// The same host at a distance: each call takes this long.
+    #[must_use]
+    pub fn with_latency(mut self, latency: Duration) -> Self {
+        self.latency = latency;
+        self
+    }
+
+    /// The next `times` calls of this kind go wrong in this way; `u32::MAX` is for ever.
+    pub fn inject(&self, act: Act, fault: Fault, times: u32) {
+        self.state().faults.insert(act, (fault, times));
+    }
+
+    /// All goes well again.
+    pub fn heal(&self) {
+        self.state().faults.clear();
+    }
+
+    /// How often a call was made, faults included.
+    pub fn calls(&self, act: Act) -> u64 {
+        self.state().calls.get(&act).copied().unwrap_or_default()
+    }
+
+    /// Puts a domain of somebody else there.
+    pub fn plant_foreign(&self, name: &str) {
+        self.state().foreign.insert(name.to_owned());
+    }
+
+    /// All that stands for machines; empty means that nothing has leaked. Images stay and are not counted.
+    pub fn standing(&self) -> Vec<Standing> {
+        let state = self.state();
+        let of = |((machine, operation), m): (&(MachineId, OperationId), &Machine)| {
+            m.parts.iter().map(|part| (*machine, *operation, *part)).collect::<Vec<_>>()
+        };
+        state.machines.iter().flat_map(of).collect()
+    }
+
+    /// The machines that run.
+    pub fn running(&self) -> Vec<MachineId> {
+        let state = self.state();
+        let on = state.machines.iter().filter(|(_, m)| m.parts.contains(&Part::Power));
+        on.map(|((machine, _), _)| *machine).collect()
+    }
+
+    /// Sum of what the disks and domains that stand were promised, in processors, bytes of memory and bytes of disk.
+    /// Wide integers: an oracle must be able to show an overrun.
+    pub fn promised(&self) -> (i128, i128, i128) {
+        let state = self.state();
+        state.machines.values().fold((0, 0, 0), |(vcpu, memory, disk), m| {
+            let domain = i128::from(m.parts.contains(&Part::Domain));
+            let volume = i128::from(m.parts.contains(&Part::Disk));
+            let i = &m.intent;
+            (
+                vcpu + domain * i128::from(i.vcpu),
+                memory + domain * i128::from(i.memory.get()),
+                disk + volume * i128::from(i.disk.get()),
+            )
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts the call, lets a fault strike, and does the act.
+    async fn perform<T>(
+        &self,
+        act: Act,
+        run: impl FnOnce(&mut State) -> Result<T, ProviderError>,
+    ) -> Result<T, ProviderError> {
+        if !self.latency.is_zero() {
+            tokio::time::sleep(self.latency).await;
+        }
+        let unreachable = || ProviderError::Unreachable { host: "simulated".to_owned(), source: None };
+        let fault = self.state().strike(act);
+        let (act, reason) = (format!("{act:?}"), "injected".to_owned());
+        match fault {
+            None => run(&mut self.state()),
+            Some(Fault::LostReply) => run(&mut self.state()).and_then(|_| Err(unreachable())),
+            Some(Fault::Unreachable) => Err(unreachable()),
+            Some(Fault::Transient) => Err(ProviderError::Transient { act, reason }),
+            Some(Fault::Permanent) => Err(ProviderError::Permanent { act, reason }),
+            Some(Fault::Hang) => std::future::pending().await,
+        }
+    }
+}
+
+impl State {
+    fn strike(&mut self, act: Act) -> Option<Fault> {
+        *self.calls.entry(act).or_default() += 1;
+        let (fault, times) = self.faults.get_mut(&act)?;
+        let fault = *fault;
+        if *times != u32::MAX {
+            *times = times.saturating_sub(1);
+            if *times == 0 {
+                self.faults.remove(&act);
+            }
+        }
+        Some(fault)
+    }
+
+    /// Whether another's domain has the machine's name or UUID.
+    fn is_foreign(&self, intent: &Intent) -> bool {
+        let other = |(key, m): (&(MachineId, OperationId), &Machine)| {
+            *key != key_of(intent)
+                && m.parts.contains(&Part::Domain)
+                && (key.0 == intent.machine || m.intent.name == intent.name)
+        };
+        self.foreign.contains(&intent.name) || self.machines.iter().any(other)
+    }
+
+    fn has(&self, intent: &Intent, part: Part) -> bool {
+        self.machines.get(&key_of(intent)).is_some_and(|m| m.parts.contains(&part))
+    }
+
+    /// Whether a part of another machine collides with this one's.
+    fn taken(&self, intent: &Intent, part: Part, collides: impl Fn(&Intent) -> bool) -> bool {
+        let mut others = self.machines.iter().filter(|(key, _)| **key != key_of(intent));
+        others.any(|(_, m)| m.parts.contains(&part) && collides(&m.intent))
+    }
+
+    fn ensure(&mut self, part: Part, intent: &Intent) -> Result<(), ProviderError> {
+        let act = || format!("{part} of {}", intent.name);
+        let permanent = |reason: &str| Err(ProviderError::Permanent { act: act(), reason: reason.to_owned() });
+        let (mine, network) = (&intent.network, |i: &Intent| i.network.network == intent.network.network);
+        match part {
+            Part::Image => {
+                self.images.insert(intent.image.sha256.clone());
+                return Ok(());
+            }
+            Part::Disk if !self.images.contains(&intent.image.sha256) => return permanent("the image is missing"),
+            Part::Address
+                if self.taken(intent, part, |i| {
+                    network(i) && (i.network.address == mine.address || i.network.mac == mine.mac)
+                }) =>
+            {
+                return permanent("the address is taken");
+            }
+            Part::Name if intent.fqdn.is_none() => return Ok(()),
+            Part::Name if self.taken(intent, part, |i| network(i) && i.fqdn == intent.fqdn) => {
+                return permanent("the name is taken");
+            }
+            Part::Domain | Part::Power if self.is_foreign(intent) => {
+                return Err(ProviderError::NotOurs { what: format!("domain {}", intent.name) });
+            }
+            Part::Domain if !self.has(intent, Part::Disk) || !self.has(intent, Part::Seed) => {
+                return permanent("a volume is missing");
+            }
+            Part::Power if !self.has(intent, Part::Domain) => return permanent("the domain is not defined"),
+            Part::Answer => {
+                let reason = "nobody answers".to_owned();
+                let on = self.has(intent, Part::Power);
+                return if on { Ok(()) } else { Err(ProviderError::Transient { act: act(), reason }) };
+            }
+            Part::Disk | Part::Seed | Part::Address | Part::Name | Part::Domain | Part::Power => {}
+        }
+        let machine = || Machine { intent: intent.clone(), parts: BTreeSet::new() };
+        self.machines.entry(key_of(intent)).or_insert_with(machine).parts.insert(part);
+        Ok(())
+    }
+
+    fn remove(&mut self, part: Part, intent: &Intent) -> Result<(), ProviderError> {
+        let Some(machine) = self.machines.get_mut(&key_of(intent)) else { return Ok(()) };
+        if matches!(part, Part::Disk | Part::Seed) && machine.parts.contains(&Part::Domain) {
+            let reason = "its domain is still defined".to_owned();
+            return Err(ProviderError::Transient { act: format!("removing {part} of {}", intent.name), reason });
+        }
+        machine.parts.remove(&part);
+        if part == Part::Domain {
+            machine.parts.remove(&Part::Power);
+        }
+        if machine.parts.is_empty() {
+            self.machines.remove(&key_of(intent));
+        }
+        Ok(())
+    }
+}
+
+const fn key_of(intent: &Intent) -> (MachineId, OperationId) {
+    (intent.machine, intent.operation)
+}
+
 #[async_trait::async_trait]
 impl Provider for SimulatedHost {
     async fn capacity(&self) -> Result<Capacity, ProviderError> {
-        Ok(Capacity { vcpu: 1_000_000, memory: Bytes::MAX, disk: Bytes::MAX })
+        self.perform(Act::Capacity, |state| Ok(state.capacity)).await
     }
-    async fn ensure(&self, _: Part, _: &Intent) -> Result<(), ProviderError> {
-        Ok(())
+
+    async fn ensure(&self, part: Part, intent: &Intent) -> Result<(), ProviderError> {
+        self.perform(Act::Ensure(part), |state| state.ensure(part, intent)).await
     }
-    async fn remove(&self, _: Part, _: &Intent) -> Result<(), ProviderError> {
-        Ok(())
+
+    async fn remove(&self, part: Part, intent: &Intent) -> Result<(), ProviderError> {
+        self.perform(Act::Remove(part), |state| state.remove(part, intent)).await
     }
-    async fn observe(&self, _: &Intent) -> Result<Observed, ProviderError> {
-        Ok(Observed::Absent)
+
+    async fn observe(&self, intent: &Intent) -> Result<Observed, ProviderError> {
+        let look = |state: &mut State| {
+            Ok(match (state.has(intent, Part::Domain), state.has(intent, Part::Power)) {
+                (true, true) => Observed::Running,
+                (true, false) => Observed::Off,
+                (false, _) if state.is_foreign(intent) => Observed::Foreign,
+                (false, _) => Observed::Absent,
+            })
+        };
+        self.perform(Act::Observe, look).await
     }
-    async fn stop(&self, _: &Intent, _: Stop) -> Result<(), ProviderError> {
-        Ok(())
+
+    async fn stop(&self, intent: &Intent, _: Stop) -> Result<(), ProviderError> {
+        self.perform(Act::Stop, |state| state.remove(Part::Power, intent)).await
     }
-    async fn console(&self, _: &Intent, _: usize) -> Result<String, ProviderError> {
-        Ok(String::new())
+
+    async fn console(&self, intent: &Intent, limit: usize) -> Result<String, ProviderError> {
+        let tail = |state: &mut State| {
+            let text = if state.has(intent, Part::Power) { "simulated machine\n" } else { "" };
+            Ok(text.chars().take(limit).collect())
+        };
+        self.perform(Act::Console, tail).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::tests::intent;
+
+    fn host() -> SimulatedHost {
+        SimulatedHost::new(Capacity { vcpu: 8, memory: Bytes::gib(16).unwrap(), disk: Bytes::gib(100).unwrap() })
+    }
+
+    #[tokio::test]
+    async fn a_machine_is_built_and_removed_without_a_trace() {
+        let (host, intent) = (host(), intent());
+        for part in Part::ALL {
+            host.ensure(part, &intent).await.unwrap();
+            host.clone().ensure(part, &intent).await.unwrap();
+        }
+        assert_eq!(host.observe(&intent).await.unwrap(), Observed::Running);
+        assert_eq!((host.running(), host.promised().0), (vec![intent.machine], 2));
+        host.stop(&intent, Stop::Now).await.unwrap();
+        assert_eq!(host.observe(&intent).await.unwrap(), Observed::Off);
+        for part in Part::ALL.into_iter().rev() {
+            host.remove(part, &intent).await.unwrap();
+            host.remove(part, &intent).await.unwrap();
+        }
+        assert_eq!((host.standing(), host.promised()), (vec![], (0, 0, 0)));
+    }
+
+    #[tokio::test]
+    async fn faults_strike_as_often_as_asked() {
+        let (host, intent) = (host(), intent());
+        host.inject(Act::Ensure(Part::Image), Fault::Transient, 2);
+        for _ in 0..2 {
+            assert!(host.ensure(Part::Image, &intent).await.unwrap_err().is_transient());
+        }
+        host.ensure(Part::Image, &intent).await.unwrap();
+        assert_eq!(host.calls(Act::Ensure(Part::Image)), 3);
+        host.inject(Act::Ensure(Part::Disk), Fault::LostReply, 1);
+        assert!(host.ensure(Part::Disk, &intent).await.is_err());
+        assert_eq!(host.standing(), [(intent.machine, intent.operation, Part::Disk)]);
+        host.inject(Act::Observe, Fault::Hang, u32::MAX);
+        assert!(tokio::time::timeout(Duration::from_millis(20), host.observe(&intent)).await.is_err());
+        host.heal();
+        assert_eq!(host.observe(&intent).await.unwrap(), Observed::Absent);
+    }
+
+    #[tokio::test]
+    async fn others_are_in_the_way_and_stay() {
+        let (host, first) = (host(), intent());
+        for part in Part::ALL {
+            host.ensure(part, &first).await.unwrap();
+        }
+        let second = Intent { operation: OperationId::new(), ..intent() };
+        for part in [Part::Address, Part::Name] {
+            assert!(matches!(host.ensure(part, &second).await, Err(ProviderError::Permanent { .. })), "{part}");
+        }
+        assert!(matches!(host.ensure(Part::Domain, &second).await, Err(ProviderError::NotOurs { .. })));
+        assert_eq!(host.observe(&second).await.unwrap(), Observed::Foreign);
+        let before = host.standing();
+        for part in Part::ALL.into_iter().rev() {
+            host.remove(part, &second).await.unwrap();
+        }
+        assert_eq!(host.standing(), before);
     }
 }

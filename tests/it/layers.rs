@@ -22,6 +22,7 @@ const IO: &[(&str, &str)] = &[
     ("operation/worker.rs", "drives the runners"),
     ("machine/build.rs", "is a runner"),
     ("provider/libvirt/", "speaks to libvirt"),
+    ("provider/simulated.rs", "plays a host at a distance, so it sleeps"),
 ];
 /// What a pure file does not import.
 const IO_CRATES: &[&str] = &["sqlx", "tokio", "tokio_util", "virt", "virt_sys", "axum", "reqwest", "tower_http"];

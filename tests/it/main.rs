@@ -5,10 +5,14 @@
 mod api;
 mod audit;
 mod authorization;
+#[cfg(feature = "crash-points")]
+mod crash;
 mod decisions;
 mod goldens;
 mod input;
 mod layers;
+mod provider_libvirt;
+mod race;
 mod statements;
 mod support;
 mod write_queue;

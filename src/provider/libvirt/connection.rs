@@ -1,63 +1,61 @@
-//! The one connection to a host: opened when first needed, opened again when dead, and every blocking call kept off the
-//! async threads.
+//! The connections to one host: opened when needed, kept while alive, and every blocking call kept off the async threads.
 
 use super::fault::Fault;
 use crate::provider::ProviderError;
 use std::{
-    sync::{Arc, Once},
+    sync::{
+        Arc, Mutex, Once, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
-    sync::{Mutex, Semaphore},
-    task::{JoinHandle, spawn_blocking},
+    sync::{OwnedMutexGuard, Semaphore, oneshot},
+    task::spawn_blocking,
     time::timeout,
 };
 use virt::connect::Connect;
 
 /// Calls that one host is asked at a time; the rest wait here, where they cost nothing.
+///
+/// Each has a connection to itself. libvirt allows several threads on one connection, but when such a connection dies
+/// under them (seen with 9.0, by keepalive) the first call fails and the others wait for ever, and a later close crashes
+/// the process.
 const LANES: usize = 4;
 /// Seconds between keepalive probes, and how many may go unanswered: a dead host is known after 20 seconds.
 const KEEPALIVE: (i32, u32) = (5, 3);
 /// How long opening may take. Keepalive does not run yet at that time.
 const OPEN_LIMIT: Duration = Duration::from_secs(15);
 /// How long an ordinary call may take.
-pub const CALL_LIMIT: Duration = Duration::from_secs(60);
+pub const CALL_LIMIT: Duration = Duration::from_mins(1);
 
-/// A host's connection. Cheap to share.
+/// A host's connections.
 #[derive(Debug)]
 pub struct Connection {
     host: String,
     uri: String,
     lanes: Arc<Semaphore>,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-enum State {
-    /// With the number of connections there have been.
-    Closed(u64),
-    /// An opening outlives the call that began it: a host that hangs in it must not collect one thread per attempt.
-    Opening(u64, JoinHandle<Result<Connect, virt::error::Error>>),
-    Open(Arc<Link>),
+    idle: Arc<Mutex<Vec<Link>>>,
+    /// One opening at a time. It may outlive the call that began it: a host that hangs in it must not collect one thread
+    /// per attempt.
+    opener: Arc<tokio::sync::Mutex<()>>,
+    opened: Arc<AtomicU64>,
 }
 
 /// An open connection.
 #[derive(Debug)]
-struct Link {
+struct Link(
     /// `None` only while being dropped.
-    connect: Option<Connect>,
-    /// Counts up with each connection of this process to this host.
-    number: u64,
-}
+    Option<Connect>,
+);
 
 impl Drop for Link {
     fn drop(&mut self) {
-        // Closing talks to the host, so it blocks; and `Connect`'s own drop panics when closing fails. What could not be
-        // closed is leaked instead: a few hundred bytes, on a path that libvirt documents as a programming error.
-        if let Some(mut connect) = self.connect.take() {
+        // `Connect` does not close itself; and closing talks to the host, so it blocks.
+        if let Some(mut connect) = self.0.take() {
             let closing = move || {
-                if connect.close().is_err() {
-                    std::mem::forget(connect);
+                if let Err(error) = connect.close() {
+                    tracing::debug!(%error, "a libvirt connection did not close");
                 }
             };
             if let Err(error) = std::thread::Builder::new().name("libvirt-close".to_owned()).spawn(closing) {
@@ -70,13 +68,21 @@ impl Drop for Link {
 /// What a call is given.
 pub struct Call<'a> {
     pub connect: &'a Connect,
-    /// Another number means that the host may have restarted in between.
+    /// Counts this process's openings of connections to the host. The same number as at an earlier call means that the
+    /// host has not restarted in between.
     pub number: u64,
 }
 
 impl Connection {
     pub fn new(host: String, uri: String) -> Self {
-        Self { host, uri, lanes: Arc::new(Semaphore::new(LANES)), state: Mutex::new(State::Closed(0)) }
+        Self {
+            host,
+            uri,
+            lanes: Arc::new(Semaphore::new(LANES)),
+            idle: Arc::default(),
+            opener: Arc::default(),
+            opened: Arc::default(),
+        }
     }
 
     pub fn host(&self) -> &str {
@@ -90,64 +96,66 @@ impl Connection {
         T: Send + 'static,
         F: FnOnce(&Call<'_>) -> Result<T, Fault> + Send + 'static,
     {
+        check_uri(&self.uri).map_err(|reason| ProviderError::Permanent {
+            act: format!("connecting to host {}", self.host),
+            reason: reason.to_owned(),
+        })?;
         let late = || ProviderError::Transient { act: act.to_owned(), reason: format!("no answer after {limit:?}") };
-        let lane = timeout(limit, Arc::clone(&self.lanes).acquire_owned()).await.map_err(|_| late())?;
-        let lane = lane.map_err(|_| self.unreachable(None))?;
-        let link = self.link().await?;
+        let permit = timeout(limit, Arc::clone(&self.lanes).acquire_owned()).await.map_err(|_| late())?;
+        let permit = permit.map_err(|_| self.unreachable(None))?;
+        let start = match self.take_idle() {
+            Some(link) => Start::With(link),
+            None => self.begin_opening().await?,
+        };
+        let (connected, is_connected) = oneshot::channel();
+        let (idle, opened) = (Arc::clone(&self.idle), Arc::clone(&self.opened));
         let span = tracing::Span::current();
-        let used = Arc::clone(&link);
         let task = spawn_blocking(move || {
-            let _lane = lane;
-            let Some(connect) = used.connect.as_ref() else { return Err(Fault::Lost) };
-            span.in_scope(|| call(&Call { connect, number: used.number }))
+            let _permit = permit;
+            let link = start.link(&opened)?;
+            // Nobody may be waiting any more; the call is made all the same.
+            let _ = connected.send(());
+            let Some(connect) = link.0.as_ref() else { return Err(Fault::Lost(None)) };
+            let result = span.in_scope(|| call(&Call { connect, number: opened.load(Ordering::SeqCst) }));
+            let alive = link.alive();
+            if alive {
+                idle.lock().unwrap_or_else(PoisonError::into_inner).push(link);
+            }
+            match result {
+                Err(Fault::Libvirt(error)) if !alive || super::fault::is_loss(&error) => Err(Fault::Lost(Some(error))),
+                other => other,
+            }
         });
+        // An error here says that the task ended before it was connected, and then the task knows better.
+        if timeout(OPEN_LIMIT, is_connected).await.is_err() {
+            return Err(self.unreachable(None));
+        }
         let done = timeout(limit, task).await.map_err(|_| late())?;
         // A panic in a call (libvirt's wrappers panic when freeing fails) ends that call, not the broker.
         let done = done.map_err(|e| ProviderError::Transient { act: act.to_owned(), reason: e.to_string() })?;
         done.map_err(|fault| match fault {
-            Fault::Lost => self.unreachable(None),
-            Fault::Libvirt(error) if super::fault::is_loss(&error) || !alive(&link) => self.unreachable(Some(error)),
+            Fault::Lost(source) => self.unreachable(source),
             fault => fault.into_provider_error(act),
         })
     }
 
-    async fn link(&self) -> Result<Arc<Link>, ProviderError> {
-        let mut state = self.state.lock().await;
-        if let State::Open(link) = &*state {
-            if alive(link) {
-                return Ok(Arc::clone(link));
+    /// A connection that nobody is using; dead ones are dropped on the way.
+    fn take_idle(&self) -> Option<Link> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(link) = idle.pop() {
+            if link.alive() {
+                return Some(link);
             }
             tracing::info!(host = self.host, "connection lost");
-            *state = State::Closed(link.number);
         }
-        if let State::Closed(number) = *state {
-            check_uri(&self.uri).map_err(|reason| ProviderError::Permanent {
-                act: format!("connecting to host {}", self.host),
-                reason: reason.to_owned(),
-            })?;
-            start_event_loop();
-            let uri = self.uri.clone();
-            *state = State::Opening(number + 1, spawn_blocking(move || open(&uri)));
-        }
-        let State::Opening(number, opening) = &mut *state else { return Err(self.unreachable(None)) };
-        let number = *number;
-        let Ok(opened) = timeout(OPEN_LIMIT, opening).await else { return Err(self.unreachable(None)) };
-        match opened {
-            Ok(Ok(connect)) => {
-                tracing::info!(host = self.host, "connected");
-                let link = Arc::new(Link { connect: Some(connect), number });
-                *state = State::Open(Arc::clone(&link));
-                Ok(link)
-            }
-            Ok(Err(error)) => {
-                *state = State::Closed(number);
-                Err(self.unreachable(Some(error)))
-            }
-            Err(_) => {
-                *state = State::Closed(number);
-                Err(self.unreachable(None))
-            }
-        }
+        None
+    }
+
+    async fn begin_opening(&self) -> Result<Start, ProviderError> {
+        start_event_loop();
+        let turn = timeout(OPEN_LIMIT, Arc::clone(&self.opener).lock_owned()).await;
+        let turn = turn.map_err(|_| self.unreachable(None))?;
+        Ok(Start::Opening { uri: self.uri.clone(), _turn: turn })
     }
 
     fn unreachable(&self, source: Option<virt::error::Error>) -> ProviderError {
@@ -155,9 +163,30 @@ impl Connection {
     }
 }
 
-/// Asks the local end only, so it neither blocks nor talks.
-fn alive(link: &Link) -> bool {
-    link.connect.as_ref().is_some_and(|c| c.is_alive().unwrap_or(false))
+/// How a call comes by its connection.
+enum Start {
+    With(Link),
+    Opening { uri: String, _turn: OwnedMutexGuard<()> },
+}
+
+impl Start {
+    fn link(self, opened: &AtomicU64) -> Result<Link, Fault> {
+        match self {
+            Self::With(link) => Ok(link),
+            Self::Opening { uri, _turn } => {
+                let connect = open(&uri).map_err(|error| Fault::Lost(Some(error)))?;
+                opened.fetch_add(1, Ordering::SeqCst);
+                Ok(Link(Some(connect)))
+            }
+        }
+    }
+}
+
+impl Link {
+    /// Asks the local end only, so it neither blocks nor talks.
+    fn alive(&self) -> bool {
+        self.0.as_ref().is_some_and(|c| c.is_alive().unwrap_or(false))
+    }
 }
 
 fn open(uri: &str) -> Result<Connect, virt::error::Error> {

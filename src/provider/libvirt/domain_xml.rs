@@ -206,7 +206,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(3000))]
+        #![proptest_config(ProptestConfig::with_cases(1000))]
         #[test]
         fn no_string_adds_a_node(text in r#"(</name>|<x/>|'|"|>|<|&|\]\]>|<!--|;|\PC){1,30}"#) {
             let template = skeleton(&domain(&intent(), &places(), DomainType::Qemu).unwrap());

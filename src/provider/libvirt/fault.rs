@@ -18,8 +18,8 @@ pub enum Fault {
     Transient(String),
     /// Somebody else's, named.
     NotOurs(String),
-    /// The connection is gone.
-    Lost,
+    /// The connection is gone, or was never there.
+    Lost(Option<Error>),
 }
 
 impl From<Error> for Fault {
@@ -60,7 +60,7 @@ impl Fault {
             Self::Permanent(reason) => ProviderError::Permanent { act, reason },
             Self::Transient(reason) => ProviderError::Transient { act, reason },
             Self::NotOurs(what) => ProviderError::NotOurs { what },
-            Self::Lost => ProviderError::Transient { act, reason: "the connection is gone".to_owned() },
+            Self::Lost(_) => ProviderError::Transient { act, reason: "the connection is gone".to_owned() },
         }
     }
 }

@@ -21,7 +21,7 @@ const PREFIX: &str = "jiyue-probe-";
 /// The namespace of the probe's mark in its domain's metadata.
 const MARK: &str = "urn:jiyue:probe:1";
 /// A probe of this age is nobody's any more.
-const LEFTOVER: Duration = Duration::from_secs(120);
+const LEFTOVER: Duration = Duration::from_mins(2);
 const MESSAGE: &[u8] = b"JIYUE-PROBE-OK";
 
 /// A boot sector's program, loaded by the BIOS at 0x7c00 in real mode: it writes [`MESSAGE`], which follows it, to the

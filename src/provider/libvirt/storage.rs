@@ -88,13 +88,11 @@ pub fn create(pool: &StoragePool, new: &NewVolume) -> Result<StorageVol, Fault> 
 /// Deletes the volume; none of this name is success. libvirt's list may be older than the folder (a daemon killed while
 /// it made the file), so absence is believed only after a refresh.
 pub fn delete(pool: &StoragePool, name: &str) -> Result<(), Fault> {
-    let found = match volume(pool, name)? {
-        Some(found) => Some(found),
-        None => {
-            refresh(pool)?;
-            volume(pool, name)?
-        }
-    };
+    let mut found = volume(pool, name)?;
+    if found.is_none() {
+        refresh(pool)?;
+        found = volume(pool, name)?;
+    }
     found.map_or(Ok(()), |v| Ok(v.delete(0)?))
 }
 
@@ -166,7 +164,7 @@ pub fn length(volume: &StorageVol) -> Result<u64, Fault> {
     Ok(volume.get_info_flags(sys::VIR_STORAGE_VOL_GET_PHYSICAL)?.allocation)
 }
 
-/// Images found whole, and on which connection: see [`ensure_image`].
+/// Images found whole, and after how many openings of connections: see [`ensure_image`].
 pub type Verified = HashMap<String, u64>;
 
 /// Makes sure that the base image is in the pool, whole and read-only.
@@ -177,7 +175,7 @@ pub type Verified = HashMap<String, u64>;
 /// therefore either nothing, or an unmarked volume: when its bytes turn out whole it is marked, else made anew.
 ///
 /// A power cut can keep the record and lose the data, as libvirt does not sync an upload. So a marked image is read back
-/// as well, once per connection (a host cannot lose power without losing its connection), and is never overwritten then:
+/// as well, again whenever a connection was opened (a host cannot lose power without losing all it had), and is never overwritten then:
 /// machines may stand on it.
 pub fn ensure_image(
     call: &Call<'_>,
@@ -228,10 +226,10 @@ fn put_image(connect: &Connect, pool: &StoragePool, image: &ImageRef) -> Result<
     if is_whole(connect, &volume, image)? {
         return Ok(());
     }
-    Err(match digest(File::open(&image.path)?)? == image.sha256 {
-        true => Fault::Transient("the image did not arrive whole".to_owned()),
-        false => Fault::Permanent("the broker's copy does not have its digest".to_owned()),
-    })
+    if digest(File::open(&image.path)?)? == image.sha256 {
+        return Err(Fault::Transient("the image did not arrive whole".to_owned()));
+    }
+    Err(Fault::Permanent("the broker's copy does not have its digest".to_owned()))
 }
 
 fn is_whole(connect: &Connect, volume: &StorageVol, image: &ImageRef) -> Result<bool, Fault> {

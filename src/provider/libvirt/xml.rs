@@ -199,7 +199,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #![proptest_config(ProptestConfig::with_cases(1500))]
         #[test]
         fn hostile_values_stay_values(value in r#"[<>&'"/=\]!\[a-zé中 \-?;#x0-9]{0,40}|\PC{0,40}"#) {
             let tree = Element::new("a").attr("b", &value).child(Element::new("c").text(&value));
@@ -209,7 +209,7 @@ mod tests {
             }
         }
         #[test]
-        fn the_reader_never_panics(xml in r#"(<|>|/|a|b|=|'|"|&|;|x:|!\[CDATA\[|\]\]>| |\PC){0,60}"#) {
+        fn the_reader_never_panics(xml in r#"(<|>|/|a|b|=|'|\"|&|;|x:|!\[CDATA\[|\]\]>| |中){0,40}"#) {
             let _ = Element::parse(&xml);
         }
     }

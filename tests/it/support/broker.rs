@@ -52,6 +52,7 @@ impl Setup {
             .env("HOME", &self.folder)
             .env("JIYUE_DATABASE_URL", &self.database_url)
             .env("JIYUE_IMAGE_FOLDER", self.folder.join("images"))
+            .env("JIYUE_ALLOW_SIMULATED_HOSTS", "true")
             .env("JIYUE_WORKER_POLL_MILLIS", "100")
             .env("JIYUE_WORKER_LEASE_SECONDS", "2")
             .envs(self.env.iter().cloned());
@@ -101,7 +102,7 @@ impl Answer {
 
     #[track_caller]
     pub fn code(&self) -> &str {
-        self.body["code"].as_str().unwrap_or_else(|| panic!("not a problem: {:?}", self))
+        self.body["code"].as_str().unwrap_or_else(|| panic!("not a problem: {self:?}"))
     }
 }
 

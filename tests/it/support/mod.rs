@@ -5,7 +5,9 @@ pub mod libvirt;
 pub mod plain;
 pub mod postgres;
 pub mod raw;
+pub mod site;
 pub mod source;
+pub mod sql;
 
 pub use postgres::free_port;
 use std::{
@@ -20,4 +22,31 @@ pub fn scratch(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("jy{}-{name}{number}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a scratch folder");
     folder
+}
+
+/// Numbers that look random and can be had again: the seed is printed, and `JIYUE_TEST_SEED` sets it. (splitmix64)
+pub struct Dice {
+    pub seed: u64,
+    state: u64,
+}
+
+impl Dice {
+    pub fn from_env() -> Self {
+        let clock = std::time::UNIX_EPOCH.elapsed().map_or(0, |age| u64::from(age.subsec_nanos()));
+        let seed = std::env::var("JIYUE_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(clock);
+        Self { seed, state: seed }
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % bound.max(1)
+    }
+
+    /// Dice for a task of their own.
+    pub fn split(&mut self) -> Self {
+        Self { seed: self.seed, state: self.below(u64::MAX) }
+    }
 }

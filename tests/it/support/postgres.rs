@@ -22,11 +22,12 @@ pub struct Postgres {
 /// The cluster of this run, started at first use.
 pub fn shared() -> &'static Postgres {
     static SHARED: OnceLock<Postgres> = OnceLock::new();
-    SHARED.get_or_init(Postgres::start)
+    SHARED.get_or_init(|| Postgres::start(false))
 }
 
 impl Postgres {
-    fn start() -> Self {
+    /// A cluster that is `durable` waits for the disk as a real one does; tests of behaviour need not.
+    pub fn start(durable: bool) -> Self {
         let bin = bin_folder();
         let folder = super::scratch("pg");
         let owner = unprivileged();
@@ -36,23 +37,22 @@ impl Postgres {
             .args(["-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync", "-D"])
             .arg(&data));
         let port = super::free_port();
+        let fsync = if durable { "fsync=on" } else { "fsync=off" };
         let (ready, started) = mpsc::channel();
         let postgres = bin.join("postgres");
         // The death signal is tied to the thread that starts the child, so that thread must live as long as we do.
         std::thread::spawn(move || {
-            let child = as_user(&owner, &postgres)
+            let mut child = as_user(&owner, &postgres)
                 .arg("-D")
                 .arg(&data)
                 .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=400"])
-                .args(["-c", "fsync=off", "-c", &format!("unix_socket_directories={}", folder.display())])
+                .args(["-c", fsync, "-c", &format!("unix_socket_directories={}", folder.display())])
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .spawn()
                 .expect("postgres starts");
-            ready.send(child.id()).expect("the test waits");
-            loop {
-                std::thread::park();
-            }
+            ready.send(()).expect("the test waits");
+            let _ = child.wait();
         });
         started.recv().expect("postgres was started");
         let this = Self { port, bin, next: AtomicU32::new(0) };
@@ -72,24 +72,16 @@ impl Postgres {
         format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
     }
 
+    /// A program of the same installation, told where the cluster is.
+    pub fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.bin.join(name));
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres"]);
+        command
+    }
+
     /// Plain SQL, as an oracle that is not the product's own code.
     pub fn psql(&self, database: &str, sql: &str) -> (bool, String) {
-        let out = Command::new(self.bin.join("psql"))
-            .args([
-                "-h",
-                "127.0.0.1",
-                "-p",
-                &self.port.to_string(),
-                "-U",
-                "postgres",
-                "-XAtq",
-                "-d",
-                database,
-                "-c",
-                sql,
-            ])
-            .output()
-            .expect("psql runs");
+        let out = self.program("psql").args(["-XAtq", "-d", database, "-c", sql]).output().expect("psql runs");
         let text = if out.status.success() { out.stdout } else { out.stderr };
         (out.status.success(), String::from_utf8_lossy(&text).trim().to_owned())
     }

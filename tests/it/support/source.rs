@@ -101,7 +101,7 @@ impl Mentions {
     fn note(&mut self, mut path: Vec<String>, line: usize) {
         match path.first().map(String::as_str) {
             // The binary's own crate is the library's user.
-            Some("jiyue") => path[0] = "crate".to_owned(),
+            Some("jiyue") => "crate".clone_into(&mut path[0]),
             Some("self" | "super") => {
                 let mut base = self.module.clone();
                 let ups = path.iter().take_while(|s| *s == "super").count();
@@ -121,7 +121,7 @@ impl Mentions {
             UseTree::Group(group) => group.items.iter().for_each(|tree| self.note_use(tree, prefix, line)),
             UseTree::Name(name) => self.note(with(&name.ident), line),
             UseTree::Rename(name) => self.note(with(&name.ident), line),
-            _ => self.note(prefix.to_vec(), line),
+            UseTree::Glob(_) => self.note(prefix.to_vec(), line),
         }
     }
 

@@ -1,0 +1,56 @@
+# make run    does everything, from an empty Debian 12 to machines that answer by name
+# make test   checks everything
+#
+# ONCE=1       make run stops all it has started and ends with the result
+# RELEASE=1    make run and make build optimise; slower to build
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+export ONCE RELEASE
+
+.PHONY: help
+help: ## 显示这张表
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+.PHONY: run
+run: ## 从零跑通全流程，然后继续服务；ONCE=1 时跑完收场
+	@exec scripts/run.sh
+
+.PHONY: stop
+stop: ## 停掉 make run 留下的一切（服务、虚拟机、网络、存储池）
+	@exec scripts/run.sh stop
+
+.PHONY: test
+test: ## 全部检查与测试（需要 root）
+	@exec scripts/test.sh
+
+.PHONY: setup
+setup: ## 安装编译、运行、测试用的系统软件包（需要 root）
+	@hypervisor/install.sh run test
+
+.PHONY: build
+build: ## 编译 jiyue
+	@. scripts/env.sh; cargo build --locked $(if $(RELEASE),--release)
+
+.PHONY: fmt
+fmt: ## 排版源代码
+	@. scripts/env.sh; cargo fmt
+
+.PHONY: lint
+lint: ## clippy，一个警告也不放过
+	@. scripts/env.sh; cargo clippy --locked --all-targets --features crash-points -- -D warnings
+
+.PHONY: deny
+deny: ## 依赖的许可、来源与重复
+	@scripts/deny.sh
+
+.PHONY: bench-claim
+bench-claim: ## 批准的速度
+	@. scripts/env.sh; cargo bench --locked --bench claim
+
+.PHONY: clean
+clean: ## 删除编译产物
+	@. scripts/env.sh; cargo clean
