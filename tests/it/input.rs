@@ -500,10 +500,10 @@ impl Dice {
             0 => Value::Null,
             1 => json!(self.roll(2) == 0),
             2 => json!([0, -1, 1, 2, 64, 1 << 31, 1 << 53, i64::MAX, i64::MIN][self.roll(9)]),
-            3 => json!([0.5, -0.0, 1e300, 2.0, u64::MAX as f64][self.roll(5)]),
+            3 => json!([0.5, -0.0, 1e300, 2.0, 18_446_744_073_709_551_616.0][self.roll(5)]),
             4 => json!(
                 (0..self.roll(40))
-                    .map(|_| char::from_u32(self.roll(0x11_0000) as u32).unwrap_or('甲'))
+                    .map(|_| u32::try_from(self.roll(0x11_0000)).ok().and_then(char::from_u32).unwrap_or('甲'))
                     .collect::<String>()
             ),
             5 => json!(

@@ -180,7 +180,7 @@ fn pure_files_import_no_io() {
     assert_eq!(names(&planted, IO_CRATES).len(), 3);
     let (mut offenders, mut needed) = (Vec::new(), BTreeSet::new());
     for source in source::all() {
-        let found = names(&source, IO_CRATES);
+        let found = names(source, IO_CRATES);
         match IO.iter().find(|(place, _)| is_io(&source.name, place)) {
             Some((place, _)) if !found.is_empty() => _ = needed.insert(*place),
             Some(_) => {}

@@ -12,6 +12,7 @@ use jiyue::{
     time::Clock,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqlSafeStr, SqliteConnection};
+use std::fmt::Write as _;
 
 /// Statements whose text is put together at run time, each with the test that runs it on both databases.
 const AT_RUN_TIME: &[(&str, &str)] = &[
@@ -67,7 +68,7 @@ fn every_statement_is_written_down() {
     assert_eq!(built, AT_RUN_TIME.iter().map(|(place, _)| *place).collect::<Vec<_>>());
     let mut text = literals.join("\n");
     for (place, test) in AT_RUN_TIME {
-        text.push_str(&format!("\n-- put together at run time in {place}; run by {test}"));
+        write!(text, "\n-- put together at run time in {place}; run by {test}").unwrap();
     }
     golden("statements", &text);
 }
