@@ -321,7 +321,7 @@ fn violation(n: usize, violation: &Violation, paint: Paint) -> Vec<String> {
     let numbers: Vec<_> = numbers.map(|(name, value)| format!("{name} {}", format::quantity(value, unit))).collect();
     let facts = [
         ("数字：  ", numbers.join("，")),
-        ("依据：  ", clean(violation.basis.trim_start_matches("依据："))),
+        ("依据：  ", clean(&violation.basis).trim_start_matches("依据：").to_owned()),
         ("怎么改：", clean(&violation.mend)),
         ("代码：  ", clean(&violation.code)),
     ];
