@@ -6,9 +6,11 @@ mod api;
 #[cfg(feature = "crash-points")]
 mod crash;
 mod goldens;
+mod impatient;
 mod layers;
 mod provider_libvirt;
 mod race;
+mod real;
 mod statements;
 mod support;
 mod write_queue;

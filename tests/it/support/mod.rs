@@ -4,8 +4,9 @@ pub mod broker;
 pub mod libvirt;
 pub mod plain;
 pub mod postgres;
-pub mod source;
+pub mod proxy;
 pub mod site;
+pub mod source;
 pub mod sql;
 
 pub use postgres::free_port;
