@@ -4,6 +4,7 @@ pub mod broker;
 pub mod libvirt;
 pub mod plain;
 pub mod postgres;
+pub mod proxy;
 pub mod raw;
 pub mod site;
 pub mod source;

@@ -75,23 +75,23 @@ impl Site {
     }
 
     /// Plays the guests' part for the addresses `2..=last`: the bridge carries them itself, and whoever connects to
-    /// port 22 is greeted as an SSH server would. For guests that cannot, because their disk holds nothing but a halt.
-    /// They go with the bridge.
-    pub async fn answer_for_guests(&self, last: u8) {
+    /// port 22 is greeted as an SSH server would, or refused at once when the guests are not to answer. For guests that
+    /// cannot, because their disk holds nothing but a halt. The addresses go with the bridge.
+    pub async fn play_guests(&self, last: u8, answering: bool) {
+        let ip = |act: &str, address: &str| {
+            let done = Command::new("ip").args(["addr", act, &format!("{address}/32"), "dev", &self.bridge]).status();
+            assert!(done.expect("ip runs").success(), "{act} {address} on {}", self.bridge);
+        };
         for host in 2..=last {
             let address = self.address(host);
-            let added =
-                Command::new("ip").args(["addr", "add", &format!("{address}/32"), "dev", &self.bridge]).status();
-            assert!(added.expect("ip runs").success(), "{address} on {}", self.bridge);
-            let Ok(listener) = TcpListener::bind((address.as_str(), 22)).await else {
-                // This machine's own SSH server listens on every address, so it greets already.
-                continue;
-            };
-            tokio::spawn(async move {
-                while let Ok((mut stream, _)) = listener.accept().await {
-                    tokio::spawn(async move { stream.write_all(b"SSH-2.0-test\r\n").await });
-                }
-            });
+            ip("add", &address);
+            match TcpListener::bind((address.as_str(), 22)).await {
+                Ok(listener) if answering => drop(tokio::spawn(greet(listener))),
+                Ok(_) => {}
+                // This machine's own SSH server listens on every address, so it greets; nobody is there without one.
+                Err(_) if answering => {}
+                Err(_) => ip("del", &address),
+            }
         }
     }
 
@@ -100,17 +100,18 @@ impl Site {
         let mine = format!("<source network='{}'", self.name);
         let running = Self::virsh(&["list", "--uuid"]);
         let all = Self::virsh(&["list", "--all", "--uuid"]);
-        let mut found = BTreeMap::new();
-        for uuid in all.split_whitespace() {
-            // Another test's domain may have gone in between.
-            let Ok(xml) = Self::libvirt().virsh(&["dumpxml", uuid]) else { continue };
-            if xml.contains(&mine) {
-                let name = between(&xml, "<name>", "</name>").next().expect("a name").to_owned();
-                let running = running.split_whitespace().any(|other| other == uuid);
-                found.insert(uuid.to_owned(), Domain { name, running, xml });
-            }
-        }
-        found
+        // One virsh for all: there are many. Where another test's domain has gone in between, one for each.
+        let dump = all.split_whitespace().map(|uuid| format!("dumpxml {uuid}; ")).collect::<String>();
+        let dumped = Self::libvirt().virsh(&[&dump]).unwrap_or_else(|_| {
+            all.split_whitespace().filter_map(|uuid| Self::libvirt().virsh(&["dumpxml", uuid]).ok()).collect()
+        });
+        let domains = dumped.split_inclusive("</domain>").filter(|xml| xml.contains(&mine)).map(|xml| {
+            let inner = |from, to| between(xml, from, to).next().expect("an element").to_owned();
+            let uuid = inner("<uuid>", "</uuid>");
+            let running = running.split_whitespace().any(|other| other == uuid);
+            (uuid, Domain { name: inner("<name>", "</name>"), running, xml: xml.to_owned() })
+        });
+        domains.collect()
     }
 
     /// Every volume of the pool after a refresh, base images apart; libvirt's list and the folder agree.
@@ -182,6 +183,13 @@ impl Site {
         compare("leases", &wanted_leases, &leases, &mut faults);
         compare("DNS records", &wanted_records, &records, &mut faults);
         faults
+    }
+}
+
+async fn greet(listener: TcpListener) {
+    while let Ok((mut stream, _)) = listener.accept().await {
+        // A client that has gone needs no greeting.
+        tokio::spawn(async move { stream.write_all(b"SSH-2.0-test\r\n").await });
     }
 }
 
