@@ -9,7 +9,7 @@
 //! `cargo bench --bench claim` (`SECONDS=5 ROUNDS=3 CLIENTS=1,8,32`)
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
-#![allow(dead_code, reason = "shares the tests' support, of which it needs a part")]
+#![allow(clippy::format_collect, dead_code, reason = "shares the tests' support, of which it needs a part")]
 
 #[path = "../tests/it/support/mod.rs"]
 mod support;
