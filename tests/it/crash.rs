@@ -6,7 +6,7 @@
 
 use crate::support::{
     Dice,
-    broker::{self, Broker, Cast, On, Setup},
+    broker::{self, Broker, Cast, On, Setup, halting_image},
     site::Site,
     sql::Sql,
 };
@@ -251,12 +251,4 @@ impl Lane {
         let ledger = self.setup.cli(self.broker.as_ref(), &self.cast.auditor, &["ledger", "verify"]);
         assert!(ledger.status.success(), "{when}: {}", String::from_utf8_lossy(&ledger.stdout));
     }
-}
-
-/// One MiB of disk with a boot sector that halts: `cli; hlt; jmp` back.
-fn halting_image() -> Vec<u8> {
-    let mut image = vec![0; 1 << 20];
-    image[..4].copy_from_slice(&[0xfa, 0xf4, 0xeb, 0xfd]);
-    image[510..512].copy_from_slice(&[0x55, 0xaa]);
-    image
 }

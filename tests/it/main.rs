@@ -13,4 +13,5 @@ mod race;
 mod real;
 mod statements;
 mod support;
+mod two_brokers;
 mod write_queue;
