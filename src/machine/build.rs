@@ -15,7 +15,7 @@ use crate::{
     audit::{self, Outcome, Record, Who},
     capacity::{self, inventory::Inventory, providers::Providers},
     db::{Db, DbError, Tx},
-    ids::RequestId,
+    ids::{OperationId, RequestId},
     metrics::Metrics,
     operation::{
         Operation, crash,
@@ -30,11 +30,16 @@ use crate::{
 };
 use futures_util::future::join_all;
 use serde_json::json;
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 pub struct Build {
     pub db: Db,
@@ -79,14 +84,31 @@ impl Runner for Build {
             let mut conn = self.db.read().await?;
             store::of_request(&mut conn, &request.text()).await?
         };
+        let result = self.drive(held, &operation, request, &machines).await;
+        if let Err(RunError::Lease(LeaseError::Lost(_))) = &result {
+            let sweep = sweep(self.db.clone(), self.providers.clone(), operation.id, machines);
+            tokio::spawn(sweep.in_current_span());
+        }
+        result
+    }
+}
+
+impl Build {
+    async fn drive(
+        &self,
+        held: &Held,
+        operation: &Operation,
+        request: RequestId,
+        machines: &[Machine],
+    ) -> Result<(), RunError> {
         let mut reason = operation.reason.clone().unwrap_or_default();
         if operation.state != OperationState::Unwinding {
             let turn = match operation.cancel_reason.clone() {
                 Some(wish) => Err(Turn::Back(wish)),
-                None => self.forward(held, &machines).await,
+                None => self.forward(held, machines).await,
             };
             let turn = match turn {
-                Ok(()) => self.deliver(held, &operation, request, &machines).await,
+                Ok(()) => self.deliver(held, operation, request, machines).await,
                 Err(turn) => Err(turn),
             };
             reason = match turn {
@@ -98,12 +120,10 @@ impl Runner for Build {
             crash::point("build.turned_back");
         }
         tracing::warn!(request.id = %request, reason, "build.unwinding");
-        self.undo(held, &machines).await?;
-        self.give_back(held, &operation, request, &machines, reason).await
+        self.undo(held, machines).await?;
+        self.give_back(held, operation, request, machines, reason).await
     }
-}
 
-impl Build {
     /// All machines side by side. One that fails stops the others at their next step; none is dropped in mid-step,
     /// because a call to a hypervisor goes on whether or not anybody waits for it.
     async fn forward(&self, held: &Held, machines: &[Machine]) -> Result<(), Turn> {
@@ -133,7 +153,7 @@ impl Build {
         held: &Held,
         machine: &Machine,
         done: &AtomicI64,
-        stop: &tokio_util::sync::CancellationToken,
+        stop: &CancellationToken,
     ) -> Result<(), Turn> {
         let provider =
             self.providers.of(machine.host).await.map_err(|e| Turn::Interrupted(RunError::Later(e.to_string())))?;
@@ -271,6 +291,49 @@ impl Build {
         self.metrics.request_entered(ended.word());
         tracing::warn!(request.id = %request, state = ended.word(), "request.undone");
         Ok(())
+    }
+}
+
+/// The lease was lost: this broker stood still, another has taken over. A call to a host that was under way meanwhile may
+/// have come to its end after the other's undoing, and have made again what that had removed. So once the operation is
+/// over and undone, what carries its id is removed once more. Not under the lease, which nobody holds any more: an
+/// operation that is over is never taken up again.
+async fn sweep(db: Db, providers: Providers, operation: OperationId, machines: Vec<Machine>) {
+    let swept = async {
+        let over = loop {
+            let found = {
+                let mut conn = db.read().await?;
+                operations::find(&mut conn, &operation.text(), None).await?
+            };
+            match found {
+                Some(found) if !found.state.is_final() => sleep(Duration::from_secs(1)).await,
+                found => break found,
+            }
+        };
+        if over.is_none_or(|over| over.state == OperationState::Succeeded) {
+            return Ok(());
+        }
+        let never = CancellationToken::new();
+        for machine in machines.iter().rev() {
+            let later = |error: &dyn std::fmt::Display| RunError::Later(format!("{}: {error}", machine.intent.name));
+            let provider = providers.of(machine.host).await.map_err(|e| later(&e))?;
+            let address = machine.intent.network.address;
+            for part in Part::ALL.into_iter().rev() {
+                // A record carries no mark. Whoever has inherited the address may have inherited the name too.
+                if part == Part::Name {
+                    let mut conn = db.read().await?;
+                    if capacity::store::held_addresses(&mut conn).await?.iter().any(|(_, held)| *held == address) {
+                        continue;
+                    }
+                }
+                steps::remove(&*provider, part, &machine.intent, &never).await.map_err(|e| later(&e))?;
+            }
+        }
+        tracing::info!("build.swept");
+        Ok::<_, RunError>(())
+    };
+    if let Err(error) = swept.await {
+        tracing::warn!(%error, "build.sweep.failed");
     }
 }
 

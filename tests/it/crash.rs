@@ -6,7 +6,7 @@
 
 use crate::support::{
     Dice,
-    broker::{self, Broker, Cast, On, Setup},
+    broker::{self, Broker, Cast, On, Setup, halting_image},
     site::Site,
     sql::Sql,
 };
@@ -26,7 +26,7 @@ fn killed_at_any_point_of_a_build_it_is_finished_after_the_restart() {
     let mut points = vec!["approval.committed".to_owned(), "build.deliver".to_owned()];
     points.extend((0..2).flat_map(|machine| PARTS.map(|part| format!("build.{machine}.{part}"))));
     in_lanes(points, 4, true, async |lane: &mut Lane, point: &str| {
-        let id = lane.submit().await;
+        let id = lane.submit(machines(point)).await;
         lane.kill_at(point, async |lane| {
             lane.try_post(&format!("/v1/requests/{id}/approve"), &lane.cast.authority).await;
         })
@@ -42,7 +42,7 @@ fn killed_at_any_point_of_an_undoing_nothing_is_left_after_the_restart() {
     points.extend((0..2).flat_map(|machine| PARTS.map(|part| format!("undo.{machine}.{part}"))));
     // Nobody answers for the guests here, so every build waits for its last part, where the requester changes her mind.
     in_lanes(points, 6, false, async |lane: &mut Lane, point: &str| {
-        let id = lane.submit().await;
+        let id = lane.submit(machines(point)).await;
         lane.kill_at(point, async |lane| {
             lane.post(&format!("/v1/requests/{id}/approve"), &lane.cast.authority).await;
             lane.until("select count(*) from operations where current_step like '%.answer'", 1).await;
@@ -57,7 +57,7 @@ fn killed_at_any_point_of_an_undoing_nothing_is_left_after_the_restart() {
 #[test]
 fn killed_after_an_act_on_a_machine_the_act_is_finished_after_the_restart() {
     in_lanes(vec!["power.acted".to_owned()], 1, true, async |lane: &mut Lane, point: &str| {
-        let id = lane.submit().await;
+        let id = lane.submit(1).await;
         lane.post(&format!("/v1/requests/{id}/approve"), &lane.cast.authority).await;
         lane.settle().await;
         lane.check_request(&id, "delivered", "before").await;
@@ -73,7 +73,7 @@ fn killed_after_an_act_on_a_machine_the_act_is_finished_after_the_restart() {
             lane.check(&format!("{point} of {act}")).await;
         }
         // A task book that is revoked while the broker lies dead: nothing may start under it.
-        let id = lane.submit().await;
+        let id = lane.submit(1).await;
         lane.kill_at("build.0.seed", async |lane| {
             lane.try_post(&format!("/v1/requests/{id}/approve"), &lane.cast.authority).await;
         })
@@ -93,7 +93,7 @@ fn killed_at_random_instants_it_converges() {
     let dice = Mutex::new(Dice::from_env());
     eprintln!("seed {}", dice.lock().unwrap().seed);
     in_lanes((0..5).map(|n| n.to_string()).collect(), 2, true, async |lane: &mut Lane, round: &str| {
-        let id = lane.submit().await;
+        let id = lane.submit(2).await;
         lane.post(&format!("/v1/requests/{id}/approve"), &lane.cast.authority).await;
         let (seed, wait) = {
             let mut dice = dice.lock().unwrap();
@@ -103,6 +103,12 @@ fn killed_at_random_instants_it_converges() {
         lane.restart_and_settle().await;
         lane.check_request(&id, "delivered", &format!("seed {seed}, round {round}, after {wait:?}")).await;
     });
+}
+
+/// As many machines as the point needs: each costs libvirt a second, as it loads a network's firewall rules anew for every
+/// lease.
+fn machines(point: &str) -> usize {
+    if point.contains(".0.") { 1 } else { 2 }
 }
 
 /// Hands the points to several lanes, each with a thread, a broker, a database and a site of its own.
@@ -198,10 +204,11 @@ impl Lane {
         }
     }
 
-    /// Two small machines under a name of their own.
-    async fn submit(&mut self) -> String {
+    /// Small machines under a name of their own.
+    async fn submit(&mut self, machines: usize) -> String {
         self.requests += 1;
         let mut block = broker::request();
+        block["申请虚拟机数量"] = json!(machines);
         block["磁盘空间"] = json!("1G");
         block["域名"] = json!(format!("{}-m{}.xiangcheng.example", self.site.name, self.requests));
         let made = self.broker().post("/v1/requests", &self.cast.requester, &block).await.expect(201);
@@ -225,7 +232,7 @@ impl Lane {
         assert_eq!(now, [state], "{when}: {reason:?}");
         let machines = self.sql.column(&format!("select state from machines where request_id = '{id}'")).await;
         let wanted = if state == "delivered" { "running" } else { "undone" };
-        assert_eq!(machines, [wanted; 2], "{when}");
+        assert!(!machines.is_empty() && machines.iter().all(|state| state == wanted), "{when}: {machines:?}");
         // Each act has left its record once, however often it was taken up again.
         let ended = if state == "delivered" { "request.deliver" } else { "request.undo" };
         for action in ["request.approve", ended] {
@@ -244,12 +251,4 @@ impl Lane {
         let ledger = self.setup.cli(self.broker.as_ref(), &self.cast.auditor, &["ledger", "verify"]);
         assert!(ledger.status.success(), "{when}: {}", String::from_utf8_lossy(&ledger.stdout));
     }
-}
-
-/// One MiB of disk with a boot sector that halts: `cli; hlt; jmp` back.
-fn halting_image() -> Vec<u8> {
-    let mut image = vec![0; 1 << 20];
-    image[..4].copy_from_slice(&[0xfa, 0xf4, 0xeb, 0xfd]);
-    image[510..512].copy_from_slice(&[0x55, 0xaa]);
-    image
 }

@@ -18,4 +18,5 @@ mod race;
 mod real;
 mod statements;
 mod support;
+mod two_brokers;
 mod write_queue;

@@ -239,6 +239,14 @@ pub fn raw_image() -> Vec<u8> {
     vec![0; 4096]
 }
 
+/// One MiB of disk with a boot sector that halts (`cli; hlt; jmp` back): a guest that costs next to nothing.
+pub fn halting_image() -> Vec<u8> {
+    let mut image = vec![0; 1 << 20];
+    image[..4].copy_from_slice(&[0xfa, 0xf4, 0xeb, 0xfd]);
+    image[510..512].copy_from_slice(&[0x55, 0xaa]);
+    image
+}
+
 impl Broker {
     /// Task book, one simulated host with ample room, and an image: ready for approvals.
     pub async fn furnish(&self, cast: &Cast) {

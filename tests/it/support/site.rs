@@ -125,10 +125,10 @@ impl Site {
         listed.into_iter().filter(|name| !name.starts_with("image-")).collect()
     }
 
-    /// Reserved leases (hardware address, address) and DNS records (address, name); the running network and its lasting
-    /// definition agree.
-    #[expect(clippy::type_complexity, reason = "two sets of pairs")]
-    pub fn network(&self) -> (BTreeSet<(String, String)>, BTreeSet<(String, String)>) {
+    /// Reserved leases (hardware address, address) and DNS records (address, name) of the running network and of its
+    /// lasting definition.
+    #[expect(clippy::type_complexity, reason = "two sets of pairs, twice")]
+    pub fn network(&self) -> [(BTreeSet<(String, String)>, BTreeSet<(String, String)>); 2] {
         let read = |xml: &str| {
             let dhcp = between(xml, "<dhcp>", "</dhcp>").next().unwrap_or_default();
             let leases = between(dhcp, "<host ", "/>").map(|host| (quoted(host, "mac"), quoted(host, "ip"))).collect();
@@ -138,16 +138,17 @@ impl Site {
             });
             (leases, records.collect())
         };
-        let running = read(&Self::virsh(&["net-dumpxml", &self.name]));
-        assert_eq!(running, read(&Self::virsh(&["net-dumpxml", "--inactive", &self.name])));
-        running
+        [
+            read(&Self::virsh(&["net-dumpxml", &self.name])),
+            read(&Self::virsh(&["net-dumpxml", "--inactive", &self.name])),
+        ]
     }
 
     /// What virsh and the machines table say of each other, and what is wrong with the books: empty when there is exactly
     /// what the table says, and nothing is left of anything else. To be asked when no operation is under way.
     pub async fn faults(&self, sql: &mut Sql) -> Vec<String> {
         let mut faults = sql.faults().await;
-        let (domains, volumes, (leases, records)) = (self.domains(), self.volumes(), self.network());
+        let (domains, volumes) = (self.domains(), self.volumes());
         let (mut uuids, mut files) = (BTreeSet::new(), BTreeSet::new());
         let (mut wanted_leases, mut wanted_records) = (BTreeSet::new(), BTreeSet::new());
         let rows = "select machines.id, machines.state, machines.name, address, mac, coalesce(fqdn, ''), coalesce(machines.operation_id, ''), \
@@ -180,8 +181,10 @@ impl Site {
         let found = domains.keys().cloned().collect();
         compare("domains", &uuids, &found, &mut faults);
         compare("volumes", &files, &volumes, &mut faults);
-        compare("leases", &wanted_leases, &leases, &mut faults);
-        compare("DNS records", &wanted_records, &records, &mut faults);
+        for (copy, (leases, records)) in ["running", "lasting"].into_iter().zip(self.network()) {
+            compare(&format!("{copy} leases"), &wanted_leases, &leases, &mut faults);
+            compare(&format!("{copy} DNS records"), &wanted_records, &records, &mut faults);
+        }
         faults
     }
 }
