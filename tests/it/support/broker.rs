@@ -139,6 +139,10 @@ impl Broker {
         }
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL, and gone.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
