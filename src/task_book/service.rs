@@ -65,13 +65,13 @@ pub async fn import(
                     format!("任务书编号 {} 已属于其他建设单位", book.number),
                 ));
             }
-            Some(held) if held.version >= book.version => {
+            Some(held) if book.version != held.version + 1 => {
                 let same = store::version_digest(tx.conn(), held.id, book.version).await?.as_ref() == Some(&digest);
                 if !(same && held.version == book.version) {
                     return Err(Problem::conflict(
                         "task_book_version_stale",
                         format!(
-                            "任务书 {} 当前为第 {} 版，导入的是第 {} 版且内容不同；变更请使用第 {} 版",
+                            "任务书 {} 当前为第 {} 版，导入的是第 {} 版；变更须为第 {} 版",
                             book.number,
                             held.version,
                             book.version,

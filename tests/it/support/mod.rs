@@ -20,9 +20,26 @@ use std::{
 pub fn scratch(name: &str) -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    if number == 0 {
+        sweep();
+    }
     let folder = std::env::temp_dir().join(format!("jy{}-{name}{number}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a scratch folder");
     folder
+}
+
+/// Removes what test processes that are no more have left behind; a failed test's folders stay until the next run.
+fn sweep() {
+    let folders = std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+    for folder in folders {
+        let name = folder.file_name().to_string_lossy().into_owned();
+        let owner =
+            name.strip_prefix("jy").and_then(|rest| rest.split_once('-')).and_then(|(pid, _)| pid.parse::<u32>().ok());
+        if owner.is_some_and(|pid| !PathBuf::from(format!("/proc/{pid}")).exists()) {
+            // What another run is just sweeping too may be gone already.
+            let _ = std::fs::remove_dir_all(folder.path());
+        }
+    }
 }
 
 /// Numbers that look random and can be had again: the seed is printed, and `JIYUE_TEST_SEED` sets it. (splitmix64)
