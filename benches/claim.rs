@@ -9,7 +9,7 @@
 //! `cargo bench --bench claim` (`SECONDS=5 ROUNDS=3 CLIENTS=1,8,32`)
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
-#![allow(dead_code, reason = "shares the tests' support, of which it needs a part")]
+#![allow(clippy::format_collect, dead_code, reason = "shares the tests' support, of which it needs a part")]
 
 #[path = "../tests/it/support/mod.rs"]
 mod support;
@@ -95,7 +95,7 @@ async fn ours(count: usize) -> (Broker, Cast, Arc<Vec<String>>) {
         let mut body = support::broker::task_book();
         body["number"] = json!(format!("B-{book}"));
         body["indicators"] =
-            json!({"machines": 1_000_000, "vcpu": 8_000_000, "memory": "8000000 GiB", "disk": "8000000 GiB"});
+            json!({"machines": 100_000, "vcpu": 1_000_000, "memory": "1000000 GiB", "disk": "1000000 GiB"});
         let made = broker.post("/v1/task-books", &cast.authority, &body).await.expect(201);
         books.push(made["id"].as_str().unwrap().to_owned());
     }
@@ -108,19 +108,14 @@ async fn waiting(setup: &Setup, books: &[String], count: usize) -> Vec<String> {
     let (profile, catalogue) = (Profile::embedded("xiangcheng").unwrap(), Catalogue::embedded().unwrap());
     let blocks: Vec<Block> = (0..books.len())
         .map(|book| {
-            let mut raw = support::broker::request();
-            let fields = raw.as_object_mut().unwrap();
-            fields.remove("domain");
-            for (key, value) in [
-                ("task_book", json!(format!("B-{book}"))),
-                ("no_domain_reason", json!("仅内部接口使用")),
-                ("vm_count", json!(1)),
-                ("cpu_count", json!(2)),
-                ("memory", json!("4 GiB")),
-                ("disk", json!("40 GiB")),
-            ] {
-                fields.insert(key.into(), value);
-            }
+            let raw = json!({
+                "task_book": format!("B-{book}"), "vm_count": 1, "no_domain_reason": "仅内部接口使用",
+                "os_type": "debian-12", "db_type": "none", "cpu_count": 2, "memory": "4 GiB", "disk": "40 GiB",
+                "workload_description": "批准速度的测量", "network_zone": "government_extranet",
+                "secrecy_level": "none", "mlps_level": 2, "deploy_milestone": "2035-06-30", "om_period_months": 36,
+                "om_unit": {"name": "信息中心", "contact": "0512-00000000"},
+                "ssh_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMBOF11sz54+bPZs6DViXtHXPljimFjdnCDOdz0c5uq6"],
+            });
             let raw: RawBlock = serde_json::from_value(raw).unwrap();
             raw.check_shape(&catalogue, &profile).unwrap()
         })

@@ -14,4 +14,4 @@ if [[ ! -x $root/bin/cargo-deny ]]; then
     CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256 \
     cargo install cargo-deny --quiet --locked --version "$version" --root "$root"
 fi
-exec "$root/bin/cargo-deny" --locked --all-features check "$@" licenses sources bans
+exec "$root/bin/cargo-deny" --locked --all-features check --hide-inclusion-graph "$@" licenses sources bans

@@ -4,10 +4,11 @@
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 PATH=$PATH:/usr/sbin:/sbin
 
-# Some programs insist on a home that exists and can be written to.
-if [[ -z ${HOME:-} || ! -d $HOME || ! -w $HOME ]]; then
-  HOME=${TMPDIR:-/tmp}/jiyue-home-$(id -u)
-  mkdir -p -m 0700 "$HOME"
+# Some programs insist on a home that exists and can be written to: the account's, else one that is only ours.
+usable() { [[ -n $1 && -d $1 && -w $1 ]]; }
+if ! usable "${HOME:-}"; then
+  HOME=$(getent passwd "$(id -u)" | cut -d: -f6) || true
+  usable "$HOME" || HOME=$(mktemp -d "${TMPDIR:-/tmp}/jiyue-home.XXXXXX")
   export HOME
 fi
 

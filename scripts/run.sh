@@ -88,25 +88,27 @@ is_ours() {
   [[ -n $disks ]] && ! grep -qv "^$state/pool/" <<< "$disks"
 }
 
-# Everything on the hypervisor that is ours.
+# Removes everything on the hypervisor that is ours; the disks' folder only after all that could use it is gone.
 clear_hypervisor() {
-  local domain path
-  for domain in $(v list --all --uuid); do
+  local domains networks pools domain path
+  domains=$(v list --all --uuid) && networks=$(v net-list --all --name) && pools=$(v pool-list --all --name) \
+    || die "libvirt 不回答：virsh -c $uri list"
+  for domain in $domains; do
     is_ours "$domain" || continue
     v destroy "$domain" &> /dev/null || true
-    v undefine "$domain" &> /dev/null || true
+    v undefine "$domain" > /dev/null || die "虚拟机 $domain 删不掉"
   done
-  if v net-info "$name" &> /dev/null; then
+  if grep -qx "$name *" <<< "$networks"; then
     [[ $(v net-info "$name" | awk '$1 == "Bridge:" { print $2 }') == "$bridge" ]] \
       || die "libvirt 里有一个不是 make run 建的网络 $name；请先改名或删除它"
     v net-destroy "$name" &> /dev/null || true
-    v net-undefine "$name" > /dev/null
+    v net-undefine "$name" > /dev/null || die "网络 $name 删不掉"
   fi
-  if v pool-info "$name" &> /dev/null; then
+  if grep -qx "$name *" <<< "$pools"; then
     path=$(v pool-dumpxml "$name" | sed -n 's:.*<path>\(.*\)</path>.*:\1:p')
     [[ $path == "$state/pool" ]] || die "libvirt 里有一个不是 make run 建的存储池 $name；请先改名或删除它"
     v pool-destroy "$name" &> /dev/null || true
-    v pool-undefine "$name" > /dev/null
+    v pool-undefine "$name" > /dev/null || die "存储池 $name 删不掉"
   fi
   rm -rf "${state:?}/pool"
 }
@@ -117,7 +119,7 @@ end_service() { end "$runtime/serve.pid" "--config $config"; rm -f "$runtime/ser
 stop_everything() {
   end_service
   if command -v virsh > /dev/null; then
-    if [[ -d $state/pool ]]; then libvirtd start > /dev/null; fi
+    if [[ -d $state ]]; then libvirtd start > /dev/null; fi
     if libvirtd status > /dev/null; then clear_hypervisor; fi
     libvirtd stop > /dev/null
   fi
@@ -126,7 +128,13 @@ stop_everything() {
 
 case ${1:-} in
   '') ;;
-  stop) take_over; stop_everything; rm -f "$runtime/run.pid" "$runtime/lock"; tell "make run 的服务、虚拟机、网络和存储池都已停掉、删除"; exit 0 ;;
+  clear) stop_everything; exit 0 ;;      # for this script itself
+  stop)
+    take_over
+    stop_everything
+    rm -rf "${state:?}" "${runtime:?}"
+    tell "make run 的服务、虚拟机、网络和存储池都已停掉、删除"
+    exit 0 ;;
   *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 
@@ -142,7 +150,7 @@ leave() {
   set +e
   if [[ -z $finished ]]; then
     printf '\n%s✗ 没有做完：第 %d 步“%s”，退出码 %d%s\n' "$red" "$at" "$doing" "$code" "$plain" >&2
-    if [[ -s $log ]]; then
+    if [[ -n ${serving:-} ]]; then
       printf '服务日志 %s 的最后几行：\n' "$log" >&2
       tail -n 15 "$log" | sed 's/^/  /' >&2
     fi
@@ -150,7 +158,8 @@ leave() {
   fi
   if [[ -n $once ]]; then
     tell "收场：停掉这次启动的一切"
-    stop_everything || code=1
+    # In a process of its own, so that a step that fails ends it.
+    scripts/run.sh clear || code=1
   else
     end_service
     if [[ -z $finished ]]; then
@@ -294,7 +303,7 @@ echo
 jq -r '.items | map(select(.stand_in)) | select(length > 0) |
   "注意：申请的是 Debian 12，这里跑的是替身镜像“\(.[0].image)”，不是 Debian 12 本身。"' <<< "$machines"
 printf '\nvirsh -c %s list\n' "$uri"
-virsh -c "$uri" list 8>&-
+setsid --wait virsh -c "$uri" list 8>&-    # without a terminal of its own it asks for no polkit agent
 as operator ledger verify || finished=''
 [[ -n $finished ]] || die "账目不符"
 

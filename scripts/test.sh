@@ -2,7 +2,6 @@
 # Everything that has to hold, what answers quickly first; the last lines are the test runner's own summaries.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-. scripts/env.sh
 
 step() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
 
@@ -10,6 +9,7 @@ if (( EUID != 0 )); then
   echo "make test 需要 root：测试要启动真的 libvirtd、QEMU 和 PostgreSQL。请用 sudo make test" >&2
   exit 1
 fi
+. scripts/env.sh
 
 step "system packages"; hypervisor/install.sh run test
 step "format";          cargo fmt --check

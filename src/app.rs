@@ -22,7 +22,7 @@ use crate::{
     request::service::Rules,
     time::Clock,
 };
-use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::HashMap, io::IsTerminal, path::Path, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -89,7 +89,10 @@ fn without_password(url: &str) -> String {
 pub fn start_logging(settings: &Settings) -> Result<(), StartError> {
     let filter = EnvFilter::try_new(&settings.log_filter)
         .map_err(|source| StartError::LogFilter { filter: settings.log_filter.clone(), source })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // A second start in one process (tests) keeps the first.
     let _ = match settings.log_format {
         LogFormat::Text => builder.try_init(),

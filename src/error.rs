@@ -210,9 +210,16 @@ pub struct ProblemDocument {
     pub shortage: Vec<Shortage>,
 }
 
+/// Goes with the answer of a [`Kind::Forbidden`], for the audit trail.
+#[derive(Clone, Copy, Debug)]
+pub struct Denied {
+    pub code: &'static str,
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.kind.status();
+        let denied = (self.kind == Kind::Forbidden).then_some(Denied { code: self.code });
         if status.is_server_error() {
             tracing::error!(code = self.code, cause = %self.story(), "http.request.failed");
         }
@@ -227,6 +234,9 @@ impl IntoResponse for Problem {
             shortage: self.shortage,
         };
         let mut response = (status, Json(document)).into_response();
+        if let Some(denied) = denied {
+            response.extensions_mut().insert(denied);
+        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if unauthenticated {

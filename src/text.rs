@@ -26,6 +26,8 @@ impl Limits {
 /// Why a text is refused. The messages are for people and stand inside a sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextFault {
+    #[error("没有内容")]
+    Blank,
     #[error("含有控制字符 U+{0:04X}")]
     Control(u32),
     #[error("含有不可见或改变书写方向的字符 U+{0:04X}")]
@@ -75,6 +77,11 @@ pub fn check(text: &str, limits: Limits) -> Result<String, TextFault> {
         return Err(TextFault::TooManyBytes { bytes: kept.len(), max: limits.max_bytes() });
     }
     Ok(kept)
+}
+
+/// The same for a text that must say something.
+pub fn said(text: &str, limits: Limits) -> Result<String, TextFault> {
+    check(text, limits).and_then(|kept| if kept.is_empty() { Err(TextFault::Blank) } else { Ok(kept) })
 }
 
 /// The form in which words are compared: compatibility forms made one (full-width digits and letters), lower case, no

@@ -219,3 +219,6 @@ create table audit (
 create index audit_by_object on audit (object_type, object_id);
 create trigger audit_no_update before update on audit begin select raise(abort, 'audit records are never changed'); end;
 create trigger audit_no_delete before delete on audit begin select raise(abort, 'audit records are never deleted'); end;
+-- `insert or replace` deletes without firing the trigger above.
+create trigger audit_no_replace before insert on audit when exists (select 1 from audit where id = new.id or seq = new.seq)
+begin select raise(abort, 'audit records are never replaced'); end;

@@ -1,19 +1,14 @@
 //! The index in memory that placement ranks hosts on: free capacity and free addresses.
 //!
-//! It may be wrong: another broker claims too, and claims under way are counted before they commit. That is safe,
-//! because the guarded updates decide. A refusal by the database means that the index is behind: it is read anew before
-//! anybody is told no.
-//!
-//! A reading does not know of approvals that are just being written. Their addresses are laid over it, or everybody who
-//! comes after a reading would be given the same first free address, collide, and read again.
+//! Only the writer's job places, so approvals of one broker never compete for a place. The index may still be wrong:
+//! another broker claims too. That is safe, because the guarded updates decide. A refusal by the database means that the
+//! index is behind: it is read anew before anybody is told no.
 
 use super::{
     Amount, Host, HostNetwork, Size,
     placement::{self, Candidate, Refusal, Score},
-    store,
 };
 use crate::{
-    db::{Db, DbError},
     error::Shortage,
     ids::{HostId, NetworkId},
     labels::Zone,
@@ -21,7 +16,6 @@ use crate::{
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     net::Ipv4Addr,
-    ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -66,88 +60,17 @@ impl NoPlace {
 #[derive(Clone, Default)]
 pub struct Inventory {
     state: Arc<Mutex<State>>,
-    /// One reading at a time.
-    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
 struct State {
-    /// False until the first reading, and after a release: the index only ever errs towards full.
-    fresh: bool,
+    /// How often something happened that the index does not know, and how often that was when it was last read. They
+    /// differ at the start.
+    changes: u64,
+    read_at: Option<u64>,
     hosts: Vec<Entry>,
-    /// Addresses of approvals that a reading may not have seen; the flag says that the approval is over.
-    under_way: HashMap<(NetworkId, Ipv4Addr), bool>,
-    /// Somebody called the index stale since the reading under way began.
-    doubted: bool,
-    /// Readings begun, and the last one that came to its end.
-    begun: u64,
-    ended: u64,
     /// Another broker was met: look for addresses elsewhere than it does.
     scatter: bool,
-}
-
-impl State {
-    fn doubt(&mut self) {
-        self.fresh = false;
-        self.doubted = true;
-    }
-}
-
-/// Places taken in the index for one approval.
-pub struct Reservation {
-    inventory: Inventory,
-    places: Vec<Place>,
-    /// The reading that they were found on.
-    reading: u64,
-    settled: bool,
-}
-
-impl Deref for Reservation {
-    type Target = [Place];
-
-    fn deref(&self) -> &[Place] {
-        &self.places
-    }
-}
-
-impl Reservation {
-    /// The approval is written.
-    pub fn keep(mut self) {
-        self.settled = true;
-    }
-
-    /// The approval was refused: the places are free again.
-    pub fn refused(mut self) {
-        self.settled = true;
-        let mut state = self.inventory.lock();
-        let same = state.ended == self.reading;
-        for place in &self.places {
-            state.under_way.remove(&(place.network.id, place.address));
-            give_back(&mut state.hosts, place, same);
-        }
-        drop(state);
-        self.places.clear();
-    }
-}
-
-/// Also when the caller has gone before the verdict: the approval is then written or not, and the next one reads anew.
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        let mut state = self.inventory.lock();
-        let reading = state.begun > state.ended;
-        for place in &self.places {
-            let key = (place.network.id, place.address);
-            if reading {
-                // The reading may have passed the row before it was there.
-                state.under_way.insert(key, true);
-            } else {
-                state.under_way.remove(&key);
-            }
-        }
-        if !self.settled {
-            state.doubt();
-        }
-    }
 }
 
 struct Entry {
@@ -197,6 +120,7 @@ fn usable(network: &HostNetwork) -> (u32, u32) {
     (u32::from(network.cidr.network()).saturating_add(1), u32::from(network.cidr.broadcast()).saturating_sub(1))
 }
 
+/// The random tail of an identifier: brokers must only differ, not be unpredictable.
 fn random() -> u32 {
     let bytes = uuid::Uuid::now_v7().into_bytes();
     u32::from_le_bytes([bytes[12], bytes[13], bytes[14], bytes[15]])
@@ -214,55 +138,34 @@ impl Inventory {
 
     /// To be called when something was given back or a host changed: the next placement reads anew.
     pub fn stale(&self) {
-        self.lock().doubt();
-    }
-
-    pub fn is_fresh(&self) -> bool {
-        self.lock().fresh
+        self.lock().changes += 1;
     }
 
     /// To be called when a place turned out to be taken: by another broker, as this one's own are known.
     pub fn collided(&self) {
         let mut state = self.lock();
-        state.doubt();
+        state.changes += 1;
         state.scatter = true;
     }
 
-    /// Reads hosts and claims from the database. Many who ask at once share one reading that began after they asked.
-    pub async fn reload(&self, db: &Db) -> Result<(), DbError> {
-        let asked = self.lock().begun;
-        let _turn = self.turn.lock().await;
-        let (number, scatter) = {
-            let mut state = self.lock();
-            if state.ended > asked {
-                return Ok(());
-            }
-            state.begun += 1;
-            state.doubted = false;
-            (state.begun, state.scatter)
-        };
-        let hosts = Self::read(db, scatter).await?;
-        let mut state = self.lock();
-        state.fresh = !state.doubted;
-        state.ended = number;
-        state.hosts = hosts;
-        let State { hosts, under_way, .. } = &mut *state;
-        for addresses in hosts.iter_mut().flat_map(|entry| entry.addresses.values_mut()) {
-            let id = addresses.network.id;
-            addresses.taken.extend(under_way.keys().filter(|(network, _)| *network == id).map(|(_, address)| *address));
-        }
-        // What is over by now is seen by the next reading.
-        under_way.retain(|_, over| !*over);
-        Ok(())
+    pub fn is_fresh(&self) -> bool {
+        let state = self.lock();
+        state.read_at == Some(state.changes)
     }
 
-    async fn read(db: &Db, scatter: bool) -> Result<Vec<Entry>, DbError> {
-        let mut conn = db.read().await?;
-        let hosts = store::list_hosts(&mut conn).await?;
+    /// To be taken before hosts and addresses are read, and given to [`Inventory::replace`].
+    pub fn mark(&self) -> u64 {
+        self.lock().changes
+    }
+
+    /// What was read becomes the index. What changed while it was being read makes it stale again.
+    pub fn replace(&self, mark: u64, hosts: Vec<Host>, held_addresses: Vec<(NetworkId, Ipv4Addr)>) {
         let mut held: HashMap<_, HashSet<Ipv4Addr>> = HashMap::new();
-        for (network, address) in store::held_addresses(&mut conn).await? {
+        for (network, address) in held_addresses {
             held.entry(network).or_default().insert(address);
         }
+        let mut state = self.lock();
+        let scatter = state.scatter;
         let entry = |host: Host| Entry {
             addresses: host
                 .networks
@@ -271,13 +174,14 @@ impl Inventory {
                 .collect(),
             host,
         };
-        Ok(hosts.into_iter().map(entry).collect())
+        state.hosts = hosts.into_iter().map(entry).collect();
+        state.read_at = Some(mark);
     }
 
     /// Finds a place for `count` machines of one size and takes them in the index, or takes nothing.
-    pub fn reserve(&self, size: Size, zone: Zone, count: u32) -> Result<Reservation, NoPlace> {
+    pub fn reserve(&self, size: Size, zone: Zone, count: u32) -> Result<Vec<Place>, NoPlace> {
         let mut state = self.lock();
-        let mut places: Vec<Place> = Vec::new();
+        let mut places = Vec::new();
         let mut siblings: HashMap<HostId, i64> = HashMap::new();
         for _ in 0..count {
             match take_best(&mut state.hosts, &siblings, size, zone) {
@@ -286,13 +190,17 @@ impl Inventory {
                     places.push(place);
                 }
                 Err(refusals) => {
-                    places.iter().for_each(|place| give_back(&mut state.hosts, place, true));
+                    give_back(&mut state.hosts, &places);
                     return Err(NoPlace { refusals });
                 }
             }
         }
-        state.under_way.extend(places.iter().map(|place| ((place.network.id, place.address), false)));
-        Ok(Reservation { inventory: self.clone(), places, reading: state.ended, settled: false })
+        Ok(places)
+    }
+
+    /// Gives back places that the database refused or that were not needed.
+    pub fn release(&self, places: &[Place]) {
+        give_back(&mut self.lock().hosts, places);
     }
 }
 
@@ -331,14 +239,13 @@ fn take_best(
     Ok(Place { host: entry.host.id, network, address, size })
 }
 
-/// `counted` says that the place's size is in the host's sum: a reading knows only what is written.
-fn give_back(hosts: &mut [Entry], place: &Place, counted: bool) {
-    let Some(entry) = hosts.iter_mut().find(|entry| entry.host.id == place.host) else { return };
-    if counted {
+fn give_back(hosts: &mut [Entry], places: &[Place]) {
+    for place in places {
+        let Some(entry) = hosts.iter_mut().find(|entry| entry.host.id == place.host) else { continue };
         count(&mut entry.host.used, place.size, -1);
-    }
-    if let Some(addresses) = entry.addresses.get_mut(&place.network.zone) {
-        addresses.taken.remove(&place.address);
+        if let Some(addresses) = entry.addresses.get_mut(&place.network.zone) {
+            addresses.taken.remove(&place.address);
+        }
     }
 }
 

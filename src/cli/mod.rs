@@ -6,6 +6,7 @@
 mod document;
 pub mod exit;
 mod format;
+mod layout;
 pub mod local;
 pub mod output;
 pub mod problem;
@@ -189,7 +190,7 @@ pub struct TokenCreateArgs {
     /// 建设单位代码；申请人必须有，其他角色不用
     #[arg(long, value_name = "CODE", required_if_eq("role", "requester"))]
     pub department: Option<String>,
-    /// 有效天数；不给则不过期
+    /// 有效天数，最多 90；不给则为 90
     #[arg(long, value_name = "N", value_parser = days)]
     pub expires_days: Option<u32>,
     #[command(flatten)]

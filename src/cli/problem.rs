@@ -4,7 +4,7 @@ use super::{
     Exit,
     document::DocumentError,
     format,
-    output::{self, Paint},
+    layout::{self, Paint},
     tables,
     words::{self, Tone},
 };
@@ -291,7 +291,7 @@ pub fn text(report: &Report, paint: Paint) -> String {
         let violations = problem.errors.iter().flatten().enumerate();
         parts.extend(violations.map(|(n, violation)| self::violation(n + 1, violation, paint)));
         if let Some(shortage) = problem.shortage.as_deref().filter(|rows| !rows.is_empty()) {
-            let table = output::grid(&tables::SHORTAGE, shortage, &TimeZone::UTC, paint).trim_fmt();
+            let table = layout::grid(&tables::SHORTAGE, shortage, &TimeZone::UTC, paint).trim_fmt();
             let rows = table.lines().map(|line| format!("    {line}"));
             parts.push(std::iter::once("  额度或容量不够：".to_owned()).chain(rows).collect());
         }
@@ -321,7 +321,7 @@ fn violation(n: usize, violation: &Violation, paint: Paint) -> Vec<String> {
     let numbers: Vec<_> = numbers.map(|(name, value)| format!("{name} {}", format::quantity(value, unit))).collect();
     let facts = [
         ("数字：  ", numbers.join("，")),
-        ("依据：  ", clean(&violation.basis)),
+        ("依据：  ", clean(&violation.basis).trim_start_matches("依据：").to_owned()),
         ("怎么改：", clean(&violation.mend)),
         ("代码：  ", clean(&violation.code)),
     ];

@@ -257,7 +257,7 @@ const MACHINE: [Column; 8] = [
     Column::new("域名", Show::Text("/fqdn")),
     Column::new("规格", Show::Of(shape)).optional(),
     Column::new("系统", Show::Of(system)).optional(),
-    Column::new("宿主机", Show::Text("/host")),
+    Column::new("宿主机", Show::Text("/host")).optional(),
 ];
 
 const MACHINE_SHEET: [Column; 15] = [

@@ -1,6 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use super::{output::Paint, tables::Kind, usage, *};
+use super::{
+    layout::{self, Paint},
+    tables::Kind,
+    usage, *,
+};
 use clap::FromArgMatches as _;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -289,7 +293,7 @@ fn beijing() -> TimeZone {
 fn every_line_of_every_table_is_as_wide_as_the_others() {
     for kind in Kind::ALL {
         let rows = samples(kind);
-        let table = output::grid(kind.columns(), &rows, &beijing(), Paint(false));
+        let table = layout::grid(kind.columns(), &rows, &beijing(), Paint(false));
         let widths: Vec<_> = table.lines().map(|line| line.width()).collect();
         assert_eq!(widths.len(), rows.len() + 1, "{kind:?}: one line for each row");
         assert!(widths.windows(2).all(|two| two[0] == two[1]), "{kind:?}: {widths:?}\n{table}");
@@ -300,7 +304,7 @@ fn every_line_of_every_table_is_as_wide_as_the_others() {
 fn tables_read_well() {
     let mut all = String::new();
     for kind in Kind::ALL {
-        all += &output::grid(kind.columns(), &samples(kind), &beijing(), Paint(false)).trim_fmt();
+        all += &layout::grid(kind.columns(), &samples(kind), &beijing(), Paint(false)).trim_fmt();
         all += "\n\n";
     }
     insta::assert_snapshot!(all, @"
@@ -337,7 +341,7 @@ fn tables_read_well() {
 
 #[test]
 fn sheets_show_one_thing_whole() {
-    let sheet = |kind| output::sheet(kind, &samples(kind)[0], &beijing(), Paint(false), None);
+    let sheet = |kind| layout::sheet(kind, &samples(kind)[0], &beijing(), Paint(false), None);
     insta::assert_snapshot!(sheet(Kind::TaskBook), @"
     文号      相发改〔2026〕1号
     编号      tb-1
@@ -393,8 +397,8 @@ fn sheets_show_one_thing_whole() {
 
 #[test]
 fn colour_changes_no_width() {
-    let plain = output::grid(Kind::Machine.columns(), &samples(Kind::Machine), &beijing(), Paint(false)).to_string();
-    let coloured = output::grid(Kind::Machine.columns(), &samples(Kind::Machine), &beijing(), Paint(true)).to_string();
+    let plain = layout::grid(Kind::Machine.columns(), &samples(Kind::Machine), &beijing(), Paint(false)).to_string();
+    let coloured = layout::grid(Kind::Machine.columns(), &samples(Kind::Machine), &beijing(), Paint(true)).to_string();
     assert!(coloured.contains('\u{1b}'));
     assert_eq!(super::format::clean_lines(&coloured), plain);
 }
@@ -404,8 +408,8 @@ fn an_empty_answer_breaks_nothing() {
     for kind in Kind::ALL {
         for odd in [json!({}), json!(null), json!([1]), json!({"indicators": 3, "zones": "x", "block": 1, "state": {}})]
         {
-            output::sheet(kind, &odd, &beijing(), Paint(false), Some(20));
-            output::grid(kind.columns(), &[odd], &beijing(), Paint(false)).to_string();
+            layout::sheet(kind, &odd, &beijing(), Paint(false), Some(20));
+            layout::grid(kind.columns(), &[odd], &beijing(), Paint(false)).to_string();
         }
     }
 }

@@ -1,20 +1,23 @@
 //! What handlers take: the caller, a document, a query. Whatever is wrong with them is a [`Problem`].
 
-use super::{Api, trace_id};
+use super::{Api, Called, trace_id};
 use crate::{
     error::{Kind, Problem},
     identity::{Actor, service},
+    violation::pointer_token,
     yaml,
 };
 use axum::{
-    body::{Body, Bytes},
+    body::Bytes,
     extract::{
-        FromRequest, FromRequestParts, Query as AxumQuery, Request,
+        FromRequest, FromRequestParts, Path as AxumPath, Query as AxumQuery, Request,
         rejection::{BytesRejection, FailedToBufferBody},
     },
     http::{header, request::Parts},
 };
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_path_to_error::Segment;
 
 /// The holder of the bearer token.
 pub struct Caller(pub Actor);
@@ -28,9 +31,10 @@ impl FromRequestParts<Api> for Caller {
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.strip_prefix("Bearer "));
-        let mut probe = Request::new(Body::empty());
-        *probe.extensions_mut() = parts.extensions.clone();
-        let actor = service::authenticate(&api.db, bearer, &trace_id(&probe)).await?;
+        let actor = service::authenticate(&api.db, bearer, &trace_id(&parts.extensions)).await?;
+        if let Some(called) = parts.extensions.get::<Called>() {
+            called.by(&actor);
+        }
         Ok(Self(actor))
     }
 }
@@ -69,20 +73,60 @@ impl<T: DeserializeOwned> FromRequest<Api> for Document<T> {
             .map_err(|_| Problem::malformed("内容不是 UTF-8 编码；请转换编码后重新提交"))?
             .to_owned();
         let value = if is_yaml {
-            yaml::from_str(&text).map_err(|e| not_read("YAML", e.line, e.column, &e.message))?
+            yaml::from_str(&text).map_err(|e| {
+                // Read once more, for the name of the field.
+                let again = yaml::from_str::<Value>(&text).ok().map(serde_path_to_error::deserialize::<_, T>);
+                let pointer = again.and_then(Result::err).map(|fault| pointer(fault.path())).unwrap_or_default();
+                not_read("YAML", e.line, e.column, &pointer, &e.message)
+            })?
         } else {
-            serde_json::from_str(&text)
-                .map_err(|e| not_read("JSON", e.line() as u64, e.column() as u64, &e.to_string()))?
+            read_json(&text)?
         };
         Ok(Self { value, text })
     }
 }
 
-fn not_read(format: &str, line: u64, column: u64, reason: &str) -> Problem {
+fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+    let fault = |e: &serde_json::Error, pointer: &str| {
+        not_read("JSON", e.line() as u64, e.column() as u64, pointer, &e.to_string())
+    };
+    let mut document = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut document).map_err(|e| fault(e.inner(), &pointer(e.path())))?;
+    document.end().map_err(|e| fault(&e, ""))?;
+    Ok(value)
+}
+
+/// The field as a JSON pointer; empty for the whole document.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    path.iter()
+        .map(|segment| match segment {
+            Segment::Seq { index } => format!("/{index}"),
+            Segment::Map { key } => format!("/{}", pointer_token(key)),
+            Segment::Enum { .. } | Segment::Unknown => String::new(),
+        })
+        .collect()
+}
+
+fn not_read(format: &str, line: u64, column: u64, pointer: &str, reason: &str) -> Problem {
+    let field = if pointer.is_empty() { String::new() } else { format!("，字段 {pointer}") };
     Problem::malformed(format!(
-        "第 {line} 行第 {column} 列：不是可读取的 {format} 内容（{}）；请检查该处的写法",
+        "第 {line} 行第 {column} 列{field}：不是可读取的 {format} 内容（{}）；请检查该处的写法",
         crate::text::shown(reason)
     ))
+}
+
+/// The one identifier (or number, or name) in the path. Whatever cannot be one does not reach a query.
+pub struct Path<T>(pub T);
+
+impl FromRequestParts<Api> for Path<String> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let key = AxumPath::<String>::from_request_parts(parts, api).await.ok().map(|AxumPath(key)| key);
+        key.filter(|key| key.len() <= 400 && !key.chars().any(char::is_control))
+            .map(Self)
+            .ok_or_else(|| Problem::malformed("路径中的标识无法读取；请使用列表中给出的标识、编号或名称"))
+    }
 }
 
 /// The query's parameters; an unknown or unreadable one is named.

@@ -2,7 +2,7 @@
 
 use super::{
     Api,
-    extract::{Caller, Document, Query},
+    extract::{Caller, Document, Path, Query},
     location,
     page::{Page, PageQuery},
 };
@@ -16,12 +16,7 @@ use crate::{
     identity::policy::{self, Act},
     ids::HostId,
 };
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-    response::IntoResponse,
-};
+use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
 use serde::Serialize;
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]

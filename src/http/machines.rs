@@ -2,7 +2,7 @@
 
 use super::{
     Api,
-    extract::{Caller, Query},
+    extract::{Caller, Path, Query},
     location, operations,
     page::{Page, PageQuery},
     task_books::departments,
@@ -25,7 +25,7 @@ use crate::{
 };
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -160,6 +160,9 @@ pub async fn list(
         && state.parse::<lifecycle::State>().is_err()
     {
         return Err(Problem::malformed("state 须为 building、running、stopped、in_bin 或 undone"));
+    }
+    if query.request.as_ref().is_some_and(|id| id.parse::<RequestId>().is_err()) {
+        return Err(Problem::malformed("request 须为申请的标识（UUID）"));
     }
     let cut = PageQuery { page_size: query.page_size, page_token: query.page_token }.newest_first()?;
     let filter = Filter { department: scope.filter(), request: query.request, state: query.state };

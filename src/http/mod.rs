@@ -18,7 +18,8 @@ pub mod task_books;
 use crate::{
     capacity::inventory::Inventory,
     db::Db,
-    error::{Kind, Problem},
+    error::{Denied, Kind, Problem},
+    identity::{Actor, service},
     machine::{
         approval::Approver,
         service::{Images, Machines},
@@ -29,11 +30,14 @@ use crate::{
 use axum::{
     Router,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
-    http::{HeaderName, Method, header},
+    http::{Extensions, HeaderName, Method, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 use tracing::Instrument;
 use utoipa::{
@@ -143,10 +147,12 @@ pub fn router(api: Api) -> Router {
         .method_not_allowed_fallback(async || {
             Problem::new(Kind::Method, "method_not_allowed", "这个接口不支持该方法；接口清单见 /v1/openapi.json")
         })
+        .layer(middleware::from_fn_with_state(api.clone(), denials))
         .layer(middleware::from_fn(detached))
         .layer(middleware::from_fn_with_state(api.clone(), observed))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+        .layer(middleware::from_fn(printable_ids))
         .with_state(api)
 }
 
@@ -161,9 +167,47 @@ async fn detached(request: Request, next: Next) -> Response {
     }
 }
 
-/// One span, one metric and one line of log per call. The caller's own request id is kept when it is one we can print.
+/// Where [`extract::Caller`] leaves word of who called, for what is done after the handler.
+#[derive(Clone, Default)]
+pub struct Called(Arc<OnceLock<Actor>>);
+
+impl Called {
+    fn by(&self, actor: &Actor) {
+        // The first to come is the only one.
+        let _ = self.0.set(actor.clone());
+    }
+}
+
+/// Writes down who was refused what by the policy, before the refusal is given.
+async fn denials(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let called = Called::default();
+    request.extensions_mut().insert(called.clone());
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
+    let route = format!("{} {route}", request.method());
+    let path: String = request.uri().path().chars().take(200).collect();
+    let response = next.run(request).await;
+    if let (Some(denied), Some(actor)) = (response.extensions().get::<Denied>(), called.0.get())
+        && let Err(problem) = service::record_denial(&api.db, actor, route, denied.code, path).await
+    {
+        return problem.into_response();
+    }
+    response
+}
+
+/// The caller's own request id is kept when it is one that we can print; otherwise it gets one of ours.
+async fn printable_ids(mut request: Request, next: Next) -> Response {
+    let printable = |id: &[u8]| {
+        !id.is_empty() && id.len() <= 64 && id.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    if request.headers().get(REQUEST_ID).is_some_and(|id| !printable(id.as_bytes())) {
+        request.headers_mut().remove(REQUEST_ID);
+    }
+    next.run(request).await
+}
+
+/// One span, one metric and one line of log per call.
 async fn observed(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let trace_id = trace_id(&request);
+    let trace_id = trace_id(request.extensions());
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
     let span = tracing::info_span!("http", trace_id = %trace_id, http.route = %route, http.method = %method);
@@ -182,14 +226,9 @@ async fn observed(State(api): State<Api>, request: Request, next: Next) -> Respo
 }
 
 /// The id that logs, audit records, operations and libvirt calls of this call carry.
-fn trace_id(request: &Request) -> String {
-    let id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok());
-    match id {
-        Some(id) if id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') => {
-            id.to_owned()
-        }
-        _ => uuid::Uuid::now_v7().to_string(),
-    }
+fn trace_id(extensions: &Extensions) -> String {
+    let id = extensions.get::<RequestId>().and_then(|id| id.header_value().to_str().ok());
+    id.unwrap_or_default().to_owned()
 }
 
 /// `Location` of what a call made or began.

@@ -2,7 +2,7 @@
 
 use super::{
     Api,
-    extract::{Caller, Query},
+    extract::{Caller, Path, Query},
     page::{Page, PageQuery},
 };
 use crate::{
@@ -13,10 +13,7 @@ use crate::{
     },
     operation::{View, store},
 };
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 
 /// An operation that the actor may see.
 pub async fn one(api: &Api, actor: &Actor, id: &str) -> Result<View, Problem> {

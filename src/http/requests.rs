@@ -2,7 +2,7 @@
 
 use super::{
     Api,
-    extract::{Caller, Document, Query},
+    extract::{Caller, Document, Path, Query},
     location,
     machines::{self, MachineView},
     page::{Page, PageQuery},
@@ -25,7 +25,7 @@ use crate::{
 };
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };

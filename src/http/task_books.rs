@@ -2,7 +2,7 @@
 
 use super::{
     Api,
-    extract::{Caller, Document, Query},
+    extract::{Caller, Document, Path, Query},
     location,
     page::{Page, PageQuery},
 };
@@ -20,12 +20,7 @@ use crate::{
         store::{self, Held},
     },
 };
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-    response::IntoResponse,
-};
+use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

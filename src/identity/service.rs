@@ -45,8 +45,14 @@ pub async fn authenticate(db: &Db, bearer: Option<&str>, trace_id: &str) -> Resu
     })
 }
 
-/// Notes in the audit trail that somebody was refused by the policy.
-pub async fn record_denial(db: &Db, actor: &Actor, action: String) -> Result<(), Problem> {
+/// Notes in the audit trail that somebody was refused by the policy, as in `POST /v1/hosts`.
+pub async fn record_denial(
+    db: &Db,
+    actor: &Actor,
+    route: String,
+    code: &'static str,
+    path: String,
+) -> Result<(), Problem> {
     let who = Who::from(actor);
     let department = actor.department.map(DepartmentId::text);
     db.write(async move |tx| -> Result<(), Problem> {
@@ -54,10 +60,10 @@ pub async fn record_denial(db: &Db, actor: &Actor, action: String) -> Result<(),
             who: who.clone(),
             action: "policy.denied",
             object_type: "route",
-            object_id: action.clone(),
+            object_id: route.clone(),
             department_id: department.clone(),
             outcome: Outcome::Denied,
-            detail: json!({}),
+            detail: json!({"code": code, "path": path}),
         };
         Ok(audit::record(tx, record).await?)
     })
@@ -192,11 +198,11 @@ pub async fn revoke_token(db: &Db, id: TokenId) -> Result<(), Problem> {
 
 /// A name of one line, in its canonical form.
 fn plain(field: &str, text: &str) -> Result<String, Problem> {
-    text::check(text, text::NAME).map_err(|fault| {
+    text::said(text, text::NAME).map_err(|fault| {
         Problem::new(
             Kind::Refused,
             "text_refused",
-            format!("{field}: 文字不符合要求（{fault}）；请改为不超过 100 字的一行文字"),
+            format!("{field}: 文字不符合要求（{fault}）；请改为 1 至 100 字的一行文字"),
         )
     })
 }

@@ -1,16 +1,21 @@
-//! Approval: one transaction that decides the request, claims quota, takes a place on a host for each machine, fixes
+//! Approval: one transaction that decides the request, takes a place on a host for each machine, claims quota, fixes
 //! everything that identifies the machines, puts down the operation that builds them, and records who did it. Or it
 //! answers with the shortage in numbers and writes nothing.
 //!
 //! Approvals that wait together are written together ([`ApprovalGroup`]): one guarded update for all task books, one for
-//! all hosts, one insert per table. When a guard refuses the list, each is tried alone.
+//! all hosts, one insert per table. Places are sought inside the writer's job, where approvals of one broker come one
+//! list after the other and cannot be given the same place. When a guard refuses a list, each of it is tried alone.
 
-use super::{Machine, build, image::Image, lifecycle::State, store};
+use super::{
+    image::Image,
+    intent::{Approval, Decision, compose},
+    store,
+};
 use crate::{
-    audit::{self, Outcome, Record, Who},
+    audit,
     capacity::{
-        self, Amount, Claim, Size,
-        inventory::{Inventory, NoPlace, Place, Reservation},
+        self, Amount, Size,
+        inventory::{Inventory, NoPlace, Place},
     },
     db::{Db, DbError, Group, JobError, Tx},
     error::{Kind, Problem, Shortage},
@@ -18,33 +23,17 @@ use crate::{
         Actor,
         policy::{self, Act},
     },
-    ids::{HostId, MachineId, OperationId, RequestId, TaskBookId},
+    ids::{HostId, OperationId, TaskBookId},
     metrics::Metrics,
-    operation::{Kind as OperationKind, NewOperation, crash, store as operations, worker::Bell},
-    provider::{ImageRef, Intent, NetworkIntent},
-    request::{
-        self,
-        lifecycle::RequestState,
-        service::Rules,
-        store::{Approved, Request},
-    },
+    operation::{crash, store as operations, worker::Bell},
+    request::{self, lifecycle::RequestState, service::Rules, store::Request},
     task_book, text,
 };
-use jiff::{ToSpan, civil::Date};
-use serde_json::json;
-use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf, sync::Arc};
+use jiff::ToSpan;
+use std::{collections::BTreeMap, sync::Arc};
 
-/// Tries at finding places before a refusal is final; each starts from a fresh reading of the database.
+/// Tries at places before a refusal by the database is final; each starts from a fresh reading.
 const ATTEMPTS: usize = 8;
-
-/// Everything that one approval writes.
-pub struct Approval {
-    decision: Approved,
-    task_book: (TaskBookId, i64, Amount),
-    machines: Vec<(Claim, Machine)>,
-    operation: NewOperation,
-    record: Record,
-}
 
 /// Why the database did not take an approval.
 #[derive(Debug, thiserror::Error)]
@@ -57,9 +46,11 @@ pub enum Refusal {
     Host,
     #[error("the name {0} is taken")]
     Name(String),
-    /// An address or a domain's name on its host was taken meanwhile: another place will do.
+    /// An address or a domain's name on its host was taken by another broker: another place will do.
     #[error("a place was taken meanwhile")]
     Place,
+    #[error("no host has room")]
+    NoPlace(NoPlace),
     #[error("database")]
     Db(#[from] DbError),
 }
@@ -73,48 +64,109 @@ impl JobError for Refusal {
     }
 }
 
-/// Writes waiting approvals together.
-pub struct ApprovalGroup;
+/// Finds places for waiting approvals and writes them together.
+pub struct ApprovalGroup {
+    inventory: Inventory,
+}
 
 impl Group for ApprovalGroup {
-    type Item = Approval;
-    type Out = ();
+    type Item = Decision;
+    type Out = OperationId;
     type Error = Refusal;
 
-    async fn run(&self, tx: &mut Tx, items: &[Approval]) -> Result<Vec<()>, Refusal> {
-        let decisions: Vec<_> = items.iter().map(|item| &item.decision).collect();
-        if request::store::approve_all(tx, &decisions).await? != items.len() {
-            return Err(Refusal::NotWaiting);
-        }
-        let mut books: BTreeMap<(TaskBookId, i64), Amount> = BTreeMap::new();
-        let mut hosts: BTreeMap<HostId, Amount> = BTreeMap::new();
-        for item in items {
-            let (id, version, amount) = item.task_book;
-            add(books.entry((id, version)).or_default(), amount)?;
-            for (claim, _) in &item.machines {
-                let one = Amount::of(claim.size, 1).ok_or(Refusal::Host)?;
-                add(hosts.entry(claim.host).or_default(), one)?;
+    async fn run(&self, tx: &mut Tx, items: &[Decision]) -> Result<Vec<OperationId>, Refusal> {
+        let mut refusal = Refusal::Place;
+        for _ in 0..ATTEMPTS {
+            let read_now = !self.inventory.is_fresh();
+            if read_now {
+                self.read(tx).await?;
+            }
+            let (approvals, places) = match self.place(items) {
+                Ok(found) => found,
+                // A no is only believed of an index that has just been read.
+                Err(no) if read_now => return Err(Refusal::NoPlace(no)),
+                Err(_) => {
+                    self.inventory.stale();
+                    continue;
+                }
+            };
+            match tx.nested(async |tx| write(tx, items, &approvals).await).await {
+                Ok(()) => return Ok(approvals.iter().map(|approval| approval.operation.id).collect()),
+                Err(error) => refusal = error,
+            }
+            self.inventory.release(&places);
+            match refusal {
+                Refusal::Host => self.inventory.stale(),
+                Refusal::Place => self.inventory.collided(),
+                other => return Err(other),
             }
         }
-        let books: Vec<_> = books.into_iter().map(|((id, version), amount)| (id, version, amount)).collect();
-        if capacity::store::claim_quota(tx, &books).await? != books.len() {
-            return Err(Refusal::TaskBook);
-        }
-        let hosts: Vec<_> = hosts.into_iter().collect();
-        if capacity::store::claim_hosts(tx, &hosts).await? != hosts.len() {
-            return Err(Refusal::Host);
-        }
-        let claims: Vec<_> =
-            items.iter().flat_map(|item| item.machines.iter().map(|(claim, _)| claim.clone())).collect();
-        capacity::store::insert_claims(tx, &claims).await.map_err(|error| taken(error, items))?;
-        let machines: Vec<_> = items.iter().flat_map(|item| item.machines.iter().map(|(_, machine)| machine)).collect();
-        store::insert_all(tx, &machines).await.map_err(|error| taken(error, items))?;
-        let operations: Vec<_> = items.iter().map(|item| item.operation.clone()).collect();
-        operations::insert_all(tx, &operations).await?;
-        let records: Vec<_> = items.iter().map(|item| item.record.clone()).collect();
-        audit::record_all(tx, &records).await?;
-        Ok(vec![(); items.len()])
+        Err(refusal)
     }
+}
+
+impl ApprovalGroup {
+    /// Reads hosts and claims, inside the transaction that will claim.
+    async fn read(&self, tx: &mut Tx) -> Result<(), DbError> {
+        let mark = self.inventory.mark();
+        let hosts = capacity::store::list_hosts(tx.conn()).await?;
+        let held = capacity::store::held_addresses(tx.conn()).await?;
+        self.inventory.replace(mark, hosts, held);
+        Ok(())
+    }
+
+    /// Places in the index for the whole list, or for nobody.
+    fn place(&self, items: &[Decision]) -> Result<(Vec<Approval>, Vec<Place>), NoPlace> {
+        let (mut approvals, mut all) = (Vec::with_capacity(items.len()), Vec::new());
+        for item in items {
+            let block = &item.request.block;
+            match self.inventory.reserve(item.size, block.zone, block.machines) {
+                Ok(places) => {
+                    approvals.push(compose(item, &places));
+                    all.extend(places);
+                }
+                Err(no) => {
+                    self.inventory.release(&all);
+                    return Err(no);
+                }
+            }
+        }
+        Ok((approvals, all))
+    }
+}
+
+/// One guarded statement per kind of thing, for the whole list.
+async fn write(tx: &mut Tx, items: &[Decision], approvals: &[Approval]) -> Result<(), Refusal> {
+    let decisions: Vec<_> = approvals.iter().map(|approval| &approval.decision).collect();
+    if request::store::approve_all(tx, &decisions).await? != approvals.len() {
+        return Err(Refusal::NotWaiting);
+    }
+    let mut books: BTreeMap<(TaskBookId, i64), Amount> = BTreeMap::new();
+    let mut hosts: BTreeMap<HostId, Amount> = BTreeMap::new();
+    for (item, approval) in items.iter().zip(approvals) {
+        add(books.entry((item.book.id, item.book.version)).or_default(), item.amount)?;
+        for (claim, _) in &approval.machines {
+            let one = Amount::of(claim.size, 1).ok_or(Refusal::Host)?;
+            add(hosts.entry(claim.host).or_default(), one)?;
+        }
+    }
+    let books: Vec<_> = books.into_iter().map(|((id, version), amount)| (id, version, amount)).collect();
+    if capacity::store::claim_quota(tx, &books).await? != books.len() {
+        return Err(Refusal::TaskBook);
+    }
+    let hosts: Vec<_> = hosts.into_iter().collect();
+    if capacity::store::claim_hosts(tx, &hosts).await? != hosts.len() {
+        return Err(Refusal::Host);
+    }
+    let built = || approvals.iter().flat_map(|approval| &approval.machines);
+    let claims: Vec<_> = built().map(|(claim, _)| claim.clone()).collect();
+    capacity::store::insert_claims(tx, &claims).await.map_err(|error| taken(error, approvals))?;
+    let machines: Vec<_> = built().map(|(_, machine)| machine).collect();
+    store::insert_all(tx, &machines).await.map_err(|error| taken(error, approvals))?;
+    let operations: Vec<_> = approvals.iter().map(|approval| approval.operation.clone()).collect();
+    operations::insert_all(tx, &operations).await?;
+    let records: Vec<_> = approvals.iter().map(|approval| approval.record.clone()).collect();
+    Ok(audit::record_all(tx, &records).await?)
 }
 
 fn add(sum: &mut Amount, amount: Amount) -> Result<(), Refusal> {
@@ -123,16 +175,12 @@ fn add(sum: &mut Amount, amount: Amount) -> Result<(), Refusal> {
 }
 
 /// Which scarce thing an insert found taken.
-fn taken(error: DbError, items: &[Approval]) -> Refusal {
+fn taken(error: DbError, approvals: &[Approval]) -> Refusal {
     match &error {
-        DbError::Unique { .. } if error.is_duplicate_of("fqdn") => Refusal::Name(
-            items
-                .iter()
-                .flat_map(|item| &item.machines)
-                .filter_map(|(claim, _)| claim.fqdn.clone())
-                .collect::<Vec<_>>()
-                .join(", "),
-        ),
+        DbError::Unique { .. } if error.is_duplicate_of("fqdn") => {
+            let claims = approvals.iter().flat_map(|approval| &approval.machines);
+            Refusal::Name(claims.filter_map(|(claim, _)| claim.fqdn.clone()).collect::<Vec<_>>().join(", "))
+        }
         DbError::Unique { .. } => Refusal::Place,
         _ => error.into(),
     }
@@ -151,6 +199,19 @@ pub struct Approver {
 impl Approver {
     /// Approves a request as the authority; answers the operation that builds it.
     pub async fn approve(&self, actor: &Actor, id: &str, comment: Option<String>) -> Result<OperationId, Problem> {
+        let refusal = match self.attempt(actor, id, comment).await {
+            Err(problem) if matches!(problem.kind, Kind::Refused | Kind::Shortage | Kind::Conflict) => problem,
+            done => return done,
+        };
+        // Another approval of the very same request may have taken the names or the last place meanwhile: the request
+        // is not short of anything then, it is decided.
+        let mut conn = self.db.read().await?;
+        let request = request::store::find(&mut conn, id, None).await?;
+        let decided = request.filter(|request| request.state != RequestState::Submitted);
+        Err(decided.map_or(refusal, |request| not_waiting(&request)))
+    }
+
+    async fn attempt(&self, actor: &Actor, id: &str, comment: Option<String>) -> Result<OperationId, Problem> {
         let scope = policy::scope(actor, Act::RequestApprove)?;
         let comment = comment
             .map(|comment| text::check(&comment, text::NAME))
@@ -169,66 +230,55 @@ impl Approver {
             .ok_or_else(|| Problem::not_found("任务书"))?;
         let image = store::image_for(&mut conn, &request.block.os).await?.ok_or_else(|| no_image(&request))?;
         if image.virtual_size > request.block.disk {
-            return Err(Problem::conflict(
-                "disk_below_image",
-                format!(
-                    "磁盘空间 {} 小于镜像 {} 的 {}；请退回申请并改为不小于该容量",
-                    request.block.disk, image.name, image.virtual_size
-                ),
-            ));
+            return Err(disk_below_image(&request, &image));
         }
         self.rules.still_admissible(&mut conn, &request, &book).await?;
         drop(conn);
         let size = Size { vcpu: request.block.vcpu, memory: request.block.memory, disk: request.block.disk };
         let amount =
             Amount::of(size, i64::from(request.block.machines)).ok_or_else(|| Problem::malformed("数量过大"))?;
-        for _ in 0..ATTEMPTS {
-            let places = self.reserve(size, &request).await?;
-            let approval = self.compose(actor, &request, &book, &image, &places, amount, comment.as_deref());
-            let operation = approval.operation.id;
-            let refusal = match self.db.grouped(Arc::new(ApprovalGroup), approval).await {
-                Ok(()) => {
-                    crash::point("approval.committed");
-                    places.keep();
-                    self.metrics.request_entered(RequestState::Approved.word());
-                    self.bell.ring();
-                    return Ok(operation);
-                }
-                Err(refusal) => refusal,
-            };
-            // Stale before the places are free: nobody is to be given an address that was just found taken.
-            match refusal {
-                Refusal::Place => self.inventory.collided(),
-                Refusal::Host => self.inventory.stale(),
-                _ => {}
+        let months = i64::from(request.block.om_period_months);
+        let decision = Decision {
+            actor: actor.clone(),
+            comment,
+            request: request.clone(),
+            book,
+            image,
+            size,
+            amount,
+            lease_end: self.db.clock().today().saturating_add(months.months()),
+        };
+        let group = Arc::new(ApprovalGroup { inventory: self.inventory.clone() });
+        match self.db.grouped(group, decision).await {
+            Ok(operation) => {
+                crash::point("approval.committed");
+                self.metrics.request_entered(RequestState::Approved.word());
+                self.bell.ring();
+                Ok(operation)
             }
-            places.refused();
-            match refusal {
-                Refusal::Host | Refusal::Place => {}
-                Refusal::NotWaiting => return Err(not_waiting(&request)),
-                Refusal::Name(names) => {
-                    return Err(Problem::conflict(
-                        "domain_taken",
-                        format!("域名 {names} 已被占用；请退回申请并更换域名"),
-                    ));
+            Err(refusal) => {
+                if matches!(refusal, Refusal::Db(_)) {
+                    // Places that were undone with the transaction are still taken in the index.
+                    self.inventory.stale();
                 }
-                Refusal::TaskBook => return Err(self.over_indicator(&request, amount).await?),
-                Refusal::Db(error) => return Err(error.into()),
+                Err(self.explain(refusal, &request, amount).await)
             }
         }
-        Err(Problem::new(Kind::Unavailable, "placement_contended", "资源竞争激烈，本次未能落位；请稍后重试"))
     }
 
-    /// Places on the index; a no is only believed of an index that has just been read.
-    async fn reserve(&self, size: Size, request: &Request) -> Result<Reservation, Problem> {
-        let find = || self.inventory.reserve(size, request.block.zone, request.block.machines);
-        if self.inventory.is_fresh()
-            && let Ok(places) = find()
-        {
-            return Ok(places);
+    async fn explain(&self, refusal: Refusal, request: &Request, amount: Amount) -> Problem {
+        match refusal {
+            Refusal::NotWaiting => not_waiting(request),
+            Refusal::Name(names) => {
+                Problem::conflict("domain_taken", format!("域名 {names} 已被占用；请退回申请并更换域名"))
+            }
+            Refusal::NoPlace(no) => no_place(&no),
+            Refusal::TaskBook => self.over_indicator(request, amount).await.unwrap_or_else(|problem| problem),
+            Refusal::Host | Refusal::Place => {
+                Problem::new(Kind::Unavailable, "placement_contended", "资源竞争激烈，本次未能落位；请稍后重试")
+            }
+            Refusal::Db(error) => error.into(),
         }
-        self.inventory.reload(&self.db).await?;
-        find().map_err(|no| no_place(&no))
     }
 
     /// The numbers of the task book, read after it had refused.
@@ -262,155 +312,6 @@ impl Approver {
         }
         Ok(Problem::short("indicator_exceeded", format!("超出任务书 {} 的控制指标", book.number), short))
     }
-
-    #[expect(clippy::too_many_arguments, reason = "one pure function from what was read to what is written")]
-    fn compose(
-        &self,
-        actor: &Actor,
-        request: &Request,
-        book: &task_book::store::Held,
-        image: &Image,
-        places: &[Place],
-        amount: Amount,
-        comment: Option<&str>,
-    ) -> Approval {
-        let operation = OperationId::new();
-        let names = request.block.machine_names();
-        let today = self.db.clock().today();
-        let lease_end = today.saturating_add(i64::from(request.block.om_period_months).months());
-        let machines = places
-            .iter()
-            .enumerate()
-            .map(|(ordinal, place)| {
-                let name = names.as_ref().and_then(|names| names.get(ordinal));
-                compose_machine(
-                    request,
-                    book,
-                    image,
-                    place,
-                    operation,
-                    ordinal,
-                    name.map(|n| (n.host.as_str(), n.fqdn.as_str())),
-                    lease_end,
-                )
-            })
-            .collect();
-        Approval {
-            decision: Approved {
-                request: request.id,
-                digest: request.digest.clone(),
-                by: actor.person.id,
-                unit: actor.unit.clone(),
-                reason: comment.map(str::to_owned),
-                operation,
-            },
-            task_book: (book.id, book.version, amount),
-            machines,
-            operation: NewOperation {
-                id: operation,
-                kind: OperationKind::Build,
-                department: request.department,
-                request: Some(request.id),
-                machine: None,
-                steps_total: build::steps_total(places.len()),
-                trace_id: actor.trace_id.clone(),
-                started_by: actor.person.login.clone(),
-            },
-            record: Record {
-                who: Who::from(actor),
-                action: Act::RequestApprove.word(),
-                object_type: "request",
-                object_id: request.id.text(),
-                department_id: Some(request.department.text()),
-                outcome: Outcome::Done,
-                detail: json!({"digest": request.digest, "task_book": book.number, "version": book.version,
-                    "operation": operation, "comment": comment}),
-            },
-        }
-    }
-}
-
-/// Fixes everything that identifies one machine.
-#[expect(clippy::too_many_arguments, reason = "one pure function from what was read to what is written")]
-fn compose_machine(
-    request: &Request,
-    book: &task_book::store::Held,
-    image: &Image,
-    place: &Place,
-    operation: OperationId,
-    ordinal: usize,
-    name: Option<(&str, &str)>,
-    lease_end: Date,
-) -> (Claim, Machine) {
-    let id = MachineId::new();
-    let mac = mac_of(place.address);
-    let fqdn = name.map(|(_, fqdn)| fqdn.to_owned());
-    let intent = Intent {
-        machine: id,
-        operation,
-        name: slug_of(name.map_or("vm", |(host, _)| host), id),
-        fqdn: fqdn.clone(),
-        vcpu: place.size.vcpu,
-        memory: place.size.memory,
-        disk: place.size.disk,
-        image: ImageRef {
-            sha256: image.sha256.clone(),
-            format: image.format,
-            size: image.size,
-            path: PathBuf::from(&image.path),
-        },
-        network: NetworkIntent {
-            network: place.network.network.clone(),
-            mac: mac.clone(),
-            address: place.address,
-            gateway: place.network.gateway,
-            dns: place.network.gateway,
-        },
-        ssh_keys: request.block.ssh_keys.clone(),
-    };
-    let claim = Claim {
-        machine: id,
-        task_book: book.id,
-        host: place.host,
-        network: place.network.id,
-        size: place.size,
-        address: place.address,
-        mac,
-        fqdn,
-    };
-    let unit = &request.block.om_unit;
-    let machine = Machine {
-        id,
-        request: request.id,
-        department: request.department,
-        host: place.host,
-        ordinal: i64::try_from(ordinal).unwrap_or(i64::MAX),
-        state: State::Building,
-        intent,
-        zone: request.block.zone,
-        lease_end,
-        contact: format!("{} {}", unit.name, unit.contact),
-        operation: Some(operation),
-        created_at: jiff::Timestamp::UNIX_EPOCH,
-        ready_at: None,
-        binned_at: None,
-    };
-    (claim, machine)
-}
-
-/// A hardware address that is the address in other words: QEMU's own prefix, then its four bytes. dnsmasq keeps an
-/// address for about an hour for the card that had it last, whatever is reserved; so who inherits an address must
-/// inherit its card too. Within a network it is unique because the address is.
-fn mac_of(address: Ipv4Addr) -> String {
-    let [a, b, c, d] = address.octets();
-    format!("52:54:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
-}
-
-/// The domain's name on its host: readable, and unique by the identifier's random tail. At most 63 characters.
-fn slug_of(host: &str, id: MachineId) -> String {
-    let bytes = id.0.as_bytes();
-    let host: String = host.chars().take(50).collect();
-    format!("{}-{:02x}{:02x}{:02x}{:02x}", host.trim_end_matches('-'), bytes[8] & 0x3f, bytes[9], bytes[10], bytes[11])
 }
 
 fn no_place(no: &NoPlace) -> Problem {
@@ -441,10 +342,16 @@ fn no_image(request: &Request) -> Problem {
 pub(super) fn not_waiting(request: &Request) -> Problem {
     Problem::conflict(
         "request_not_waiting",
+        format!("申请 {} 的状态为 {}，只有待审批（submitted）的申请可以审批", request.id, request.state.word()),
+    )
+}
+
+fn disk_below_image(request: &Request, image: &Image) -> Problem {
+    Problem::conflict(
+        "disk_below_image",
         format!(
-            "申请 {} 的状态为 {}，只有待审批（submitted）的申请可以审批",
-            RequestId::text(request.id),
-            request.state.word()
+            "磁盘空间 {} 小于镜像 {} 的 {}；请退回申请并改为不小于该容量",
+            request.block.disk, image.name, image.virtual_size
         ),
     )
 }

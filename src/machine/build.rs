@@ -211,6 +211,7 @@ impl Build {
         let delivered = self
             .db
             .write(async move |tx| -> Result<bool, LeaseError> {
+                // First whether it may be delivered: machines that are still to be undone stay in the operation's hands.
                 if !request::store::advance(tx, request, RequestState::Approved, RequestState::Delivered).await? {
                     audit::record(tx, record(&operation, "request.deliver", Outcome::Denied)).await?;
                     return Ok(false);

@@ -3,6 +3,7 @@
 pub mod approval;
 pub mod build;
 pub mod image;
+mod intent;
 pub mod ledger;
 pub mod lifecycle;
 pub mod power;

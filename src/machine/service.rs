@@ -219,7 +219,7 @@ impl Images {
                 format!("操作系统 {} 不在目录中；可用：{}", text::shown(&new.os_type), self.catalogue.os_names()),
             )
         })?;
-        let name = text::check(&new.name, text::NAME)
+        let name = text::said(&new.name, text::NAME)
             .map_err(|fault| Problem::malformed(format!("name: 镜像名称不符合要求（{fault}）")))?;
         fs::create_dir_all(&self.folder).await.map_err(Problem::internal)?;
         let upload = tempname(&self.folder);

@@ -269,7 +269,7 @@ fn own_department(actor: &Actor) -> Result<DepartmentId, Problem> {
 }
 
 fn checked_reason(reason: &str) -> Result<String, Problem> {
-    text::check(reason, text::PROSE)
+    text::said(reason, text::PROSE)
         .map_err(|fault| Problem::malformed(format!("/reason: 原因不符合要求（{fault}）；请写明原因，不超过 2000 字")))
 }
 

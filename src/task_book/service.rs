@@ -133,7 +133,7 @@ fn cannot_supersede(held: &Held, book: &TaskBook) -> Problem {
 /// Revokes a task book: nothing more is approved on it, and builds under way turn back.
 pub async fn revoke(db: &Db, actor: &Actor, key: &str, reason: String) -> Result<(), Problem> {
     let scope = policy::scope(actor, Act::TaskBookRevoke)?;
-    let reason = text::check(&reason, text::NAME).map_err(|fault| {
+    let reason = text::said(&reason, text::NAME).map_err(|fault| {
         Problem::malformed(format!("/reason: 撤销原因不符合要求（{fault}），请写明原因，不超过 100 字"))
     })?;
     let (who, key) = (Who::from(actor), key.to_owned());

@@ -28,7 +28,7 @@ fn killed_at_any_point_of_a_build_it_is_finished_after_the_restart() {
     in_lanes(points, 4, true, async |lane: &mut Lane, point: &str| {
         let id = lane.submit(machines(point)).await;
         lane.kill_at(point, async |lane| {
-            lane.try_post(&format!("/v1/requests/{id}/approve"), &lane.cast.authority).await
+            lane.try_post(&format!("/v1/requests/{id}/approve"), &lane.cast.authority).await;
         })
         .await;
         lane.restart_and_settle().await;

@@ -53,8 +53,7 @@ fn the_life_of_a_machine_is_a_golden() {
     use machine::{Event, State};
     let text = table(&State::ALL, &Event::ALL, |s| s.to_string(), |e| format!("{e:?}"), |s, e| s.next(e).ok());
     golden("machine_lifecycle", &text);
-    use operation::Kind;
-    let kinds = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Build);
+    let kinds = operation::Kind::ALL.into_iter().filter(|kind| *kind != operation::Kind::Build);
     let admitted: Vec<_> = kinds
         .map(|kind| {
             let states = State::ALL.into_iter().filter(|state| state.admits(kind)).map(State::word);

@@ -1,12 +1,17 @@
 //! The one integration binary: real servers, the real binary, and oracles that are not our own code.
 
+#![allow(clippy::case_sensitive_file_extension_comparisons, clippy::format_collect, reason = "plain words in a test")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod api;
+mod audit;
+mod authorization;
 #[cfg(feature = "crash-points")]
 mod crash;
+mod decisions;
 mod goldens;
 mod impatient;
+mod input;
 mod layers;
 mod provider_libvirt;
 mod race;

@@ -4,7 +4,7 @@ use crate::{
     goldens::golden,
     support::{
         broker::On,
-        source::{self, Source, Statements},
+        source::{self, Source},
     },
 };
 use jiyue::{
@@ -12,7 +12,7 @@ use jiyue::{
     time::Clock,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqlSafeStr, SqliteConnection};
-use syn::visit::Visit;
+use std::fmt::Write as _;
 
 /// Statements whose text is put together at run time, each with the test that runs it on both databases.
 const AT_RUN_TIME: &[(&str, &str)] = &[
@@ -31,12 +31,10 @@ const AT_RUN_TIME: &[(&str, &str)] = &[
 fn collect(sources: &[Source]) -> (Vec<String>, Vec<String>) {
     let (mut literals, mut built) = (Vec::new(), Vec::new());
     for source in sources {
-        let mut statements = Statements::default();
-        statements.visit_file(&source.syntax);
-        for (text, function, _) in statements.found {
-            match text {
-                Some(text) => literals.push(text),
-                None => built.push(format!("{} {function}", source.name)),
+        for statement in &source.statements {
+            match &statement.text {
+                Some(text) => literals.push(text.clone()),
+                None => built.push(format!("{} {}", source.name, statement.function)),
             }
         }
     }
@@ -62,7 +60,7 @@ fn every_statement_is_written_down() {
         "fn f() { sqlx::query(\"select 1\"); sqlx::query_scalar(AssertSqlSafe(format!(\"{x}\"))); }",
     );
     assert_eq!(collect(&[planted]), (vec!["select 1".to_owned()], vec!["planted/store.rs f".to_owned()]));
-    let (literals, built) = collect(&source::all());
+    let (literals, built) = collect(source::all());
     assert!(literals.len() > 30, "{literals:#?}");
     for text in &literals {
         assert!(!text.chars().any(|c| c.is_ascii_uppercase()), "SQL is written in lower case: {text}");
@@ -70,14 +68,14 @@ fn every_statement_is_written_down() {
     assert_eq!(built, AT_RUN_TIME.iter().map(|(place, _)| *place).collect::<Vec<_>>());
     let mut text = literals.join("\n");
     for (place, test) in AT_RUN_TIME {
-        text.push_str(&format!("\n-- put together at run time in {place}; run by {test}"));
+        write!(text, "\n-- put together at run time in {place}; run by {test}").unwrap();
     }
     golden("statements", &text);
 }
 
 #[tokio::test]
 async fn every_statement_can_be_prepared_on_both_databases() {
-    let (literals, _) = collect(&source::all());
+    let (literals, _) = collect(source::all());
     let mut sqlite = SqliteConnection::connect(&migrated(On::Sqlite).await).await.unwrap();
     let mut postgres = PgConnection::connect(&migrated(On::Postgres).await).await.unwrap();
     let mut refused = Vec::new();

@@ -219,7 +219,7 @@ impl Group for Names {
 async fn together(db: &Db, group: &Arc<Names>, items: &[&'static str]) -> Vec<Result<String, DbError>> {
     let blocker = Arc::new(Blocker::default());
     let (lane, held) = (db.clone(), Arc::clone(&blocker));
-    let blocked = tokio::spawn(async move { lane.grouped(held, ()).await });
+    let waits = tokio::spawn(async move { lane.grouped(held, ()).await });
     blocker.running.notified().await;
     let mut waiting = Vec::new();
     for item in items {
@@ -229,7 +229,7 @@ async fn together(db: &Db, group: &Arc<Names>, items: &[&'static str]) -> Vec<Re
     }
     tokio::time::sleep(Duration::from_millis(50)).await;
     blocker.go.notify_one();
-    blocked.await.unwrap().unwrap();
+    waits.await.unwrap().unwrap();
     let mut answers = Vec::new();
     for one in waiting {
         answers.push(one.await.unwrap());

@@ -5,6 +5,7 @@ pub mod libvirt;
 pub mod plain;
 pub mod postgres;
 pub mod proxy;
+pub mod raw;
 pub mod site;
 pub mod source;
 pub mod sql;

@@ -1,7 +1,10 @@
 //! Our own source as data: every path that a file names, every string in it, every `unsafe`, with the line.
 
 use proc_macro2::{TokenStream, TokenTree};
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 use syn::{
     Attribute, Expr, ExprUnsafe, ImplItemFn, Item, ItemFn, ItemImpl, LitStr, Macro, UseTree,
     spanned::Spanned,
@@ -15,7 +18,10 @@ pub struct Source {
     /// As in `["machine", "store"]`.
     pub module: Vec<String>,
     pub lines: usize,
-    pub syntax: syn::File,
+    pub mentions: Mentions,
+    pub statements: Vec<Statement>,
+    /// The modules that it declares.
+    pub declares: Vec<String>,
 }
 
 /// A path as written, with `crate`, `self` and `super` resolved: ours begin with `crate`.
@@ -34,20 +40,23 @@ pub struct Mentions {
     module: Vec<String>,
 }
 
-/// All of `src`, sorted, without files of tests.
-pub fn all() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    collect(&root, &mut files);
-    files.sort();
-    assert!(files.len() > 50, "the source has moved");
-    files
-        .iter()
-        .map(|file| {
-            let name = file.strip_prefix(&root).expect("below src").to_string_lossy().into_owned();
-            Source::parse(&name, &std::fs::read_to_string(file).expect("a source file"))
-        })
-        .collect()
+/// All of `src`, sorted, without files of tests. Read once.
+pub fn all() -> &'static [Source] {
+    static ALL: OnceLock<Vec<Source>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut files = Vec::new();
+        collect(&root, &mut files);
+        files.sort();
+        assert!(files.len() > 50, "the source has moved");
+        files
+            .iter()
+            .map(|file| {
+                let name = file.strip_prefix(&root).expect("below src").to_string_lossy().into_owned();
+                Source::parse(&name, &std::fs::read_to_string(file).expect("a source file"))
+            })
+            .collect()
+    })
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -69,13 +78,22 @@ impl Source {
             "lib" => Vec::new(),
             stem => stem.split('/').map(str::to_owned).collect(),
         };
-        Self { name: name.to_owned(), module, lines: text.lines().count(), syntax }
-    }
-
-    pub fn mentions(&self) -> Mentions {
-        let mut mentions = Mentions { module: self.module.clone(), ..Mentions::default() };
-        mentions.visit_file(&self.syntax);
-        mentions
+        let mut mentions = Mentions { module: module.clone(), ..Mentions::default() };
+        mentions.visit_file(&syntax);
+        let mut statements = Statements::default();
+        statements.visit_file(&syntax);
+        let declares = syntax.items.iter().filter_map(|item| match item {
+            Item::Mod(module) => Some(module.ident.to_string()),
+            _ => None,
+        });
+        Self {
+            name: name.to_owned(),
+            module,
+            lines: text.lines().count(),
+            mentions,
+            statements: statements.found,
+            declares: declares.collect(),
+        }
     }
 }
 
@@ -83,7 +101,7 @@ impl Mentions {
     fn note(&mut self, mut path: Vec<String>, line: usize) {
         match path.first().map(String::as_str) {
             // The binary's own crate is the library's user.
-            Some("jiyue") => path[0] = "crate".to_owned(),
+            Some("jiyue") => "crate".clone_into(&mut path[0]),
             Some("self" | "super") => {
                 let mut base = self.module.clone();
                 let ups = path.iter().take_while(|s| *s == "super").count();
@@ -103,7 +121,7 @@ impl Mentions {
             UseTree::Group(group) => group.items.iter().for_each(|tree| self.note_use(tree, prefix, line)),
             UseTree::Name(name) => self.note(with(&name.ident), line),
             UseTree::Rename(name) => self.note(with(&name.ident), line),
-            _ => self.note(prefix.to_vec(), line),
+            UseTree::Glob(_) => self.note(prefix.to_vec(), line),
         }
     }
 
@@ -150,7 +168,7 @@ impl Mentions {
 }
 
 /// Whether it is there for tests alone.
-pub fn is_test(attributes: &[Attribute]) -> bool {
+fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|a| {
         a.path().is_ident("cfg") && matches!(&a.meta, syn::Meta::List(list) if list.tokens.to_string() == "test")
     })
@@ -216,11 +234,17 @@ impl<'ast> Visit<'ast> for Mentions {
     }
 }
 
-/// The SQL that a file passes to sqlx: each literal, or `None` where the text is put together at run time; with the
-/// function around it and the line.
+/// SQL that is passed to sqlx.
+pub struct Statement {
+    /// `None` where it is put together at run time.
+    pub text: Option<String>,
+    /// The function around it.
+    pub function: String,
+}
+
 #[derive(Default)]
-pub struct Statements {
-    pub found: Vec<(Option<String>, String, usize)>,
+struct Statements {
+    found: Vec<Statement>,
     function: String,
 }
 
@@ -251,7 +275,7 @@ impl<'ast> Visit<'ast> for Statements {
                 Some(Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. })) => Some(text.value()),
                 _ => None,
             };
-            self.found.push((text, self.function.clone(), call.span().start().line));
+            self.found.push(Statement { text, function: self.function.clone() });
         }
         visit::visit_expr_call(self, call);
     }

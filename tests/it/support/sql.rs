@@ -32,7 +32,6 @@ impl Sql {
         &mut self.conn
     }
 
-    #[track_caller]
     pub async fn run(&mut self, sql: &str) -> u64 {
         match self.conn.execute(AssertSqlSafe(sql.to_owned())).await {
             Ok(done) => done.rows_affected(),

@@ -1,0 +1,296 @@
+//! Who may do what: every route of the OpenAPI document with every kind of caller gives what the policy's table says.
+
+use crate::support::{
+    broker::{self, Broker, Cast, On, Setup},
+    plain,
+    raw::{Raw, Reply},
+};
+use jiyue::identity::{
+    Role,
+    policy::{Act, Reach, reach},
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, time::Duration};
+
+/// Every route, and the act that the policy judges it by; `None` is open to all.
+const ROUTES: &[(&str, &str, Option<Act>)] = &[
+    ("GET", "/healthz", None),
+    ("GET", "/metrics", None),
+    ("GET", "/readyz", None),
+    ("GET", "/v1/openapi.json", None),
+    ("GET", "/v1/audit-records", Some(Act::AuditRead)),
+    ("GET", "/v1/departments", Some(Act::DepartmentRead)),
+    ("POST", "/v1/departments", Some(Act::DepartmentCreate)),
+    ("GET", "/v1/hosts", Some(Act::HostRead)),
+    ("POST", "/v1/hosts", Some(Act::HostAdd)),
+    ("GET", "/v1/hosts/{id}", Some(Act::HostRead)),
+    ("GET", "/v1/images", Some(Act::ImageRead)),
+    ("POST", "/v1/images", Some(Act::ImageImport)),
+    ("GET", "/v1/ledger", Some(Act::LedgerVerify)),
+    ("GET", "/v1/machines", Some(Act::MachineRead)),
+    ("GET", "/v1/machines/{id}", Some(Act::MachineRead)),
+    ("POST", "/v1/machines/{id}/delete", Some(Act::MachineDelete)),
+    ("GET", "/v1/machines/{id}/log", Some(Act::MachineLog)),
+    ("POST", "/v1/machines/{id}/restore", Some(Act::MachineRestore)),
+    ("POST", "/v1/machines/{id}/start", Some(Act::MachineStart)),
+    ("POST", "/v1/machines/{id}/stop", Some(Act::MachineStop)),
+    ("GET", "/v1/operations", Some(Act::OperationRead)),
+    ("GET", "/v1/operations/{id}", Some(Act::OperationRead)),
+    ("GET", "/v1/requests", Some(Act::RequestRead)),
+    ("POST", "/v1/requests", Some(Act::RequestSubmit)),
+    ("POST", "/v1/requests/check", Some(Act::RequestCheck)),
+    ("GET", "/v1/requests/{id}", Some(Act::RequestRead)),
+    ("POST", "/v1/requests/{id}/approve", Some(Act::RequestApprove)),
+    ("POST", "/v1/requests/{id}/cancel", Some(Act::RequestCancel)),
+    ("POST", "/v1/requests/{id}/return", Some(Act::RequestReturn)),
+    ("GET", "/v1/task-books", Some(Act::TaskBookRead)),
+    ("POST", "/v1/task-books", Some(Act::TaskBookImport)),
+    ("GET", "/v1/task-books/{id}", Some(Act::TaskBookRead)),
+    ("POST", "/v1/task-books/{id}/revoke", Some(Act::TaskBookRevoke)),
+];
+
+#[test]
+fn no_route_is_without_a_row() {
+    let document = serde_json::to_value(jiyue::http::openapi()).unwrap();
+    let mut served = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        served.extend(methods.as_object().unwrap().keys().map(|method| (method.to_uppercase(), path.clone())));
+    }
+    let rows: BTreeSet<_> = ROUTES.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
+    assert_eq!(rows, served);
+    let judged: BTreeSet<_> = ROUTES.iter().filter_map(|(_, _, act)| act.map(Act::word)).collect();
+    assert_eq!(judged, Act::ALL.iter().map(|act| act.word()).collect(), "every act is asked by some route");
+    // What needs no token says so in the document.
+    for (method, path, act) in ROUTES {
+        let open = document["paths"][path][method.to_lowercase()]["security"] == json!([{}]);
+        assert_eq!(open, act.is_none(), "{method} {path}");
+    }
+}
+
+/// One department's objects of every kind, in states in which no act of the walk can change anything.
+struct World {
+    broker: Broker,
+    raw: Raw,
+    cast: Cast,
+    request: String,
+    machine: String,
+    operation: String,
+    revoked_book: String,
+}
+
+impl World {
+    async fn new(on: On) -> Self {
+        let broker = Broker::start(Setup::new(on)).await;
+        let cast = Cast::arrive(&broker).await;
+        broker.furnish(&cast).await;
+        let mut book = broker::task_book();
+        book["number"] = json!("相信任〔2026〕18号");
+        broker.post("/v1/task-books", &cast.authority, &book).await.expect(201);
+        let revoked_book = "相信任〔2026〕18号".to_owned();
+        let path = format!("/v1/task-books/{revoked_book}/revoke");
+        broker.post(&path, &cast.authority, &json!({"reason": "项目终止"})).await.expect(200);
+        let made = broker.post("/v1/requests", &cast.requester, &broker::request()).await.expect(201);
+        let request = made["id"].as_str().unwrap().to_owned();
+        let path = format!("/v1/requests/{request}/approve");
+        let operation = broker.post(&path, &cast.authority, &json!({})).await.expect(202);
+        let operation = operation["id"].as_str().unwrap().to_owned();
+        broker.finished(&operation, &cast.authority, Duration::from_secs(20)).await;
+        let made = broker.get(&format!("/v1/requests/{request}"), &cast.requester).await.expect(200);
+        let machine = made["machines"][0]["id"].as_str().unwrap().to_owned();
+        let raw = Raw::new(&broker);
+        Self { broker, raw, cast, request, machine, operation, revoked_book }
+    }
+
+    /// The path with an object's id in it.
+    fn path(&self, path: &str, object: Option<&str>) -> String {
+        let object = object.unwrap_or(match path {
+            path if path.contains("/requests/") => &self.request,
+            path if path.contains("/machines/") => &self.machine,
+            path if path.contains("/operations/") => &self.operation,
+            path if path.ends_with("/revoke") => &self.revoked_book,
+            path if path.contains("/task-books/") => "相信任〔2026〕17号",
+            _ => "sim",
+        });
+        path.replace("{id}", object)
+    }
+
+    /// A call that can be read, and that changes nothing even when it is allowed.
+    async fn call(&self, method: &str, path: &str, object: Option<&str>, bearer: Option<&str>) -> Reply {
+        let mut full = self.path(path, object);
+        let document: Value = match (method, path) {
+            ("POST", "/v1/departments") => json!({"code": "mzj", "name": "已经登记的单位"}),
+            ("POST", "/v1/hosts") => json!({"name": "sim", "uri": "simulated:", "zones": [
+                {"zone": "internet", "network": "n", "bridge": "b", "cidr": "10.0.0.0/24"}]}),
+            ("POST", "/v1/task-books") => broker::task_book(),
+            ("POST", "/v1/requests" | "/v1/requests/check") => broker::request(),
+            ("POST", path) if path.ends_with("/return") || path.ends_with("/revoke") => json!({"reason": "材料不全"}),
+            _ => json!({}),
+        };
+        let mut body = document.to_string().into_bytes();
+        if (method, path) == ("POST", "/v1/images") {
+            full.push_str("?name=test-image&os_type=debian-12&stand_in=true");
+            body = broker::raw_image();
+        }
+        let mut headers = vec![("content-type", "application/json")];
+        headers.extend(bearer.map(|bearer| ("authorization", bearer)));
+        let method: Method = method.parse().unwrap();
+        let body = (method == Method::POST).then_some(body);
+        self.raw.send(method, &full, &headers, body).await
+    }
+}
+
+fn role_of(cast: &Cast) -> [(Role, &str); 4] {
+    [
+        (Role::Requester, &cast.requester),
+        (Role::Authority, &cast.authority),
+        (Role::Operator, &cast.operator),
+        (Role::Auditor, &cast.auditor),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_gives_every_caller_what_the_policy_says() {
+    for on in On::BOTH {
+        let world = World::new(on).await;
+        let (url, cast) = (&world.broker.setup.database_url, &world.cast);
+        // Stopping and deleting change a running machine, so let it be in the bin, where both are refused by its state.
+        let path = format!("/v1/machines/{}/delete", world.machine);
+        let binned = world.broker.post(&path, &cast.requester, &json!({})).await.expect(202);
+        world.broker.finished(binned["id"].as_str().unwrap(), &cast.requester, Duration::from_secs(20)).await;
+        // Restoring is refused while its task book has no room for it.
+        plain::run(url, "update task_books set limit_machines = used_machines").await.unwrap();
+        let before = plain::counts(url, &plain::TABLES[..12]).await;
+        let refused = "select count(*) from audit where action = 'policy.denied' and outcome = 'denied'";
+        assert_eq!(plain::number(url, refused).await, 0);
+        let mut denied = 0;
+        for (method, path, act) in ROUTES {
+            let Some(act) = act else {
+                assert_eq!(world.call(method, path, None, None).await.status, 200, "{on:?} {method} {path}");
+                continue;
+            };
+            for (role, token) in role_of(cast) {
+                let reply = world.call(method, path, None, Some(&format!("Bearer {token}"))).await;
+                let what = format!("{on:?} {method} {path} as {role}: {} {}", reply.status, reply.text);
+                if reach(role, *act) == Reach::None {
+                    assert_eq!((reply.status, reply.problem().as_str()), (403, "forbidden"), "{what}");
+                    denied += 1;
+                } else {
+                    assert!(!matches!(reply.status, 400..=404 | 500..), "{what}");
+                }
+            }
+        }
+        assert!(denied > 30, "{denied}");
+        assert_eq!(plain::number(url, refused).await, denied, "{on:?}: each denial is in the audit");
+        assert_eq!(plain::counts(url, &plain::TABLES[..12]).await, before, "{on:?}: the walk changed something");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_departments_objects_are_as_if_they_were_not_there() {
+    for on in On::BOTH {
+        let world = World::new(on).await;
+        let foreign = format!("Bearer {}", world.cast.other_requester);
+        let nobody = jiyue::ids::RequestId::new().text();
+        let mut walked = 0;
+        for (method, path, act) in ROUTES {
+            let Some(act) = act.filter(|act| reach(Role::Requester, *act) == Reach::Own) else { continue };
+            let what = format!("{on:?} {method} {path}");
+            if path.contains("{id}") {
+                let there = world.call(method, path, None, Some(&foreign)).await;
+                let not_there = world.call(method, path, Some(&nobody), Some(&foreign)).await;
+                assert_eq!((there.status, there.problem().as_str()), (404, "not_found"), "{what} {}", there.text);
+                assert_eq!(there.text, not_there.text, "{what}: the two must not be told apart");
+                walked += 1;
+            } else if *method == "GET" {
+                let reply = world.call(method, path, None, Some(&foreign)).await;
+                assert_eq!(reply.status, 200, "{what}");
+                for hidden in [&world.request, &world.machine, &world.operation, "相信任", "oa.xiangcheng", "民政"]
+                {
+                    assert!(!reply.text.contains(hidden), "{what} shows {hidden}: {}", reply.text);
+                }
+                if act != Act::DepartmentRead && act != Act::AuditRead {
+                    assert_eq!(reply.json()["items"], json!([]), "{what}");
+                }
+                walked += 1;
+            }
+        }
+        assert!(walked >= 14, "{walked}");
+        // A filter on another's object finds nothing, and a task book of another cannot be asked from.
+        let path = format!("/v1/machines?request={}", world.request);
+        let reply = world.raw.get(&path, &world.cast.other_requester).await;
+        assert_eq!(reply.json()["items"], json!([]), "{on:?}");
+        let reply = world.raw.json("/v1/requests/check", &world.cast.other_requester, &broker::request()).await;
+        let mine = reply.violations();
+        assert!(mine.contains(&("/task_book".to_owned(), "task_book_not_found".to_owned())), "{on:?} {mine:?}");
+        let mut made_up = broker::request();
+        made_up["任务书编号"] = json!("相信任〔1999〕99号");
+        let reply = world.raw.json("/v1/requests/check", &world.cast.other_requester, &made_up).await;
+        assert_eq!(reply.violations(), mine, "{on:?}: another's number is as good as a made-up one");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_not_valid_opens_nothing() {
+    let world = World::new(On::Sqlite).await;
+    let setup = &world.broker.setup;
+    let issue = |login: &str| {
+        let args = ["-o", "json", "token", "create", "--person", login, "--name", login, "--unit", "区信息办"];
+        let out = setup.cli(None, "", &[&args[..], &["--role", "authority"]].concat());
+        let made: Value = serde_json::from_slice(&out.stdout).expect("a token as JSON");
+        (made["id"].as_str().unwrap().to_owned(), made["token"].as_str().unwrap().to_owned())
+    };
+    let ((revoked, revoked_token), (expired, expired_token)) = (issue("past"), issue("late"));
+    for token in [&revoked_token, &expired_token] {
+        assert_eq!(world.raw.get("/v1/requests", token).await.status, 200);
+    }
+    assert!(setup.cli(None, "", &["token", "revoke", &revoked]).status.success());
+    let sql = format!("update tokens set expires_at = 1 where id = '{expired}'");
+    plain::run(&setup.database_url, &sql).await.unwrap();
+    let good = &world.cast.authority;
+    let last = if good.ends_with('A') { "B" } else { "A" };
+    let altered = format!("Bearer {}{last}", &good[..good.len() - 1]);
+    let bad = [
+        None,
+        Some(format!("Bearer {revoked_token}")),
+        Some(format!("Bearer {expired_token}")),
+        Some(altered),
+        Some(format!("Bearer jiyue_{}", "A".repeat(43))),
+        Some(format!("Bearer  {good}")),
+        Some(format!("bearer{good}")),
+        Some(format!("Basic {good}")),
+        Some(good.clone()),
+        Some("Bearer ".to_owned()),
+        Some(format!("Bearer jiyue_{}", "'".repeat(43))),
+        Some(format!("Bearer {}", "x".repeat(4000))),
+    ];
+    let routes: Vec<_> = ROUTES.iter().filter(|(_, _, act)| act.is_some()).collect();
+    for (n, bearer) in bad.iter().enumerate() {
+        // The first four on every route; the rest on a read and a write.
+        let some = if n < 4 { &routes[..] } else { &routes[..3] };
+        for (method, path, _) in some {
+            let reply = world.call(method, path, None, bearer.as_deref()).await;
+            let what = format!("{method} {path} with {bearer:?}: {}", reply.text);
+            assert_eq!((reply.status, reply.problem().as_str()), (401, "unauthenticated"), "{what}");
+            assert_eq!(reply.header("www-authenticate"), "Bearer", "{what}");
+        }
+    }
+    assert_eq!(world.raw.get("/v1/requests", good).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_served_is_refused_as_a_problem() {
+    let broker = Broker::start(Setup::new(On::Sqlite)).await;
+    let raw = Raw::new(&broker);
+    for (method, path, status, code) in [
+        ("GET", "/v1/nothing", 404, "route_not_found"),
+        ("GET", "/v1/requests/", 404, "route_not_found"),
+        ("GET", "/../etc/passwd", 404, "route_not_found"),
+        ("DELETE", "/v1/requests", 405, "method_not_allowed"),
+        ("PUT", "/v1/machines/x", 405, "method_not_allowed"),
+        ("PATCH", "/v1/images", 405, "method_not_allowed"),
+    ] {
+        let reply = raw.send(method.parse().unwrap(), path, &[], None).await;
+        assert_eq!((reply.status, reply.problem().as_str()), (status, code), "{method} {path}");
+    }
+}
