@@ -43,7 +43,7 @@ async fn clients_that_hang_up_cost_nobody_an_acknowledged_write() {
     let began = Instant::now();
     let stop = Arc::new(AtomicBool::new(false));
     let longest = tokio::spawn(watch_transactions(direct.clone(), stop.clone()));
-    let told = Arc::new(Mutex::new(BTreeSet::new()));
+    let (told, early) = (Arc::new(Mutex::new(BTreeSet::new())), Arc::new(Mutex::new(Vec::new())));
     let (hung_up, refused) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicI64::new(0)));
     let address: Arc<str> = broker.url.trim_start_matches("http://").into();
     let token: Arc<str> = cast.authority.as_str().into();
@@ -51,16 +51,18 @@ async fn clients_that_hang_up_cost_nobody_an_acknowledged_write() {
     for client in 0..IMPATIENT + PATIENT {
         let (mut dice, told, stop) = (dice.split(), told.clone(), stop.clone());
         let (hung_up, refused) = (hung_up.clone(), refused.clone());
-        let (address, token) = (address.clone(), token.clone());
+        let (address, token, direct, early) = (address.clone(), token.clone(), direct.clone(), early.clone());
         clients.spawn(async move {
             let mut number = 0;
+            let mut sql = if client < PATIENT { Some(Sql::reading(&direct).await) } else { None };
             while !stop.load(Ordering::Relaxed) {
                 let mut patience = None;
                 if client >= PATIENT {
                     // No more calls than a line this slow can carry; beyond that everybody only waits. Most of them
                     // read: a read that is given up uses the same connections.
                     sleep(Duration::from_millis(dice.below(4000))).await;
-                    patience = Some(Duration::from_micros(dice.below(30_000)));
+                    // From "at once" to "just before the answer": whatever the handler is at then is cut.
+                    patience = Some(Duration::from_micros(dice.below(30_000) * (1 + dice.below(5))));
                     if dice.below(16) > 0 {
                         if read(&address, &token, patience).await {
                             hung_up.fetch_add(1, Ordering::Relaxed);
@@ -71,7 +73,16 @@ async fn clients_that_hang_up_cost_nobody_an_acknowledged_write() {
                 number += 1;
                 let code = format!("d{client}-{number}");
                 match create(&address, &token, &code, patience).await {
-                    End::Acknowledged => drop(told.lock().unwrap().insert(code)),
+                    End::Acknowledged => {
+                        // Told is written: at once, and not when somebody happens to commit on the same connection.
+                        if let Some(sql) = &mut sql {
+                            let count = format!("select count(*) from departments where code = '{code}'");
+                            if sql.number(&count).await != 1 {
+                                early.lock().unwrap().push(code.clone());
+                            }
+                        }
+                        told.lock().unwrap().insert(code);
+                    }
                     End::HungUp => drop(hung_up.fetch_add(1, Ordering::Relaxed)),
                     End::Unavailable => drop(refused.fetch_add(1, Ordering::Relaxed)),
                 }
@@ -98,6 +109,8 @@ async fn clients_that_hang_up_cost_nobody_an_acknowledged_write() {
     assert!(hung_up.load(Ordering::Relaxed) > 500, "too few were impatient");
     assert!(longest < 1000, "a session was idle in its transaction for {longest} ms, seed {seed}");
 
+    let early = early.lock().unwrap().clone();
+    assert!(early.is_empty(), "{} were told before they were written, seed {seed}: {early:?}", early.len());
     // While the broker runs, and again when its sessions have ended: what an open transaction held is gone by then.
     for when in ["while it runs", "after it was stopped"] {
         let written = written(&direct).await;
