@@ -75,9 +75,14 @@ async fn race(on: On) {
     clients.join_all().await;
     let took = began.elapsed();
     let tally = tally.lock().unwrap().clone();
-    eprintln!("{on:?}: {REQUESTS} approvals by {CLIENTS} clients in {took:.1?}: {tally:?}");
-
     let mut sql = Sql::reading(&broker.setup.database_url).await;
+    let accepting = sql
+        .number("select cast((max(at) - min(at)) / 1000 as bigint) from audit where action = 'request.approve'")
+        .await;
+    eprintln!(
+        "{on:?}: {REQUESTS} approvals by {CLIENTS} clients in {took:.1?}, the accepted in {accepting} ms: {tally:?}"
+    );
+
     let books = Books::read(&mut sql, "task_books", "claims").await;
     assert_eq!(books.fault(), None, "{on:?}");
     // The last unit was takeable: the clients were refused nothing that was still free.
