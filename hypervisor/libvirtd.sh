@@ -33,7 +33,7 @@ answers() { timeout 10 virsh -q -c "$uri" uri >/dev/null 2>&1; }
 ours() {
   local pid
   pid=$(cat "$pid_file" 2>/dev/null) && [[ $pid =~ ^[0-9]+$ ]] || return 1
-  tr '\0' '\n' < "/proc/$pid/cmdline" 2>/dev/null | grep -qxF -- "$pid_file" || return 1
+  tr '\0' '\n' < "/proc/$pid/cmdline" 2>/dev/null | grep -xF -- "$pid_file" > /dev/null || return 1
   echo "$pid"
 }
 

@@ -46,7 +46,7 @@ for variable in "${!JIYUE_@}"; do [[ $variable == JIYUE_CACHE ]] || unset "$vari
 alive() {
   local pid
   pid=$(cat "$1" 2>/dev/null) && [[ $pid =~ ^[0-9]+$ ]] || return 1
-  { tr '\0' ' ' < "/proc/$pid/cmdline" | grep -qF -- "$2"; } 2> /dev/null || return 1
+  { tr '\0' ' ' < "/proc/$pid/cmdline" | grep -F -- "$2" > /dev/null; } 2> /dev/null || return 1
   echo "$pid"
 }
 

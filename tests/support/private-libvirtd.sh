@@ -42,18 +42,21 @@ wait_for_answer() {
   local tries
   for (( tries = 0; tries < 400; tries++ )); do
     if answers; then return 0; fi
-    keeper >/dev/null || break
+    # In its first second the keeper may still be on its way to its own name.
+    if (( tries > 20 )); then keeper >/dev/null || break; fi
     sleep 0.05
   done
   tail -n 20 "$dir/log/init.log" "$dir/log/libvirtd.log" >&2 2>/dev/null || true
   die "libvirtd does not answer on $socket; its logs are in $dir/log"
 }
 
-# The process to kill for a power cut: 'unshare', outside the namespaces.
+# The process to kill for a power cut: 'unshare', outside the namespaces. (Not
+# 'grep -q': it leaves at the first match, and under pipefail the writer's
+# broken pipe would then pass for "not there".)
 keeper() {
   local pid
   pid=$(cat "$dir/pid" 2>/dev/null) && [[ $pid =~ ^[0-9]+$ ]] || return 1
-  tr '\0' '\n' < "/proc/$pid/cmdline" 2>/dev/null | grep -qxF -- "$dir" || return 1
+  tr '\0' '\n' < "/proc/$pid/cmdline" 2>/dev/null | grep -xF -- "$dir" > /dev/null || return 1
   echo "$pid"
 }
 
@@ -210,7 +213,8 @@ down() {
     fi
     kill -9 "$pid" 2>/dev/null || true
     for (( tries = 0; tries < 100; tries++ )); do
-      keeper >/dev/null || break
+      # In its first second the keeper may still be on its way to its own name.
+    if (( tries > 20 )); then keeper >/dev/null || break; fi
       sleep 0.02
     done
   fi
