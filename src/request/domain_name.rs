@@ -21,6 +21,8 @@ pub enum DomainFault {
     OneLabel,
     #[error("每级只能由字母、数字和连字符（不在首尾）组成，每级不超过 63 个字符，总长不超过 253 个字符")]
     NotHostNames,
+    #[error("只能由英文字母、数字、连字符和汉字组成；其他文字中有与之形近的字母，容易混淆")]
+    ForeignLetters,
     #[error("首级须为多台虚拟机的序号（如 -63）留出余地，转换为 ASCII 后不超过 60 个字符，总长不超过 250 个字符")]
     NoRoom,
 }
@@ -51,6 +53,10 @@ impl DomainName {
             return Err(DomainFault::OneLabel);
         }
         let name = Self(ascii);
+        // A Cyrillic о looks like the Latin one; a Chinese character looks like neither.
+        if !name.to_unicode().chars().all(|c| c.is_ascii() || is_han(c)) {
+            return Err(DomainFault::ForeignLetters);
+        }
         match name.with_ordinal(MAX_ORDINAL) {
             Some(longest) if longest.len() <= 253 => Ok(name),
             _ => Err(DomainFault::NoRoom),
@@ -96,6 +102,11 @@ impl DomainName {
             if first.starts_with("xn--") { idna::domain_to_unicode(first).0.into() } else { first.into() };
         to_ascii(&format!("{readable}-{n}.{rest}"))
     }
+}
+
+/// 汉字: the unified ideographs with their extensions, and 〇.
+const fn is_han(c: char) -> bool {
+    matches!(c, '\u{3007}' | '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{20000}'..='\u{3FFFD}')
 }
 
 fn to_ascii(text: &str) -> Option<String> {
@@ -145,6 +156,9 @@ mod tests {
     fn what_is_no_host_name_is_refused() {
         for (text, fault) in [
             ("oa", DomainFault::OneLabel),
+            ("о\u{430}.example", DomainFault::ForeignLetters),
+            ("οa.example", DomainFault::ForeignLetters),
+            ("xn--80a1acny.example", DomainFault::ForeignLetters),
             ("oa.example bb.example", DomainFault::Several),
             ("oa.example，bb.example", DomainFault::Several),
             ("", DomainFault::NotHostNames),
