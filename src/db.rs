@@ -50,7 +50,6 @@ pub struct Db {
 }
 
 struct Inner {
-    dialect: Dialect,
     reads: AnyPool,
     /// Groups go through one lane, so that two claims of one replica can never deadlock; on SQLite it is the only lane.
     grouped: mpsc::Sender<Box<dyn Unit>>,
@@ -90,11 +89,7 @@ impl Db {
             Dialect::Sqlite => grouped.clone(),
             Dialect::Postgres => lane("db-acts")?,
         };
-        Ok(Self { inner: Arc::new(Inner { dialect, reads, grouped, single, clock: options.clock }) })
-    }
-
-    pub fn dialect(&self) -> Dialect {
-        self.inner.dialect
+        Ok(Self { inner: Arc::new(Inner { reads, grouped, single, clock: options.clock }) })
     }
 
     pub fn clock(&self) -> &Clock {

@@ -136,21 +136,22 @@ impl Problem {
 
     /// What lies under it, for the log.
     fn story(&self) -> String {
-        let mut story = String::new();
-        let mut next: Option<&dyn Error> = self.source.as_deref().map(|e| e as &dyn Error);
-        while let Some(error) = next {
-            let text = error.to_string();
-            // A wrapper that repeats its cause would tell the story twice.
-            if !story.contains(&text) {
-                if !story.is_empty() {
-                    story.push_str(": ");
-                }
-                story.push_str(&text);
-            }
-            next = error.source();
-        }
-        story
+        self.source.as_deref().map(|source| story(source).join(": ")).unwrap_or_default()
     }
+}
+
+/// An error and its causes, outermost first; a wrapper's cause that it already tells is not told twice.
+pub fn story(error: &dyn Error) -> Vec<String> {
+    let mut story: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !story.iter().any(|told| told.contains(&text)) {
+            story.push(text);
+        }
+        next = error.source();
+    }
+    story
 }
 
 impl std::fmt::Display for Problem {

@@ -215,7 +215,6 @@ fn take_best(
     for (index, entry) in hosts.iter().enumerate() {
         let candidate = Candidate {
             id: entry.host.id,
-            name: &entry.host.name,
             state: entry.host.state,
             limit: entry.host.limit,
             used: entry.host.used,

@@ -9,9 +9,11 @@ pub mod service;
 pub mod store;
 
 use crate::{
+    error::Shortage,
     ids::{HostId, MachineId, NetworkId, TaskBookId},
     labels::Zone,
     provider::DomainType,
+    task_book::document::Indicators,
     units::Bytes,
 };
 use ipnet::Ipv4Net;
@@ -55,6 +57,27 @@ impl Amount {
         })
     }
 
+    /// What is left of a limit of which `used` is taken; counters never exceed their limits.
+    #[must_use]
+    pub const fn minus(self, used: Self) -> Self {
+        Self {
+            machines: self.machines - used.machines,
+            vcpu: self.vcpu - used.vcpu,
+            memory_bytes: self.memory_bytes - used.memory_bytes,
+            disk_bytes: self.disk_bytes - used.disk_bytes,
+        }
+    }
+
+    /// Each dimension in which more is asked than is free.
+    pub fn shortage(self, free: Self, of: &'static str) -> Vec<Shortage> {
+        self.dimensions()
+            .into_iter()
+            .zip(free.dimensions())
+            .filter(|((_, asked), (_, free))| asked > free)
+            .map(|((dimension, asked), (_, free))| Shortage { dimension, asked, free, of })
+            .collect()
+    }
+
     /// The four dimensions by name.
     pub const fn dimensions(self) -> [(&'static str, i64); 4] {
         [
@@ -63,6 +86,17 @@ impl Amount {
             ("memory_bytes", self.memory_bytes),
             ("disk_bytes", self.disk_bytes),
         ]
+    }
+}
+
+impl From<Indicators> for Amount {
+    fn from(indicators: Indicators) -> Self {
+        Self {
+            machines: indicators.machines,
+            vcpu: indicators.vcpu,
+            memory_bytes: indicators.memory.get(),
+            disk_bytes: indicators.disk.get(),
+        }
     }
 }
 

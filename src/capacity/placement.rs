@@ -9,9 +9,8 @@ use serde::Serialize;
 
 /// A host as the scheduler sees it.
 #[derive(Clone, Debug)]
-pub struct Candidate<'a> {
+pub struct Candidate {
     pub id: HostId,
-    pub name: &'a str,
     pub state: HostState,
     pub limit: Amount,
     pub used: Amount,
@@ -46,7 +45,7 @@ pub enum Refusal {
 }
 
 /// The first filter that the host fails, or its score.
-pub fn judge(candidate: &Candidate<'_>, size: Size, zone: Zone) -> Result<Score, Refusal> {
+pub fn judge(candidate: &Candidate, size: Size, zone: Zone) -> Result<Score, Refusal> {
     if candidate.state != HostState::Active {
         return Err(Refusal::Cordoned);
     }
@@ -86,10 +85,9 @@ mod tests {
         Size { vcpu: 2, memory: Bytes::gib(4).unwrap(), disk: Bytes::gib(40).unwrap() }
     }
 
-    fn host(memory_gib: i64) -> Candidate<'static> {
+    fn host(memory_gib: i64) -> Candidate {
         Candidate {
             id: HostId::new(),
-            name: "h",
             state: HostState::Active,
             limit: Amount { machines: 0, vcpu: 8, memory_bytes: memory_gib << 30, disk_bytes: 400 << 30 },
             used: Amount::default(),
@@ -115,7 +113,7 @@ mod tests {
 
     #[test]
     fn each_filter_gives_its_own_reason() {
-        let refusal = |change: fn(&mut Candidate<'_>)| {
+        let refusal = |change: fn(&mut Candidate)| {
             let mut candidate = host(8);
             change(&mut candidate);
             judge(&candidate, size(), ZONE).unwrap_err()

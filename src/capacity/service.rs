@@ -9,7 +9,7 @@ use super::{
 use crate::{
     audit::{self, Outcome, Record, Who},
     db::Db,
-    error::{Kind, Problem},
+    error::{Kind, Problem, story},
     identity::{
         Actor,
         policy::{self, Act},
@@ -161,23 +161,13 @@ fn unusable(host: &Host, error: &ProviderError) -> Problem {
     Problem::new(
         Kind::Refused,
         "host_unusable",
-        format!("宿主机 {}（{}）无法使用：{}；请检查地址、libvirt 服务与网络后重试", host.name, host.uri, story(error)),
+        format!(
+            "宿主机 {}（{}）无法使用：{}；请检查地址、libvirt 服务与网络后重试",
+            host.name,
+            host.uri,
+            story(error).join("：")
+        ),
     )
-}
-
-/// An error with its causes, each told once.
-fn story(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push('：');
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
 }
 
 fn limit(capacity: Capacity, new: &NewHost) -> Amount {

@@ -6,7 +6,7 @@ use crate::{
     client::Items,
     config::Settings,
     db::Db,
-    error::Problem,
+    error::{Problem, story},
     http,
     identity::{
         service::{self, MAX_TOKEN_DAYS, NewToken},
@@ -125,12 +125,6 @@ fn settings(file: Option<&Path>) -> Result<Settings, ExitCode> {
 
 /// The story of an error, once.
 fn fail(error: &dyn Error) -> ExitCode {
-    eprint!("{error}");
-    let mut next = error.source();
-    while let Some(cause) = next {
-        eprint!(": {cause}");
-        next = cause.source();
-    }
-    eprintln!();
+    eprintln!("{}", story(error).join(": "));
     ExitCode::from(REFUSED)
 }

@@ -13,6 +13,7 @@ use crate::{
     identity::{
         Actor, Department,
         policy::{self, Act},
+        store as identity_store,
     },
     ids::{OperationId, RequestId},
     operation,
@@ -87,7 +88,7 @@ async fn one(api: &Api, actor: &Actor, id: &str) -> Result<RequestView, Problem>
     let scope = policy::scope(actor, Act::RequestRead)?;
     let request = api.rules.find(id, scope.filter()).await?;
     let mut conn = api.db.read().await?;
-    let department = departments(&mut conn).await?.remove(&request.department.text());
+    let department = identity_store::find_department(&mut conn, &request.department.text()).await?;
     let machines = machines::of_request(&mut conn, actor, request.id).await?;
     view(request, department, machines)
 }

@@ -109,13 +109,6 @@ impl Scope {
             Self::Department(id) => Some(id.text()),
         }
     }
-
-    pub fn covers(self, department: DepartmentId) -> bool {
-        match self {
-            Self::All => true,
-            Self::Department(own) => own == department,
-        }
-    }
 }
 
 /// The actor's scope for an act, or 403. That an object lies outside the scope is for the reader to find, as 404.

@@ -18,7 +18,7 @@ use crate::{
         inventory::{Inventory, NoPlace, Place},
     },
     db::{Db, DbError, Group, JobError, Tx},
-    error::{Kind, Problem, Shortage},
+    error::{Kind, Problem},
     identity::{
         Actor,
         policy::{self, Act},
@@ -290,19 +290,8 @@ impl Approver {
         if let Some((_, reason)) = book.revoked {
             return Ok(Problem::conflict("task_book_revoked", format!("任务书 {} 已撤销：{reason}", book.number)));
         }
-        let asked = amount.dimensions();
-        let free = Amount {
-            machines: book.limits.machines - book.used.machines,
-            vcpu: book.limits.vcpu - book.used.vcpu,
-            memory_bytes: book.limits.memory.get() - book.used.memory.get(),
-            disk_bytes: book.limits.disk.get() - book.used.disk.get(),
-        };
-        let short: Vec<_> = asked
-            .into_iter()
-            .zip(free.dimensions())
-            .filter(|((_, asked), (_, free))| asked > free)
-            .map(|((dimension, asked), (_, free))| Shortage { dimension, asked, free, of: "task_book" })
-            .collect();
+        let free = Amount::from(book.limits).minus(book.used.into());
+        let short = amount.shortage(free, "task_book");
         if short.is_empty() {
             // Somebody gave back in between, or the task book has a new version.
             return Ok(Problem::conflict(

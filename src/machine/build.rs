@@ -25,7 +25,10 @@ use crate::{
         worker::{Held, RunError, Runner},
     },
     provider::Part,
-    request::{self, lifecycle::RequestState},
+    request::{
+        self,
+        lifecycle::{RequestEvent, RequestState},
+    },
     task_book,
 };
 use futures_util::future::join_all;
@@ -212,7 +215,7 @@ impl Build {
             .db
             .write(async move |tx| -> Result<bool, LeaseError> {
                 // First whether it may be delivered: machines that are still to be undone stay in the operation's hands.
-                if !request::store::advance(tx, request, RequestState::Approved, RequestState::Delivered).await? {
+                if !request::store::advance(tx, request, RequestState::Approved, RequestEvent::Deliver).await? {
                     audit::record(tx, record(&operation, "request.deliver", Outcome::Denied)).await?;
                     return Ok(false);
                 }
@@ -273,11 +276,11 @@ impl Build {
                     settle(tx, *id, operation.id, State::Building, Event::Undone).await?;
                 }
                 let cancelled =
-                    request::store::advance(tx, request, RequestState::Cancelling, RequestState::Cancelled).await?;
+                    request::store::advance(tx, request, RequestState::Cancelling, RequestEvent::Undo).await?;
                 let (ended, state) = if cancelled {
                     (RequestState::Cancelled, OperationState::Cancelled)
                 } else {
-                    request::store::advance(tx, request, RequestState::Approved, RequestState::Failed).await?;
+                    request::store::advance(tx, request, RequestState::Approved, RequestEvent::FailBuild).await?;
                     (RequestState::Failed, OperationState::Failed)
                 };
                 operations::finish(tx, &lease, state, Some(&reason)).await?;

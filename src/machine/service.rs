@@ -10,7 +10,7 @@ use crate::{
     capacity::{self, Amount, inventory::Inventory, providers::Providers},
     catalogue::Catalogue,
     db::{Db, DbError},
-    error::{Kind, Problem, Shortage},
+    error::{Kind, Problem},
     identity::{
         Actor,
         policy::{self, Act},
@@ -138,52 +138,22 @@ async fn claim_again(tx: &mut crate::db::Tx, machine: MachineId) -> Result<(), P
     let held =
         task_book::store::find(tx.conn(), &book.text(), None).await?.ok_or_else(|| Problem::not_found("任务书"))?;
     if capacity::store::claim_quota(tx, &[(book, held.version, compute)]).await? != 1 {
-        let free = Amount {
-            machines: held.limits.machines - held.used.machines,
-            vcpu: held.limits.vcpu - held.used.vcpu,
-            memory_bytes: held.limits.memory.get() - held.used.memory.get(),
-            disk_bytes: 0,
-        };
-        return Err(restore_short(
-            "indicator_exceeded",
-            "任务书剩余额度不足以恢复该虚拟机",
-            "task_book",
-            compute,
-            free,
-        ));
+        let free = Amount::from(held.limits).minus(held.used.into());
+        let short = compute.shortage(free, "task_book");
+        return Err(Problem::short("indicator_exceeded", "任务书剩余额度不足以恢复该虚拟机", short));
     }
     if capacity::store::claim_hosts(tx, &[(host, compute)]).await? != 1 {
         let row =
             capacity::store::find_host(tx.conn(), &host.text()).await?.ok_or_else(|| Problem::not_found("宿主机"))?;
-        let free = Amount {
-            machines: 1,
-            vcpu: row.limit.vcpu - row.used.vcpu,
-            memory_bytes: row.limit.memory_bytes - row.used.memory_bytes,
-            disk_bytes: 0,
-        };
-        return Err(restore_short(
-            "capacity_exceeded",
-            "磁盘所在宿主机的剩余资源不足以恢复该虚拟机",
-            "host",
-            compute,
-            free,
-        ));
+        // A host's machines are not limited.
+        let free = Amount { machines: compute.machines, ..row.limit.minus(row.used) };
+        let short = compute.shortage(free, "host");
+        return Err(Problem::short("capacity_exceeded", "磁盘所在宿主机的剩余资源不足以恢复该虚拟机", short));
     }
     if !capacity::store::hold_compute(tx, machine).await? {
         return Err(Problem::conflict("machine_state", "该虚拟机的资源已在占用"));
     }
     Ok(())
-}
-
-fn restore_short(code: &'static str, detail: &str, of: &'static str, asked: Amount, free: Amount) -> Problem {
-    let short = asked
-        .dimensions()
-        .into_iter()
-        .zip(free.dimensions())
-        .filter(|((_, asked), (_, free))| asked > free)
-        .map(|((dimension, asked), (_, free))| Shortage { dimension, asked, free, of })
-        .collect();
-    Problem::short(code, detail, short)
 }
 
 /// Where images are kept, and what is taken.

@@ -248,15 +248,6 @@ pub async fn ask_to_cancel(tx: &mut Tx, id: OperationId, reason: &str) -> Result
     Ok(done.rows_affected() == 1)
 }
 
-/// How many are unfinished, by kind and state: for the metrics.
-pub async fn count_open(conn: &mut AnyConnection) -> Result<Vec<(String, String, i64)>, DbError> {
-    let rows =
-        sqlx::query("select kind, state, count(*) as n from operations where finished_at is null group by kind, state")
-            .fetch_all(conn)
-            .await?;
-    rows.iter().map(|row| Ok((row.try_get("kind")?, row.try_get("state")?, row.try_get("n")?))).collect()
-}
-
 fn held(lease: &Lease, rows: u64) -> Result<(), LeaseError> {
     if rows == 1 { Ok(()) } else { Err(LeaseError::Lost(lease.operation)) }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     block::{Block, RawBlock},
-    lifecycle::RequestState,
+    lifecycle::{RequestEvent, RequestState},
     rules::{self, Snapshot, TaskBookView, Violation},
     store::{self, NewRequest, Request},
 };
@@ -123,7 +123,7 @@ impl Rules {
         self.db
             .write(async move |tx| -> Result<(), Problem> {
                 let asked = operation::store::ask_to_cancel(tx, operation, &wish).await?;
-                let moved = store::advance(tx, request.id, RequestState::Approved, RequestState::Cancelling).await?;
+                let moved = store::advance(tx, request.id, RequestState::Approved, RequestEvent::Cancel).await?;
                 if !(asked && moved) {
                     return Err(Problem::conflict(
                         "request_not_cancellable",

@@ -1,6 +1,9 @@
 //! SQL of requests.
 
-use super::{block::Block, lifecycle::RequestState};
+use super::{
+    block::Block,
+    lifecycle::{RequestEvent, RequestState},
+};
 use crate::{
     db::{DbError, Tx, placeholders},
     identity::store::{parsed, parsed_opt},
@@ -215,8 +218,9 @@ pub async fn decide(
     Ok(done.rows_affected() == 1)
 }
 
-/// From one state to the next; false when it is no longer in the first.
-pub async fn advance(tx: &mut Tx, id: RequestId, from: RequestState, to: RequestState) -> Result<bool, DbError> {
+/// From one state by an event to the next; false when it is no longer in the first.
+pub async fn advance(tx: &mut Tx, id: RequestId, from: RequestState, event: RequestEvent) -> Result<bool, DbError> {
+    let to = from.next(event).map_err(|refusal| DbError::Corrupt { what: refusal.to_string() })?;
     let done = sqlx::query("update requests set state = $3 where id = $1 and state = $2")
         .bind(id.text())
         .bind(from.word())
