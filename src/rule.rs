@@ -147,6 +147,26 @@ rules! {
         "第 {number} 个 SSH 公钥不能采用：{reason}。",
         "粘贴 OpenSSH 格式的一行公钥（.pub 文件的内容），推荐 ssh-ed25519。";
 
+    // Files.
+    FileNotRecognised, "file_not_recognised", "/file",
+        "文件不是能够读取的格式：{reason}。",
+        "提交 .docx、.xlsx、.csv、.json 或 .yaml 文件；旧格式的文件先另存为 .docx 或 .xlsx。";
+    FileEncrypted, "file_encrypted", "/file",
+        "文件已加密：{reason}。",
+        "取消文件的打开密码，另存后重新提交。";
+    FileHasMacros, "file_has_macros", "/file",
+        "文件带有宏：{reason}。",
+        "另存为不带宏的 .docx 或 .xlsx 文件后重新提交。";
+    FileTooLarge, "file_too_large", "/file",
+        "文件过大：{reason}。",
+        "删去与申请无关的图片和附件，或只提交含申请虚拟机表的部分。";
+    FileDamaged, "file_damaged", "/file",
+        "文件已损坏或不合规范：{reason}。",
+        "用 Word、WPS 或 LibreOffice 打开后另存一次，再重新提交。";
+    NoBlockFound, "no_block_found", "/blocks",
+        "没有找到资源申请：{reason}。",
+        "在“六、项目建设方案”的“3、设备与软硬件配置”中填写申请虚拟机表，表中要有“申请虚拟机数量”。";
+
     // Task books as documents.
     PeriodReversed, "period_reversed", "/valid_until",
         "有效期的截止日期 {until} 早于起始日期 {from}。",

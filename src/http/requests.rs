@@ -18,8 +18,8 @@ use crate::{
     ids::{OperationId, RequestId},
     operation,
     request::{
-        block::RawBlock,
         lifecycle::RequestState,
+        raw::RawBlock,
         service::Cancelled,
         store::{self, Request},
     },

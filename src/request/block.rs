@@ -2,172 +2,19 @@
 
 use super::domain_name::{DomainName, MachineName};
 use crate::{
-    jurisdiction::Profile,
     labels::{MlpsLevel, SecrecyLevel, Zone},
     task_book::document::Indicators,
     text,
     units::Bytes,
-    violation::Violation,
-    yaml,
 };
 use jiff::civil::Date;
-use serde::{Deserialize, Deserializer, Serialize, de};
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, fmt, fmt::Write as _, str::FromStr, sync::LazyLock};
+use std::{fmt::Write as _, str::FromStr};
 
 /// What a request asks for in all four dimensions.
 pub type Demand = Indicators;
-
-/// A field of the block: its canonical name, the form's word for it, other words that are accepted, and a value that
-/// would do.
-#[derive(Clone, Copy, Debug)]
-pub struct FieldInfo {
-    pub name: &'static str,
-    pub label: &'static str,
-    pub aliases: &'static [&'static str],
-    pub example: &'static str,
-}
-
-macro_rules! raw_block {
-    ($($(#[$doc:meta])* $name:ident, $label:literal, [$($alias:literal),*], $example:literal;)+) => {
-        /// The block as it was written: every field optional and of any JSON type, so that all that is wrong can be told
-        /// at once. Field names are the English ones or the form's own, without regard to case, width, spaces and a
-        /// number in front (`4. CPU 数量`).
-        #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-        pub struct RawBlock {
-            $($(#[$doc])* #[serde(skip_serializing_if = "Option::is_none")] pub $name: Option<Value>,)+
-            /// Fields that do not exist.
-            #[serde(flatten)]
-            pub unknown: Map<String, Value>,
-            /// Canonical names of fields that were given more than once.
-            #[serde(skip)]
-            pub repeated: Vec<&'static str>,
-        }
-
-        /// All fields of the block, in the order of the form.
-        pub const FIELDS: &[FieldInfo] = &[$(FieldInfo {
-            name: stringify!($name), label: $label, aliases: &[$($alias),*], example: $example,
-        }),+];
-
-        impl RawBlock {
-            fn slot(&mut self, name: &str) -> Option<&mut Option<Value>> {
-                match name {
-                    $(stringify!($name) => Some(&mut self.$name),)+
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-raw_block! {
-    /// 任务书编号
-    task_book, "任务书编号", ["任务书", "项目任务书", "项目任务书编号"], "相信任〔2026〕17号";
-    /// 申请虚拟机数量
-    vm_count, "申请虚拟机数量", ["虚拟机数量"], "2";
-    /// Whether CPU, memory and disk are meant per machine or for all together; the form does not say, so the applicant must.
-    basis, "数量口径", ["口径", "计量口径"], "per_machine（每台）";
-    /// 域名
-    domain, "域名", [], "oa.example.gov.cn";
-    /// 无域名理由: without a domain name, why.
-    no_domain_reason, "无域名理由", ["不需要域名的理由"], "仅供本项目内部调用";
-    /// 操作系统类型
-    os_type, "操作系统类型", ["操作系统"], "Debian 12";
-    /// 数据库类型
-    db_type, "数据库类型", ["数据库"], "无";
-    /// cpu 数量
-    cpu_count, "cpu 数量", ["vcpu数量", "cpu核数", "cpu"], "4";
-    /// 内存容量, with its unit.
-    memory, "内存容量", ["内存"], "16 GiB";
-    /// 磁盘空间, with its unit.
-    disk, "磁盘空间", ["磁盘", "磁盘容量"], "200 GiB";
-    /// 运行内容
-    workload_description, "运行内容", [], "综合业务管理平台的应用服务";
-    /// 业务类别: `user_facing` (default), `batch` or `test`.
-    workload_class, "业务类别", ["运行类别"], "user_facing（面向用户）";
-    /// 备注
-    remarks, "备注", [], "试运行阶段";
-    /// 网络区域 (联网方式)
-    network_zone, "网络区域", ["联网方式"], "政务外网";
-    /// 密级要求
-    secrecy_level, "密级要求", ["密级"], "非涉密";
-    /// 等保级别, 1 to 4.
-    mlps_level, "等保级别", ["等级保护级别", "等保等级"], "2";
-    /// 系统部署日期 (附件2 十.2)
-    deploy_milestone, "系统部署日期", ["部署日期", "系统部署计划", "部署里程碑"], "2027-03-31";
-    /// 运维周期 in months: the lease.
-    om_period_months, "运维周期", ["运行维护周期"], "36（个月）";
-    /// 运维单位: `{name, contact}`, who answers for the machines.
-    om_unit, "运维单位", ["后续运行维护单位", "运行维护单位"], "{name: 信息中心, contact: 0512-00000000}";
-    /// SSH 公钥, one line each.
-    ssh_keys, "SSH 公钥", ["ssh公钥"], "[ssh-ed25519 AAAA…]";
-}
-
-/// The field with this canonical name; the table's first for a name that is none (which a test rules out).
-pub(super) fn field(name: &str) -> FieldInfo {
-    FIELDS.iter().find(|f| f.name == name).copied().unwrap_or(FIELDS[0])
-}
-
-/// Every word of every field, folded, to the field's canonical name.
-static WORDS: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {
-    let words = |f: &FieldInfo| [f.name, f.label].into_iter().chain(f.aliases.iter().copied());
-    FIELDS.iter().flat_map(|f| words(f).map(|word| (text::fold(word), f.name))).collect()
-});
-
-/// The canonical name of a field as written.
-fn canonical(key: &str) -> Option<&'static str> {
-    // Beyond any field's name, however it is spaced.
-    if key.len() > 128 {
-        return None;
-    }
-    let folded = text::fold(key);
-    // `1. 域名`, `4、cpu 数量`
-    let bare = folded.trim_start_matches(|c: char| c.is_ascii_digit());
-    let bare = if bare.len() < folded.len() { bare.strip_prefix(['.', '、']).unwrap_or(&folded) } else { &folded };
-    WORDS.get(bare).copied()
-}
-
-impl<'de> Deserialize<'de> for RawBlock {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = RawBlock;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a request block (an object of fields)")
-            }
-
-            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<RawBlock, A::Error> {
-                let mut block = RawBlock::default();
-                while let Some((key, value)) = map.next_entry::<String, Value>()? {
-                    match canonical(&key) {
-                        Some(name) => block.put(name, value),
-                        None => _ = block.unknown.insert(key, value),
-                    }
-                }
-                Ok(block)
-            }
-        }
-        deserializer.deserialize_map(Visitor)
-    }
-}
-
-impl RawBlock {
-    /// Reads a block as written: YAML, or JSON, which is YAML too. Only what is no object of fields at all is refused here.
-    pub fn read(text: &str, profile: &Profile) -> Result<Self, Vec<Violation>> {
-        yaml::from_str(text).map_err(|e| vec![Violation::from_yaml(profile, &e)])
-    }
-
-    fn put(&mut self, name: &'static str, value: Value) {
-        let Some(slot) = self.slot(name) else { return };
-        if slot.is_none() {
-            *slot = Some(value);
-        } else if !self.repeated.contains(&name) {
-            self.repeated.push(name);
-        }
-    }
-}
 
 /// What the figures of CPU, memory and disk are meant for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -333,7 +180,7 @@ fn write_canonical(value: &Value, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::Catalogue;
+    use crate::{catalogue::Catalogue, jurisdiction::Profile, request::raw::RawBlock};
     use serde_json::json;
 
     const SAMPLE: &str = include_str!("../../samples/request.yaml");
@@ -408,53 +255,5 @@ mod tests {
         let mut value = serde_json::to_value(sample()).unwrap();
         value["approved"] = json!(true);
         assert!(serde_json::from_value::<Block>(value).is_err());
-    }
-
-    #[test]
-    fn fields_are_found_by_the_forms_own_words() {
-        for (key, name) in [
-            ("申请虚拟机数量", "vm_count"),
-            ("域名", "domain"),
-            ("1. 域 名", "domain"),
-            ("操作系统类型", "os_type"),
-            ("数据库类型", "db_type"),
-            ("cpu数量", "cpu_count"),
-            ("cpu 数量", "cpu_count"),
-            ("CPU数量", "cpu_count"),
-            ("4、ＣＰＵ 数量", "cpu_count"),
-            ("内存容量", "memory"),
-            ("磁盘空间", "disk"),
-            ("运行内容", "workload_description"),
-            ("备注", "remarks"),
-            ("Memory", "memory"),
-        ] {
-            assert_eq!(canonical(key), Some(name), "{key}");
-        }
-        for key in ["", "memory_bytes", "内存 容量 大小", "12", "4.", "approved"] {
-            assert_eq!(canonical(key), None, "{key}");
-        }
-    }
-
-    #[test]
-    fn no_word_names_two_fields() {
-        let mut seen = std::collections::BTreeMap::new();
-        for f in FIELDS {
-            for word in [f.name, f.label].iter().chain(f.aliases) {
-                if let Some(other) = seen.insert(text::fold(word), f.name) {
-                    assert_eq!(other, f.name, "{word}");
-                }
-            }
-            assert_eq!(canonical(f.name), Some(f.name));
-            assert!(!f.example.is_empty());
-        }
-    }
-
-    #[test]
-    fn every_profile_cites_real_fields() {
-        for id in Profile::embedded_ids() {
-            for name in Profile::embedded(id).unwrap().form_fields.keys() {
-                assert_eq!(canonical(name), Some(field(name).name), "{id} {name}");
-            }
-        }
     }
 }

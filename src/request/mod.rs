@@ -6,7 +6,9 @@
 
 pub mod block;
 pub mod domain_name;
+pub mod form;
 pub mod lifecycle;
+pub mod raw;
 pub mod rules;
 pub mod service;
 pub mod shape;

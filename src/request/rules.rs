@@ -2,7 +2,8 @@
 //! themselves are data ([`RULES`]); here is only when each of them bites.
 
 use super::{
-    block::{Block, Demand, RawBlock},
+    block::{Block, Demand},
+    raw::RawBlock,
     shape::{self, Draft},
 };
 use crate::{

@@ -1,8 +1,9 @@
 //! Acts on requests short of approval: checking, submitting, returning, cancelling.
 
 use super::{
-    block::{Block, RawBlock},
+    block::Block,
     lifecycle::{RequestEvent, RequestState},
+    raw::RawBlock,
     rules::{self, Snapshot, TaskBookView, Violation},
     store::{self, NewRequest, Request},
 };

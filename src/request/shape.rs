@@ -2,8 +2,9 @@
 //! [`Draft`]; the rules then judge what is known, so that one answer names everything.
 
 use super::{
-    block::{Basis, Block, FIELDS, OmUnit, RawBlock, WorkloadClass, field},
+    block::{Basis, Block, OmUnit, WorkloadClass},
     domain_name::DomainName,
+    raw::{FIELDS, RawBlock, field},
     ssh_key::{self, SshKeyFault},
 };
 use crate::{
