@@ -54,6 +54,11 @@ pub struct Wish {
     pub machines: Option<u64>,
     /// Nothing that a task book restricts is out of the ordinary: 政务外网, Debian 12, level 2.
     pub plain: bool,
+    /// Blocks can be changed one by one: each says its own units and basis, and no row of labels binds them together.
+    pub loose: bool,
+    /// For a workbook: tables only, and no 附件1.
+    pub sheet: bool,
+    pub application: Option<bool>,
 }
 
 /// A sound report of its own.
@@ -68,7 +73,7 @@ pub fn sound(dice: &mut Dice, name: &str, wish: Wish) -> Report {
         _ => vec![zone.0],
     };
     let count = wish.blocks.unwrap_or(1 + usize::try_from(dice.below(4)).expect("small"));
-    let scope = report_scope(dice, &style);
+    let scope = report_scope(dice, &style, wish);
     if scope == Some(Told::Note) {
         style.note = Some(dice.pick(&["注：以上均为每台配置。", "说明：上述配置均按每台虚拟机填写。"]));
     }
@@ -104,20 +109,30 @@ pub fn sound(dice: &mut Dice, name: &str, wish: Wish) -> Report {
 fn style(dice: &mut Dice, wish: Wish) -> Style {
     use Layout as L;
     use Spelling as S;
-    let layout = wish.layout.unwrap_or_else(|| {
-        dice.pick(&[
-            L::Form, L::Form, L::Form, L::FormWithSide, L::Pairs, L::Stacked, L::HeaderRow, L::HeaderRowMerged,
-            L::Nested, L::OneCell, L::Paragraphs,
-        ])
-    });
+    // Loose ones first, those without tables last.
+    let layouts: &[Layout] = &[
+        L::HeaderRow,
+        L::HeaderRowMerged,
+        L::Form,
+        L::FormWithSide,
+        L::Pairs,
+        L::Stacked,
+        L::OneCell,
+        L::Form,
+        L::Form,
+        L::Nested,
+        L::Paragraphs,
+    ];
+    let (from, to) = (if wish.loose { 2 } else { 0 }, if wish.sheet { 7 } else { layouts.len() });
+    let layout = wish.layout.unwrap_or_else(|| dice.pick(&layouts[from..to]));
     let spelling = dice.pick(&[S::Form, S::Form, S::Plain, S::Comma, S::Bracketed, S::FullWidth, S::Colon]);
     Style {
         // Without a colon, label and value in one cell could not be told apart.
         spelling: if matches!(layout, L::OneCell | L::Paragraphs) && dice.once_in(2) { S::Colon } else { spelling },
         layout,
         home: dice.pick(&[Home::Configuration, Home::Configuration, Home::Configuration, Home::Deployment, Home::Annex]),
-        label_units: dice.once_in(6),
-        application: !dice.once_in(3),
+        label_units: dice.once_in(6) && !wish.loose,
+        application: wish.application.unwrap_or_else(|| !dice.once_in(3)) && !wish.sheet,
         boxes: dice.pick(&[("☑", "□"), ("☒", "☐"), ("√", "□"), ("■", "□")]),
         split: dice.once_in(2),
         plan_table: dice.once_in(2),
@@ -138,14 +153,14 @@ enum Told {
     Figures(Scope),
 }
 
-fn report_scope(dice: &mut Dice, style: &Style) -> Option<Told> {
+fn report_scope(dice: &mut Dice, style: &Style, wish: Wish) -> Option<Told> {
     if style.label_units {
         return Some(dice.pick(&[Told::Row, Told::SumRow, Told::Remark]));
     }
     // One row of labels holds for all, so all have the same fields.
     let header = matches!(style.layout, Layout::HeaderRow | Layout::HeaderRowMerged);
     match dice.below(6) {
-        0 => Some(Told::Note),
+        0 if !wish.loose => Some(Told::Note),
         n => (header || n < 3).then(|| told(dice)),
     }
 }
@@ -262,18 +277,23 @@ fn say(dice: &mut Dice, report: &mut Report, project: &str, applicant: &str, wis
         report.say("exchange_milestone", date(dice, year, month, day));
     }
     if dice.once_in(2) {
-        report.hardware = (0..=dice.below(3))
-            .map(|_| {
-                let (name, price, purpose) = dice.pick(HARDWARE);
-                let quantity = dice.pick(&["3", "2台", "10 台"]).to_owned();
-                Hardware { name, price: price.to_owned(), quantity, purpose: purpose.to_owned() }
-            })
-            .collect();
-        report.say("off_cloud_procurement_reason", "窗口外设，政务云不提供");
+        let count = 1 + usize::try_from(dice.below(3)).expect("small");
+        add_hardware(dice, report, count);
     }
     let truth = &mut report.truth;
     (truth.om_months, truth.om_unit, truth.mlps) = (months, unit, number);
     truth.deploy_month = format!("{year}-{month:02}");
+}
+
+pub fn add_hardware(dice: &mut Dice, report: &mut Report, count: usize) {
+    report.hardware = HARDWARE[..count]
+        .iter()
+        .map(|(name, price, purpose)| {
+            let quantity = dice.pick(&["3", "2台", "10 台"]).to_owned();
+            Hardware { name, price: (*price).to_owned(), quantity, purpose: (*purpose).to_owned() }
+        })
+        .collect();
+    report.say("off_cloud_procurement_reason", "窗口外设，政务云不提供");
 }
 
 fn date(dice: &mut Dice, year: u64, month: u64, day: u64) -> String {

@@ -3,6 +3,7 @@
 
 mod amount;
 mod application;
+pub mod files;
 pub mod generate;
 mod layout;
 pub mod model;
@@ -10,6 +11,7 @@ pub mod odf;
 pub mod paper;
 mod prose;
 pub mod render;
+mod resave;
 pub mod tree;
 
 #[cfg(test)]
@@ -22,15 +24,15 @@ mod probe {
         let folder = std::path::PathBuf::from("/tmp/probe");
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
-        let mut files = vec![];
-        for n in 0..std::env::var("N").map_or(10, |s| s.parse().unwrap()) {
-            let r = generate::sound(&mut dice, &format!("s{n}"), generate::Wish::default());
-            let f = folder.join(format!("s{n}.fodt"));
-            std::fs::write(&f, odf::text(&paper::nodes(&r))).unwrap();
-            files.push(f);
+        let mut all = vec![];
+        for n in 0..30 {
+            let kind = match n % 3 { 0 => files::Kind::Docx, 1 => files::Kind::Xlsx, _ => files::Kind::Csv };
+            let mut r = generate::sound(&mut dice, &format!("s{n}"), generate::Wish { sheet: n % 3 != 0, ..Default::default() });
+            r.style.resaved = true;
+            all.push((r, kind));
         }
         let t = std::time::Instant::now();
-        render::all(&folder, &files, render::Format::Docx);
+        files::write(&folder, &all.iter().map(|(r, k)| (r, *k)).collect::<Vec<_>>());
         eprintln!("{:?}", t.elapsed());
     }
 }
