@@ -72,7 +72,11 @@ fn table(report: &Report) -> Table {
     let ([a, b], [c, d]) = (pair("技术标准(开发平台)", "B/S 架构"), pair("数据库类型", said("application_db_type")));
     rows.push(vec![Cell::text("应用平台").tall(2), a, b, c, d.wide(2)]);
     rows.push(long("密级要求", said("secrecy_level"), 4));
-    rows.push(long("申报时所附材料", "1、项目可行性研究报告(含技术方案)\n2、专家论证意见或信息技术中介机构的评审意见", 5));
+    rows.push(long(
+        "申报时所附材料",
+        "1、项目可行性研究报告(含技术方案)\n2、专家论证意见或信息技术中介机构的评审意见",
+        5,
+    ));
     rows.push(long("主管部门审批意见", "(盖章)  年  月  日", 5));
     Table { rows }
 }

@@ -130,7 +130,13 @@ fn style(dice: &mut Dice, wish: Wish) -> Style {
         // Without a colon, label and value in one cell could not be told apart.
         spelling: if matches!(layout, L::OneCell | L::Paragraphs) && dice.once_in(2) { S::Colon } else { spelling },
         layout,
-        home: dice.pick(&[Home::Configuration, Home::Configuration, Home::Configuration, Home::Deployment, Home::Annex]),
+        home: dice.pick(&[
+            Home::Configuration,
+            Home::Configuration,
+            Home::Configuration,
+            Home::Deployment,
+            Home::Annex,
+        ]),
         label_units: dice.once_in(6) && !wish.loose,
         application: wish.application.unwrap_or_else(|| !dice.once_in(3)) && !wish.sheet,
         boxes: dice.pick(&[("☑", "□"), ("☒", "☐"), ("√", "□"), ("■", "□")]),
@@ -210,7 +216,8 @@ fn block(dice: &mut Dice, name: &str, number: usize, style: &Style, told_by: Opt
     let vm_count = if style.label_units { typed.machines.to_string() } else { amount::machines(dice, typed.machines) };
     let homeless = dice.once_in(6);
     // Letters only: `-1` is what the second machine of a request gets.
-    let host = format!("{}{}", dice.pick(&["yw", "oa", "app", "Sys"]), name.replace('-', "")) + ["a", "b", "c", "d"][number % 4];
+    let host = format!("{}{}", dice.pick(&["yw", "oa", "app", "Sys"]), name.replace('-', ""))
+        + ["a", "b", "c", "d"][number % 4];
     let domain = if homeless { "无".to_owned() } else { format!("{host}.{}", dice.pick(SUFFIXES)) };
     let mut fields = vec![
         ("vm_count", vm_count),
@@ -220,7 +227,8 @@ fn block(dice: &mut Dice, name: &str, number: usize, style: &Style, told_by: Opt
         ("cpu_count", cpu),
         ("memory", memory),
         ("disk", disk),
-        ("workload_description", dice.pick(WORKLOADS).to_owned()),
+        // Each block has its own work: two of the same would be one need asked for twice.
+        ("workload_description", WORKLOADS[(number + name.len()) % WORKLOADS.len()].to_owned()),
     ];
     fields.extend(basis.map(|basis| ("basis", basis.to_owned())));
     let header = matches!(style.layout, Layout::HeaderRow | Layout::HeaderRowMerged);
@@ -252,7 +260,8 @@ fn say(dice: &mut Dice, report: &mut Report, project: &str, applicant: &str, wis
         }
     }
     report.say("secrecy_level", dice.pick(&["非涉密", "非涉密", "不涉密"]));
-    let (level, number) = if wish.plain { ("二级", 2) } else { dice.pick(&[("二级", 2), ("第三级", 3), ("2", 2), ("三级", 3)]) };
+    let (level, number) =
+        if wish.plain { ("二级", 2) } else { dice.pick(&[("二级", 2), ("第三级", 3), ("2", 2), ("三级", 3)]) };
     report.say("mlps_level", level);
     if report.style.application {
         report.say("application_db_type", "无");

@@ -86,8 +86,12 @@ pub fn blocks(report: &Report) -> Vec<Node> {
         .into_iter()
         .map(Node::Table)
         .collect(),
-        Layout::Pairs => each(dice, &|dice, n, block| pairs(style, dice, n, block)).into_iter().map(Node::Table).collect(),
-        Layout::OneCell => each(dice, &|dice, n, block| one_cell(style, dice, n, block)).into_iter().map(Node::Table).collect(),
+        Layout::Pairs => {
+            each(dice, &|dice, n, block| pairs(style, dice, n, block)).into_iter().map(Node::Table).collect()
+        }
+        Layout::OneCell => {
+            each(dice, &|dice, n, block| one_cell(style, dice, n, block)).into_iter().map(Node::Table).collect()
+        }
         Layout::Stacked => {
             let rows = each(dice, &form).into_iter().flat_map(|table| table.rows).collect();
             vec![Node::Table(Table { rows })]

@@ -31,7 +31,6 @@ pub struct Truth {
     pub om_months: u64,
     pub om_unit: String,
     pub mlps: u64,
-    /// The answer's word for the zone.
     pub zone: &'static str,
 }
 

@@ -62,8 +62,7 @@ impl Odf {
     fn begin(mime: &str) -> Self {
         let mut odf = Self { out: Writer::new(Vec::new()), tables: 0 };
         odf.event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)));
-        let attributes: Vec<_> =
-            NAMESPACES.iter().copied().chain(std::iter::once(("office:mimetype", mime))).collect();
+        let attributes: Vec<_> = NAMESPACES.iter().copied().chain(std::iter::once(("office:mimetype", mime))).collect();
         odf.open("office:document", &attributes);
         odf.open("office:automatic-styles", &[]);
         for (name, family, kind, key, value) in [

@@ -124,7 +124,8 @@ fn configuration(report: &Report) -> Vec<Node> {
 
 /// 九.2
 fn maintenance(report: &Report) -> Vec<Node> {
-    let facts = [("运维周期", "om_period_months"), ("运维单位", "om_unit_name"), ("运维单位联系方式", "om_unit_contact")];
+    let facts =
+        [("运维周期", "om_period_months"), ("运维单位", "om_unit_name"), ("运维单位联系方式", "om_unit_contact")];
     let said = facts.iter().filter_map(|(label, name)| report.said(name).map(|text| (*label, text)));
     if report.style.plan_table {
         let rows = said.map(|(label, text)| vec![Cell::text(label), Cell::text(text)]).collect();
@@ -138,7 +139,8 @@ fn schedule(report: &Report) -> Vec<Node> {
     let steps = [("系统部署", "deploy_milestone"), ("共享交换实施", "exchange_milestone")];
     let said = steps.iter().filter_map(|(label, name)| report.said(name).map(|text| (*label, text)));
     if report.style.plan_table {
-        let mut table = Table::of(&[&["阶段", "计划完成时间"], &["需求调研", "2034年12月"], &["软件开发", "2035年1月"]]);
+        let mut table =
+            Table::of(&[&["阶段", "计划完成时间"], &["需求调研", "2034年12月"], &["软件开发", "2035年1月"]]);
         table.rows.extend(said.map(|(label, text)| vec![Cell::text(label), Cell::text(text)]));
         table.rows.push(vec![Cell::text("竣工验收"), Cell::text("系统上线三个月后")]);
         return vec![Node::Table(table), Node::para("")];

@@ -37,7 +37,10 @@ pub fn all(folder: &Path, sources: &[PathBuf], format: Format) -> Vec<PathBuf> {
             scope.spawn(move || convert(folder, part, format, n));
         }
     });
-    sources.iter().map(|source| folder.join(source.file_stem().expect("a name")).with_extension(format.extension())).collect()
+    sources
+        .iter()
+        .map(|source| folder.join(source.file_stem().expect("a name")).with_extension(format.extension()))
+        .collect()
 }
 
 fn convert(folder: &Path, sources: &[PathBuf], format: Format, number: usize) {
