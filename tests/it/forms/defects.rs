@@ -318,16 +318,6 @@ pub const DEFECTS: &[Defect] = &[
             network(r, &[INTRANET])
         },
     },
-    Defect { code: "required", basis: APPLICATION_NETWORK, wish: APPLIED, plant: |r, _, _| network(r, &[]) },
-    Defect {
-        code: "required",
-        basis: APPLICATION_SECRECY,
-        wish: APPLIED,
-        plant: |r, _, _| {
-            r.say("secrecy_level", "");
-            anywhere(&["secrecy_level"])
-        },
-    },
     Defect {
         code: "zone_unclear",
         basis: OWN,
@@ -407,6 +397,16 @@ pub const DEFECTS: &[Defect] = &[
             0 => write(r, "workload_description", "应用服务\u{202e}办理业务"),
             1 => write(r, "remarks", "试运行\u{200b}阶段"),
             _ => write(r, "workload_description", "接口\u{2066}服务，对接共享平台"),
+        },
+    },
+    Defect { code: "required", basis: APPLICATION_NETWORK, wish: APPLIED, plant: |r, _, _| network(r, &[]) },
+    Defect {
+        code: "required",
+        basis: APPLICATION_SECRECY,
+        wish: APPLIED,
+        plant: |r, _, _| {
+            r.say("secrecy_level", "");
+            anywhere(&["secrecy_level"])
         },
     },
 ];

@@ -40,9 +40,9 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 fn sound(dice: &mut Dice, n: usize) -> Case {
-    // Of twenty: three workbooks, two CSV files (one row of labels or pairs is all that CSV can hold).
+    // Of twenty: four workbooks, two CSV files (one row of labels or pairs is all that CSV can hold).
     let kind = match n % 20 {
-        3 | 9 | 15 => Kind::Xlsx,
+        3 | 9 | 15 | 19 => Kind::Xlsx,
         6 | 16 => Kind::Csv,
         _ => Kind::Docx,
     };
@@ -65,8 +65,7 @@ fn sound(dice: &mut Dice, n: usize) -> Case {
 fn defect(dice: &mut Dice, n: usize) -> Case {
     let (which, phrasing) = (n % (DEFECTS.len() + ONLINE.len()), n / (DEFECTS.len() + ONLINE.len()));
     let name = format!("d{n}");
-    let Some(defect) = DEFECTS.get(which) else {
-        let which = which - DEFECTS.len();
+    let Some(defect) = which.checked_sub(ONLINE.len()).map(|which| &DEFECTS[which]) else {
         let online = &ONLINE[which];
         let report = generate::sound(dice, &name, online::WISH);
         let pointers = if online.field.is_empty() { vec![] } else { vec![format!("/{}", online.field)] };

@@ -152,7 +152,9 @@ pub fn typed(report: &Report, answer: &Value) -> Score {
         let found = &answer["blocks"][n]["block"];
         let mut same = |field: &str, want: Value| {
             let read = found.pointer(&format!("/{field}")).unwrap_or(&Value::Null);
-            score.note(*read == want, || format!("{} block {n} {field}: {want}, read {read}", report.name));
+            score.note(!found.is_null() && *read == want, || {
+                format!("{} block {n} {field}: {want}, read {read}", report.name)
+            });
         };
         let t = block.typed;
         for (field, want) in

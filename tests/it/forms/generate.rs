@@ -100,7 +100,7 @@ pub fn sound(dice: &mut Dice, name: &str, wish: Wish) -> Report {
         resources: Vec::new(),
         planted: Vec::new(),
         style,
-        truth: Truth { zone: zone.1, ..Truth::default() },
+        truth: Truth::default(),
     };
     say(dice, &mut report, project, applicant, wish);
     report

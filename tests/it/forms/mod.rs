@@ -21,5 +21,7 @@ mod prose;
 pub mod render;
 mod resave;
 #[cfg(test)]
+mod sample;
+#[cfg(test)]
 mod stage;
 pub mod tree;

@@ -31,7 +31,6 @@ pub struct Truth {
     pub om_months: u64,
     pub om_unit: String,
     pub mlps: u64,
-    pub zone: &'static str,
 }
 
 /// A block's fields in the order of the form, and what they mean.

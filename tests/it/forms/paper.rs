@@ -14,7 +14,7 @@ const DEPLOYMENT: &str = "4、部署方案";
 pub fn nodes(report: &Report) -> Vec<Node> {
     let mut nodes = Vec::new();
     if report.style.application {
-        nodes.extend(application::nodes(report));
+        nodes.extend(application::nodes(report, false));
     }
     nodes.push(Node::chapter(format!("{}可行性研究报告", report.said("project_name").unwrap_or_default())));
     for (heading, sentences) in CHAPTERS {
