@@ -133,11 +133,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
 /// Puts the parts together.
 pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker), StartError> {
     let metrics = Metrics::new()?;
-    let profile = match Profile::embedded(&settings.jurisdiction) {
-        Ok(profile) => profile,
-        Err(_) if settings.jurisdiction.contains('/') => Profile::open(Path::new(&settings.jurisdiction))?,
-        Err(error) => return Err(error.into()),
-    };
+    let profile = Profile::named(&settings.jurisdiction)?;
     let catalogue = Arc::new(Catalogue::embedded()?);
     let (inventory, providers, bell) = (Inventory::default(), Providers::new(db.clone()), Bell::default());
     let rules = Rules {
@@ -145,6 +141,7 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker), StartError
         profile: Arc::new(profile),
         catalogue: Arc::clone(&catalogue),
         metrics: metrics.clone(),
+        reader: crate::request::apart::Reader::default(),
     };
     let patience = Patience {
         answer: Duration::from_secs(settings.answer_seconds),

@@ -25,13 +25,20 @@ pub struct OsEntry {
     pub aliases: Vec<String>,
     /// The last day on which its makers mend it.
     pub end_of_life: Date,
+    /// Machines can be built with it. What is not offered is listed to be recognised when its end has come.
+    #[serde(default = "yes")]
+    pub offered: bool,
 }
 
 impl OsEntry {
-    /// Nobody mends it any more on that day. A flag for the reviewer, not a refusal.
+    /// Nobody mends it any more on that day.
     pub fn is_ended(&self, on: Date) -> bool {
         on > self.end_of_life
     }
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// A database profile (数据库类型).
@@ -43,6 +50,36 @@ pub struct DatabaseEntry {
     pub name: String,
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// The last day on which its makers mend it; none for the absence of a database.
+    #[serde(default)]
+    pub end_of_life: Option<Date>,
+    /// As [`OsEntry::offered`].
+    #[serde(default = "yes")]
+    pub offered: bool,
+}
+
+impl DatabaseEntry {
+    /// Nobody mends it any more on that day.
+    pub fn is_ended(&self, on: Date) -> bool {
+        self.end_of_life.is_some_and(|end| on > end)
+    }
+
+    /// The absence of a database.
+    pub fn is_none(&self) -> bool {
+        self.key == NO_DATABASE
+    }
+}
+
+/// Key of the absence of a database.
+const NO_DATABASE: &str = "none";
+
+/// How much disk is in keeping with the storage that a report forecasts (附件2 五.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StorageRule {
+    /// At most this many times the forecast,
+    pub times_forecast: i64,
+    /// and so much for each machine besides, for its system.
+    pub allowance: Bytes,
 }
 
 /// Sizes that one machine may have, and how many machines one request may ask for.
@@ -60,6 +97,7 @@ pub struct Catalogue {
     pub os: Vec<OsEntry>,
     pub databases: Vec<DatabaseEntry>,
     pub bounds: Bounds,
+    pub storage: StorageRule,
     /// Folded word to place in the list.
     os_words: BTreeMap<String, usize>,
     database_words: BTreeMap<String, usize>,
@@ -87,6 +125,14 @@ struct RawCatalogue {
     os: Vec<OsEntry>,
     databases: Vec<DatabaseEntry>,
     bounds: RawBounds,
+    storage: RawStorage,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawStorage {
+    times_forecast: i64,
+    allowance_per_machine: String,
 }
 
 #[derive(Deserialize)]
@@ -126,9 +172,10 @@ impl Catalogue {
             &mut faults,
         );
         let bounds = bounds(&raw.bounds, &mut faults);
-        match bounds {
-            Some(bounds) if faults.is_empty() => {
-                Ok(Self { os: raw.os, databases: raw.databases, bounds, os_words, database_words })
+        let storage = storage(&raw.storage, &mut faults);
+        match bounds.zip(storage) {
+            Some((bounds, storage)) if faults.is_empty() => {
+                Ok(Self { os: raw.os, databases: raw.databases, bounds, storage, os_words, database_words })
             }
             _ => Err(CatalogueError::Faulty(faults)),
         }
@@ -136,12 +183,12 @@ impl Catalogue {
 
     /// The operating system that the word names.
     pub fn find_os(&self, word: &str) -> Option<&OsEntry> {
-        self.os_words.get(&fold(word)).and_then(|n| self.os.get(*n))
+        named(&self.os_words, word).and_then(|n| self.os.get(n))
     }
 
     /// The database profile that the word names.
     pub fn find_database(&self, word: &str) -> Option<&DatabaseEntry> {
-        self.database_words.get(&fold(word)).and_then(|n| self.databases.get(*n))
+        named(&self.database_words, word).and_then(|n| self.databases.get(n))
     }
 
     /// The name of an operating system by its key; the key itself when the catalogue no longer has it.
@@ -154,15 +201,66 @@ impl Catalogue {
         self.databases.iter().find(|e| e.key == key).map_or(key, |e| &e.name)
     }
 
-    /// All operating systems in one phrase.
+    /// All operating systems on offer in one phrase.
     pub fn os_names(&self) -> String {
-        self.os.iter().map(|e| e.name.as_str()).collect::<Vec<_>>().join("、")
+        self.os.iter().filter(|e| e.offered).map(|e| e.name.as_str()).collect::<Vec<_>>().join("、")
     }
 
-    /// All database profiles in one phrase.
+    /// All database profiles on offer in one phrase.
     pub fn database_names(&self) -> String {
-        self.databases.iter().map(|e| e.name.as_str()).collect::<Vec<_>>().join("、")
+        self.databases.iter().filter(|e| e.offered).map(|e| e.name.as_str()).collect::<Vec<_>>().join("、")
     }
+}
+
+/// The entry that a word names, alone or with a minor release and an edition behind it: `CentOS 7.9 64位`.
+fn named(words: &BTreeMap<String, usize>, word: &str) -> Option<usize> {
+    const EDITIONS: &[&str] = &[
+        "64位",
+        "64bit",
+        "64-bit",
+        "x86_64",
+        "x64",
+        "amd64",
+        "lts",
+        "r2",
+        "sp1",
+        "sp2",
+        "版本",
+        "企业版",
+        "标准版",
+        "社区版",
+        "服务器版",
+        "数据中心版",
+        "enterprise",
+        "standard",
+        "datacenter",
+        "community",
+        "server",
+        "(",
+        ")",
+        "-",
+        "版",
+    ];
+    // Beyond any entry's name.
+    if word.len() > 200 {
+        return None;
+    }
+    let folded = fold(word);
+    if let Some(n) = words.get(&folded) {
+        return Some(*n);
+    }
+    let mut bare = folded.as_str();
+    while let Some(rest) = EDITIONS.iter().find_map(|edition| bare.strip_suffix(edition)) {
+        bare = rest;
+    }
+    // What is left is the entry's word, alone or before `.9.2009`.
+    let major = |at: usize| {
+        let (head, minor) = bare.split_at(at);
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        let minor = minor.is_empty() || minor.strip_prefix('.').is_some_and(|m| m.split('.').all(digits));
+        words.get(head).filter(|_| minor && head.ends_with(|c: char| c.is_ascii_digit() || c == 'g')).copied()
+    };
+    major(bare.len()).or_else(|| bare.rmatch_indices('.').find_map(|(at, _)| major(at)))
 }
 
 fn words<'a>(
@@ -217,6 +315,18 @@ fn bounds(raw: &RawBounds, faults: &mut Vec<String>) -> Option<Bounds> {
     (faults.len() == before).then_some(Bounds { vcpu, memory, disk, max_machines: raw.max_machines })
 }
 
+fn storage(raw: &RawStorage, faults: &mut Vec<String>) -> Option<StorageRule> {
+    let allowance = quantity::bytes(&raw.allowance_per_machine).ok();
+    if allowance.is_none() {
+        faults.push("/storage/allowance_per_machine: not a size with its unit".to_owned());
+    }
+    if !(1..=100).contains(&raw.times_forecast) {
+        faults.push("/storage/times_forecast: not within 1 to 100".to_owned());
+        return None;
+    }
+    Some(StorageRule { times_forecast: raw.times_forecast, allowance: allowance? })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,7 +339,13 @@ mod tests {
         {
             assert_eq!(catalogue.find_os(word).map(|e| e.key.as_str()), Some("debian-12"), "{word}");
         }
-        for word in ["Windows XP", "", "debian", "debian 1 2 3"] {
+        for word in ["Debian 12.5", "Debian 12 64位", "Debian 12（64位）", "Debian 12.5 amd64"] {
+            assert_eq!(catalogue.find_os(word).map(|e| e.key.as_str()), Some("debian-12"), "{word}");
+        }
+        assert_eq!(catalogue.find_os("CentOS 7.9.2009 64位").map(|e| e.key.as_str()), Some("centos-7"));
+        assert_eq!(catalogue.find_database("MySQL 5.7.30 社区版").map(|e| e.key.as_str()), Some("mysql-5.7"));
+        assert!(!catalogue.os_names().contains("CentOS") && catalogue.os_names().contains("Debian 13"));
+        for word in ["Windows XP", "", "debian", "debian 1 2 3", "Debian 12 或 CentOS 7", "Debian 12x", "Debian 12."] {
             assert_eq!(catalogue.find_os(word), None, "{word}");
         }
         for word in ["无", "不需要", "-", "－", "NONE"] {
@@ -258,10 +374,20 @@ os:
   - {key: B, name: a1, end_of_life: 2030-01-01}
 databases: []
 bounds: {min_vcpu: 0, max_vcpu: 64, min_memory: '128', max_memory: 1G, min_disk: 2G, max_disk: 1G, max_machines: 65}
+storage: {times_forecast: 0, allowance_per_machine: many}
 ";
         let Err(CatalogueError::Faulty(faults)) = Catalogue::parse(text) else { panic!("accepted") };
-        for part in ["/os/1/key", "/os/1: ", "/databases: empty", "max_vcpu", "min_memory", "a minimum", "max_machines"]
-        {
+        for part in [
+            "/os/1/key",
+            "/os/1: ",
+            "/databases: empty",
+            "max_vcpu",
+            "min_memory",
+            "a minimum",
+            "max_machines",
+            "times_forecast",
+            "allowance",
+        ] {
             assert!(faults.iter().any(|f| f.contains(part)), "{part} {faults:?}");
         }
     }

@@ -1,11 +1,13 @@
 //! The HTTP client that the command line uses, for others too: it sends, reads answers and problems, and repeats only
 //! what is safe to repeat.
 
+use crate::place::Place;
 use bytes::Bytes;
 use futures_util::TryStream;
 use reqwest::{
     Method, RequestBuilder, Response, StatusCode, Url,
     header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION},
+    multipart,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -47,6 +49,8 @@ pub struct Violation {
     pub basis: Option<String>,
     /// What to change.
     pub mend: Option<String>,
+    /// Where in the file it stands.
+    pub place: Option<Place>,
     pub asked: Option<Value>,
     pub used: Option<Value>,
     pub limit: Option<Value>,
@@ -224,6 +228,31 @@ impl Client {
             .header(CONTENT_LENGTH, length)
             .body(reqwest::Body::wrap_stream(content));
         answer(self.send_once(request, &url).await?).await
+    }
+
+    /// Hands in a file, with the fields that it lacks.
+    pub async fn hand_in(
+        &self,
+        path: &[&str],
+        name: &str,
+        content: Vec<u8>,
+        fields: &Value,
+    ) -> Result<Answer, ClientError> {
+        let url = self.url(path, &[]);
+        let file = multipart::Part::bytes(content).file_name(name.to_owned());
+        let form = multipart::Form::new().part("file", file).text("fields", fields.to_string());
+        let request = self.request(Method::POST, url.clone()).timeout(ANSWER).multipart(form);
+        answer(self.send_once(request, &url).await?).await
+    }
+
+    /// Reads bytes.
+    pub async fn bytes(&self, path: &[&str]) -> Result<Bytes, ClientError> {
+        let response = self.read(path, &[]).await?;
+        let url = response.url().to_string();
+        if !response.status().is_success() {
+            return Err(refusal(response).await);
+        }
+        response.bytes().await.map_err(|source| lost(url, source))
     }
 
     fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Url {

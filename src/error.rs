@@ -123,6 +123,13 @@ impl Problem {
         Self { errors, ..Self::new(Kind::Refused, "rules_violated", detail) }
     }
 
+    /// A file that cannot be taken, and why.
+    pub fn unreadable(too_large: bool, violation: Violation) -> Self {
+        let kind = if too_large { Kind::TooLarge } else { Kind::Refused };
+        let detail = format!("{}{}", violation.message, violation.mend);
+        Self { errors: vec![violation], ..Self::new(kind, "file_refused", detail) }
+    }
+
     pub fn short(code: &'static str, detail: impl Into<String>, shortage: Vec<Shortage>) -> Self {
         Self { shortage, ..Self::new(Kind::Shortage, code, detail) }
     }

@@ -44,13 +44,17 @@ pub fn present(value: Option<&Value>) -> Option<&Value> {
 }
 
 impl Findings<'_> {
-    /// The value; its absence is a violation.
+    /// The value; its absence is a violation. So is a formula: what it comes to is not what somebody wrote.
     pub fn required<'v>(&mut self, value: Option<&'v Value>, at: At<'_>) -> Option<&'v Value> {
-        let value = present(value);
-        if value.is_none() {
+        let Some(value) = present(value) else {
             self.add(Code::Required, at.pointer, &[("field", &at.label), ("example", &at.example)]);
+            return None;
+        };
+        if value.as_str().is_some_and(|s| s.trim_start().starts_with(['=', '＝'])) {
+            self.add(Code::FormulaRefused, at.pointer, &[("field", &at.label), ("value", &quoted(value))]);
+            return None;
         }
-        value
+        Some(value)
     }
 
     /// A value that cannot be used, with the reason and what would do.
@@ -140,6 +144,15 @@ impl Findings<'_> {
         date
     }
 
+    /// The day by which something is to be done, as plans name it: a day, or the last day of a month, quarter or year.
+    pub fn deadline(&mut self, value: &Value, at: At<'_>) -> Option<Date> {
+        let date = value.as_str().and_then(parse_deadline);
+        if date.is_none() {
+            self.bad_value(value, at, &"不是一个日期");
+        }
+        date
+    }
+
     /// A value beyond its bounds.
     pub fn out_of_range(&mut self, value: &Value, at: At<'_>, min: &dyn Display, max: &dyn Display) {
         let values: &[(&str, &dyn Display)] =
@@ -191,6 +204,38 @@ pub fn parse_date(text: &str) -> Option<Date> {
         return None;
     }
     Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()
+}
+
+/// A civil date, or the last day of the period that a plan names: `2026年12月`, `2026-12`, `2026年12月上旬`,
+/// `2027年第一季度`, `2027年上半年`, `2026年底`.
+pub fn parse_deadline(text: &str) -> Option<Date> {
+    if let Some(date) = parse_date(text) {
+        return Some(date);
+    }
+    if text.len() > 64 {
+        return None;
+    }
+    let text: String = text.nfkc().filter(|c| !c.is_whitespace()).collect();
+    let text = text.trim_end_matches(['前', '内']);
+    let (year, rest) = text.split_at_checked(4)?;
+    let year: i16 = year.parse().ok().filter(|_| digits(year))?;
+    let rest = rest.strip_prefix(['年', '-', '/', '.'])?;
+    let last = |month: i8| Date::new(year, month, 1).ok().map(Date::last_of_month);
+    match rest.strip_prefix('第').unwrap_or(rest) {
+        "" | "底" | "末" | "年底" | "年末" | "四季度" | "4季度" | "下半年" => return last(12),
+        "一季度" | "1季度" => return last(3),
+        "二季度" | "2季度" | "上半年" => return last(6),
+        "三季度" | "3季度" => return last(9),
+        _ => {}
+    }
+    let (month, rest) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len()));
+    let month: i8 = month.parse().ok().filter(|_| digits(month))?;
+    match rest.strip_prefix('月').unwrap_or(rest) {
+        "" | "底" | "末" | "下旬" | "份" => last(month),
+        "初" | "上旬" => Date::new(year, month, 10).ok(),
+        "中旬" | "中" => Date::new(year, month, 20).ok(),
+        _ => None,
+    }
 }
 
 fn digits(part: &str) -> bool {
@@ -267,6 +312,29 @@ mod tests {
     }
 
     #[test]
+    fn deadlines_as_plans_name_them() {
+        use jiff::civil::date;
+        for (text, day) in [
+            ("2026年12月", date(2026, 12, 31)),
+            ("２０２７年２月底", date(2027, 2, 28)),
+            ("2026-12", date(2026, 12, 31)),
+            ("2026年12月31日前", date(2026, 12, 31)),
+            ("2026年12月中旬", date(2026, 12, 20)),
+            ("2027年第一季度", date(2027, 3, 31)),
+            ("2027年上半年", date(2027, 6, 30)),
+            ("2026年底", date(2026, 12, 31)),
+            ("2026年12月31日", date(2026, 12, 31)),
+        ] {
+            let text = text.trim_end_matches('前');
+            assert_eq!(parse_deadline(text), Some(day), "{text}");
+        }
+        for text in ["", "明年", "12月", "2026年13月", "2026年十二月", "26年12月", "20270331", "2027年3月31日至6月"]
+        {
+            assert_eq!(parse_deadline(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn blank_is_absent() {
         assert_eq!(codes(|f| f.required(Some(&json!(" \u{3000}")), AT).map(|_| ())).1, ["required"]);
         assert_eq!(codes(|f| f.required(Some(&Value::Null), AT).map(|_| ())).1, ["required"]);
@@ -277,7 +345,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_a_date_or_not(text in any::<String>()) {
-            let _ = parse_date(&text);
+            let _ = (parse_date(&text), parse_deadline(&text));
         }
     }
 }

@@ -67,6 +67,8 @@ ids! {
     TaskBookId,
     /// 资源申请
     RequestId,
+    /// A file or document that was handed in.
+    SubmissionId,
     /// 虚拟机; also the libvirt domain's UUID.
     MachineId,
     /// 宿主机

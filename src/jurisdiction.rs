@@ -7,6 +7,7 @@ use crate::{
     rule::Code,
     yaml::{self, YamlError},
 };
+use jiff::civil::Date;
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::Path};
 
@@ -27,6 +28,8 @@ pub struct Document {
     pub number: Option<String>,
     /// The title with its 《》.
     pub title: String,
+    /// The day from which it binds.
+    pub in_force_from: Date,
 }
 
 /// Where a rule stands.
@@ -96,6 +99,12 @@ impl Profile {
     /// The ids of the profiles that ship with the broker.
     pub fn embedded_ids() -> impl Iterator<Item = &'static str> {
         EMBEDDED.iter().map(|(id, _)| *id)
+    }
+
+    /// A profile by its id, or by its file where the name has a slash or an extension.
+    pub fn named(name: &str) -> Result<Self, ProfileError> {
+        let path = Path::new(name);
+        if name.contains('/') || path.extension().is_some() { Self::open(path) } else { Self::embedded(name) }
     }
 
     /// A profile that ships with the broker.
@@ -279,7 +288,7 @@ name: x
 authority_name: ' '
 leading_group: x
 domain_suffixes: [example, 'a b.example', ok.example]
-documents: {a: {number: 甲, title: 《甲》}}
+documents: {a: {number: 甲, title: 《甲》, in_force_from: 2020-01-01}}
 clauses:
   task_book_missing: {document: b, clause: 第一条}
   no_such_rule: {document: a, clause: 第一条}

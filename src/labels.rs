@@ -164,6 +164,82 @@ impl FromStr for SecrecyLevel {
     }
 }
 
+/// On what a request rests (相政办〔2018〕150号): a task book (第十五条), an urgent project that the district government has
+/// approved (第十三条), or a project of an upper level that is on file with the authority (第十四条). All three are
+/// registered with their control indicators; the number is that of the task book, the approval or the filing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FilingBasis {
+    /// 项目任务书
+    #[default]
+    TaskBook,
+    /// 特殊或紧急项目
+    Urgent,
+    /// 国家、省、市统筹项目
+    UpperLevel,
+}
+
+/// Not a basis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a basis for resources")]
+pub struct BadBasis;
+
+impl FilingBasis {
+    pub const ALL: [Self; 3] = [Self::TaskBook, Self::Urgent, Self::UpperLevel];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::TaskBook => "task_book",
+            Self::Urgent => "urgent",
+            Self::UpperLevel => "upper_level",
+        }
+    }
+
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::TaskBook => "项目任务书",
+            Self::Urgent => "紧急项目",
+            Self::UpperLevel => "上级统筹项目",
+        }
+    }
+
+    /// For leaving the usual case out of documents.
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    pub fn is_task_book(&self) -> bool {
+        *self == Self::TaskBook
+    }
+}
+
+impl FromStr for FilingBasis {
+    type Err = BadBasis;
+    fn from_str(s: &str) -> Result<Self, BadBasis> {
+        let text = fold(s);
+        let text = text.split('(').next().unwrap_or_default();
+        match text {
+            "task_book" | "项目任务书" | "任务书" => Ok(Self::TaskBook),
+            "urgent" | "紧急项目" | "特殊项目" | "特殊或紧急项目" | "特殊、紧急项目" | "紧急" => {
+                Ok(Self::Urgent)
+            }
+            "upper_level"
+            | "上级统筹项目"
+            | "上级统筹"
+            | "国家统筹项目"
+            | "省统筹项目"
+            | "市统筹项目"
+            | "国家、省、市统筹项目"
+            | "国家、省、市统筹安排项目"
+            | "上级项目备案" => Ok(Self::UpperLevel),
+            _ => Err(BadBasis),
+        }
+    }
+}
+
+impl fmt::Display for FilingBasis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +255,17 @@ mod tests {
             assert_eq!(text.parse::<Zone>(), Err(ZoneFault::Intranet), "{text}");
         }
         assert_eq!("校园网".parse::<Zone>(), Err(ZoneFault::Unknown));
+    }
+
+    #[test]
+    fn bases_are_read_by_word_and_label() {
+        for basis in FilingBasis::ALL {
+            assert_eq!(basis.word().parse(), Ok(basis));
+            assert_eq!(basis.label().parse(), Ok(basis));
+            assert_eq!(serde_json::to_value(basis).unwrap(), basis.word());
+        }
+        assert_eq!("task_book（项目任务书）".parse(), Ok(FilingBasis::TaskBook));
+        assert_eq!("领导口头同意".parse::<FilingBasis>(), Err(BadBasis));
     }
 
     #[test]

@@ -17,7 +17,7 @@
 //! audit            one record per act, in the act's own transaction
 //! db               one SQL text, the write queue
 //! provider         what we need of a place that runs machines; libvirt, simulated. Knows only the ground.
-//! ground           ids, units, time, text, labels, quantity, field, rule, violation, yaml, jurisdiction, catalogue,
+//! ground           ids, units, time, text, labels, quantity, place, field, rule, rulebook, violation, yaml, catalogue,
 //!                  metrics
 //! ```
 //!
@@ -41,10 +41,12 @@ pub mod labels;
 pub mod machine;
 pub mod metrics;
 pub mod operation;
+pub mod place;
 pub mod provider;
 pub mod quantity;
 pub mod request;
 pub mod rule;
+pub mod rulebook;
 pub mod task_book;
 pub mod text;
 pub mod time;

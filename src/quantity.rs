@@ -48,6 +48,28 @@ pub fn bytes(text: &str) -> Result<Bytes, QuantityFault> {
     i64::try_from(scaled / divisor).ok().and_then(Bytes::new).ok_or(QuantityFault::TooLarge)
 }
 
+/// Every size that a sentence names, in its order. What goes on with a letter or a stroke (`100Mbps`, `10M/s`) is a rate.
+pub fn sizes(text: &str) -> Vec<Bytes> {
+    const MOST: usize = 4096;
+    let text: String = text.nfkc().flat_map(char::to_lowercase).filter(|c| !c.is_whitespace()).take(MOST).collect();
+    let mut found = Vec::new();
+    let mut rest = text.as_str();
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        rest = &rest[start..];
+        let number = leading(rest);
+        let unit = rest[number..].find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len() - number);
+        let end = number + unit;
+        if unit > 0
+            && !rest[end..].starts_with('/')
+            && let Ok(size) = bytes(&rest[..end])
+        {
+            found.push(size);
+        }
+        rest = &rest[end..];
+    }
+    found
+}
+
 /// A whole number, alone or followed by one of `units` (given in lower case).
 pub fn count(text: &str, units: &[&str]) -> Result<i64, QuantityFault> {
     let (number, unit) = split(text)?;
@@ -117,29 +139,65 @@ fn split(text: &str) -> Result<(Number, String), QuantityFault> {
     Ok((Number { digits, decimals }, unit.to_owned()))
 }
 
-/// One Chinese numeral before the unit: 一 to 十, and 两.
+/// How many bytes of the text are its number, in digits or in Chinese numerals.
+pub fn leading(text: &str) -> usize {
+    let of = |wanted: &dyn Fn(char) -> bool| text.find(|c| !wanted(c)).unwrap_or(text.len());
+    match of(&|c| c.is_ascii_digit() || c == '.') {
+        0 => of(&|c| numeral(c).is_some()),
+        n => n,
+    }
+}
+
+/// A Chinese numeral before the unit, up to 9999: 两, 十二, 三十, 一百二十八; 贰 and the like as in cheques.
 fn chinese(text: &str) -> Option<(Number, String)> {
-    let mut chars = text.chars();
-    let digits = match chars.next()? {
-        '一' => 1,
-        '二' | '两' => 2,
-        '三' => 3,
-        '四' => 4,
-        '五' => 5,
-        '六' => 6,
-        '七' => 7,
-        '八' => 8,
-        '九' => 9,
-        '十' => 10,
-        _ => return None,
-    };
-    let unit = chars.as_str();
-    // 十二, 三十: longer numerals are not read; digits are one keystroke away.
-    if unit.starts_with(['一', '二', '两', '三', '四', '五', '六', '七', '八', '九', '十', '百', '千', '万'])
-    {
+    let end = text.find(|c| numeral(c).is_none()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let (mut sum, mut digit) = (0_i64, None);
+    // The next unit must be smaller than the one before.
+    let mut below = 10_000;
+    for c in number.chars() {
+        match numeral(c)? {
+            Numeral::Zero => digit = None,
+            Numeral::Digit(n) if digit.is_none() => digit = Some(n),
+            Numeral::Unit(scale) if scale < below => {
+                // 十 alone is ten; 百 alone is not said.
+                let n = digit.take().or((scale == 10 && sum == 0).then_some(1))?;
+                (sum, below) = (sum + n * scale, scale);
+            }
+            _ => return None,
+        }
+    }
+    // 一百二 means 120 in speech; on paper nobody can be sure.
+    if digit.is_some() && below > 10 && below < 10_000 && !number.contains(['零', '〇']) {
         return None;
     }
-    Some((Number { digits, decimals: 0 }, unit.to_owned()))
+    let digits = sum + digit.unwrap_or(0);
+    (digits > 0).then(|| (Number { digits, decimals: 0 }, unit.to_owned()))
+}
+
+enum Numeral {
+    Zero,
+    Digit(i64),
+    Unit(i64),
+}
+
+const fn numeral(c: char) -> Option<Numeral> {
+    Some(match c {
+        '零' | '〇' => Numeral::Zero,
+        '一' | '壹' => Numeral::Digit(1),
+        '二' | '两' | '贰' => Numeral::Digit(2),
+        '三' | '叁' => Numeral::Digit(3),
+        '四' | '肆' => Numeral::Digit(4),
+        '五' | '伍' => Numeral::Digit(5),
+        '六' | '陆' => Numeral::Digit(6),
+        '七' | '柒' => Numeral::Digit(7),
+        '八' | '捌' => Numeral::Digit(8),
+        '九' | '玖' => Numeral::Digit(9),
+        '十' | '拾' => Numeral::Unit(10),
+        '百' | '佰' => Numeral::Unit(100),
+        '千' | '仟' => Numeral::Unit(1000),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -201,6 +259,19 @@ mod tests {
     }
 
     #[test]
+    fn sizes_in_a_sentence() {
+        let gib = |n| Bytes::gib(n).unwrap();
+        for (text, answer) in [
+            ("首年约100GB，三年累计约 ５００ GB，带宽 100Mbps，峰值10M/s。", vec![gib(100), gib(500)]),
+            ("2T", vec![gib(2048)]),
+            ("约 300 人，2026年", vec![]),
+            ("", vec![]),
+        ] {
+            assert_eq!(sizes(text), answer, "{text}");
+        }
+    }
+
+    #[test]
     fn counts_as_offices_write_them() {
         use QuantityFault as F;
         for (text, answer) in [
@@ -214,7 +285,18 @@ mod tests {
             ("0", Ok(0)),
             ("9223372036854775807", Ok(i64::MAX)),
             ("9223372036854775808", Err(F::TooLarge)),
-            ("十二台", Err(F::NotANumber)),
+            ("十二台", Ok(12)),
+            ("二十台", Ok(20)),
+            ("贰拾台", Ok(20)),
+            ("一百二十八核", Ok(128)),
+            ("一百零二", Ok(102)),
+            ("一千零二十四", Ok(1024)),
+            ("一百二", Err(F::NotANumber)),
+            ("百", Err(F::NotANumber)),
+            ("二三台", Err(F::NotANumber)),
+            ("十百", Err(F::NotANumber)),
+            ("零", Err(F::NotANumber)),
+            ("两万", Err(F::UnitUnknown)),
             ("2-4核", Err(F::Range)),
             ("2~4", Err(F::Range)),
             ("2.5", Err(F::NotWhole)),
@@ -236,7 +318,7 @@ mod tests {
         fn any_text_is_read_or_refused(text in any::<String>()) {
             let _ = bytes(&text);
             let _ = count(&text, CORES);
-            let _ = months(&text);
+            let _ = (months(&text), sizes(&text));
         }
 
         #[test]

@@ -5,6 +5,8 @@
 //! A sentence has places in braces, which [`crate::violation`] fills; `{authority}` is the authority's name, `{field}`
 //! the form's own word for the field.
 
+use jiff::civil::{Date, date};
+
 /// One rule. `code` is stable: programs match on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -37,6 +39,15 @@ rules! {
     TaskBookMissing, "task_book_missing", "/task_book",
         "没有填写任务书编号：取得项目任务书之前，不能申请资源。",
         "填写{authority}下达的项目任务书编号；还没有任务书的，先办理立项申请。";
+    UrgentApprovalMissing, "urgent_approval_missing", "/government_approval",
+        "申请依据为紧急项目，但没有填写区政府批准文号。",
+        "填写区政府批准文号；尚未批准的，先报分管领导同意并提交区政府批准。";
+    UpperFilingMissing, "upper_filing_missing", "/upper_level_filing",
+        "申请依据为上级统筹项目，但没有填写备案号。",
+        "将项目抄送{authority}备案，填写备案号。";
+    FilingBasisMismatch, "filing_basis_mismatch", "/filing_basis",
+        "“{value}”登记的是{registered}，申请依据写的是{stated}。",
+        "核对申请依据与编号，两者要一致。";
     TaskBookNotFound, "task_book_not_found", "/task_book",
         "本单位名下没有编号为“{value}”的任务书：编号有误，或者该任务书属于其他单位。",
         "核对任务书编号；任务书确属本单位的，请{authority}核对登记的建设单位。";
@@ -74,6 +85,10 @@ rules! {
         "任务书没有核定等保 {value} 级；核定的有：{allowed}。",
         "改填核定的等保级别，或先办理任务书变更。";
 
+    LeaseBeyondTaskBook, "lease_beyond_task_book", "/om_period_months",
+        "运维周期 {months} 个月，自 {from} 起算到 {end}，超过任务书核定的资源使用期限 {until}。",
+        "缩短运维周期，或先办理任务书变更。";
+
     // What this cloud may not hold.
     SecrecyRefused, "secrecy_refused", "/secrecy_level",
         "密级为“{value}”：政务云只承载非涉密系统。",
@@ -85,6 +100,19 @@ rules! {
         "本区政务云没有开通网络区域“{value}”。",
         "从本区开通的网络区域中选择：{offered}。";
 
+    ZoneUnclear, "zone_unclear", "/network_zone",
+        "联网方式选了 {value}，没有写明这组虚拟机放在哪一个网络区域。",
+        "为每组申请填写一个网络区域（network_zone）：{offered}。";
+    MachineRoomRefused, "machine_room_refused", "/machine_room_works",
+        "项目含有机房建设内容：“{value}”。新建、扩建、改造机房的项目一律不予立项。",
+        "删去机房建设内容，系统统一部署在政务云。";
+    OffCloudReasonMissing, "off_cloud_reason_missing", "/off_cloud_procurement_reason",
+        "需在政务云之外另行采购的硬件没有说明理由：{value}。",
+        "改用政务云资源；确需另行采购的，在硬件清单中逐项说明理由，或统一写明另行采购理由。";
+    HardwareIncomplete, "hardware_incomplete", "/extra_hardware",
+        "另行采购的硬件第 {number} 项“{value}”没有填写{missing}。",
+        "硬件清单每项都要写明硬件名称、价格、数量和用途。";
+
     // Names.
     DomainMalformed, "domain_malformed", "/domain",
         "域名“{value}”不合规：{reason}。",
@@ -95,6 +123,9 @@ rules! {
     DomainTaken, "domain_taken", "/domain",
         "域名已被占用：{value}。",
         "换一个域名；原有虚拟机不再使用的，先删除并清空回收站。";
+    DomainRepeated, "domain_repeated", "/domain",
+        "第 {number} 组申请的域名“{value}”与第 {other} 组相同。",
+        "每组申请填写各自的域名。";
     DomainReasonMissing, "domain_reason_missing", "/domain",
         "没有填写域名，也没有说明不需要域名的理由。",
         "填写域名，或在 no_domain_reason（无域名理由）中说明理由。";
@@ -107,6 +138,31 @@ rules! {
         "数据库“{value}”不在目录中；目录中有：{offered}。",
         "填写目录中的数据库；不需要数据库的，填写“无”。";
 
+    OsEndOfLife, "os_end_of_life", "/os_type",
+        "操作系统“{value}”已于 {ended} 停止维护，不再有安全更新。",
+        "改用仍在维护的操作系统：{offered}。";
+    DatabaseEndOfLife, "database_end_of_life", "/db_type",
+        "数据库“{value}”已于 {ended} 停止维护，不再有安全更新。",
+        "改用目录中的数据库：{offered}。";
+    DatabaseUnlikeApplication, "database_unlike_application", "/db_type",
+        "数据库类型为“{value}”，附件1 申报表中为“{application}”，两处不一致。",
+        "核对后把两处改为一致。";
+    SizeOutsideCatalogue, "size_outside_catalogue", "",
+        "“{field}”为 {value}，超出目录的规格范围 {min} 至 {max}。",
+        "填写 {min} 至 {max} 之间的值；需要更多的，分成几台或几组申请。";
+    DiskUnlikeForecast, "disk_unlike_forecast", "/storage_forecast",
+        "申请磁盘合计 {asked}，数据存储量预测为 {forecast}：{reason}。",
+        "核对数据存储量预测与磁盘空间，使两者相称。";
+
+    // One need, one request.
+    DuplicateRequest, "duplicate_request", "/",
+        "与 {at} 提交的申请 {id} 相同：同一任务书、同样的配置和运行内容，那份申请仍然有效。",
+        "不要重复提交；确需再增加一组的，在运行内容中写明与那一组的不同。";
+
+    BlockRepeated, "block_repeated", "",
+        "第 {number} 组申请与第 {other} 组的配置和运行内容完全相同。",
+        "合并为一组并增加虚拟机数量；确是两组的，在运行内容中写明不同。";
+
     // The plan.
     MilestoneMissing, "milestone_missing", "/deploy_milestone",
         "没有填写系统部署日期：使用政务云的项目须在进度安排中写明部署计划。",
@@ -114,6 +170,10 @@ rules! {
     MilestonePast, "milestone_past", "/deploy_milestone",
         "系统部署日期 {value} 已过，今天是 {today}。",
         "填写今天或以后的日期，并相应更新项目进度安排。";
+
+    ExchangeMilestoneMissing, "exchange_milestone_missing", "/exchange_milestone",
+        "项目要取得其他单位的信息资源（{value}），但进度安排中没有共享交换的实施日期。",
+        "在实施计划安排中写明共享交换的实施日期，例如 2027年6月30日。";
 
     // Shape.
     Required, "required", "",
@@ -134,9 +194,18 @@ rules! {
     UnitMissing, "unit_missing", "",
         "“{field}”的值“{value}”没有写单位。",
         "写明单位，例如 {example}。";
+    QuantityIsRange, "quantity_is_range", "",
+        "“{field}”的值“{value}”{reason}。",
+        "写明一个确定的数，例如 {example}。";
+    FormulaRefused, "formula_refused", "",
+        "“{field}”的单元格里是公式“{value}”，不是值。",
+        "把公式换成它的结果后重新提交。";
+    TotalsDisagree, "totals_disagree", "",
+        "“{field}”的值“{value}”前后不一致：{reason}。",
+        "核对台数、每台的数量和合计数，三者要一致。";
     BasisUnclear, "basis_unclear", "/basis",
-        "申请虚拟机 {machines} 台，但没有说明 cpu 数量、内存容量和磁盘空间是每台的还是合计的。",
-        "填写 basis（数量口径）：per_machine（每台）或 total（合计）。";
+        "申请虚拟机 {machines} 台，但没有说明{fields}是每台的还是合计的。",
+        "在数量前写明“每台”或“合计”，或填写数量口径（basis）：per_machine（每台）或 total（合计）。";
     NotDivisible, "not_divisible", "",
         "“{field}”合计 {value}，不能平均分给 {machines} 台虚拟机。",
         "填写能平均分配的合计数，或按每台填写。";
@@ -175,6 +244,9 @@ rules! {
         "文件无法读取（第 {line} 行，第 {column} 列）：{reason}。",
         "按样例改正该处的格式。";
 }
+
+/// Since when the rules of the platform's own hold: its first release.
+pub const OWN_RULES_SINCE: Date = date(2026, 11, 21);
 
 impl Code {
     /// The rule's row.

@@ -1,7 +1,7 @@
 //! What is wrong with a document, told so that its writer can mend it: where, which rule, on what basis, with the
 //! figures. [`Findings`] collects every violation of one document; nothing stops at the first.
 
-use crate::{jurisdiction::Profile, rule::Code, text, yaml::YamlError};
+use crate::{jurisdiction::Profile, place::Place, rule::Code, text, yaml::YamlError};
 use serde::Serialize;
 use std::fmt::Display;
 
@@ -18,6 +18,9 @@ pub struct Violation {
     pub basis: String,
     /// What to do about it, a Chinese sentence.
     pub mend: String,
+    /// Where in the file the value stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,6 +45,7 @@ impl Violation {
             message: fill(rule.sentence, profile, values),
             basis: profile.basis_at(code, pointer),
             mend: fill(rule.mend, profile, values),
+            place: None,
             asked: None,
             used: None,
             limit: None,
@@ -121,6 +125,11 @@ impl<'p> Findings<'p> {
     /// Adds a violation that is already worded.
     pub fn push(&mut self, violation: Violation) {
         self.list.push(violation);
+    }
+
+    /// Keeps only those that say yes.
+    pub fn retain(&mut self, keep: impl FnMut(&Violation) -> bool) {
+        self.list.retain(keep);
     }
 
     /// How many there are so far.

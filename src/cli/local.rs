@@ -1,6 +1,9 @@
 //! Commands that run on the server's own machine: `serve`, `token`, `openapi`.
 
-use super::{Global, OutputFormat, ServeArgs, TokenCommand, TokenCreateArgs, output::Screen, tables::Kind};
+use super::{
+    Exit, Global, OutputFormat, RulesCommand, ServeArgs, TokenCommand, TokenCreateArgs, forms, output::Screen,
+    problem::Failure, tables::Kind,
+};
 use crate::{
     app,
     client::Items,
@@ -13,6 +16,7 @@ use crate::{
         store,
     },
     ids::TokenId,
+    rulebook,
 };
 use serde_json::json;
 use std::{error::Error, path::Path, process::ExitCode};
@@ -74,6 +78,29 @@ pub fn openapi() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => fail(&error),
+    }
+}
+
+/// The rules of a district.
+pub fn rules(global: &Global, command: RulesCommand) -> ExitCode {
+    let screen = Screen::detect(global.output);
+    let shown = match command {
+        RulesCommand::List { district } => forms::profile_of(&district.profile).and_then(|profile| {
+            let items = rulebook::entries(&profile).iter().map(|entry| json!(entry)).collect();
+            Ok(screen.list(Kind::Rule, &Items { items, next_page_token: None })?)
+        }),
+        RulesCommand::Show { code, district } => forms::profile_of(&district.profile).and_then(|profile| {
+            let mut all = rulebook::entries(&profile).into_iter();
+            let entry = all.find(|entry| entry.code == code).ok_or(Failure::NoRule(code))?;
+            Ok(screen.one(Kind::Rule, &json!(entry))?)
+        }),
+    };
+    match shown {
+        Ok(()) => Exit::Done.into(),
+        Err(failure) => {
+            screen.fail(&failure);
+            failure.exit().into()
+        }
     }
 }
 

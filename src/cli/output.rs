@@ -74,9 +74,17 @@ impl Screen {
         }
     }
 
-    /// A request block by itself.
-    pub fn block(&self, block: &Value) -> io::Result<()> {
-        put(&lines(&block_lines(block), self.out, self.width))
+    /// The blocks of a checked report, one after the other.
+    pub fn report(&self, answer: &Value) -> io::Result<()> {
+        let blocks = answer.get("blocks").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        for (n, block) in blocks.iter().enumerate() {
+            let Some(block) = block.get("block") else { continue };
+            if blocks.len() > 1 {
+                put(&self.out.bold(&format!("第 {} 组", n + 1)))?;
+            }
+            put(&lines(&block_lines(block), self.out, self.width))?;
+        }
+        Ok(())
     }
 
     /// Rows of one kind under a title.

@@ -25,6 +25,15 @@ pub enum Failure {
     Document(#[from] DocumentError),
     #[error("no token was given")]
     MissingToken,
+    /// Refused here, without a server, in a server's words.
+    #[error("refused: {}", .0.title)]
+    Checked(Box<Problem>),
+    /// A profile or a catalogue that cannot be used.
+    #[error("{0}")]
+    Settings(String),
+    /// No rule has this code.
+    #[error("no rule {0}")]
+    NoRule(String),
     /// It ended, and not well. Holds the operation.
     #[error("the operation did not succeed")]
     Operation(Box<Value>),
@@ -46,10 +55,10 @@ impl Failure {
                 ClientError::Unreachable { .. } | ClientError::AnswerLost { .. } => Exit::Unreachable,
                 ClientError::Refused { status, .. } | ClientError::Strange { status, .. } => Exit::of_status(*status),
             },
-            Self::Document(_) | Self::MissingToken => Exit::Usage,
+            Self::Document(_) | Self::MissingToken | Self::Settings(_) | Self::NoRule(_) => Exit::Usage,
             // The reader left early, as `head` does: that is no failure.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
-            Self::Output(_) | Self::Operation(_) | Self::Differences => Exit::Refused,
+            Self::Output(_) | Self::Operation(_) | Self::Differences | Self::Checked(_) => Exit::Refused,
             Self::Interrupted { .. } => Exit::Interrupted,
         }
     }
@@ -100,6 +109,10 @@ pub fn report(failure: &Failure) -> Option<Report> {
         Failure::Client(error) => client(error),
         Failure::Document(error) => document(error),
         Failure::MissingToken => Report::new("no_token", "没有令牌").mend(GET_A_TOKEN),
+        Failure::Checked(problem) => Report { status: None, ..refused(0, problem) },
+        Failure::Settings(why) => Report::new("settings", "规则文件不能用").detail(format::clean(why)),
+        Failure::NoRule(code) => Report::new("no_such_rule", format!("没有规则 {}", format::clean(code)))
+            .mend("看有哪些规则：jiyue rules list"),
         Failure::Operation(operation) => operation_ended(operation),
         Failure::Interrupted { operation } => Report::new("interrupted", "不再跟踪；操作照常进行")
             .mend(format!("再看进度：jiyue operation watch {operation}")),
@@ -320,6 +333,7 @@ fn violation(n: usize, violation: &Violation, paint: Paint) -> Vec<String> {
     let numbers = numbers.iter().filter_map(|(name, value)| Some((name, value.as_ref().filter(|v| !v.is_null())?)));
     let numbers: Vec<_> = numbers.map(|(name, value)| format!("{name} {}", format::quantity(value, unit))).collect();
     let facts = [
+        ("位置：  ", violation.place.as_ref().map(|place| format::clean(&place.to_string())).unwrap_or_default()),
         ("数字：  ", numbers.join("，")),
         ("依据：  ", clean(&violation.basis).trim_start_matches("依据：").to_owned()),
         ("怎么改：", clean(&violation.mend)),

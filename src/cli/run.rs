@@ -1,8 +1,8 @@
 //! Carries out what speaks HTTP: one call per command, its answer to the screen.
 
 use super::{
-    DepartmentCommand, Exit, Global, HostAddArgs, HostCommand, ImageCommand, LedgerCommand, ListArgs, MachineCommand,
-    OperationCommand, RemoteCommand, RequestCommand, TaskBookCommand, WaitArg, document,
+    DepartmentCommand, Exit, FormArg, Global, HostAddArgs, HostCommand, ImageCommand, LedgerCommand, ListArgs,
+    MachineCommand, OperationCommand, RemoteCommand, RequestCommand, TaskBookCommand, WaitArg, document, forms,
     output::Screen,
     problem::Failure,
     tables::{self, Kind},
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::client::{Answer, Client};
 use serde_json::{Value, json};
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 /// Runs one command against the server, and tells on the screen how it went.
 pub async fn run(global: &Global, command: RemoteCommand) -> ExitCode {
@@ -27,6 +27,11 @@ pub async fn run(global: &Global, command: RemoteCommand) -> ExitCode {
 
 async fn execute(global: &Global, screen: &Screen, command: RemoteCommand) -> Result<(), Failure> {
     let token = global.token.as_ref().map(super::Secret::reveal).filter(|token| !token.is_empty());
+    if let RemoteCommand::Request(RequestCommand::Check { form, offline, profile }) = &command
+        && (*offline || token.is_none())
+    {
+        return forms::check(form, profile, screen);
+    }
     let token = token.ok_or(Failure::MissingToken)?;
     let session = Session { client: Client::new(&global.server, Some(token))?, screen };
     match command {
@@ -55,6 +60,14 @@ impl Session<'_> {
             }
             DepartmentCommand::List(list) => self.list(Kind::Department, "departments", &[], list).await,
         }
+    }
+
+    /// A request as its file is, or as the document that it holds.
+    async fn hand_in(&self, path: &[&str], form: &FormArg) -> Result<Answer, Failure> {
+        if form.goes_as_file() {
+            return forms::send(&self.client, path, form).await;
+        }
+        Ok(self.client.post(path, &document::read(&form.file)?).await?)
     }
 
     async fn task_book(&self, command: TaskBookCommand) -> Result<(), Failure> {
@@ -107,19 +120,33 @@ impl Session<'_> {
 
     async fn request(&self, command: RequestCommand) -> Result<(), Failure> {
         match command {
-            RequestCommand::Check(file) => {
-                let answer = self.client.post(&["requests", "check"], &document::read(&file.file)?).await?;
+            RequestCommand::Check { form, .. } => {
+                let answer = self.hand_in(&["requests", "check"], &form).await?;
                 self.screen.done("可以提交：没有不符合之处（只是检查，什么都没有写入）", &answer.body)?;
-                match answer.body.get("block").filter(|_| self.screen.for_people()) {
-                    Some(block) => Ok(self.screen.block(block)?),
-                    None => Ok(()),
+                if self.screen.for_people() {
+                    self.screen.report(&answer.body)?;
                 }
+                Ok(())
             }
-            RequestCommand::Submit(file) => {
-                let answer = self.client.post(&["requests"], &document::read(&file.file)?).await?;
-                self.made("申请已提交，等待审批", Kind::Request, &answer.body)?;
-                let id = answer.body.get("id").and_then(Value::as_str).unwrap_or("ID");
-                Ok(self.screen.note(&format!("审批人批准：jiyue request approve {id} --wait"))?)
+            RequestCommand::Submit(form) => {
+                let answer = self.hand_in(&["requests"], &form).await?;
+                if !self.screen.for_people() {
+                    return Ok(self.screen.document(&answer.body)?);
+                }
+                let items = answer.body.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+                self.screen.done(&format!("已提交 {} 份申请，等待审批", items.len()), &answer.body)?;
+                for item in &items {
+                    self.screen.one(Kind::Request, item)?;
+                    let id = item.get("id").and_then(Value::as_str).unwrap_or("ID");
+                    self.screen.note(&format!("审批人批准：jiyue request approve {id} --wait"))?;
+                }
+                Ok(())
+            }
+            RequestCommand::Original { target, to } => {
+                let content = self.client.bytes(&["requests", &target.id, "original"]).await?;
+                std::fs::File::create_new(&to).and_then(|mut file| file.write_all(&content))?;
+                let answer = json!({"file": to, "size_bytes": content.len()});
+                Ok(self.screen.done(&format!("原件已存到 {}", to.display()), &answer)?)
             }
             RequestCommand::Approve { target, comment, wait } => {
                 let path = ["requests", &target.id, "approve"];

@@ -82,10 +82,11 @@ pub enum Kind {
     Machine,
     Operation,
     Token,
+    Rule,
 }
 
 impl Kind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Department,
         Self::TaskBook,
         Self::Host,
@@ -94,6 +95,7 @@ impl Kind {
         Self::Machine,
         Self::Operation,
         Self::Token,
+        Self::Rule,
     ];
 
     /// What people call it.
@@ -107,6 +109,7 @@ impl Kind {
             Self::Machine => "虚拟机",
             Self::Operation => "操作",
             Self::Token => "令牌",
+            Self::Rule => "规则",
         }
     }
 
@@ -121,6 +124,7 @@ impl Kind {
             Self::Machine => &MACHINE,
             Self::Operation => &OPERATION,
             Self::Token => &TOKEN,
+            Self::Rule => &RULE,
         }
     }
 
@@ -132,6 +136,7 @@ impl Kind {
             Self::Request => &REQUEST_SHEET,
             Self::Machine => &MACHINE_SHEET,
             Self::Operation => &OPERATION_SHEET,
+            Self::Rule => &RULE_SHEET,
             Self::Department | Self::Image | Self::Token => self.columns(),
         }
     }
@@ -151,6 +156,23 @@ const DEPARTMENT: [Column; 3] = [
     Column::new("代码", Show::Text("/code")),
     Column::new("名称", Show::Text("/name")),
     Column::new("登记时间", Show::Time("/created_at")).optional(),
+];
+
+const RULE: [Column; 4] = [
+    Column::new("代码", Show::Text("/code")),
+    Column::new("字段", Show::Text("/field")),
+    Column::new("依据", Show::Text("/basis")),
+    Column::new("生效日期", Show::Text("/in_force_from")),
+];
+
+const RULE_SHEET: [Column; 7] = [
+    Column::new("代码", Show::Text("/code")),
+    Column::new("字段", Show::Text("/field")),
+    Column::new("说明", Show::Text("/sentence")),
+    Column::new("怎么改", Show::Text("/mend")),
+    Column::new("依据", Show::Text("/basis")),
+    Column::new("适用地区", Show::Text("/jurisdiction")),
+    Column::new("生效日期", Show::Text("/in_force_from")),
 ];
 
 const TASK_BOOK: [Column; 10] = [
@@ -235,7 +257,7 @@ const REQUEST: [Column; 8] = [
     Column::new("提交时间", Show::Time("/submitted_at")),
 ];
 
-const REQUEST_SHEET: [Column; 11] = [
+const REQUEST_SHEET: [Column; 13] = [
     Column::new("编号", Show::Text("/id")),
     REQUEST[1],
     Column::new("建设单位", Show::Of(|row, _| coded(row, "/department"))),
@@ -247,6 +269,8 @@ const REQUEST_SHEET: [Column; 11] = [
     Column::new("意见", Show::Text("/decision_reason")).optional(),
     Column::new("操作", Show::Text("/operation_id")).optional(),
     Column::new("内容摘要", Show::Text("/digest")).optional(),
+    Column::new("原件", Show::Text("/file/name")).optional(),
+    Column::new("原件摘要", Show::Text("/file/sha256")).optional(),
 ];
 
 const MACHINE: [Column; 8] = [

@@ -110,7 +110,7 @@ fn the_token_is_in_no_help_and_no_debug_print() {
 fn mistakes_are_told_in_chinese() {
     insta::assert_snapshot!(mistake("jiyue requst list"), @"
     错误：不认识的命令：requst
-    是不是想写：request
+    是不是想写：rules、request
 
     用法：jiyue [OPTIONS] <COMMAND>
 
@@ -182,6 +182,7 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       machine     虚拟机：查看、开机、停机、删除、恢复、串口日志
       operation   操作（建设、停机等长任务）：列出、查看、跟踪进度
       ledger      账目：按明细重算，与账上核对
+      rules       审核规则：列出、查看（不需要服务）
       openapi     打印 OpenAPI 文档（不需要服务）
 
     通用选项:
@@ -200,8 +201,8 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
     一次申请从头到尾（括号里是谁来做，各用各的令牌）：
       jiyue host add … / image import …              接入宿主机，导入镜像（运维员）
       jiyue task-book import task-book.yaml          任务书入库：谁能用多少（审批人）
-      jiyue request check block.yaml                 先检查，列出所有不符合之处，什么都不写（申请人）
-      jiyue request submit block.yaml                提交申请（申请人）
+      jiyue request check 可研报告.docx              先检查，列出所有不符合之处，什么都不写（申请人）
+      jiyue request submit 可研报告.docx             提交申请（申请人）
       jiyue request approve ID --wait                批准并等到虚拟机建好（审批人）
       jiyue machine list                             看虚拟机的地址和域名
 
@@ -254,6 +255,11 @@ fn samples(kind: Kind) -> Vec<Value> {
                 "used": {"vcpu": 2, "memory_bytes": 0, "disk_bytes": 0},
                 "zones": [{"zone": "government_extranet", "network": "n", "cidr": "10.0.0.0/24", "gateway": "10.0.0.1"}]}),
             json!({"name": "二号机房三号宿主机", "state": "a_newer_state"}),
+        ],
+        Kind::Rule => vec![
+            json!({"code": "basis_unclear", "field": "/basis", "sentence": "没有说明是每台的还是合计的。", "mend": "写明。",
+                "document": null, "clause": null, "basis": "依据：平台规则", "jurisdiction": "平台", "in_force_from": "2026-11-21"}),
+            json!({"code": "task_book_missing", "field": "/task_book", "basis": "相政办〔2018〕150号 第十五条"}),
         ],
         Kind::Image => {
             vec![json!({"sha256": "0123456789abcdef0123", "name": "小型替身", "os_type": "debian-12", "stand_in": true,
@@ -336,6 +342,10 @@ fn tables_read_well() {
 
     编号  登录名  姓名  单位      角色    建设单位  发放时间          到期时间
     t-1   zhang   张三  区信息办  审批人  -         2026-11-21 09:00  -
+
+    代码               字段        依据                          生效日期
+    basis_unclear      /basis      依据：平台规则                2026-11-21
+    task_book_missing  /task_book  相政办〔2018〕150号 第十五条  -
     ");
 }
 

@@ -1,6 +1,6 @@
 //! What handlers take: the caller, a document, a query. Whatever is wrong with them is a [`Problem`].
 
-use super::{Api, Called, trace_id};
+use super::{Api, Called, DOCUMENT_BYTES, trace_id};
 use crate::{
     error::{Kind, Problem},
     identity::{Actor, service},
@@ -13,7 +13,7 @@ use axum::{
         FromRequest, FromRequestParts, Path as AxumPath, Query as AxumQuery, Request,
         rejection::{BytesRejection, FailedToBufferBody},
     },
-    http::{header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -43,15 +43,20 @@ impl FromRequestParts<Api> for Caller {
 pub struct Document<T> {
     pub value: T,
     pub text: String,
+    pub is_yaml: bool,
+}
+
+/// The media type of a body, without its parameters; JSON where none is given.
+pub(super) fn content_type(headers: &HeaderMap) -> String {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/json");
+    kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 impl<T: DeserializeOwned> FromRequest<Api> for Document<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
-        let kind =
-            request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/json");
-        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let kind = content_type(request.headers());
         let is_yaml = matches!(kind.as_str(), "application/yaml" | "text/yaml" | "application/x-yaml");
         if !is_yaml && kind != "application/json" {
             return Err(Problem::new(
@@ -60,13 +65,18 @@ impl<T: DeserializeOwned> FromRequest<Api> for Document<T> {
                 format!("不支持的内容类型 {}；请使用 application/json 或 application/yaml", crate::text::shown(&kind)),
             ));
         }
+        let too_large = || Problem::new(Kind::TooLarge, "document_too_large", "内容超过 1 MiB；请精简后重新提交");
         let bytes = Bytes::from_request(request, api).await.map_err(|rejection| {
             if matches!(rejection, BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_))) {
-                Problem::new(Kind::TooLarge, "document_too_large", "内容超过 1 MiB；请精简后重新提交")
+                too_large()
             } else {
                 Problem::malformed("请求内容接收不完整；请重新提交")
             }
         })?;
+        // A route that takes files lets more through than a document may have.
+        if bytes.len() > DOCUMENT_BYTES {
+            return Err(too_large());
+        }
         // An act that takes no word needs no body.
         let bytes = if bytes.is_empty() { Bytes::from_static(b"{}") } else { bytes };
         let text = std::str::from_utf8(&bytes)
@@ -82,7 +92,7 @@ impl<T: DeserializeOwned> FromRequest<Api> for Document<T> {
         } else {
             read_json(&text)?
         };
-        Ok(Self { value, text })
+        Ok(Self { value, text, is_yaml })
     }
 }
 

@@ -13,7 +13,9 @@ pub mod observability;
 pub mod operations;
 pub mod page;
 pub mod requests;
+pub mod rules;
 pub mod task_books;
+pub mod upload;
 
 use crate::{
     capacity::inventory::Inventory,
@@ -108,8 +110,8 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(hosts::add, hosts::list))
         .routes(routes!(hosts::show))
         .routes(routes!(images::list))
-        .routes(routes!(requests::check))
-        .routes(routes!(requests::submit, requests::list))
+        .routes(routes!(requests::list))
+        .routes(routes!(requests::original))
         .routes(routes!(requests::show))
         .routes(routes!(requests::approve))
         .routes(routes!(requests::send_back))
@@ -123,6 +125,8 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(machines::log))
         .routes(routes!(operations::list))
         .routes(routes!(operations::show))
+        .routes(routes!(rules::list))
+        .routes(routes!(rules::show))
         .routes(routes!(observability::ledger))
         .routes(routes!(observability::audit_records))
         .routes(routes!(observability::healthz))
@@ -130,6 +134,12 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(observability::metrics))
         .routes(routes!(observability::openapi))
         .layer(DefaultBodyLimit::max(DOCUMENT_BYTES))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(requests::check))
+                .routes(routes!(requests::submit))
+                .layer(DefaultBodyLimit::max(upload::UPLOAD_BYTES)),
+        )
         // An image is streamed to disk and limited there.
         .merge(OpenApiRouter::new().routes(routes!(images::import)).layer(DefaultBodyLimit::disable()))
 }

@@ -7,6 +7,7 @@ use super::{
     machines::{self, MachineView},
     page::{Page, PageQuery},
     task_books::departments,
+    upload::{Handed, Upload},
 };
 use crate::{
     error::{Problem, ProblemDocument},
@@ -17,9 +18,10 @@ use crate::{
     },
     ids::{OperationId, RequestId},
     operation,
+    place::Place,
     request::{
+        block::Block,
         lifecycle::RequestState,
-        raw::RawBlock,
         service::Cancelled,
         store::{self, Request},
     },
@@ -27,12 +29,23 @@ use crate::{
 use axum::{
     Json,
     extract::State,
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What was handed in.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct FileView {
+    pub name: String,
+    pub media_type: String,
+    pub size_bytes: i64,
+    pub sha256: String,
+}
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct RequestView {
@@ -48,6 +61,10 @@ pub struct RequestView {
     pub block: Value,
     /// SHA-256 of the checked block: what the decision binds to.
     pub digest: String,
+    /// What was handed in; `GET /v1/requests/{id}/original` gives it back.
+    pub file: Option<FileView>,
+    /// Which block of the file this is, from 1.
+    pub block_number: i64,
     pub submitted_by: String,
     pub submitted_unit: String,
     #[schema(value_type = String, format = DateTime)]
@@ -72,6 +89,13 @@ fn view(request: Request, department: Option<Department>, machines: Vec<MachineV
         task_book: request.task_book_number,
         block: serde_json::to_value(&request.block).map_err(Problem::internal)?,
         digest: request.digest,
+        file: request.submission.map(|file| FileView {
+            name: file.name,
+            media_type: file.media_type,
+            size_bytes: file.size_bytes,
+            sha256: file.sha256,
+        }),
+        block_number: request.block_number,
         submitted_by: request.submitted_by_name,
         submitted_unit: request.submitted_unit,
         submitted_at: request.submitted_at,
@@ -93,29 +117,82 @@ async fn one(api: &Api, actor: &Actor, id: &str) -> Result<RequestView, Problem>
     view(request, department, machines)
 }
 
-/// 检查申请：只检查，不保存
-#[utoipa::path(post, path = "/v1/requests/check", tag = "requests", request_body(content = Value, description = "资源申请，见 samples/request.yaml"),
-    responses((status = 200, body = Value, description = "符合要求：{admissible, block}"), (status = "4XX", body = ProblemDocument)))]
-pub async fn check(
-    State(api): State<Api>,
-    Caller(actor): Caller,
-    document: Document<RawBlock>,
-) -> Result<Json<Value>, Problem> {
-    let block = api.rules.check(&actor, &document.value).await?;
-    Ok(Json(json!({"admissible": true, "digest": block.digest(), "block": block})))
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct CheckedBlock {
+    /// SHA-256 of the checked block.
+    pub digest: String,
+    /// The checked block: sizes per machine, in bytes.
+    #[schema(value_type = Object)]
+    pub block: Block,
 }
 
-/// 提交申请
-#[utoipa::path(post, path = "/v1/requests", tag = "requests", request_body(content = Value, description = "资源申请，见 samples/request.yaml"),
-    responses((status = 201, body = RequestView), (status = "4XX", body = ProblemDocument)))]
-pub async fn submit(
+/// A report without a fault.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct CheckView {
+    /// Always true; what is not admissible is answered as a problem with every fault.
+    pub admissible: bool,
+    pub blocks: Vec<CheckedBlock>,
+    /// The report as it was read, in the shape that it may be handed in as.
+    #[schema(value_type = Object)]
+    pub document: Value,
+    /// JSON pointer into `document` to where in the file the value stands.
+    pub places: BTreeMap<String, Place>,
+}
+
+/// 检查申请：只检查，不保存。接受文件（Word、Excel、CSV）或 JSON、YAML
+#[utoipa::path(post, path = "/v1/requests/check", tag = "requests",
+    request_body(description = "资源申请，见 samples/", content((Upload = "multipart/form-data"), (Value = "application/json"), (Value = "application/yaml"))),
+    responses((status = 200, body = CheckView), (status = "4XX", body = ProblemDocument)))]
+pub async fn check(State(api): State<Api>, Caller(actor): Caller, handed: Handed) -> Result<Json<CheckView>, Problem> {
+    let blocks = api.rules.check(&actor, &handed.report).await?;
+    Ok(Json(CheckView {
+        admissible: true,
+        blocks: blocks.into_iter().map(|block| CheckedBlock { digest: block.digest(), block }).collect(),
+        document: handed.report.as_read(),
+        places: handed.report.places,
+    }))
+}
+
+/// The requests that a report became, in the order of its blocks.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Submitted {
+    pub items: Vec<RequestView>,
+}
+
+/// 提交申请：每组虚拟机一份申请，要么全部收下，要么一份也不收；原件一并保存
+#[utoipa::path(post, path = "/v1/requests", tag = "requests",
+    request_body(description = "资源申请，见 samples/", content((Upload = "multipart/form-data"), (Value = "application/json"), (Value = "application/yaml"))),
+    responses((status = 201, body = Submitted, description = "只有一份时，Location 指向它"), (status = "4XX", body = ProblemDocument)))]
+pub async fn submit(State(api): State<Api>, Caller(actor): Caller, handed: Handed) -> Result<Response, Problem> {
+    let ids = api.rules.submit(&actor, &handed.report, handed.original).await?;
+    let mut items = Vec::with_capacity(ids.len());
+    for id in &ids {
+        items.push(one(&api, &actor, &id.text()).await?);
+    }
+    let answer = (StatusCode::CREATED, Json(Submitted { items }));
+    Ok(match &ids[..] {
+        [id] => (location(&format!("/v1/requests/{id}")), answer).into_response(),
+        _ => answer.into_response(),
+    })
+}
+
+/// 申请的原件：提交时的文件，一字节不差
+#[utoipa::path(get, path = "/v1/requests/{id}/original", tag = "requests", params(("id" = String, Path)),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = "4XX", body = ProblemDocument)))]
+pub async fn original(
     State(api): State<Api>,
     Caller(actor): Caller,
-    document: Document<RawBlock>,
-) -> Result<impl IntoResponse, Problem> {
-    let id = api.rules.submit(&actor, &document.value).await?;
-    let view = one(&api, &actor, &id.text()).await?;
-    Ok((StatusCode::CREATED, location(&format!("/v1/requests/{id}")), Json(view)))
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let original = api.rules.original(&actor, &id).await?;
+    let name = utf8_percent_encode(&original.name, NON_ALPHANUMERIC);
+    let headers = [
+        (header::CONTENT_TYPE, original.media_type),
+        // Never shown by a browser as if it were ours.
+        (header::CONTENT_DISPOSITION, format!("attachment; filename*=UTF-8''{name}")),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+    ];
+    Ok((headers, original.content).into_response())
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]

@@ -34,6 +34,8 @@ pub struct TaskBookView {
     pub id: TaskBookId,
     /// 任务书编号
     pub number: String,
+    /// `task_book`, `urgent` or `upper_level`.
+    pub basis: &'static str,
     pub version: i64,
     pub department: Department,
     pub project: ProjectView,
@@ -41,6 +43,9 @@ pub struct TaskBookView {
     pub valid_from: Date,
     #[schema(value_type = String, format = Date)]
     pub valid_until: Date,
+    /// The last day on which its machines may be used.
+    #[schema(value_type = String, format = Date)]
+    pub lease_until: Date,
     #[schema(value_type = Option<String>, format = DateTime)]
     pub revoked_at: Option<Timestamp>,
     pub revoked_reason: Option<String>,
@@ -83,11 +88,13 @@ fn view(held: Held, departments: &HashMap<String, Department>) -> Result<TaskBoo
     Ok(TaskBookView {
         id: held.id,
         number: held.number,
+        basis: held.basis.word(),
         version: held.version,
         department,
         project: ProjectView { code: held.project.code, name: held.project.name },
         valid_from: held.valid_from,
         valid_until: held.valid_until,
+        lease_until: held.lease_until,
         revoked_at,
         revoked_reason,
         indicators: indicators(held.limits, held.used),

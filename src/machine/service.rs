@@ -182,7 +182,7 @@ impl Images {
     /// under its digest's name, read-only. The same bytes twice are one image.
     pub async fn import(&self, actor: &Actor, new: NewImage, body: Body) -> Result<Image, Problem> {
         policy::scope(actor, Act::ImageImport)?;
-        let os = self.catalogue.find_os(&new.os_type).ok_or_else(|| {
+        let os = self.catalogue.find_os(&new.os_type).filter(|e| e.offered).ok_or_else(|| {
             Problem::new(
                 Kind::Refused,
                 "os_not_in_catalogue",

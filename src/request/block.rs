@@ -2,7 +2,7 @@
 
 use super::domain_name::{DomainName, MachineName};
 use crate::{
-    labels::{MlpsLevel, SecrecyLevel, Zone},
+    labels::{FilingBasis, MlpsLevel, SecrecyLevel, Zone},
     task_book::document::Indicators,
     text,
     units::Bytes,
@@ -73,8 +73,10 @@ pub struct OmUnit {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Block {
-    /// 任务书编号
+    /// 任务书编号; of an urgent project the number of its approval, of an upper level's that of its filing.
     pub task_book: String,
+    #[serde(default, skip_serializing_if = "FilingBasis::is_task_book")]
+    pub filing_basis: FilingBasis,
     /// 申请虚拟机数量, 1 to 64.
     pub machines: u32,
     /// vCPU of each machine.
@@ -122,6 +124,17 @@ impl Block {
         })
     }
 
+    /// What makes two requests the same need: everything but remarks, keys and dates. Lower-case hexadecimal.
+    pub fn likeness(&self) -> String {
+        let alike = (
+            (&self.task_book, self.machines, self.vcpu, self.memory.get(), self.disk.get()),
+            (&self.os, &self.database, &self.domain, self.zone.word()),
+            text::fold(&self.workload_description),
+        );
+        // A tuple of strings and integers always becomes JSON.
+        hex(&Sha256::digest(serde_json::to_vec(&alike).unwrap_or_default()))
+    }
+
     /// The machines' names; `None` without a domain name.
     pub fn machine_names(&self) -> Option<Vec<MachineName>> {
         self.domain.as_ref().map(|d| d.machine_names(self.machines))
@@ -137,13 +150,17 @@ impl Block {
 
     /// SHA-256 of the canonical JSON, lower-case hexadecimal: what an approval signs.
     pub fn digest(&self) -> String {
-        let mut out = String::with_capacity(64);
-        for byte in Sha256::digest(self.canonical_json().as_bytes()) {
-            // Writing to a string cannot fail.
-            _ = write!(out, "{byte:02x}");
-        }
-        out
+        hex(&Sha256::digest(self.canonical_json().as_bytes()))
     }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        _ = write!(out, "{byte:02x}");
+    }
+    out
 }
 
 fn write_canonical(value: &Value, out: &mut String) {

@@ -2,8 +2,8 @@
 //! and what it says around them. Every field is optional and of any JSON type, so that all that is wrong can be told at
 //! once. Whatever a report comes in (a Word form, a workbook, JSON, YAML), it becomes one document of this shape first.
 
-use super::form::{label, place::Place};
-use crate::{jurisdiction::Profile, text, violation::Violation, yaml};
+use super::form::{Form, label};
+use crate::{jurisdiction::Profile, place::Place, text, violation::Violation, yaml};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt};
@@ -236,6 +236,81 @@ impl RawReport {
     /// here.
     pub fn read(text: &str, profile: &Profile) -> Result<Self, Vec<Violation>> {
         yaml::from_str(text).map_err(|e| vec![Violation::from_yaml(profile, &e)])
+    }
+}
+
+impl RawReport {
+    /// A report read from a file, with `fields` that whoever hands it in adds to it. They stand beside what the file says
+    /// for all of its blocks; where the file leaves a choice open (a list), they make it.
+    pub fn of_form(form: Form, fields: &Map<String, Value>) -> Result<Self, serde_json::Error> {
+        let Form { mut document, places, repeated } = form;
+        let mut twice = repeated;
+        for (key, value) in fields {
+            let name = label::field(key).unwrap_or(key.as_str());
+            match document.get(name) {
+                Some(Value::Array(_)) | None => _ = document.insert(name.to_owned(), value.clone()),
+                Some(written) if written == value => {}
+                Some(_) => twice.push(format!("/{name}")),
+            }
+        }
+        let mut report: Self = serde_json::from_value(Value::Object(document))?;
+        report.places = places;
+        for pointer in &twice {
+            report.mark_repeated(pointer);
+        }
+        Ok(report)
+    }
+
+    /// The report as JSON, in the shape that it may be handed in as.
+    pub fn as_read(&self) -> Value {
+        let object = |value: Result<Value, serde_json::Error>| match value {
+            Ok(Value::Object(map)) => map,
+            // Fields of JSON always become JSON.
+            _ => Map::new(),
+        };
+        if let ([block], true) = (&self.blocks[..], self.bare) {
+            let mut all = object(serde_json::to_value(&self.context));
+            all.extend(object(serde_json::to_value(block)));
+            return Value::Object(all);
+        }
+        let mut all = object(serde_json::to_value(&self.shared));
+        all.extend(object(serde_json::to_value(&self.context)));
+        all.insert("blocks".to_owned(), serde_json::to_value(&self.blocks).unwrap_or_default());
+        Value::Object(all)
+    }
+
+    fn mark_repeated(&mut self, pointer: &str) {
+        let mut parts = pointer.split('/').skip(1);
+        let (first, number, name) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+        let (owner, name) = match number.and_then(|n| n.parse::<usize>().ok()) {
+            Some(n) if first == "blocks" => (self.blocks.get_mut(n), name.unwrap_or_default()),
+            _ if self.bare => (self.blocks.first_mut(), first),
+            _ => (Some(&mut self.shared), first),
+        };
+        match FIELDS.iter().chain(CONTEXT).find(|field| field.name == name) {
+            Some(field) if CONTEXT.iter().any(|f| f.name == name) => self.context.repeated.push(field.name),
+            Some(field) => owner.into_iter().for_each(|owner| owner.repeated.push(field.name)),
+            None => {}
+        }
+    }
+}
+
+impl From<RawBlock> for RawReport {
+    fn from(block: RawBlock) -> Self {
+        Self { blocks: vec![block], bare: true, ..Self::default() }
+    }
+}
+
+impl RawReport {
+    /// Where the value at this pointer was read, or what it is part of.
+    pub fn place(&self, pointer: &str) -> Option<&Place> {
+        let mut pointer = pointer;
+        loop {
+            if let Some(place) = self.places.get(pointer) {
+                return Some(place);
+            }
+            pointer = pointer.rsplit_once('/').map(|(parent, _)| parent).filter(|parent| !parent.is_empty())?;
+        }
     }
 }
 

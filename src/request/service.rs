@@ -1,30 +1,35 @@
 //! Acts on requests short of approval: checking, submitting, returning, cancelling.
 
 use super::{
-    block::Block,
+    apart::{ReadError, Reader},
+    block::{Block, hex},
     lifecycle::{RequestEvent, RequestState},
-    raw::RawBlock,
-    rules::{self, Snapshot, TaskBookView, Violation},
-    store::{self, NewRequest, Request},
+    raw::RawReport,
+    rules::{self, Code, Ground, Running, Snapshot, TaskBookView, Violation},
+    store::{self, NewRequest, NewSubmission, Request, Submission},
 };
 use crate::{
     audit::{self, Outcome, Record, Who},
     capacity,
     catalogue::Catalogue,
-    db::Db,
+    db::{Db, DbError},
     error::{Kind, Problem},
     identity::{
         Actor,
         policy::{self, Act},
     },
-    ids::{DepartmentId, OperationId, RequestId},
+    ids::{DepartmentId, OperationId, RequestId, SubmissionId},
     jurisdiction::Profile,
     metrics::Metrics,
     operation, task_book, text,
 };
-use serde_json::json;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use sqlx::AnyConnection;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// The rules with the data they read.
 #[derive(Clone)]
@@ -33,6 +38,16 @@ pub struct Rules {
     pub profile: Arc<Profile>,
     pub catalogue: Arc<Catalogue>,
     pub metrics: Metrics,
+    pub reader: Reader,
+}
+
+/// What was handed in, byte for byte.
+#[derive(Clone, Debug)]
+pub struct Original {
+    /// The file's name.
+    pub name: String,
+    pub media_type: String,
+    pub content: Vec<u8>,
 }
 
 /// What became of a wish to cancel.
@@ -44,52 +59,98 @@ pub enum Cancelled {
 }
 
 impl Rules {
-    /// Every rule on a block as written; nothing is stored.
-    pub async fn check(&self, actor: &Actor, raw: &RawBlock) -> Result<Block, Problem> {
-        policy::scope(actor, Act::RequestCheck)?;
-        self.judge(own_department(actor)?, raw).await.map(|(block, _)| block)
+    /// Reads a file, in a process of its own, and adds to it what its sender says besides.
+    pub async fn read(&self, content: &[u8], name: &str, fields: &Map<String, Value>) -> Result<RawReport, Problem> {
+        let form = match self.reader.read(content, name).await {
+            Ok(form) => form,
+            Err(ReadError::Fault(fault)) => return Err(self.unreadable(fault.code, &fault.reason)),
+            Err(error) => return Err(Problem::internal(error)),
+        };
+        // Only `blocks` that is no list of objects is not a report.
+        RawReport::of_form(form, fields)
+            .map_err(|error| self.unreadable(Code::FileDamaged, &text::shown(&error.to_string())))
     }
 
-    /// Checks a block and keeps it as a request that waits for its decision.
-    pub async fn submit(&self, actor: &Actor, raw: &RawBlock) -> Result<RequestId, Problem> {
+    fn unreadable(&self, code: Code, reason: &str) -> Problem {
+        let violation = Violation::new(&self.profile, code, code.rule().field, &[("reason", &reason)]);
+        self.count(std::slice::from_ref(&violation));
+        Problem::unreadable(code == Code::FileTooLarge, violation)
+    }
+
+    /// Every rule on a report as written; nothing is stored.
+    pub async fn check(&self, actor: &Actor, report: &RawReport) -> Result<Vec<Block>, Problem> {
+        policy::scope(actor, Act::RequestCheck)?;
+        let judged = self.judge(own_department(actor)?, report).await?;
+        Ok(judged.into_iter().map(|(block, _)| block).collect())
+    }
+
+    /// Checks a report and keeps each of its blocks as a request that waits for its decision: all of them or none. What
+    /// was handed in is kept with them, byte for byte.
+    pub async fn submit(
+        &self,
+        actor: &Actor,
+        report: &RawReport,
+        original: Original,
+    ) -> Result<Vec<RequestId>, Problem> {
         policy::scope(actor, Act::RequestSubmit)?;
         let department = own_department(actor)?;
-        let (block, book) = self.judge(department, raw).await?;
-        let digest = block.digest();
-        let request = NewRequest {
-            id: RequestId::new(),
+        let judged = self.judge(department, report).await?;
+        let submission = NewSubmission {
+            file: Submission {
+                id: SubmissionId::new(),
+                sha256: hex(&Sha256::digest(&original.content)),
+                size_bytes: i64::try_from(original.content.len()).unwrap_or(i64::MAX),
+                name: original.name,
+                media_type: original.media_type,
+            },
             department,
-            task_book: book.id,
-            task_book_version: book.version,
-            block,
-            digest,
+            content: original.content,
+            report: report.as_read().to_string(),
             submitted_by: actor.person.id,
-            submitted_unit: actor.unit.clone(),
         };
-        let (id, who) = (request.id, Who::from(actor));
+        let requests: Vec<NewRequest> = (1..)
+            .zip(judged)
+            .map(|(block_number, (block, book))| NewRequest {
+                id: RequestId::new(),
+                department,
+                task_book: book.id,
+                task_book_version: book.version,
+                digest: block.digest(),
+                block,
+                submitted_by: actor.person.id,
+                submitted_unit: actor.unit.clone(),
+                submission: submission.file.id,
+                block_number,
+            })
+            .collect();
+        let (ids, who) = (requests.iter().map(|request| request.id).collect::<Vec<_>>(), Who::from(actor));
         self.db
             .write(async move |tx| -> Result<(), Problem> {
-                store::insert(tx, &request).await.map_err(|error| {
-                    if error.is_duplicate_of("domain") {
-                        Problem::conflict("domain_taken", "该域名已在另一份待审批的申请中；请更换域名或先撤回那份申请")
-                    } else {
-                        error.into()
-                    }
-                })?;
-                let record = Record {
-                    who: who.clone(),
-                    action: Act::RequestSubmit.word(),
-                    object_type: "request",
-                    object_id: request.id.text(),
-                    department_id: Some(request.department.text()),
-                    outcome: Outcome::Done,
-                    detail: json!({"digest": request.digest, "task_book": request.block.task_book}),
-                };
-                Ok(audit::record(tx, record).await?)
+                store::insert_submission(tx, &submission).await?;
+                for request in &requests {
+                    store::insert(tx, request).await.map_err(already_waits)?;
+                    let record = Record {
+                        who: who.clone(),
+                        action: Act::RequestSubmit.word(),
+                        object_type: "request",
+                        object_id: request.id.text(),
+                        department_id: Some(request.department.text()),
+                        outcome: Outcome::Done,
+                        detail: json!({
+                            "digest": request.digest,
+                            "task_book": request.block.task_book,
+                            "file_sha256": submission.file.sha256,
+                        }),
+                    };
+                    audit::record(tx, record).await?;
+                }
+                Ok(())
             })
             .await?;
-        self.metrics.request_entered(RequestState::Submitted.word());
-        Ok(id)
+        for _ in &ids {
+            self.metrics.request_entered(RequestState::Submitted.word());
+        }
+        Ok(ids)
     }
 
     /// Sends a waiting request back, with the reason.
@@ -152,6 +213,16 @@ impl Rules {
         store::find(&mut conn, id, department.as_deref()).await?.ok_or_else(|| Problem::not_found("申请"))
     }
 
+    /// What was handed in for a request, if it is kept.
+    pub async fn original(&self, actor: &Actor, id: &str) -> Result<Original, Problem> {
+        let scope = policy::scope(actor, Act::RequestRead)?;
+        let request = self.find(id, scope.filter()).await?;
+        let file = request.submission.ok_or_else(|| Problem::not_found("申请的原件"))?;
+        let mut conn = self.db.read().await?;
+        let content = store::content(&mut conn, file.id).await?;
+        Ok(Original { name: file.name, media_type: file.media_type, content })
+    }
+
     async fn decide(
         &self,
         actor: &Actor,
@@ -186,33 +257,43 @@ impl Rules {
     async fn judge(
         &self,
         department: DepartmentId,
-        raw: &RawBlock,
-    ) -> Result<(Block, task_book::store::Held), Problem> {
-        let wants = raw.wants(&self.catalogue, &self.profile);
+        report: &RawReport,
+    ) -> Result<Vec<(Block, task_book::store::Held)>, Problem> {
+        let ground = self.ground();
+        let wants = rules::wants(report, ground);
+        let mut books = BTreeMap::new();
         let mut conn = self.db.read().await?;
-        let book = match &wants.task_book {
-            Some(number) => task_book::store::find(&mut conn, number, Some(&department.text())).await?,
-            None => None,
-        };
-        let mut names: BTreeSet<String> =
-            capacity::store::held_names(&mut conn, &wants.names).await?.into_iter().collect();
-        for name in &wants.names {
-            if store::domain_waits(&mut conn, name).await? {
-                names.insert(name.clone());
+        for number in wants.numbers {
+            if let Some(book) = task_book::store::find(&mut conn, &number, Some(&department.text())).await? {
+                books.insert(number, book);
             }
         }
+        let names: Vec<String> = wants.names.into_iter().collect();
+        let mut taken_names: BTreeSet<String> =
+            capacity::store::held_names(&mut conn, &names).await?.into_iter().collect();
+        taken_names.extend(store::waiting_names(&mut conn, &names).await?);
+        let likenesses: Vec<String> = wants.likenesses.into_iter().collect();
+        let running = store::running(&mut conn, department, &likenesses).await?;
         drop(conn);
-        let snapshot = Snapshot { department, task_book: book.as_ref().map(view), taken_names: names };
-        let today = self.db.clock().today();
-        let judged = rules::check(raw, &self.catalogue, &self.profile, &snapshot, today);
-        match (judged, book) {
-            (Ok(block), Some(book)) => Ok((block, book)),
-            (Ok(_), None) => Err(Problem::not_found("任务书")),
-            (Err(violations), _) => {
-                self.count(&violations);
-                Err(Problem::refused(violations))
-            }
-        }
+        let snapshot = Snapshot {
+            department,
+            task_books: books.iter().map(|(number, book)| (number.clone(), view(book))).collect(),
+            taken_names,
+            running: running.into_iter().map(|(likeness, id, at)| (likeness, Running { id, at })).collect(),
+        };
+        let blocks = rules::check(report, ground, Some(&snapshot)).map_err(|violations| {
+            self.count(&violations);
+            Problem::refused(violations)
+        })?;
+        let with_book = |block: Block| {
+            let book = books.get(&block.task_book).cloned().ok_or_else(|| Problem::not_found("任务书"))?;
+            Ok((block, book))
+        };
+        blocks.into_iter().map(with_book).collect()
+    }
+
+    fn ground(&self) -> Ground<'_> {
+        Ground { catalogue: &self.catalogue, profile: &self.profile, today: self.db.clock().today() }
     }
 
     /// The rules once more at the approval: the task book, the names and the day may have changed. Indicators are left
@@ -225,9 +306,13 @@ impl Rules {
     ) -> Result<(), Problem> {
         let wanted: Vec<_> = request.block.machine_names().into_iter().flatten().map(|name| name.fqdn).collect();
         let taken_names = capacity::store::held_names(conn, &wanted).await?.into_iter().collect();
-        let snapshot = Snapshot { department: request.department, task_book: Some(view(book)), taken_names };
-        let today = self.db.clock().today();
-        let mut violations = rules::judge(&request.block, &self.catalogue, &self.profile, &snapshot, today);
+        let snapshot = Snapshot {
+            department: request.department,
+            task_books: BTreeMap::from([(request.block.task_book.clone(), view(book))]),
+            taken_names,
+            running: BTreeMap::new(),
+        };
+        let mut violations = rules::judge(&request.block, self.ground(), &snapshot);
         violations.retain(|violation| !violation.code.ends_with("_over_indicator"));
         if violations.is_empty() {
             return Ok(());
@@ -263,6 +348,17 @@ pub fn may_decide(actor: &Actor, request: &Request) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Between the check and the write somebody else asked for the same.
+fn already_waits(error: DbError) -> Problem {
+    if error.is_duplicate_of("domain") {
+        Problem::conflict("domain_taken", "该域名已在另一份待审批的申请中；请更换域名或先撤回那份申请")
+    } else if error.is_duplicate_of("likeness") {
+        Problem::conflict("duplicate_request", "相同的申请已在等待审批；不要重复提交，或先撤回那份申请")
+    } else {
+        error.into()
+    }
+}
+
 fn own_department(actor: &Actor) -> Result<DepartmentId, Problem> {
     actor.department.ok_or_else(|| {
         Problem::new(Kind::Forbidden, "forbidden", "只有建设单位的申请人可以提交申请；请使用申请人的令牌")
@@ -277,8 +373,10 @@ fn checked_reason(reason: &str) -> Result<String, Problem> {
 fn view(book: &task_book::store::Held) -> TaskBookView {
     TaskBookView {
         department: book.department,
+        basis: book.basis,
         valid_from: book.valid_from,
         valid_until: book.valid_until,
+        lease_until: book.lease_until,
         revoked: book.revoked.as_ref().map(|(_, reason)| reason.clone()),
         limits: book.limits,
         used: book.used,

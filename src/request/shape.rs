@@ -2,16 +2,17 @@
 //! [`Draft`]; the rules then judge what is known, so that one answer names everything.
 
 use super::{
-    block::{Basis, Block, OmUnit, WorkloadClass},
+    block::{Block, OmUnit, WorkloadClass},
     domain_name::DomainName,
     raw::{FIELDS, RawBlock, field},
+    sizes::{self, Sizes},
     ssh_key::{self, SshKeyFault},
 };
 use crate::{
     catalogue::Catalogue,
     field::{At, present, quoted},
     jurisdiction::Profile,
-    labels::{MlpsLevel, SecrecyFault, SecrecyLevel, Zone},
+    labels::{FilingBasis, MlpsLevel, SecrecyFault, SecrecyLevel, Zone, ZoneFault},
     rule::Code,
     task_book::document::{read_level, read_zone},
     text::{self, Limits, fold, shown},
@@ -28,19 +29,11 @@ const MAX_SSH_KEYS: usize = 16;
 /// 运维周期 of more than ten years is a slip of the pen.
 const MAX_OM_MONTHS: i64 = 120;
 
-/// What must be looked up before a block can be judged, as far as the block says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wants {
-    /// The task book's number, normalised as it is in a checked block.
-    pub task_book: Option<String>,
-    /// The fully qualified names of its machines.
-    pub names: Vec<String>,
-}
-
 /// What could be read of a block. Sizes are per machine.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Draft {
     pub task_book: Option<String>,
+    pub filing_basis: FilingBasis,
     pub machines: Option<u32>,
     pub vcpu: Option<u32>,
     pub memory: Option<Bytes>,
@@ -68,12 +61,6 @@ impl RawBlock {
         let draft = read(self, catalogue, &mut findings);
         draft.finish(findings)
     }
-
-    /// What a [`super::rules::Snapshot`] for this block must be read for.
-    pub fn wants(&self, catalogue: &Catalogue, profile: &Profile) -> Wants {
-        let draft = read(self, catalogue, &mut Findings::new(profile));
-        Wants { names: draft.names(), task_book: draft.task_book }
-    }
 }
 
 impl Draft {
@@ -83,10 +70,7 @@ impl Draft {
             match self.into_block() {
                 Ok(block) => return Ok(block),
                 // Every field that is left out has been found wanting; were one ever not, this still refuses.
-                Err(name) => {
-                    let pointer = format!("/{name}");
-                    findings.required(None, at(name, &pointer));
-                }
+                Err(name) => findings.push(missing(name, findings.profile())),
             }
         }
         Err(in_form_order(findings.into_vec()))
@@ -99,9 +83,10 @@ impl Draft {
     }
 
     /// The block, or the name of a field that is missing.
-    fn into_block(self) -> Result<Block, &'static str> {
+    pub fn into_block(self) -> Result<Block, &'static str> {
         Ok(Block {
             task_book: self.task_book.ok_or("task_book")?,
+            filing_basis: self.filing_basis,
             machines: self.machines.ok_or("vm_count")?,
             vcpu: self.vcpu.ok_or("cpu_count")?,
             memory: self.memory.ok_or("memory")?,
@@ -131,6 +116,7 @@ impl Draft {
         let block = block.clone();
         Self {
             task_book: Some(block.task_book),
+            filing_basis: block.filing_basis,
             machines: Some(block.machines),
             vcpu: Some(block.vcpu),
             memory: Some(block.memory),
@@ -153,6 +139,13 @@ impl Draft {
     }
 }
 
+/// That a field is missing.
+pub(super) fn missing(name: &str, profile: &Profile) -> Violation {
+    let pointer = format!("/{name}");
+    let at = at(name, &pointer);
+    Violation::new(profile, Code::Required, at.pointer, &[("field", &at.label), ("example", &at.example)])
+}
+
 /// The violations in the order of the form's fields; those that name none of them last.
 pub(super) fn in_form_order(mut list: Vec<Violation>) -> Vec<Violation> {
     list.sort_by_key(|v| {
@@ -171,16 +164,16 @@ fn at<'a>(name: &str, pointer: &'a str) -> At<'a> {
 /// Reads every field.
 pub(super) fn read(raw: &RawBlock, catalogue: &Catalogue, f: &mut Findings<'_>) -> Draft {
     strays(raw, f);
-    let machines = machines(raw, catalogue, f);
-    let basis = basis(raw, machines, f);
-    let share = Share { machines, basis };
+    let (filing_basis, task_book) = number(raw, f);
+    let Sizes { machines, vcpu, memory, disk } = sizes::read(raw, catalogue, f);
     let (domain, no_domain_reason) = domain(raw, f);
     Draft {
-        task_book: task_book(raw, f),
+        task_book,
+        filing_basis,
         machines,
-        vcpu: vcpu(raw, catalogue, share, f),
-        memory: size(raw.memory.as_ref(), at("memory", "/memory"), &catalogue.bounds.memory, share, f),
-        disk: size(raw.disk.as_ref(), at("disk", "/disk"), &catalogue.bounds.disk, share, f),
+        vcpu,
+        memory,
+        disk,
         os: os(raw, catalogue, f),
         database: database(raw, catalogue, f),
         domain,
@@ -227,102 +220,36 @@ fn unknown_fields(map: &Map<String, Value>, parent: &str, stray: impl Fn(&str) -
     }
 }
 
-fn task_book(raw: &RawBlock, f: &mut Findings<'_>) -> Option<String> {
-    let Some(value) = present(raw.task_book.as_ref()) else {
-        f.add(Code::TaskBookMissing, "/task_book", &[]);
-        return None;
-    };
-    f.text(value, at("task_book", "/task_book"), text::NAME)
-}
-
-fn machines(raw: &RawBlock, catalogue: &Catalogue, f: &mut Findings<'_>) -> Option<u32> {
-    let at = at("vm_count", "/vm_count");
-    let value = f.required(raw.vm_count.as_ref(), at)?;
-    let count = f.count(value, at, &["台", "个", "套"], 1..=catalogue.bounds.max_machines)?;
-    u32::try_from(count).ok()
-}
-
-fn basis(raw: &RawBlock, machines: Option<u32>, f: &mut Findings<'_>) -> Option<Basis> {
-    let Some(value) = present(raw.basis.as_ref()) else {
-        // For one machine both readings are the same.
-        if let Some(n) = machines.filter(|n| *n > 1) {
-            f.add(Code::BasisUnclear, "/basis", &[("machines", &n)]);
+/// On what the request rests, and the number under which that is registered.
+fn number(raw: &RawBlock, f: &mut Findings<'_>) -> (FilingBasis, Option<String>) {
+    let slots = [
+        (FilingBasis::TaskBook, &raw.task_book, "task_book", Code::TaskBookMissing),
+        (FilingBasis::Urgent, &raw.government_approval, "government_approval", Code::UrgentApprovalMissing),
+        (FilingBasis::UpperLevel, &raw.upper_level_filing, "upper_level_filing", Code::UpperFilingMissing),
+    ];
+    let stated = match present(raw.filing_basis.as_ref()) {
+        // Whoever gives a number and no word says by the number which it is.
+        None => {
+            slots.iter().find(|slot| present(slot.1.as_ref()).is_some()).map_or(FilingBasis::TaskBook, |slot| slot.0)
         }
-        return None;
+        Some(value) => match value.as_str().and_then(|s| s.parse().ok()) {
+            Some(basis) => basis,
+            None => {
+                let reason = "只能是 task_book（项目任务书）、urgent（紧急项目）或 upper_level（上级统筹项目）";
+                f.bad_value(value, at("filing_basis", "/filing_basis"), &reason);
+                return (FilingBasis::TaskBook, None);
+            }
+        },
     };
-    let basis = value.as_str().and_then(|s| s.parse().ok());
-    if basis.is_none() {
-        f.bad_value(value, at("basis", "/basis"), &"只能是 per_machine（每台）或 total（合计）");
-    }
-    basis
-}
-
-/// How a figure of the form comes down to one machine.
-#[derive(Clone, Copy)]
-struct Share {
-    machines: Option<u32>,
-    basis: Option<Basis>,
-}
-
-impl Share {
-    /// By how many machines to divide, once that is known.
-    fn divisor(self) -> Option<i64> {
-        match (self.machines, self.basis) {
-            (_, Some(Basis::PerMachine)) | (Some(1), _) => Some(1),
-            (Some(n), Some(Basis::Total)) => Some(n.into()),
-            _ => None,
-        }
-    }
-
-    /// The largest figure that may stand in the form.
-    const fn most(self) -> i64 {
-        match (self.basis, self.machines) {
-            (Some(Basis::PerMachine), _) => 1,
-            (_, Some(n)) => n as i64,
-            (_, None) => i64::MAX,
-        }
-    }
-}
-
-fn vcpu(raw: &RawBlock, catalogue: &Catalogue, share: Share, f: &mut Findings<'_>) -> Option<u32> {
-    let at = at("cpu_count", "/cpu_count");
-    let value = f.required(raw.cpu_count.as_ref(), at)?;
-    let bounds = &catalogue.bounds.vcpu;
-    let most = bounds.end().saturating_mul(share.most());
-    let figure = f.count(value, at, &["核", "核心", "个", "c", "core", "cores", "vcpu"], *bounds.start()..=most)?;
-    let divisor = share.divisor()?;
-    if figure % divisor != 0 {
-        f.add(Code::NotDivisible, at.pointer, &[("field", &at.label), ("value", &figure), ("machines", &divisor)]);
-        return None;
-    }
-    let each = figure / divisor;
-    if !bounds.contains(&each) {
-        f.out_of_range(&Value::from(each), at, bounds.start(), bounds.end());
-        return None;
-    }
-    u32::try_from(each).ok()
-}
-
-fn size(
-    value: Option<&Value>,
-    at: At<'_>,
-    bounds: &std::ops::RangeInclusive<Bytes>,
-    share: Share,
-    f: &mut Findings<'_>,
-) -> Option<Bytes> {
-    let value = f.required(value, at)?;
-    let most = bounds.end().times(share.most()).unwrap_or(Bytes::MAX);
-    let figure = f.bytes(value, at, *bounds.start()..=most)?;
-    let divisor = share.divisor()?;
-    let Some(each) = figure.split(divisor) else {
-        f.add(Code::NotDivisible, at.pointer, &[("field", &at.label), ("value", &figure), ("machines", &divisor)]);
-        return None;
+    let Some((_, value, name, missing)) = slots.into_iter().find(|slot| slot.0 == stated) else {
+        return (stated, None);
     };
-    if !bounds.contains(&each) {
-        f.out_of_range(&Value::from(each.to_string()), at, bounds.start(), bounds.end());
-        return None;
-    }
-    Some(each)
+    let pointer = format!("/{name}");
+    let Some(value) = present(value.as_ref()) else {
+        f.add(missing, &pointer, &[]);
+        return (stated, None);
+    };
+    (stated, f.text(value, at(name, &pointer), text::NAME))
 }
 
 fn required_text(value: Option<&Value>, at: At<'_>, limits: Limits, f: &mut Findings<'_>) -> Option<String> {
@@ -398,8 +325,22 @@ fn workload_class(raw: &RawBlock, f: &mut Findings<'_>) -> Option<WorkloadClass>
 
 fn zone(raw: &RawBlock, f: &mut Findings<'_>) -> Option<Zone> {
     let at = at("network_zone", "/network_zone");
-    let word = required_text(raw.network_zone.as_ref(), at, text::NAME, f)?;
-    read_zone(f, &word, at)
+    let value = f.required(raw.network_zone.as_ref(), at)?;
+    let Value::Array(words) = value else {
+        let word = f.text(value, at, text::NAME)?;
+        return read_zone(f, &word, at);
+    };
+    // The boxes of 附件1 联网方式: one is an answer, several are not. A forbidden one is told whatever stands beside it.
+    let words: Vec<String> = words.iter().filter_map(|word| f.text(word, at, text::NAME)).collect();
+    if let [word] = &words[..] {
+        return read_zone(f, word, at);
+    }
+    match words.iter().find(|word| word.parse::<Zone>() == Err(ZoneFault::Intranet)) {
+        Some(intranet) => _ = read_zone(f, intranet, at),
+        None if words.is_empty() => _ = f.required(None, at),
+        None => f.add(Code::ZoneUnclear, at.pointer, &[("value", &shown(&words.join("、")))]),
+    }
+    None
 }
 
 fn secrecy_level(raw: &RawBlock, f: &mut Findings<'_>) -> Option<SecrecyLevel> {
@@ -420,7 +361,7 @@ fn deploy_milestone(raw: &RawBlock, f: &mut Findings<'_>) -> Option<Date> {
         f.add(Code::MilestoneMissing, at.pointer, &[("example", &at.example)]);
         return None;
     };
-    f.date(value, at)
+    f.deadline(value, at)
 }
 
 fn om_period(raw: &RawBlock, f: &mut Findings<'_>) -> Option<u32> {

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     db::{DbError, Tx, placeholders},
     identity::store::{parsed, parsed_opt},
-    ids::{DepartmentId, OperationId, PersonId, RequestId, TaskBookId},
+    ids::{DepartmentId, OperationId, PersonId, RequestId, SubmissionId, TaskBookId},
     time,
 };
 use jiff::Timestamp;
@@ -29,8 +29,33 @@ pub struct Request {
     pub submitted_by_name: String,
     pub submitted_unit: String,
     pub submitted_at: Timestamp,
+    /// What was handed in; of requests from before files were kept, nothing.
+    pub submission: Option<Submission>,
+    /// Which block of it this is, from 1.
+    pub block_number: i64,
     pub decision: Option<Decision>,
     pub operation: Option<OperationId>,
+}
+
+/// What was handed in, without its content.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    pub id: SubmissionId,
+    pub name: String,
+    pub media_type: String,
+    pub size_bytes: i64,
+    pub sha256: String,
+}
+
+/// What a submission writes besides its requests.
+#[derive(Clone, Debug)]
+pub struct NewSubmission {
+    pub file: Submission,
+    pub department: DepartmentId,
+    pub content: Vec<u8>,
+    /// The report as read, as JSON.
+    pub report: String,
+    pub submitted_by: PersonId,
 }
 
 /// Who decided, and why.
@@ -53,13 +78,46 @@ pub struct NewRequest {
     pub digest: String,
     pub submitted_by: PersonId,
     pub submitted_unit: String,
+    pub submission: SubmissionId,
+    pub block_number: i64,
+}
+
+pub async fn insert_submission(tx: &mut Tx, submission: &NewSubmission) -> Result<(), DbError> {
+    let now = tx.now().as_microsecond();
+    sqlx::query(
+        "insert into submissions (id, department_id, name, media_type, size_bytes, sha256, content, report, \
+         submitted_by, submitted_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(submission.file.id.text())
+    .bind(submission.department.text())
+    .bind(submission.file.name.as_str())
+    .bind(submission.file.media_type.as_str())
+    .bind(submission.file.size_bytes)
+    .bind(submission.file.sha256.as_str())
+    .bind(submission.content.as_slice())
+    .bind(submission.report.as_str())
+    .bind(submission.submitted_by.text())
+    .bind(now)
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// The bytes that were handed in.
+pub async fn content(conn: &mut AnyConnection, submission: SubmissionId) -> Result<Vec<u8>, DbError> {
+    let bytes = sqlx::query_scalar("select content from submissions where id = $1")
+        .bind(submission.text())
+        .fetch_one(conn)
+        .await?;
+    Ok(bytes)
 }
 
 pub async fn insert(tx: &mut Tx, request: &NewRequest) -> Result<(), DbError> {
     let now = tx.now().as_microsecond();
     sqlx::query(
         "insert into requests (id, department_id, task_book_id, task_book_version, state, block, digest, domain, \
-         submitted_by, submitted_unit, submitted_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+         submitted_by, submitted_unit, submitted_at, submission_id, block_number, likeness) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
     )
     .bind(request.id.text())
     .bind(request.department.text())
@@ -72,6 +130,9 @@ pub async fn insert(tx: &mut Tx, request: &NewRequest) -> Result<(), DbError> {
     .bind(request.submitted_by.text())
     .bind(request.submitted_unit.as_str())
     .bind(now)
+    .bind(request.submission.text())
+    .bind(request.block_number)
+    .bind(request.block.likeness())
     .execute(tx.conn())
     .await?;
     Ok(())
@@ -101,17 +162,31 @@ fn request(row: &AnyRow) -> Result<Request, DbError> {
         submitted_by_name: row.try_get("submitted_by_name")?,
         submitted_unit: row.try_get("submitted_unit")?,
         submitted_at: time::from_micros(row.try_get("submitted_at")?),
+        submission: submission(row)?,
+        block_number: row.try_get("block_number")?,
         decision,
         operation: parsed_opt(row, "operation_id")?,
     })
 }
 
+fn submission(row: &AnyRow) -> Result<Option<Submission>, DbError> {
+    let Some(id) = parsed_opt(row, "submission_id")? else { return Ok(None) };
+    Ok(Some(Submission {
+        id,
+        name: row.try_get("file_name")?,
+        media_type: row.try_get("media_type")?,
+        size_bytes: row.try_get("size_bytes")?,
+        sha256: row.try_get("sha256")?,
+    }))
+}
+
 pub async fn find(conn: &mut AnyConnection, id: &str, department: Option<&str>) -> Result<Option<Request>, DbError> {
     let row = sqlx::query(
-        "select requests.id, requests.department_id, task_book_id, number, state, block, digest, submitted_by, \
-         submitter.name as submitted_by_name, submitted_unit, submitted_at, decider.name as decided_by_name, \
-         decided_unit, decided_at, decision_reason, operation_id from requests \
-         join task_books on task_books.id = task_book_id join people submitter on submitter.id = submitted_by \
+        "select requests.id, requests.department_id, task_book_id, number, state, block, digest, requests.submitted_by, \
+         submitter.name as submitted_by_name, submitted_unit, requests.submitted_at, decider.name as decided_by_name, \
+         decided_unit, decided_at, decision_reason, operation_id, block_number, submission_id, \
+         submissions.name as file_name, media_type, size_bytes, sha256 from requests \
+         left join submissions on submissions.id = submission_id join task_books on task_books.id = task_book_id join people submitter on submitter.id = requests.submitted_by \
          left join people decider on decider.id = decided_by \
          where requests.id = $1 and (cast($2 as text) is null or requests.department_id = $2)",
     )
@@ -131,10 +206,11 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Request>, DbError> {
     let rows = sqlx::query(
-        "select requests.id, requests.department_id, task_book_id, number, state, block, digest, submitted_by, \
-         submitter.name as submitted_by_name, submitted_unit, submitted_at, decider.name as decided_by_name, \
-         decided_unit, decided_at, decision_reason, operation_id from requests \
-         join task_books on task_books.id = task_book_id join people submitter on submitter.id = submitted_by \
+        "select requests.id, requests.department_id, task_book_id, number, state, block, digest, requests.submitted_by, \
+         submitter.name as submitted_by_name, submitted_unit, requests.submitted_at, decider.name as decided_by_name, \
+         decided_unit, decided_at, decision_reason, operation_id, block_number, submission_id, \
+         submissions.name as file_name, media_type, size_bytes, sha256 from requests \
+         left join submissions on submissions.id = submission_id join task_books on task_books.id = task_book_id join people submitter on submitter.id = requests.submitted_by \
          left join people decider on decider.id = decided_by \
          where requests.id < $1 and (cast($2 as text) is null or requests.department_id = $2) \
          and (cast($3 as text) is null or state = $3) order by requests.id desc limit $4",
@@ -148,13 +224,43 @@ pub async fn list(
     rows.iter().map(request).collect()
 }
 
-/// Whether another request with this domain waits for its decision.
-pub async fn domain_waits(conn: &mut AnyConnection, domain: &str) -> Result<bool, DbError> {
-    let n: i64 = sqlx::query_scalar("select count(*) from requests where domain = $1 and state = 'submitted'")
-        .bind(domain)
-        .fetch_one(conn)
-        .await?;
-    Ok(n > 0)
+/// Domain names of the list that waiting requests ask for.
+pub async fn waiting_names(conn: &mut AnyConnection, names: &[String]) -> Result<Vec<String>, DbError> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql =
+        format!("select domain from requests where state = 'submitted' and domain in {}", placeholders(1, names.len()));
+    let mut query = sqlx::query_scalar(AssertSqlSafe(sql));
+    for name in names {
+        query = query.bind(name.as_str());
+    }
+    Ok(query.fetch_all(conn).await?)
+}
+
+/// The department's requests of these likenesses that still hold: waiting, being built, or with machines that live.
+pub async fn running(
+    conn: &mut AnyConnection,
+    department: DepartmentId,
+    likenesses: &[String],
+) -> Result<Vec<(String, RequestId, Timestamp)>, DbError> {
+    if likenesses.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "select likeness, id, submitted_at from requests where (department_id, likeness) in (values {}) \
+         and (state in ('submitted', 'approved') or state = 'delivered' and exists (select 1 from machines \
+         where machines.request_id = requests.id and machines.state in ('running', 'stopped')))",
+        placeholders(likenesses.len(), 2)
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for likeness in likenesses {
+        query = query.bind(department.text()).bind(likeness.as_str());
+    }
+    let rows = query.fetch_all(conn).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("likeness")?, parsed(row, "id")?, time::from_micros(row.try_get("submitted_at")?))))
+        .collect()
 }
 
 /// A decision on a request, as a batch writes it.

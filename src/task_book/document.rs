@@ -5,7 +5,7 @@ use crate::{
     catalogue::Catalogue,
     field::{At, present},
     jurisdiction::Profile,
-    labels::{MlpsLevel, Zone, ZoneFault},
+    labels::{FilingBasis, MlpsLevel, Zone, ZoneFault},
     rule::Code,
     text,
     units::Bytes,
@@ -28,6 +28,20 @@ pub struct Indicators {
     pub memory: Bytes,
     #[serde(rename = "disk_bytes")]
     pub disk: Bytes,
+}
+
+impl Indicators {
+    /// Both together; what cannot be counted stays at the most that can.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let bytes = |a: Bytes, b: Bytes| Bytes::new(a.get().saturating_add(b.get())).unwrap_or(Bytes::MAX);
+        Self {
+            machines: self.machines.saturating_add(other.machines),
+            vcpu: self.vcpu.saturating_add(other.vcpu),
+            memory: bytes(self.memory, other.memory),
+            disk: bytes(self.disk, other.disk),
+        }
+    }
 }
 
 /// What a task book admits besides amounts. Keys of the catalogue.
@@ -54,6 +68,9 @@ pub struct Project {
 pub struct TaskBook {
     /// 任务书编号
     pub number: String,
+    /// Whether the number is a task book's, an urgent project's approval, or an upper level's project on file.
+    #[serde(default, skip_serializing_if = "FilingBasis::is_task_book")]
+    pub basis: FilingBasis,
     /// From 1; a change makes the next.
     pub version: i64,
     /// The department's code.
@@ -63,6 +80,9 @@ pub struct TaskBook {
     pub valid_from: Date,
     /// The last day on which it is in force.
     pub valid_until: Date,
+    /// The last day on which its machines may be used; that of its validity where it names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<Date>,
     pub indicators: Indicators,
     pub allowed: Allowed,
     pub issued_by: Option<String>,
@@ -76,11 +96,13 @@ pub struct TaskBook {
 #[serde(deny_unknown_fields, default)]
 pub struct TaskBookDocument {
     pub number: Option<Value>,
+    pub basis: Option<Value>,
     pub version: Option<Value>,
     pub department: Option<Value>,
     pub project: Option<ProjectDocument>,
     pub valid_from: Option<Value>,
     pub valid_until: Option<Value>,
+    pub lease_until: Option<Value>,
     pub indicators: Option<IndicatorsDocument>,
     pub allowed: Option<AllowedDocument>,
     pub issued_by: Option<Value>,
@@ -148,6 +170,14 @@ impl TaskBookDocument {
         {
             f.add(Code::PeriodReversed, "/valid_until", &[("from", &from), ("until", &until)]);
         }
+        let basis = basis(f, self.basis.as_ref());
+        let lease_until = present(self.lease_until.as_ref())
+            .and_then(|v| f.date(v, at("/lease_until", "资源使用期限", "2030-12-31")));
+        if let (Some(from), Some(until)) = (valid_from, lease_until)
+            && until < from
+        {
+            f.add(Code::PeriodReversed, "/lease_until", &[("from", &from), ("until", &until)]);
+        }
         let indicators = self.indicators.clone().unwrap_or_default().check(f);
         let allowed = self.allowed.clone().unwrap_or_default().check(f, catalogue);
         let issued_by = present(self.issued_by.as_ref())
@@ -167,11 +197,13 @@ impl TaskBookDocument {
                 Some(allowed),
             ) if findings.is_empty() => Ok(TaskBook {
                 number,
+                basis,
                 version,
                 department,
                 project: Project { code, name },
                 valid_from,
                 valid_until,
+                lease_until,
                 indicators,
                 allowed,
                 issued_by,
@@ -210,7 +242,7 @@ impl AllowedDocument {
         let os =
             required_list(f, self.os.as_ref(), at("/allowed/os", "核定的操作系统", "Debian 12"), |f, v, p| {
                 let word = f.text(v, at(p, "核定的操作系统", "Debian 12"), text::NAME)?;
-                let found = catalogue.find_os(&word).map(|e| e.key.clone());
+                let found = catalogue.find_os(&word).filter(|e| e.offered).map(|e| e.key.clone());
                 if found.is_none() {
                     let values: &[(&str, &dyn std::fmt::Display)] =
                         &[("value", &text::shown(&word)), ("offered", &catalogue.os_names())];
@@ -224,7 +256,7 @@ impl AllowedDocument {
             at("/allowed/databases", "核定的数据库", "无"),
             |f, v, p| {
                 let word = f.text(v, at(p, "核定的数据库", "无"), text::NAME)?;
-                let found = catalogue.find_database(&word).map(|e| e.key.clone());
+                let found = catalogue.find_database(&word).filter(|e| e.offered).map(|e| e.key.clone());
                 if found.is_none() {
                     let values: &[(&str, &dyn std::fmt::Display)] =
                         &[("value", &text::shown(&word)), ("offered", &catalogue.database_names())];
@@ -277,6 +309,15 @@ pub fn read_level(f: &mut Findings<'_>, value: &Value, at: At<'_>) -> Option<Mlp
         f.out_of_range(value, at, &1, &4);
     }
     level
+}
+
+fn basis(f: &mut Findings<'_>, value: Option<&Value>) -> FilingBasis {
+    let Some(value) = present(value) else { return FilingBasis::default() };
+    value.as_str().and_then(|s| s.parse().ok()).unwrap_or_else(|| {
+        let reason = "只能是 task_book（项目任务书）、urgent（紧急项目）或 upper_level（上级统筹项目）";
+        f.bad_value(value, at("/basis", "申请依据", "task_book（项目任务书）"), &reason);
+        FilingBasis::default()
+    })
 }
 
 fn name(f: &mut Findings<'_>, value: Option<&Value>, at: At<'_>) -> Option<String> {

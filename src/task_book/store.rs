@@ -5,6 +5,7 @@ use crate::{
     db::{DbError, Tx},
     identity::store::parsed,
     ids::{DepartmentId, RequestId, TaskBookId},
+    labels::FilingBasis,
     time,
     units::Bytes,
 };
@@ -16,11 +17,14 @@ use sqlx::{AnyConnection, Row, any::AnyRow};
 pub struct Held {
     pub id: TaskBookId,
     pub number: String,
+    pub basis: FilingBasis,
     pub version: i64,
     pub department: DepartmentId,
     pub project: Project,
     pub valid_from: Date,
     pub valid_until: Date,
+    /// The last day on which its machines may be used.
+    pub lease_until: Date,
     pub allowed: Allowed,
     pub limits: Indicators,
     pub used: Indicators,
@@ -43,11 +47,13 @@ fn held(row: &AnyRow) -> Result<Held, DbError> {
     Ok(Held {
         id: parsed(row, "id")?,
         number: row.try_get("number")?,
+        basis: parsed(row, "basis")?,
         version: row.try_get("version")?,
         department: parsed(row, "department_id")?,
         project: Project { code: row.try_get("project_code")?, name: row.try_get("project_name")? },
         valid_from: parsed(row, "valid_from")?,
         valid_until: parsed(row, "valid_until")?,
+        lease_until: parsed(row, "lease_until")?,
         allowed: serde_json::from_str(row.try_get("allowed")?)
             .map_err(|_| DbError::Corrupt { what: "allowed".to_owned() })?,
         limits: indicators("limit")?,
@@ -59,7 +65,8 @@ fn held(row: &AnyRow) -> Result<Held, DbError> {
 /// By id or number.
 pub async fn find(conn: &mut AnyConnection, key: &str, department: Option<&str>) -> Result<Option<Held>, DbError> {
     let row = sqlx::query(
-        "select id, number, version, department_id, project_code, project_name, valid_from, valid_until, allowed, \
+        "select id, number, basis, version, department_id, project_code, project_name, valid_from, valid_until, \
+         coalesce(lease_until, valid_until) as lease_until, allowed, \
          limit_machines, limit_vcpu, limit_memory_bytes, limit_disk_bytes, used_machines, used_vcpu, \
          used_memory_bytes, used_disk_bytes, revoked_at, revoked_reason from task_books \
          where (id = $1 or number = $1) and (cast($2 as text) is null or department_id = $2)",
@@ -79,7 +86,8 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Held>, DbError> {
     let rows = sqlx::query(
-        "select id, number, version, department_id, project_code, project_name, valid_from, valid_until, allowed, \
+        "select id, number, basis, version, department_id, project_code, project_name, valid_from, valid_until, \
+         coalesce(lease_until, valid_until) as lease_until, allowed, \
          limit_machines, limit_vcpu, limit_memory_bytes, limit_disk_bytes, used_machines, used_vcpu, \
          used_memory_bytes, used_disk_bytes, revoked_at, revoked_reason from task_books \
          where id < $1 and (cast($2 as text) is null or department_id = $2) order by id desc limit $3",
@@ -101,7 +109,8 @@ pub async fn insert(tx: &mut Tx, id: TaskBookId, department: DepartmentId, book:
     sqlx::query(
         "insert into task_books (id, number, version, department_id, project_code, project_name, valid_from, \
          valid_until, allowed, limit_machines, limit_vcpu, limit_memory_bytes, limit_disk_bytes, created_at, \
-         updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14)",
+         updated_at, basis, lease_until) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $15, $16)",
     )
     .bind(id.text())
     .bind(book.number.as_str())
@@ -117,6 +126,8 @@ pub async fn insert(tx: &mut Tx, id: TaskBookId, department: DepartmentId, book:
     .bind(book.indicators.memory.get())
     .bind(book.indicators.disk.get())
     .bind(now)
+    .bind(book.basis.word())
+    .bind(book.lease_until.map(|day| day.to_string()))
     .execute(tx.conn())
     .await?;
     Ok(())
@@ -129,7 +140,7 @@ pub async fn supersede(tx: &mut Tx, id: TaskBookId, from_version: i64, book: &Ta
     let done = sqlx::query(
         "update task_books set version = $3, project_code = $4, project_name = $5, valid_from = $6, valid_until = $7, \
          allowed = $8, limit_machines = $9, limit_vcpu = $10, limit_memory_bytes = $11, limit_disk_bytes = $12, \
-         updated_at = $13 where id = $1 and version = $2 and revoked_at is null and used_machines <= $9 \
+         updated_at = $13, basis = $14, lease_until = $15 where id = $1 and version = $2 and revoked_at is null and used_machines <= $9 \
          and used_vcpu <= $10 and used_memory_bytes <= $11 and used_disk_bytes <= $12",
     )
     .bind(id.text())
@@ -145,6 +156,8 @@ pub async fn supersede(tx: &mut Tx, id: TaskBookId, from_version: i64, book: &Ta
     .bind(book.indicators.memory.get())
     .bind(book.indicators.disk.get())
     .bind(now)
+    .bind(book.basis.word())
+    .bind(book.lease_until.map(|day| day.to_string()))
     .execute(tx.conn())
     .await?;
     Ok(done.rows_affected() == 1)

@@ -2,10 +2,11 @@
 //! where each value stood. Nothing is judged here but whether the file can be read at all.
 
 pub mod label;
-pub mod place;
+pub use crate::place;
 
 use crate::rule::Code;
 use place::Place;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 pub const MAX_FILE: usize = 16 << 20;
 
 /// A file as read.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Form {
     /// A report in the shape that `POST /v1/requests` takes as JSON. What comes from a form is text, as written.
     pub document: Map<String, Value>,
@@ -31,6 +32,18 @@ pub struct FormFault {
     pub code: Code,
     /// Chinese, stands inside the rule's sentence.
     pub reason: String,
+}
+
+/// The media type of a file, by its name. What it really is, [`read`] has seen.
+pub fn media_type(name: &str) -> &'static str {
+    match name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase().as_str() {
+        "docx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "xlsx" => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "csv" => "text/csv",
+        "json" => "application/json",
+        "yaml" | "yml" => "application/yaml",
+        _ => "application/octet-stream",
+    }
 }
 
 /// Reads a file; `name` is only a hint at its format.

@@ -1,7 +1,11 @@
+#[path = "report_tests.rs"]
+mod report;
+
 use super::*;
 use crate::task_book::document::TaskBookDocument;
 use jiff::civil::date;
 use proptest::prelude::*;
+use report::REPORT_CASES;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -33,20 +37,27 @@ impl World {
         let department = DepartmentId::new();
         let view = TaskBookView {
             department,
+            basis: book.basis,
             valid_from: book.valid_from,
             valid_until: book.valid_until,
+            lease_until: book.lease_until.unwrap_or(book.valid_until),
             revoked: None,
             limits: book.indicators,
             used: Indicators::default(),
             allowed: book.allowed,
         };
-        let snapshot = Snapshot { department, task_book: Some(view), taken_names: BTreeSet::new() };
+        let snapshot = Snapshot {
+            department,
+            task_books: BTreeMap::from([(book.number, view)]),
+            taken_names: BTreeSet::new(),
+            running: BTreeMap::new(),
+        };
         let raw = RawBlock::read(REQUEST, &profile).unwrap();
         Self { raw, catalogue, profile, snapshot, today: date(2026, 11, 20) }
     }
 
     fn book(&mut self) -> &mut TaskBookView {
-        self.snapshot.task_book.as_mut().unwrap()
+        self.snapshot.task_books.values_mut().next().unwrap()
     }
 
     fn raw(&self) -> RawBlock {
@@ -54,7 +65,22 @@ impl World {
     }
 
     fn check(&self, raw: &RawBlock) -> Vec<Violation> {
-        check(raw, &self.catalogue, &self.profile, &self.snapshot, self.today).err().unwrap_or_default()
+        self.blocks(raw).err().unwrap_or_default()
+    }
+
+    fn blocks(&self, raw: &RawBlock) -> Result<Vec<Block>, Vec<Violation>> {
+        check(&RawReport::from(raw.clone()), self.ground(), Some(&self.snapshot))
+    }
+
+    fn ground(&self) -> Ground<'_> {
+        Ground { catalogue: &self.catalogue, profile: &self.profile, today: self.today }
+    }
+
+    /// Pointer and code of every violation of a whole report.
+    fn found_in(&self, report: &RawReport) -> Vec<(String, &'static str)> {
+        let list = check(report, self.ground(), Some(&self.snapshot)).err().unwrap_or_default();
+        list.iter().for_each(sound);
+        list.into_iter().map(|v| (v.pointer, v.code)).collect()
     }
 
     /// Pointer and code of every violation.
@@ -86,10 +112,11 @@ fn set(raw: &mut RawBlock, name: &str, value: Value) {
 #[test]
 fn the_sample_passes() {
     let world = World::new();
-    let block = check(&world.raw(), &world.catalogue, &world.profile, &world.snapshot, world.today).unwrap();
-    let again = judge(&block, &world.catalogue, &world.profile, &world.snapshot, world.today);
+    let block = world.blocks(&world.raw()).unwrap().remove(0);
+    let again = judge(&block, world.ground(), &world.snapshot);
     assert_eq!(again, []);
-    let book = world.snapshot.task_book.unwrap();
+    let mut world = world;
+    let book = world.book().clone();
     assert!(fits(&block.totals().unwrap(), &book.limits, &book.used));
 }
 
@@ -99,11 +126,14 @@ const FIELD_CASES: &[(&str, &str, &str, &str)] = &[
     ("task_book", "'　'", "/task_book", "task_book_missing"),
     ("task_book", "\"甲\\u0000\"", "/task_book", "text_refused"),
     ("task_book", "true", "/task_book", "bad_value"),
+    ("filing_basis", "领导同意", "/filing_basis", "bad_value"),
+    ("filing_basis", "紧急项目", "/government_approval", "urgent_approval_missing"),
+    ("filing_basis", "上级统筹项目", "/upper_level_filing", "upper_filing_missing"),
     ("vm_count", "null", "/vm_count", "required"),
-    ("vm_count", "0", "/vm_count", "out_of_range"),
-    ("vm_count", "-1", "/vm_count", "out_of_range"),
-    ("vm_count", "65", "/vm_count", "out_of_range"),
-    ("vm_count", "9223372036854775807", "/vm_count", "out_of_range"),
+    ("vm_count", "0", "/vm_count", "size_outside_catalogue"),
+    ("vm_count", "-1", "/vm_count", "size_outside_catalogue"),
+    ("vm_count", "65", "/vm_count", "size_outside_catalogue"),
+    ("vm_count", "9223372036854775807", "/vm_count", "size_outside_catalogue"),
     ("vm_count", "2.5", "/vm_count", "bad_value"),
     ("vm_count", "若干", "/vm_count", "bad_value"),
     ("basis", "null", "/basis", "basis_unclear"),
@@ -117,25 +147,31 @@ const FIELD_CASES: &[(&str, &str, &str, &str)] = &[
     ("no_domain_reason", "内部调用", "/no_domain_reason", "bad_value"),
     ("os_type", "null", "/os_type", "required"),
     ("os_type", "Windows XP", "/os_type", "os_not_in_catalogue"),
+    ("os_type", "CentOS 7.9", "/os_type", "os_end_of_life"),
     ("os_type", "Debian 13", "/os_type", "os_not_in_task_book"),
     ("db_type", "null", "/db_type", "required"),
     ("db_type", "Oracle", "/db_type", "database_not_in_catalogue"),
+    ("db_type", "MySQL 5.6", "/db_type", "database_end_of_life"),
     ("cpu_count", "null", "/cpu_count", "required"),
-    ("cpu_count", "0", "/cpu_count", "out_of_range"),
-    ("cpu_count", "65", "/cpu_count", "out_of_range"),
-    ("cpu_count", "2-4核", "/cpu_count", "bad_value"),
+    ("cpu_count", "0", "/cpu_count", "size_outside_catalogue"),
+    ("cpu_count", "65", "/cpu_count", "size_outside_catalogue"),
+    ("cpu_count", "2-4核", "/cpu_count", "quantity_is_range"),
+    ("cpu_count", "约4核", "/cpu_count", "quantity_is_range"),
+    ("cpu_count", "=2*2", "/cpu_count", "formula_refused"),
+    ("cpu_count", "每台1核，共4核", "/cpu_count", "totals_disagree"),
+    ("cpu_count", "3台，每台1核", "/cpu_count", "totals_disagree"),
     ("cpu_count", "64", "/cpu_count", "vcpu_over_indicator"),
     ("memory", "null", "/memory", "required"),
     ("memory", "16", "/memory", "unit_missing"),
     ("memory", "'16'", "/memory", "unit_missing"),
-    ("memory", "64M", "/memory", "out_of_range"),
-    ("memory", "513G", "/memory", "out_of_range"),
-    ("memory", "8192T", "/memory", "out_of_range"),
+    ("memory", "64M", "/memory", "size_outside_catalogue"),
+    ("memory", "513G", "/memory", "size_outside_catalogue"),
+    ("memory", "8192T", "/memory", "size_outside_catalogue"),
     ("memory", "很大", "/memory", "bad_value"),
     ("memory", "32G", "/memory", "memory_over_indicator"),
     ("disk", "null", "/disk", "required"),
     ("disk", "500", "/disk", "unit_missing"),
-    ("disk", "17T", "/disk", "out_of_range"),
+    ("disk", "17T", "/disk", "size_outside_catalogue"),
     ("disk", "251G", "/disk", "disk_over_indicator"),
     ("workload_description", "null", "/workload_description", "required"),
     ("workload_description", "\"a\\u202eb\"", "/workload_description", "text_refused"),
@@ -144,6 +180,8 @@ const FIELD_CASES: &[(&str, &str, &str, &str)] = &[
     ("remarks", "{a: 1}", "/remarks", "bad_value"),
     ("network_zone", "null", "/network_zone", "required"),
     ("network_zone", "政务内网", "/network_zone", "intranet_refused"),
+    ("network_zone", "[互联网, 政务外网]", "/network_zone", "zone_unclear"),
+    ("network_zone", "[互联网, 政务内网（涉密网）]", "/network_zone", "intranet_refused"),
     ("network_zone", "校园网", "/network_zone", "bad_value"),
     ("network_zone", "互联网", "/network_zone", "zone_not_in_task_book"),
     ("secrecy_level", "null", "/secrecy_level", "required"),
@@ -187,11 +225,24 @@ type Change = fn(&mut World, &mut RawBlock);
 
 /// One thing in the world made wrong, and the violation that follows.
 const WORLD_CASES: &[(Change, &str, &str)] = &[
-    (|w, _| w.snapshot.task_book = None, "/task_book", "task_book_not_found"),
+    (|w, _| w.snapshot.task_books.clear(), "/task_book", "task_book_not_found"),
     (|w, _| w.book().department = DepartmentId::new(), "/task_book", "task_book_not_found"),
     (|w, _| w.book().valid_from = date(2026, 11, 21), "/task_book", "task_book_not_yet_valid"),
     (|w, _| w.book().valid_until = date(2026, 11, 19), "/task_book", "task_book_expired"),
     (|w, _| w.book().revoked = Some("年内未启动。".to_owned()), "/task_book", "task_book_revoked"),
+    (|w, _| w.book().basis = FilingBasis::Urgent, "/filing_basis", "filing_basis_mismatch"),
+    (|w, _| w.book().lease_until = date(2038, 6, 29), "/om_period_months", "lease_beyond_task_book"),
+    (
+        |w, _| {
+            let block = w.blocks(&w.raw()).unwrap().remove(0);
+            let running = Running { id: RequestId::new(), at: jiff::Timestamp::UNIX_EPOCH };
+            w.snapshot.running.insert(block.likeness(), running);
+            // Its own names are taken, and that is not told besides.
+            w.snapshot.taken_names.insert("oa.xiangcheng.example".to_owned());
+        },
+        "/",
+        "duplicate_request",
+    ),
     (|w, _| w.book().limits.machines = 1, "/vm_count", "machines_over_indicator"),
     (|w, _| w.book().used.vcpu = 19, "/cpu_count", "vcpu_over_indicator"),
     (|w, _| w.book().used.memory = Bytes::gib(40).unwrap(), "/memory", "memory_over_indicator"),
@@ -234,8 +285,11 @@ fn each_wrong_thing_in_the_world_is_one_violation_at_its_place() {
 #[test]
 fn every_rule_is_shown_to_bite() {
     let mut shown: BTreeSet<&str> = FIELD_CASES.iter().map(|c| c.3).chain(WORLD_CASES.iter().map(|c| c.2)).collect();
+    shown.extend(REPORT_CASES.iter().map(|c| c.2));
     // These two are about documents; their cases stand with the task book.
     shown.extend(["period_reversed", "document_malformed"]);
+    // And these about files; theirs stand with the forms.
+    shown.extend(["file_not_recognised", "file_encrypted", "file_has_macros", "file_too_large", "file_damaged"]);
     let all: BTreeSet<&str> = RULES.iter().map(|r| r.code).collect();
     assert_eq!(shown, all);
     // A rule with a field of its own bites there.
@@ -282,7 +336,7 @@ fn totals_and_single_machines_come_down_to_one_machine() {
     {
         set(&mut raw, name, value);
     }
-    let block = check(&raw, &world.catalogue, &world.profile, &world.snapshot, world.today).unwrap();
+    let block = world.blocks(&raw).unwrap().remove(0);
     assert_eq!((block.vcpu, Some(block.memory), Some(block.disk)), (2, Bytes::mib(512), Bytes::gib(4)));
 
     let mut raw = world.raw();
@@ -293,7 +347,7 @@ fn totals_and_single_machines_come_down_to_one_machine() {
     let mut raw = world.raw();
     set(&mut raw, "basis", json!("total"));
     set(&mut raw, "cpu_count", json!(2));
-    assert_eq!(world.found(&raw), [("/memory".to_owned(), "out_of_range")]);
+    assert_eq!(world.found(&raw), [("/memory".to_owned(), "size_outside_catalogue")]);
 }
 
 #[test]
@@ -346,18 +400,18 @@ fn another_departments_book_answers_as_if_there_were_none() {
     world.book().limits = Indicators::default();
     world.book().revoked = Some("秘".to_owned());
     let others = world.check(&world.raw());
-    world.snapshot.task_book = None;
+    world.snapshot.task_books.clear();
     assert_eq!(others, world.check(&world.raw()));
 }
 
 #[test]
 fn the_snapshot_can_be_asked_for_what_the_block_wants() {
     let world = World::new();
-    let wants = world.raw().wants(&world.catalogue, &world.profile);
-    assert_eq!(wants.task_book.as_deref(), Some("相信任〔2026〕17号"));
-    assert_eq!(wants.names, ["oa.xiangcheng.example", "oa-1.xiangcheng.example"]);
-    let wants = RawBlock::default().wants(&world.catalogue, &world.profile);
-    assert!(wants.task_book.is_none() && wants.names.is_empty());
+    let all = wants(&RawReport::from(world.raw()), world.ground());
+    assert_eq!(Vec::from_iter(&all.numbers), ["相信任〔2026〕17号"]);
+    assert_eq!(Vec::from_iter(&all.names), ["oa-1.xiangcheng.example", "oa.xiangcheng.example"]);
+    assert_eq!(all.likenesses.len(), 1);
+    assert_eq!(wants(&RawReport::from(RawBlock::default()), world.ground()), Wants::default());
 }
 
 #[test]
@@ -463,8 +517,9 @@ proptest! {
             map[name] = value;
         }
         raw = serde_json::from_value(map).unwrap();
-        match check(&raw, &world.catalogue, &world.profile, &world.snapshot, world.today) {
-            Ok(block) => {
+        match world.blocks(&raw) {
+            Ok(blocks) => {
+                let block = blocks[0].clone();
                 prop_assert!(block.totals().is_some());
                 let again: Block = serde_json::from_str(&block.canonical_json()).unwrap();
                 prop_assert_eq!(again, block);

@@ -1,0 +1,59 @@
+//! A check without a server: what the file itself shows. Rules about task books, taken names and running requests are
+//! left to the server, and what a form has no place for is not a fault of the form: it is asked for at submission.
+
+use super::{
+    raw::{RawReport, field},
+    rules::{self, Code, Ground, Violation},
+};
+use crate::request::block::Block;
+use serde::Serialize;
+
+/// Rules that need the world, for the note that they were not applied.
+pub const NOT_CHECKED: &[&str] = &["任务书与控制指标", "域名占用", "重复申请"];
+
+/// Something to be given at submission.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Needed {
+    pub pointer: String,
+    /// The form's word.
+    pub field: &'static str,
+    pub mend: String,
+}
+
+/// What the file shows by itself.
+#[derive(Debug)]
+pub struct Shown {
+    /// The checked blocks; none while something is needed or wrong.
+    pub blocks: Vec<Block>,
+    pub violations: Vec<Violation>,
+    pub needed: Vec<Needed>,
+}
+
+/// Judges a report by itself.
+pub fn check(raw: &RawReport, ground: Ground<'_>) -> Shown {
+    match rules::check(raw, ground, None) {
+        Ok(blocks) => Shown { blocks, violations: Vec::new(), needed: Vec::new() },
+        Err(found) => {
+            let (needed, violations): (Vec<_>, Vec<_>) = found.into_iter().partition(|v| is_needed(raw, v));
+            let needed = needed.into_iter().map(|v| Needed {
+                field: field(v.pointer.split('/').rfind(|part| part.parse::<u32>().is_err()).unwrap_or_default()).label,
+                pointer: v.pointer,
+                mend: v.mend,
+            });
+            Shown { blocks: Vec::new(), violations, needed: needed.collect() }
+        }
+    }
+}
+
+/// Fields that the paper forms have no place for, or that stand in a part of the report that a file may leave out.
+const LATER: &[&str] = &["network_zone", "secrecy_level", "mlps_level", "om_period_months", "om_unit", "ssh_keys"];
+
+fn is_needed(raw: &RawReport, violation: &Violation) -> bool {
+    // A document of JSON or YAML has room for every field.
+    let form = !raw.places.is_empty();
+    let name = violation.pointer.split('/').rfind(|part| LATER.contains(part));
+    let is = |code: Code| violation.code == code.as_str();
+    is(Code::TaskBookMissing)
+        || form && is(Code::ZoneUnclear)
+        || form && is(Code::Required) && name.is_some() && !raw.places.contains_key(&violation.pointer)
+}
