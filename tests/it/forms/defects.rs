@@ -165,7 +165,7 @@ pub const DEFECTS: &[Defect] = &[
     },
     Defect {
         code: "domain_reason_missing",
-        basis: FORM_63,
+        basis: OWN,
         wish: LOOSE,
         plant: |r, _, n| homeless(r, nth(&["", "无"], n)),
     },
@@ -329,6 +329,7 @@ pub const DEFECTS: &[Defect] = &[
         basis: OWN,
         wish: LOOSE,
         plant: |r, _, _| {
+            r.said.remove("storage_forecast");
             r.blocks[1] = r.blocks[0].clone();
             for block in &mut r.blocks {
                 block.set("domain", "无");

@@ -164,7 +164,7 @@ pub const ONLINE: &[Online] = &[
     },
     Online {
         change: |_, book, _| book["valid_until"] = json!("2034-12-31"),
-        ..found("lease_beyond_task_book", OWN, "om_period_months")
+        ..found("lease_beyond_task_book", OVER_12, "om_period_months")
     },
     Online {
         // The number that the report gives as an approval is on record as a task book.
