@@ -34,7 +34,7 @@ fn main() {
     let rounds = std::env::var("ROUNDS").ok().map_or(15, |text| text.parse().expect("ROUNDS is a number"));
     let file = report();
     let bytes = std::fs::read(&file).expect("just rendered");
-    let (pages, tables) = (number(&bytes, "docProps/app.xml", "<Pages>"), count(&bytes));
+    let (pages, tables) = (pages(&file), tables(&bytes));
     println!("{pages} pages, {tables} tables, {} KiB", bytes.len() / 1024);
     assert!(pages >= 55 && tables >= 40, "not the report that was meant");
 
@@ -71,7 +71,7 @@ fn report() -> PathBuf {
     let mut nodes = paper::nodes(&report);
     for n in 1..=34 {
         nodes.push(Node::section(format!("附录 {n}、功能说明")));
-        nodes.extend((0..22).map(|k| {
+        nodes.extend((0..18).map(|k| {
             Node::para(format!(
                 "第 {k} 项功能受理业务申请，校验申请材料的完整性与一致性，将办理过程和办理结果写入日志，\
                  并按岗位向经办人员、审核人员和分管负责人发送待办提醒，逾期未办的逐级提示。"
@@ -89,21 +89,20 @@ fn report() -> PathBuf {
     render::all(&folder, &[source], Format::Docx).remove(0)
 }
 
-fn entry(bytes: &[u8], name: &str) -> String {
+/// As LibreOffice lays it out.
+fn pages(file: &Path) -> usize {
+    let folder = file.parent().expect("a folder");
+    let pdf = std::fs::read(render::all(folder, &[file.to_owned()], Format::Pdf).remove(0)).expect("just rendered");
+    let mark = b"/Type/Page";
+    pdf.windows(mark.len() + 1).filter(|at| at.starts_with(mark) && at[mark.len()] != b's').count()
+}
+
+fn tables(bytes: &[u8]) -> usize {
     let mut package = zip::ZipArchive::new(Cursor::new(bytes)).expect("a package");
     let mut text = String::new();
-    package.by_name(name).expect("every report has it").read_to_string(&mut text).expect("UTF-8");
-    text
-}
-
-fn number(bytes: &[u8], name: &str, tag: &str) -> usize {
-    let text = entry(bytes, name);
-    let rest = text.split(tag).nth(1).unwrap_or_default();
-    rest.split('<').next().and_then(|digits| digits.parse().ok()).unwrap_or_default()
-}
-
-fn count(bytes: &[u8]) -> usize {
-    entry(bytes, "word/document.xml").matches("<w:tbl>").count()
+    let mut part = package.by_name("word/document.xml").expect("every report has it");
+    part.read_to_string(&mut text).expect("UTF-8");
+    text.matches("<w:tbl>").count()
 }
 
 fn timed(command: &mut Command) -> Duration {

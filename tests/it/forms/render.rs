@@ -11,6 +11,8 @@ use std::{
 pub enum Format {
     Docx,
     Xlsx,
+    /// To count its pages.
+    Pdf,
 }
 
 impl Format {
@@ -18,6 +20,7 @@ impl Format {
         match self {
             Self::Docx => "docx:MS Word 2007 XML",
             Self::Xlsx => "xlsx:Calc MS Excel 2007 XML",
+            Self::Pdf => "pdf",
         }
     }
 
@@ -25,6 +28,7 @@ impl Format {
         match self {
             Self::Docx => "docx",
             Self::Xlsx => "xlsx",
+            Self::Pdf => "pdf",
         }
     }
 }

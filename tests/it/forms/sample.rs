@@ -137,6 +137,7 @@ fn workbook() -> Vec<(&'static str, Vec<Node>)> {
     vec![("基础设施资源需求", nodes)]
 }
 
+#[cfg(test)]
 #[test]
 #[ignore = "writes the samples anew: make sample-report"]
 fn sample_report() {
