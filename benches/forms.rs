@@ -6,7 +6,12 @@
 //! printed, and that is said.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
-#![allow(clippy::format_collect, dead_code, reason = "shares the tests' support, of which it needs a part")]
+#![allow(
+    clippy::format_collect,
+    dead_code,
+    unused_imports,
+    reason = "shares the tests' support, of which it needs a part"
+)]
 
 #[path = "../tests/it/forms/mod.rs"]
 mod forms;
@@ -47,7 +52,8 @@ fn main() {
         let form = jiyue::request::form::read(&bytes, "report.docx");
         read.push(began.elapsed());
         blocks = form.map_or(0, |form| form.document["blocks"].as_array().map_or(0, Vec::len));
-        check.push(timed(Command::new(env!("CARGO_BIN_EXE_jiyue")).args(["request", "check", "-o", "json"]).arg(&file)));
+        check
+            .push(timed(Command::new(env!("CARGO_BIN_EXE_jiyue")).args(["request", "check", "-o", "json"]).arg(&file)));
         if let Some(python) = &python {
             let (whole, own) = peer(Path::new(python), &file);
             peer_check.push(whole);

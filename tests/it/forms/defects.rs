@@ -11,7 +11,6 @@ use crate::support::Dice;
 pub const OWN: &str = "依据：平台规则";
 pub const FORM_63: &str = "相政办〔2018〕150号 附件2 六.3";
 const FORECAST_54: &str = "相政办〔2018〕150号 附件2 五.4";
-const MAINTENANCE_92: &str = "相政办〔2018〕150号 附件2 九.2";
 const SCHEDULE_102: &str = "相政办〔2018〕150号 附件2 十.2";
 const APPLICATION_DATABASE: &str = "相政办〔2018〕150号 附件1 数据库类型";
 const APPLICATION_NETWORK: &str = "相政办〔2018〕150号 附件1 联网方式";
@@ -107,16 +106,6 @@ pub const DEFECTS: &[Defect] = &[
         basis: FORM_63,
         wish: FORM,
         plant: |r, _, n| write(r, nth(&["os_type", "workload_description", "memory", "cpu_count", "disk"], n), ""),
-    },
-    Defect {
-        code: "required",
-        basis: MAINTENANCE_92,
-        wish: LOOSE,
-        plant: |r, _, _| {
-            r.style.plan_table = true;
-            r.say("om_period_months", "");
-            anywhere(&["om_period_months"])
-        },
     },
     Defect {
         code: "database_not_in_catalogue",
@@ -297,7 +286,8 @@ pub const DEFECTS: &[Defect] = &[
                 _ => ("purpose", &mut r.hardware[1].purpose),
             };
             slot.clear();
-            vec![format!("/extra_hardware/1/{field}")]
+            // The row, or the cell of it.
+            vec!["/extra_hardware/1".to_owned(), format!("/extra_hardware/1/{field}")]
         },
     },
     Defect {
@@ -317,12 +307,6 @@ pub const DEFECTS: &[Defect] = &[
             r.style.application = n.is_multiple_of(2);
             network(r, &[INTRANET])
         },
-    },
-    Defect {
-        code: "zone_unclear",
-        basis: OWN,
-        wish: APPLIED,
-        plant: |r, _, n| network(r, nth(&[&["互联网", "政务外网"], &["政务外网", "政务专网"]], n)),
     },
     Defect {
         code: "block_repeated",

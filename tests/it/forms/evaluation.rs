@@ -1,5 +1,6 @@
 //! How well reports are read and judged: sound ones must come back without a violation and with every value as meant, and
-//! each planted defect must be found, alone, with the clause it breaks. `SEED=` and `N=` (of each sort) vary it.
+//! each planted defect must be found, alone, with the clause it breaks. `SEED=` and `N=` (of each sort) vary it, `SHOW=` sets how many
+//! misses are listed, `KEEP=` names a folder for the files.
 
 use super::{
     defects::DEFECTS,
@@ -94,16 +95,19 @@ fn excerpt(body: &Value) -> String {
 }
 
 /// Runs the command on every file, as many at once as there are processors.
-fn offline(setup: &Setup, files: &[&Path]) -> Vec<Verdict> {
+/// A report without a key gets one on the command line, as its writer would be asked to do.
+fn offline(setup: &Setup, files: &[(&Report, &Path)]) -> Vec<Verdict> {
+    let key = setup.folder.join("key.pub");
+    std::fs::write(&key, generate::KEY).expect("the broker's folder takes it");
     let next = AtomicUsize::new(0);
     let width = std::thread::available_parallelism().map_or(2, usize::from);
     let mut verdicts: BTreeMap<usize, Verdict> = std::thread::scope(|scope| {
         let work = || {
             let mut done = Vec::new();
-            while let Some((n, file)) =
+            while let Some((n, (report, file))) =
                 Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|n| Some((n, files.get(n)?)))
             {
-                done.push((n, check(setup, file)));
+                done.push((n, check(setup, file, report.said("ssh_keys").is_none().then_some(key.as_path()))));
             }
             done
         };
@@ -113,8 +117,13 @@ fn offline(setup: &Setup, files: &[&Path]) -> Vec<Verdict> {
     (0..files.len()).map(|n| verdicts.remove(&n).expect("each was run")).collect()
 }
 
-fn check(setup: &Setup, file: &Path) -> Verdict {
-    let out = setup.cli(None, "", &["request", "check", &file.display().to_string(), "-o", "json"]);
+fn check(setup: &Setup, file: &Path, key: Option<&Path>) -> Verdict {
+    let (file, key) = (file.display().to_string(), key.map(|key| key.display().to_string()));
+    let mut args = vec!["request", "check", &file, "-o", "json"];
+    if let Some(key) = &key {
+        args.extend(["--ssh-key", key]);
+    }
+    let out = setup.cli(None, "", &args);
     let read = |bytes: &[u8]| serde_json::from_slice(bytes).ok();
     let body = read(&out.stdout).or_else(|| read(&out.stderr)).unwrap_or_else(|| {
         Value::String(
@@ -245,15 +254,17 @@ async fn evaluation() {
         let change = online.map_or(Before::unchanged(), |online| online.change);
         stage.prepare(&mut case.report, n, before, change).await;
     }
-    let folder = support::scratch("forms");
+    // Other runs sweep the usual place.
+    let keep = std::env::var_os("KEEP").map(PathBuf::from);
+    let folder = keep.clone().unwrap_or_else(|| support::scratch("forms"));
     let reports: Vec<(&Report, Kind)> = cases.iter().map(|case| (&case.report, case.kind)).collect();
     let paths: Vec<PathBuf> = files::write(&folder, &reports);
     let rendered = began.elapsed();
-    let here: Vec<&Path> = cases
+    let here: Vec<(&Report, &Path)> = cases
         .iter()
         .zip(&paths)
         .filter(|(case, _)| case.planted.is_none() || case.online.is_none())
-        .map(|(_, p)| p.as_path())
+        .map(|(case, p)| (&case.report, p.as_path()))
         .collect();
     let mut verdicts = offline(&stage.broker.setup, &here).into_iter();
     let mut tally = Tally::default();
@@ -273,5 +284,7 @@ async fn evaluation() {
         began.elapsed()
     );
     assert!(tally.perfect(), "see the table; the files are in {}", folder.display());
-    let _ = std::fs::remove_dir_all(folder);
+    if keep.is_none() {
+        let _ = std::fs::remove_dir_all(folder);
+    }
 }

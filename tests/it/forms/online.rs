@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 const OVER_12: &str = "相政办〔2018〕150号 第十二条";
 const BOOK_15: &str = "相政办〔2018〕150号 第十五条";
+const MAINTENANCE_92: &str = "相政办〔2018〕150号 附件2 九.2";
 const UNUSED_20: &str = "相政办〔2018〕150号 第二十条";
 
 const OTHER_ZONES: [&str; 2] = ["互联网", "政务专网"];
@@ -175,5 +176,21 @@ pub const ONLINE: &[Online] = &[
             report.say(field, number);
         },
         ..found("filing_basis_mismatch", OWN, "filing_basis")
+    },
+    // What a file leaves open may still be added when it is handed in; only then is it missing.
+    Online {
+        change: |report, _, _| {
+            report.style.plan_table = true;
+            report.say("om_period_months", "");
+        },
+        ..found("required", MAINTENANCE_92, "om_period_months")
+    },
+    Online {
+        change: |report, _, n| {
+            report.style.application = true;
+            report.say("application_db_type", "无");
+            report.ticked = vec!["政务外网", OTHER_ZONES[n % 2]];
+        },
+        ..found("zone_unclear", OWN, "network_zone")
     },
 ];

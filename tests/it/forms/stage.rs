@@ -72,7 +72,7 @@ impl Stage {
         request["域名"] = json!(report.blocks[0].text("domain"));
         request["运行内容"] = json!("另一个系统");
         let made = self.broker.post("/v1/requests", &self.cast.requester, &request).await.expect(201);
-        let path = format!("/v1/requests/{}/approve", made["id"].as_str().expect("an id"));
+        let path = format!("/v1/requests/{}/approve", made["items"][0]["id"].as_str().expect("an id"));
         self.broker.post(&path, &self.cast.authority, &json!({})).await.expect(202);
     }
 
