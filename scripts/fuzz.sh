@@ -21,6 +21,7 @@ if [[ ! -x $root/bin/cargo-fuzz ]]; then
     cargo install cargo-fuzz --quiet --locked --version "$version" --root "$root"
 fi
 
+PATH=$root/bin:$PATH
 # The broker's target folder is built by another compiler with other flags.
 unset CARGO_TARGET_DIR
 targets=("$@")

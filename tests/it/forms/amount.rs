@@ -77,7 +77,6 @@ fn disk(dice: &mut Dice, bytes: u64) -> String {
 pub fn figure(dice: &mut Dice, field: &str, each: u64, n: u64, scope: Scope) -> String {
     let write = |dice: &mut Dice, amount: u64| match field {
         "cpu_count" => cores(dice, amount),
-        "memory" => size(dice, amount),
         // The sums of two kinds of disks are nothing that an office writes.
         "disk" if matches!(scope, Scope::Bare | Scope::Each) => disk(dice, amount),
         _ => size(dice, amount),

@@ -194,14 +194,14 @@ fn block(dice: &mut Dice, name: &str, number: usize, style: &Style, told_by: Opt
         zone: "",
     };
     let told_by = told_by.unwrap_or_else(|| told(dice));
-    let mut remarks = dice.pick(REMARKS).to_owned();
+    let mut remarks = dice.pick(REMARKS);
     let (mut basis, mut scope) = (None, Scope::Bare);
     match told_by {
         Told::Row => basis = Some("每台"),
         Told::SumRow => (basis, scope) = (Some("合计"), Scope::Sum),
         _ if typed.machines == 1 => {}
         Told::Note => {}
-        Told::Remark => remarks = dice.pick(&["以上均为每台配置", "以上配置为单台虚拟机配置"]).to_owned(),
+        Told::Remark => remarks = dice.pick(&["以上均为每台配置", "以上配置为单台虚拟机配置"]),
         Told::Figures(said) => scope = said,
     }
     let mut figure = |field: &str, each: u64| {
@@ -236,7 +236,7 @@ fn block(dice: &mut Dice, name: &str, number: usize, style: &Style, told_by: Opt
         let reason = if homeless { "仅供本项目内部调用" } else { "" };
         fields.push(("no_domain_reason", reason.to_owned()));
     }
-    fields.push(("remarks", remarks));
+    fields.push(("remarks", remarks.to_owned()));
     Block { fields, typed }
 }
 
@@ -282,7 +282,7 @@ fn say(dice: &mut Dice, report: &mut Report, project: &str, applicant: &str, wis
         report.say("storage_forecast", amount::size(dice, GIB * (total / 2).max(1)));
     }
     if !dice.once_in(3) {
-        report.resources = RESOURCES[..1 + usize::try_from(dice.below(4)).expect("small")].to_vec();
+        report.resources = RESOURCES[..=usize::try_from(dice.below(4)).expect("small")].to_vec();
         report.say("exchange_milestone", date(dice, year, month, day));
     }
     if dice.once_in(2) {

@@ -66,12 +66,15 @@ pub fn value(style: &Style, dice: &mut Dice, text: &str) -> Vec<Node> {
     ])]
 }
 
+/// How one block becomes rows.
+type Shape<'a> = &'a dyn Fn(&mut Dice, usize, &Block) -> Vec<Vec<Cell>>;
+
 /// The blocks of a report.
 pub fn blocks(report: &Report) -> Vec<Node> {
     let style = &report.style;
     let mut dice = Dice::new(style.seed);
     let dice = &mut dice;
-    let each = |dice: &mut Dice, shape: &dyn Fn(&mut Dice, usize, &Block) -> Vec<Vec<Cell>>| -> Vec<Table> {
+    let each = |dice: &mut Dice, shape: Shape<'_>| -> Vec<Table> {
         report.blocks.iter().enumerate().map(|(n, block)| Table { rows: shape(dice, n, block) }).collect()
     };
     let form = |dice: &mut Dice, n: usize, block: &Block| form_rows(style, dice, n, block);
@@ -143,11 +146,11 @@ fn form_rows(style: &Style, dice: &mut Dice, n: usize, block: &Block) -> Vec<Vec
                     spans[0].bold = true;
                 }
                 // Odd fields leave a pair half empty.
-                rows.extend(half.take().map(|row| widen(row)));
+                rows.extend(half.take().map(widen));
                 rows.push(vec![Cell::new(content).wide(4).marked(pointer(n, "remarks"))]);
             }
             "vm_count" | "workload_description" => {
-                rows.extend(half.take().map(|row| widen(row)));
+                rows.extend(half.take().map(widen));
                 rows.push(vec![left, right.wide(3)]);
             }
             _ => match half.take() {

@@ -112,6 +112,7 @@ pub enum Home {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent habits of a writer")]
 pub struct Style {
     pub spelling: Spelling,
     pub layout: Layout,

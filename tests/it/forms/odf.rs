@@ -152,7 +152,7 @@ impl Odf {
         for slots in table.grid() {
             self.open("table:table-row", &[]);
             for slot in &slots {
-                self.slot(slot, Self::nodes);
+                self.slot(*slot, Self::nodes);
             }
             for _ in slots.len()..width {
                 self.open("table:table-cell", &[("table:style-name", "cell")]);
@@ -164,7 +164,7 @@ impl Odf {
         self.close("table:table");
     }
 
-    fn slot(&mut self, slot: &Slot<'_>, write: impl FnOnce(&mut Self, &[Node])) {
+    fn slot(&mut self, slot: Slot<'_>, write: impl FnOnce(&mut Self, &[Node])) {
         let Slot::Begins(cell) = slot else { return self.empty("table:covered-table-cell", &[]) };
         let (columns, rows) = (cell.columns.to_string(), cell.rows.to_string());
         let mut attributes = vec![("table:style-name", "cell"), ("office:value-type", "string")];
@@ -191,7 +191,7 @@ impl Odf {
         for slots in table.grid() {
             self.open("table:table-row", &[]);
             for slot in &slots {
-                self.slot(slot, |odf, content| {
+                self.slot(*slot, |odf, content| {
                     for line in lines(content) {
                         odf.para(&[Span::plain(line)]);
                     }

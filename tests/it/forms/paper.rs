@@ -179,7 +179,7 @@ pub fn sheets(report: &Report) -> Vec<(&'static str, Vec<Node>)> {
     blocks.extend(layout::blocks(report));
     let mut all = vec![("基础设施资源需求", blocks)];
     if !report.hardware.is_empty() {
-        let list = configuration(report).into_iter().filter(|node| matches!(node, Node::Table(_))).last();
+        let list = configuration(report).into_iter().rfind(|node| matches!(node, Node::Table(_)));
         all.push(("其他硬件设备", list.into_iter().collect()));
     }
     all

@@ -12,6 +12,7 @@ pub enum Format {
     Docx,
     Xlsx,
     /// To count its pages.
+    #[allow(dead_code, reason = "for the bench")]
     Pdf,
 }
 
