@@ -96,12 +96,15 @@ fn shared_resources(report: &Report) -> Vec<Node> {
 /// 六.3
 fn configuration(report: &Report) -> Vec<Node> {
     let mut nodes = Vec::new();
+    // Behind blocks without a frame, a line could be the last one's alone.
+    let framed = report.style.layout != Layout::Paragraphs;
+    nodes.extend(line(report, "SSH 公钥", "ssh_keys").filter(|_| !framed));
     match report.style.home {
         Home::Configuration => nodes.extend(layout::blocks(report)),
         Home::Deployment => nodes.push(Node::para("资源需求见“4、部署方案”。")),
         Home::Annex => nodes.push(Node::para("资源需求见报告所附基础设施资源需求表。")),
     }
-    nodes.extend(line(report, "SSH 公钥", "ssh_keys"));
+    nodes.extend(line(report, "SSH 公钥", "ssh_keys").filter(|_| framed));
     if report.hardware.is_empty() {
         nodes.push(Node::para("本项目无需额外采购其他硬件设备。"));
         return nodes;
