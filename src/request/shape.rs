@@ -14,7 +14,7 @@ use crate::{
     jurisdiction::Profile,
     labels::{FilingBasis, MlpsLevel, SecrecyFault, SecrecyLevel, Zone, ZoneFault},
     rule::Code,
-    task_book::document::{read_level, read_zone},
+    task_book::document::{BASES, read_level, read_zone},
     text::{self, Limits, fold, shown},
     units::Bytes,
     violation::{Findings, Violation, pointer_token},
@@ -232,14 +232,13 @@ fn number(raw: &RawBlock, f: &mut Findings<'_>) -> (FilingBasis, Option<String>)
         None => {
             slots.iter().find(|slot| present(slot.1.as_ref()).is_some()).map_or(FilingBasis::TaskBook, |slot| slot.0)
         }
-        Some(value) => match value.as_str().and_then(|s| s.parse().ok()) {
-            Some(basis) => basis,
-            None => {
-                let reason = "只能是 task_book（项目任务书）、urgent（紧急项目）或 upper_level（上级统筹项目）";
-                f.bad_value(value, at("filing_basis", "/filing_basis"), &reason);
+        Some(value) => {
+            let Some(basis) = value.as_str().and_then(|s| s.parse().ok()) else {
+                f.bad_value(value, at("filing_basis", "/filing_basis"), &BASES);
                 return (FilingBasis::TaskBook, None);
-            }
-        },
+            };
+            basis
+        }
     };
     let Some((_, value, name, missing)) = slots.into_iter().find(|slot| slot.0 == stated) else {
         return (stated, None);

@@ -78,10 +78,10 @@ fn machines(raw: &RawBlock, max: i64, f: &mut Findings<'_>) -> Option<u32> {
 /// A JSON number that is whole: a float is refused even where it is whole, for above 2^53 it is not what was written.
 fn whole(value: &Value) -> Result<i64, StatedFault> {
     match value {
-        Value::Number(n) => n.as_i64().ok_or(match n.is_u64() {
-            true => QuantityFault::TooLarge.into(),
-            false => QuantityFault::NotWhole.into(),
-        }),
+        Value::Number(n) => {
+            let fault = if n.is_u64() { QuantityFault::TooLarge } else { QuantityFault::NotWhole };
+            n.as_i64().ok_or(fault.into())
+        }
         _ => Err(QuantityFault::NotANumber.into()),
     }
 }

@@ -43,7 +43,10 @@ const ROUTES: &[(&str, &str, Option<Act>)] = &[
     ("GET", "/v1/requests/{id}", Some(Act::RequestRead)),
     ("POST", "/v1/requests/{id}/approve", Some(Act::RequestApprove)),
     ("POST", "/v1/requests/{id}/cancel", Some(Act::RequestCancel)),
+    ("GET", "/v1/requests/{id}/original", Some(Act::RequestRead)),
     ("POST", "/v1/requests/{id}/return", Some(Act::RequestReturn)),
+    ("GET", "/v1/rules", None),
+    ("GET", "/v1/rules/{code}", None),
     ("GET", "/v1/task-books", Some(Act::TaskBookRead)),
     ("POST", "/v1/task-books", Some(Act::TaskBookImport)),
     ("GET", "/v1/task-books/{id}", Some(Act::TaskBookRead)),
@@ -91,7 +94,7 @@ impl World {
         let path = format!("/v1/task-books/{revoked_book}/revoke");
         broker.post(&path, &cast.authority, &json!({"reason": "项目终止"})).await.expect(200);
         let made = broker.post("/v1/requests", &cast.requester, &broker::request()).await.expect(201);
-        let request = made["id"].as_str().unwrap().to_owned();
+        let request = made["items"][0]["id"].as_str().unwrap().to_owned();
         let path = format!("/v1/requests/{request}/approve");
         let operation = broker.post(&path, &cast.authority, &json!({})).await.expect(202);
         let operation = operation["id"].as_str().unwrap().to_owned();
@@ -112,7 +115,7 @@ impl World {
             path if path.contains("/task-books/") => "相信任〔2026〕17号",
             _ => "sim",
         });
-        path.replace("{id}", object)
+        path.replace("{id}", object).replace("{code}", "required")
     }
 
     /// A call that can be read, and that changes nothing even when it is allowed.
