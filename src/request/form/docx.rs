@@ -297,7 +297,7 @@ impl Reader<'_> {
         let place = Place { table: Some(self.table_count), ..Place::default() };
         let slot = self.items.len();
         self.items.push(Item::Table(Table::default()));
-        let table = Table { place, rows: Vec::new() };
+        let table = Table { place, ..Table::default() };
         self.tables.push(OpenTable { table, slot, next_column: 1, ..OpenTable::default() });
         Ok(())
     }

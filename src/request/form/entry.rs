@@ -66,9 +66,9 @@ fn one_row(table: &Table, row: usize, out: &mut Vec<Entry>) {
             continue;
         }
         let right = cell.column.saturating_add(cell.span.max(1));
-        let Some(next) = cells.get(at).filter(|c| table.place.sheet.is_none() || c.column == right) else {
+        let Some(next) = cells.get(at).filter(|c| !table.sparse || c.column == right) else {
             // No cell for the value: a sheet has room beside the label, a document in the label's own cell.
-            let column = if table.place.sheet.is_some() { right } else { cell.column };
+            let column = if table.sparse { right } else { cell.column };
             out.push(Entry::new(&label, "", table.place_at(row, column)));
             continue;
         };

@@ -26,6 +26,8 @@ pub(super) struct Paragraph {
 
 #[derive(Debug, Default)]
 pub(super) struct Table {
+    /// Only cells that are written are there (sheets); otherwise a label has its cell beside it even where it is blank.
+    pub sparse: bool,
     /// Number and worksheet.
     pub place: Place,
     pub rows: Vec<Row>,

@@ -156,7 +156,7 @@ pub(super) fn outline(layout: &mut Layout) -> Vec<Prose> {
                     .filter(|c| label::whole(&c.text).is_some_and(|l| l.name == label::OTHER))
                     .take(4)
                     .count();
-                if walk.here.is_none() && application == 4 && table.place.sheet.is_none() {
+                if walk.here.is_none() && application == 4 && !table.sparse {
                     walk.here = Some(Section::Application);
                 }
                 for row in 0..table.rows.len() {
@@ -175,7 +175,7 @@ pub(super) fn outline(layout: &mut Layout) -> Vec<Prose> {
                         row.section = walk.here;
                     }
                 }
-                if table.place.sheet.is_none() {
+                if !table.sparse {
                     walk.here = before;
                 }
             }

@@ -73,7 +73,8 @@ fn csv(content: &str, budget: &mut Budget) -> Result<Layout, FormFault> {
         .flexible(true)
         .delimiter(u8::try_from(delimiter).unwrap_or(b','))
         .from_reader(content.as_bytes());
-    let mut table = Table { place: Place { table: Some(1), ..Place::default() }, rows: Vec::new() };
+    // What is not written is not there, as in a workbook.
+    let mut table = Table { sparse: true, place: Place { table: Some(1), ..Place::default() }, rows: Vec::new() };
     let mut record = csv::StringRecord::new();
     while reader.read_record(&mut record).map_err(|_| damaged("CSV 不合规范"))? {
         let line = record.position().map_or(1, csv::Position::line);
@@ -90,7 +91,5 @@ fn csv(content: &str, budget: &mut Budget) -> Result<Layout, FormFault> {
             table.rows.push(Row { number: u32::try_from(line).unwrap_or(u32::MAX), cells, section: None });
         }
     }
-    // A sheet without a name: what is not written is not there, as in a workbook.
-    table.place.sheet = Some(String::new());
     Ok(Layout { items: vec![Item::Table(table)] })
 }

@@ -112,7 +112,7 @@ fn list(table: &Table, from: usize, mut each: impl FnMut(usize)) -> usize {
         if let Some(first) = here.cells.iter().find(|c| !c.text.trim().is_empty()) {
             let alone = here.cells.iter().filter(|c| !c.text.trim().is_empty()).count() == 1;
             // In a sheet other things follow below.
-            if label::with_value(&first.text).is_some() || alone && table.place.sheet.is_some() {
+            if label::with_value(&first.text).is_some() || alone && table.sparse {
                 break;
             }
             let start = text::fold(&first.text.chars().take(8).collect::<String>());

@@ -41,7 +41,7 @@ pub(super) fn read(package: &mut Package<'_>, main: &str, budget: &mut Budget) -
         let rows = reader.finish()?;
         if !rows.is_empty() {
             let place = Place { sheet: Some(name), table: Some(number), ..Place::default() };
-            items.push(Item::Table(Table { place, rows }));
+            items.push(Item::Table(Table { sparse: true, place, rows }));
         }
     }
     Ok(Layout { items })
