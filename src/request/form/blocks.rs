@@ -133,10 +133,10 @@ fn split(entries: Vec<Entry>, first: bool) -> (Vec<Vec<Entry>>, Vec<Entry>) {
     let opener = if rest.iter().filter(|e| e.name == opener).count() == counts { opener } else { "vm_count" };
     let mut blocks: Vec<Vec<Entry>> = Vec::new();
     for entry in rest {
-        let alone = |b: &Vec<Entry>| b.iter().all(|e| e.name == opener);
+        // A number given twice on end is one block's.
+        let begun = |b: &Vec<Entry>| b.iter().any(|e| e.name == opener) && b.iter().any(|e| e.name != opener);
         match blocks.last_mut() {
-            // A number given twice on end is one block's.
-            Some(block) if entry.name != opener || alone(block) => block.push(entry),
+            Some(block) if entry.name != opener || !begun(block) => block.push(entry),
             _ => blocks.push(vec![entry]),
         }
     }

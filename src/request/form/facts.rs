@@ -94,31 +94,40 @@ fn whole_section(layout: &Layout, prose: &[Prose], section: Section, name: &str,
 /// 五.4: the size that is said of storage.
 fn storage(layout: &Layout, prose: &[Prose], out: &mut Output) {
     let here = Section::Part(5, 4);
-    let mut found: Vec<(bool, f64, String, Place)> = Vec::new();
-    let mut look = |text: &str, place: &Place| {
-        for sentence in sentences(text) {
-            let mut stored = false;
-            for clause in clauses(sentence) {
-                if has(clause, &["存储", "数据量", "容量", "磁盘", "信息量", "占用空间"]) {
-                    stored = true;
-                } else if has(clause, &["带宽", "网速", "速率", "内存", "流量", "吞吐"]) {
-                    stored = false;
-                }
-                let total = has(clause, &["预测", "总量", "合计", "累计", "共", "总计"]);
-                let sizes = sizes(clause);
-                found.extend(sizes.iter().filter(|_| stored).map(|(s, n)| (total, *n, (*s).to_owned(), place.clone())));
-            }
-        }
-    };
-    below(prose, here).for_each(|p| look(&p.text, &p.place));
-    rows(layout, |s| s == Some(here)).iter().for_each(|(t, place)| look(t, place));
-    let best = found.into_iter().reduce(|best, next| if (next.0, next.1) > (best.0, best.1) { next } else { best });
-    if let Some((_, _, size, place)) = best {
+    let texts = below(prose, here).map(|p| (p.text.clone(), p.place.clone()));
+    let found = texts
+        .chain(rows(layout, |s| s == Some(here)))
+        .filter_map(|(t, place)| stored_size(&t, false).map(|(rank, size)| (rank, size.to_owned(), place)));
+    let best = found.reduce(|best, next| if next.0 > best.0 { next } else { best });
+    if let Some((_, size, place)) = best {
         out.set("storage_forecast", json!(size), place);
     }
     if let Some(heading) = heading(prose, here) {
         out.room("storage_forecast", heading.place.clone());
     }
+}
+
+/// The size in a text that is said of storage, a total before a part, and how it ranks. `stored`: the text begins by
+/// speaking of it.
+pub(super) fn stored_size(text: &str, stored: bool) -> Option<((bool, f64), &str)> {
+    let mut best: Option<((bool, f64), &str)> = None;
+    for sentence in sentences(text) {
+        let mut stored = stored;
+        for clause in clauses(sentence) {
+            if has(clause, &["存储", "数据量", "容量", "磁盘", "信息量", "占用空间"]) {
+                stored = true;
+            } else if has(clause, &["带宽", "网速", "速率", "内存", "流量", "吞吐"]) {
+                stored = false;
+            }
+            let total = has(clause, &["预测", "总量", "合计", "累计", "共", "总计"]);
+            for (size, figure) in sizes(clause).into_iter().filter(|_| stored) {
+                if best.is_none_or(|(rank, _)| (total, figure) > rank) {
+                    best = Some(((total, figure), size));
+                }
+            }
+        }
+    }
+    best
 }
 
 /// 等保 in sections 四 to 六, where all of them say the same.
@@ -194,6 +203,7 @@ const DEPLOY: &[&str] = &[
     "部署实施",
     "部署工作",
     "部署调试",
+    "部署日期",
     "政务云部署",
     "云部署",
 ];

@@ -111,8 +111,9 @@ pub(super) fn whole(text: &str) -> Option<Label> {
     let (words, hints) = without_brackets(unnumbered(numbered.trim_matches(marked)));
     let bare = words.trim_matches(marked);
     let mut label = Label { name: OTHER, unit: None, basis: None, sure };
-    for token in hints.split(['(', ')', ',', '/', ';', '+', '、', ':', '=', '，', '每'].as_slice()) {
-        label.unit = label.unit.or_else(|| unit(token.trim_start_matches("单位")));
+    for token in hints.split(['(', ')', ',', '/', ';', '+', '、', ':', '=', '，'].as_slice()) {
+        let token = ["单位", "每台", "单台"].iter().fold(token, |token, word| token.trim_start_matches(word));
+        label.unit = label.unit.or_else(|| unit(token));
     }
     label.basis = basis(&hints);
     let name = find(bare)

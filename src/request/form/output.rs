@@ -1,6 +1,6 @@
 //! The document as it grows: values under their pointers, with the place of each.
 
-use super::{Form, glyph, label, place::Place, scan};
+use super::{Form, facts, glyph, label, place::Place};
 use crate::text;
 use serde_json::{Map, Value, json};
 
@@ -96,10 +96,9 @@ fn value(name: &str, written: &str) -> Option<Value> {
                 written.split(['、', '，', ',', '；', ';', '\n']).map(str::trim).filter(|n| !n.is_empty()).collect();
             (!names.is_empty()).then(|| json!(names))
         }
-        "storage_forecast" => match scan::sizes(written).as_slice() {
-            [(one, _)] => Some(json!(one)),
-            _ => Some(json!(line(written))).filter(|_| !written.is_empty()),
-        },
+        "storage_forecast" if !written.is_empty() => {
+            Some(facts::stored_size(written, true).map_or_else(|| json!(line(written)), |(_, size)| json!(size)))
+        }
         _ => {
             let text = if prose { lines(written) } else { line(written) };
             (!text.is_empty()).then(|| json!(text))

@@ -10,7 +10,7 @@ use super::{
     outline,
     output::{Output, line, says_nothing},
     place::Place,
-    rooms, side_tables, upkeep,
+    rooms, scan, side_tables, upkeep,
 };
 use crate::{request::raw::CONTEXT, rule::Code};
 use serde_json::{Map, Value, json};
@@ -53,6 +53,12 @@ fn block(at: usize, found: &Found, out: &mut Output) -> Value {
 fn labelled(reading: &Reading, out: &mut Output) {
     let mut map = std::mem::take(&mut out.form.document);
     for Entry { name, value, place, .. } in &reading.loose {
+        // A row of the schedule, which may have a date to begin and one to end.
+        let planned =
+            place.row.is_some() && place.section.as_deref().is_some_and(|s| s.starts_with("十.") || s == "十");
+        if planned && matches!(*name, "deploy_milestone" | "exchange_milestone") && !scan::dates(value).is_empty() {
+            continue;
+        }
         if *name == "machine_room_works" {
             built(value, place, &mut map, out);
         } else if CONTEXT.iter().any(|f| f.name == *name) && !matches!(*name, "extra_hardware") {

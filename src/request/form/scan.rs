@@ -72,7 +72,8 @@ pub(super) fn dates(text: &str) -> Vec<&str> {
                 after_digit = false;
             }
             None => {
-                after_digit = digit(c).is_some();
+                // `3.2026.1` is a version.
+                after_digit = digit(c).is_some() || c == '.';
                 at += c.len_utf8();
             }
         }

@@ -101,7 +101,7 @@ fn shows_date(code: &str) -> bool {
             '"' => quoted = !quoted,
             '[' if !quoted => bracket = true,
             ']' if !quoted => bracket = false,
-            'y' | 'Y' | 'd' | 'D' | 'e' if !quoted && !bracket => return true,
+            'y' | 'Y' | 'd' | 'D' if !quoted && !bracket => return true,
             _ => {}
         }
     }

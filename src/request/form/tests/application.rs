@@ -29,7 +29,8 @@ fn application(zone: &str) -> String {
 
 #[test]
 fn the_application_form_is_read_beside_the_block() {
-    let form = form(&format!("{}{}{}", application("□互联网 ☑政务外网"), p("六、项目建设方案"), block("2", "a.b.c", "8G")));
+    let form =
+        form(&format!("{}{}{}", application("□互联网 ☑政务外网"), p("六、项目建设方案"), block("2", "a.b.c", "8G")));
     says(&form, "/project_name", "养老服务系统");
     says(&form, "/applicant", "区民政局");
     says(&form, "/network_zone", "政务外网");
@@ -45,7 +46,12 @@ fn the_application_form_is_read_beside_the_block() {
 
 #[test]
 fn the_application_forms_contact_stands_in_for_the_operators() {
-    let upkeep = format!("{}{}{}", p("九、项目组织架构与人员培训"), p("2、运行维护机制"), p("运行维护周期为3年，后续运行维护单位为区信息中心。"));
+    let upkeep = format!(
+        "{}{}{}",
+        p("九、项目组织架构与人员培训"),
+        p("2、运行维护机制"),
+        p("运行维护周期为3年，后续运行维护单位为区信息中心。")
+    );
     let all = format!("{}{}{upkeep}", application("政务外网"), block("2", "a.b.c", "8G"));
     let form = form(&all);
     says(&form, "/om_unit/name", "区信息中心");

@@ -8,12 +8,16 @@ fn workbook(sheet: &str, strings: &str) -> Vec<u8> {
 }
 
 pub(super) fn workbook_with(parts: &[(&str, &str)]) -> Vec<u8> {
-    let rels = "<Relationships><Relationship Id=\"r0\" Type=\"x/officeDocument\" Target=\"xl/workbook.xml\"/></Relationships>";
+    let rels =
+        "<Relationships><Relationship Id=\"r0\" Type=\"x/officeDocument\" Target=\"xl/workbook.xml\"/></Relationships>";
     let main = "<workbook><workbookPr/><sheets><sheet name=\"资源\" sheetId=\"1\" state=\"hidden\" r:id=\"r1\"/></sheets></workbook>";
     let list = "<Relationships><Relationship Id=\"r1\" Type=\"x/worksheet\" Target=\"worksheets/sheet1.xml\"/>\
         <Relationship Id=\"r2\" Type=\"x/sharedStrings\" Target=\"sharedStrings.xml\"/><Relationship Id=\"r3\" Type=\"x/styles\" Target=\"styles.xml\"/></Relationships>";
-    let mut all: Vec<(&str, &[u8])> =
-        vec![("_rels/.rels", rels.as_bytes()), ("xl/workbook.xml", main.as_bytes()), ("xl/_rels/workbook.xml.rels", list.as_bytes())];
+    let mut all: Vec<(&str, &[u8])> = vec![
+        ("_rels/.rels", rels.as_bytes()),
+        ("xl/workbook.xml", main.as_bytes()),
+        ("xl/_rels/workbook.xml.rels", list.as_bytes()),
+    ];
     all.extend(parts.iter().map(|(n, c)| (*n, c.as_bytes())));
     package(&all)
 }
@@ -39,7 +43,10 @@ fn a_workbook_is_read_cell_by_cell() {
     );
     let bytes = workbook_with(&[
         ("xl/worksheets/sheet1.xml", &sheet),
-        ("xl/sharedStrings.xml", "<sst uniqueCount=\"99999999999999\"><si><r><t>备</t></r><r><t>注</t></r><rPh><t>x</t></rPh></si></sst>"),
+        (
+            "xl/sharedStrings.xml",
+            "<sst uniqueCount=\"99999999999999\"><si><r><t>备</t></r><r><t>注</t></r><rPh><t>x</t></rPh></si></sst>",
+        ),
         ("xl/styles.xml", "<styleSheet><cellXfs><xf numFmtId=\"0\"/><xf numFmtId=\"14\"/></cellXfs></styleSheet>"),
     ]);
     let form = read(&bytes, "x.xlsx").unwrap();
@@ -86,7 +93,11 @@ fn csv_is_read_in_every_encoding() {
 
 #[test]
 fn json_and_yaml_are_the_document() {
-    for (name, text) in [("x.json", "{\"vm_count\": 2, \"blocks\": []}"), ("x.yaml", "vm_count: 2\nblocks: []\n"), ("", "\u{feff}{\"vm_count\":2,\"blocks\":[]}")] {
+    for (name, text) in [
+        ("x.json", "{\"vm_count\": 2, \"blocks\": []}"),
+        ("x.yaml", "vm_count: 2\nblocks: []\n"),
+        ("", "\u{feff}{\"vm_count\":2,\"blocks\":[]}"),
+    ] {
         let form = read(text.as_bytes(), name).unwrap();
         assert_eq!(Value::Object(form.document), serde_json::json!({"vm_count": 2, "blocks": []}), "{name}");
         assert!(form.places.is_empty());

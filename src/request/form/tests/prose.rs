@@ -8,8 +8,14 @@ fn report(lines: &[&str]) -> Form {
 
 #[test]
 fn sections_are_read_with_any_numbering() {
-    for (chapter, item) in [("九、项目组织架构与人员培训", "2、运行维护机制"), ("第九章 组织架构与人员培训", "9.2 运维机制"), ("项目组织架构与人员培训", "运行维护机制"), ("九、x", "（二）运行维护机制")] {
-        let form = report(&[chapter, item, "系统运维期三年，由区信息中心负责运行维护。", "联系人：王五，联系电话：0512-7777"]);
+    for (chapter, item) in [
+        ("九、项目组织架构与人员培训", "2、运行维护机制"),
+        ("第九章 组织架构与人员培训", "9.2 运维机制"),
+        ("项目组织架构与人员培训", "运行维护机制"),
+        ("九、x", "（二）运行维护机制"),
+    ] {
+        let form =
+            report(&[chapter, item, "系统运维期三年，由区信息中心负责运行维护。", "联系人：王五，联系电话：0512-7777"]);
         says(&form, "/om_period_months", "三年");
         says(&form, "/om_unit/name", "区信息中心");
         says(&form, "/om_unit/contact", "王五 0512-7777");
@@ -19,7 +25,14 @@ fn sections_are_read_with_any_numbering() {
 
 #[test]
 fn a_section_without_the_value_has_room_for_it() {
-    let form = report(&["九、项目组织架构与人员培训", "2、运行维护机制", "另行约定。", "十、项目实施进度", "2、实施计划安排", "分三期实施。"]);
+    let form = report(&[
+        "九、项目组织架构与人员培训",
+        "2、运行维护机制",
+        "另行约定。",
+        "十、项目实施进度",
+        "2、实施计划安排",
+        "分三期实施。",
+    ]);
     blank(&form, "/om_period_months");
     blank(&form, "/deploy_milestone");
     assert_eq!(form.places["/deploy_milestone"].section.as_deref(), Some("十.2"));
@@ -28,7 +41,11 @@ fn a_section_without_the_value_has_room_for_it() {
 
 #[test]
 fn the_plan_may_be_a_table() {
-    let table = table(&[&["阶段", "开始时间", "完成时间"], &["系统部署", "2026年10月", "2026年12月31日"], &["数据共享交换", "2027-01-01", "2027-01-31"]]);
+    let table = table(&[
+        &["阶段", "开始时间", "完成时间"],
+        &["系统部署", "2026年10月", "2026年12月31日"],
+        &["数据共享交换", "2027-01-01", "2027-01-31"],
+    ]);
     let body = format!("{}{}{}{table}", block("2", "a.b.c", "8G"), p("十、项目实施进度"), p("2、实施计划安排"));
     let form = form(&body);
     says(&form, "/deploy_milestone", "2026年12月31日");
@@ -51,7 +68,14 @@ fn storage_is_told_from_bandwidth() {
 
 #[test]
 fn lines_of_labels_are_read_anywhere() {
-    let form = report(&["任务书编号：相信任〔2026〕17号", "等保级别：二级", "密级要求：非涉密", "数量口径：每台", "申请依据：", "项目名称：甲"]);
+    let form = report(&[
+        "任务书编号：相信任〔2026〕17号",
+        "等保级别：二级",
+        "密级要求：非涉密",
+        "数量口径：每台",
+        "申请依据：",
+        "项目名称：甲",
+    ]);
     says(&form, "/task_book", "相信任〔2026〕17号");
     says(&form, "/mlps_level", "二级");
     says(&form, "/secrecy_level", "非涉密");
@@ -72,14 +96,32 @@ fn levels_of_protection_must_agree() {
 fn machine_rooms_are_looked_for_where_the_report_says_what_it_builds() {
     let form = report(&["三、项目建设的必要性和可行性", "1、现状与差距", "2015年新建机房一间。"]);
     assert!(form.document.get("machine_room_works").is_none());
-    let form = report(&["一、项目概述", "4、可行性研究报告编制依据", "新建机房的规定", "6、项目建设内容", "改造三楼机房。依托区政务云中心机房。", "十一、投资估算和资金来源", "机房装修20万元。"]);
+    let form = report(&[
+        "一、项目概述",
+        "4、可行性研究报告编制依据",
+        "新建机房的规定",
+        "6、项目建设内容",
+        "改造三楼机房。依托区政务云中心机房。",
+        "十一、投资估算和资金来源",
+        "机房装修20万元。",
+    ]);
     assert_eq!(at(&form, "/machine_room_works"), &serde_json::json!(["改造三楼机房", "机房装修20万元"]));
     assert_eq!(form.places["/machine_room_works/1"].section.as_deref(), Some("十一"));
 }
 
 #[test]
 fn whole_sections_are_kept_as_written() {
-    let form = report(&["四、需求分析", "4、性能需求分析", "【项目系统建设的性能需求，包括可用性】", "并发500。", "可用性99.9%。", "六、项目建设方案", "1、建设规模", "2、建设方案", "x"]);
+    let form = report(&[
+        "四、需求分析",
+        "4、性能需求分析",
+        "【项目系统建设的性能需求，包括可用性】",
+        "并发500。",
+        "可用性99.9%。",
+        "六、项目建设方案",
+        "1、建设规模",
+        "2、建设方案",
+        "x",
+    ]);
     says(&form, "/performance", "并发500。\n可用性99.9%。");
     blank(&form, "/user_scale");
 }

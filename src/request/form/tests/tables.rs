@@ -31,10 +31,15 @@ fn blocks_may_be_stacked_in_one_table() {
 #[test]
 fn blocks_may_be_nested_or_paragraphs() {
     let nested = format!("<w:tbl><w:tr><w:tc>{}{}</w:tc></w:tr></w:tbl>", p("资源需求"), block("2", "a.b.c", "8G"));
-    let lines: String = ["申请虚拟机数量：3台", "域名：d.e.f", "CPU：4核，内存：16G；磁盘空间：系统盘100G，数据盘1T", "运行内容：甲，乙：丙"]
-        .iter()
-        .map(|t| p(t))
-        .collect();
+    let lines: String = [
+        "申请虚拟机数量：3台",
+        "域名：d.e.f",
+        "CPU：4核，内存：16G；磁盘空间：系统盘100G，数据盘1T",
+        "运行内容：甲，乙：丙",
+    ]
+    .iter()
+    .map(|t| p(t))
+    .collect();
     let form = form(&format!("{nested}{lines}"));
     assert_eq!(blocks(&form), 2);
     assert_eq!(form.places["/blocks/0/memory"].table, Some(2));
@@ -143,20 +148,31 @@ fn a_block_may_forget_its_number_of_machines() {
     blank(&form, "/blocks/0/vm_count");
     assert_eq!(form.places["/blocks/0/vm_count"].table, Some(1));
     // What is there already asks for nothing.
-    let body = format!("{}{}", p("三、项目建设的必要性和可行性"), table(&[&["域名", "a.b.c", "操作系统", "Windows"], &["内存", "8G"]]));
+    let body = format!(
+        "{}{}",
+        p("三、项目建设的必要性和可行性"),
+        table(&[&["域名", "a.b.c", "操作系统", "Windows"], &["内存", "8G"]])
+    );
     assert_eq!(fault(&docx(&body), "").code, Code::NoBlockFound);
 }
 
 #[test]
 fn the_blank_form_is_kept_only_alone() {
-    let blank_form = block("", "", "").replace("Debian 12", "").replace("无<", "<").replace("4核", "").replace("100G", "").replace("应用服务", "");
+    let blank_form = block("", "", "")
+        .replace("Debian 12", "")
+        .replace("无<", "<")
+        .replace("4核", "")
+        .replace("100G", "")
+        .replace("应用服务", "");
     let form = form(&format!("{blank_form}{}", block("2", "a.b.c", "8G")));
     assert_eq!(blocks(&form), 1);
     says(&form, "/blocks/0/domain", "a.b.c");
     assert_eq!(form.places["/blocks/0/domain"].table, Some(2));
     let form = super::form(&blank_form);
     assert_eq!(blocks(&form), 1);
-    for field in ["vm_count", "domain", "os_type", "db_type", "cpu_count", "memory", "disk", "workload_description", "remarks"] {
+    for field in
+        ["vm_count", "domain", "os_type", "db_type", "cpu_count", "memory", "disk", "workload_description", "remarks"]
+    {
         blank(&form, &format!("/blocks/0/{field}"));
     }
 }
@@ -186,7 +202,13 @@ fn more_rows_of_a_block_belong_to_it() {
 
 #[test]
 fn a_field_given_twice_is_told() {
-    let form = form(&table(&[&["申请虚拟机数量", "2"], &["内存容量", "8G"], &["内存", "16G"], &["域名", "a.b"], &["域名", "a.b"]]));
+    let form = form(&table(&[
+        &["申请虚拟机数量", "2"],
+        &["内存容量", "8G"],
+        &["内存", "16G"],
+        &["域名", "a.b"],
+        &["域名", "a.b"],
+    ]));
     assert_eq!(form.repeated, ["/blocks/0/memory"]);
     says(&form, "/blocks/0/memory", "8G");
     let form = super::form(&table(&[&["域名", "a.b"], &["申请虚拟机数量", "2"], &["申请虚拟机数量", "3"]]));

@@ -10,7 +10,9 @@ fn told(runs: &str) -> String {
         row(&["域名", "a.b.c"]),
         cell("", "运行内容")
     );
-    form(&body).document["blocks"][0].get("workload_description").map_or(String::new(), |v| v.as_str().unwrap().to_owned())
+    form(&body).document["blocks"][0]
+        .get("workload_description")
+        .map_or(String::new(), |v| v.as_str().unwrap().to_owned())
 }
 
 fn r(text: &str) -> String {
@@ -32,12 +34,25 @@ fn runs_are_joined() {
 
 #[test]
 fn what_was_deleted_or_is_hidden_is_not_read() {
-    assert_eq!(told(&format!("{}<w:del><w:r><w:delText>旧</w:delText><w:t>旧</w:t></w:r></w:del><w:ins>{}</w:ins>", r("甲"), r("新"))), "甲新");
+    assert_eq!(
+        told(&format!(
+            "{}<w:del><w:r><w:delText>旧</w:delText><w:t>旧</w:t></w:r></w:del><w:ins>{}</w:ins>",
+            r("甲"),
+            r("新")
+        )),
+        "甲新"
+    );
     assert_eq!(told(&format!("<w:moveFrom>{}</w:moveFrom><w:moveTo>{}</w:moveTo>", r("旧"), r("新"))), "新");
     assert_eq!(told("<w:r><w:rPr><w:vanish/></w:rPr><w:t>藏</w:t></w:r><w:r><w:t>见</w:t></w:r>"), "见");
     assert_eq!(told("<w:r><w:rPr><w:vanish w:val=\"0\"/></w:rPr><w:t>见</w:t></w:r>"), "见");
-    assert_eq!(told("<w:r><w:rPr><w:rPrChange><w:rPr><w:vanish/></w:rPr></w:rPrChange></w:rPr><w:t>见</w:t></w:r>"), "见");
-    assert_eq!(told("<w:pPr><w:tabs><w:tab/></w:tabs><w:rPr><w:vanish/></w:rPr></w:pPr><w:r><w:t>见</w:t></w:r>"), "见");
+    assert_eq!(
+        told("<w:r><w:rPr><w:rPrChange><w:rPr><w:vanish/></w:rPr></w:rPrChange></w:rPr><w:t>见</w:t></w:r>"),
+        "见"
+    );
+    assert_eq!(
+        told("<w:pPr><w:tabs><w:tab/></w:tabs><w:rPr><w:vanish/></w:rPr></w:pPr><w:r><w:t>见</w:t></w:r>"),
+        "见"
+    );
     let deleted = format!("<w:tr><w:trPr><w:del/></w:trPr>{}{}</w:tr>", cell("", "内存容量"), cell("", "8G"));
     let body = format!("<w:tbl>{}{deleted}{}</w:tbl>", row(&["申请虚拟机数量", "2"]), row(&["磁盘空间", "10G"]));
     let form = form(&body);
@@ -76,21 +91,42 @@ fn a_text_box_is_read_once() {
 #[test]
 fn boxes_of_every_kind_are_read() {
     let zone = |runs: &str| {
-        let body = format!("{}<w:tbl><w:tr>{}<w:tc><w:p>{runs}</w:p></w:tc></w:tr></w:tbl>", block("1", "a.b", "1G"), cell("", "联网方式"));
+        let body = format!(
+            "{}<w:tbl><w:tr>{}<w:tc><w:p>{runs}</w:p></w:tc></w:tr></w:tbl>",
+            block("1", "a.b", "1G"),
+            cell("", "联网方式")
+        );
         form(&body).document.get("network_zone").cloned()
     };
     let old = |inner: &str| {
-        format!("<w:r><w:fldChar><w:ffData><w:checkBox>{inner}</w:checkBox></w:ffData></w:fldChar><w:instrText> FORMCHECKBOX </w:instrText></w:r>")
+        format!(
+            "<w:r><w:fldChar><w:ffData><w:checkBox>{inner}</w:checkBox></w:ffData></w:fldChar><w:instrText> FORMCHECKBOX </w:instrText></w:r>"
+        )
     };
     let expected = Some(Value::from("政务外网"));
     let sym = |code| format!("<w:r><w:sym w:font=\"Wingdings\" w:char=\"{code}\"/></w:r>");
     assert_eq!(zone(&format!("{}{}{}{}", sym("F06F"), r("互联网 "), sym("F0FE"), r("政务外网"))), expected);
     assert_eq!(zone(&format!("{}{}", r("\u{F0A3}互联网"), r("\u{F052}政务外网"))), expected);
     assert_eq!(
-        zone(&format!("{}{}{}{}", old("<w:default w:val=\"0\"/>"), r("互联网"), old("<w:default w:val=\"0\"/><w:checked/>"), r("政务外网"))),
+        zone(&format!(
+            "{}{}{}{}",
+            old("<w:default w:val=\"0\"/>"),
+            r("互联网"),
+            old("<w:default w:val=\"0\"/><w:checked/>"),
+            r("政务外网")
+        )),
         expected
     );
-    assert_eq!(zone(&format!("{}{}{}{}", old("<w:checked w:val=\"0\"/><w:default w:val=\"1\"/>"), r("互联网"), old("<w:default w:val=\"1\"/>"), r("政务外网"))), expected);
+    assert_eq!(
+        zone(&format!(
+            "{}{}{}{}",
+            old("<w:checked w:val=\"0\"/><w:default w:val=\"1\"/>"),
+            r("互联网"),
+            old("<w:default w:val=\"1\"/>"),
+            r("政务外网")
+        )),
+        expected
+    );
     let new = "<w:sdt><w:sdtPr><w14:checkbox><w14:checked w14:val=\"1\"/></w14:checkbox></w:sdtPr><w:sdtContent><w:r><w:t>☒</w:t></w:r></w:sdtContent></w:sdt>";
     assert_eq!(zone(&format!("{}{new}{}", r("☐互联网"), r("政务外网"))), expected);
     assert_eq!(zone(&r("☑互联网 ☑政务外网")), Some(serde_json::json!(["互联网", "政务外网"])));
