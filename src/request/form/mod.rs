@@ -22,6 +22,7 @@ mod side_tables;
 mod sniff;
 #[cfg(test)]
 mod tests;
+mod titles;
 mod upkeep;
 mod workbook;
 mod xlsx;

@@ -5,6 +5,7 @@ use super::{
     label,
     layout::{Item, Layout, Paragraph},
     place::Place,
+    titles::TITLES,
 };
 use crate::{request::raw::CONTEXT, text};
 
@@ -39,81 +40,6 @@ impl Section {
     }
 }
 
-/// The outline's own titles, and others that stand for them.
-const TITLES: &[(u8, u8, &[&str])] = &[
-    (1, 0, &["项目概述", "概述"]),
-    (1, 1, &["项目名称"]),
-    (1, 2, &["项目建设单位及负责人", "项目建设单位", "建设单位", "建设单位及负责人", "项目建设单位和负责人"]),
-    (1, 3, &["可行性研究报告编写单位", "编写单位", "编制单位"]),
-    (1, 4, &["可行性研究报告编制依据", "编制依据", "项目建设依据", "建设依据"]),
-    (1, 5, &["项目建设目标", "建设目标"]),
-    (1, 6, &["项目建设内容", "建设内容"]),
-    (1, 7, &["项目建设原则", "建设原则"]),
-    (2, 0, &["项目建设单位概况", "建设单位概况"]),
-    (2, 1, &["单位简介"]),
-    (2, 2, &["机构职责"]),
-    (3, 0, &["项目建设的必要性和可行性", "必要性和可行性", "项目建设必要性和可行性", "项目建设的必要性与可行性"]),
-    (3, 1, &["现状与差距", "现状和差距", "现状分析", "建设现状", "信息化现状"]),
-    (3, 2, &["发展趋势"]),
-    (3, 3, &["项目建设的必要性", "建设必要性", "项目建设必要性"]),
-    (3, 4, &["项目建设的可行性", "建设可行性", "项目建设可行性"]),
-    (4, 0, &["需求分析", "项目需求分析"]),
-    (4, 1, &["数据采集需求分析", "数据采集需求"]),
-    (4, 2, &["应用系统需求分析", "应用系统需求"]),
-    (4, 3, &["数据共享需求分析", "数据共享需求"]),
-    (4, 4, &["性能需求分析", "性能需求", "系统性能需求", "系统性能需求分析"]),
-    (4, 5, &["其它需求分析", "其他需求分析"]),
-    (5, 0, &["总体设计方案", "项目总体设计方案", "总体设计"]),
-    (5, 1, &["项目总体架构", "总体架构"]),
-    (5, 2, &["项目网络架构", "网络架构"]),
-    (5, 3, &["项目功能清单", "功能清单"]),
-    (5, 4, &["信息量分析与预测", "信息量分析预测", "信息量分析和预测", "信息量预测", "数据量分析与预测"]),
-    (6, 0, &["项目建设方案"]),
-    (6, 1, &["建设规模", "项目建设规模", "用户规模"]),
-    (6, 2, &["建设方案"]),
-    (
-        6,
-        3,
-        &[
-            "设备与软硬件配置",
-            "设备和软硬件配置",
-            "设备及软硬件配置",
-            "软硬件配置",
-            "基础设施资源需求",
-            "政务云资源需求",
-            "云资源需求",
-            "虚拟机申请",
-            "虚拟机申请表",
-            "申请虚拟机",
-        ],
-    ),
-    (6, 4, &["部署方案", "系统部署方案"]),
-    (7, 0, &["项目招标方案", "招标方案"]),
-    (7, 1, &["项目招标范围", "招标范围"]),
-    (7, 2, &["招标组织形式"]),
-    (8, 0, &["环保、消防、职业安全卫生和节能", "环保、消防、职业安全卫生与节能"]),
-    (9, 0, &["项目组织架构与人员培训", "项目组织架构和人员培训", "组织架构与人员培训"]),
-    (9, 1, &["项目组织架构", "组织架构", "组织机构"]),
-    (9, 2, &["运行维护机制", "运维机制", "运行维护", "运行维护方案", "运维方案", "项目运行维护机制"]),
-    (9, 3, &["技术力量和人员配置", "技术力量与人员配置"]),
-    (9, 4, &["人员培训方案", "人员培训"]),
-    (10, 0, &["项目实施进度", "实施进度"]),
-    (10, 1, &["项目建设期", "建设期", "建设工期"]),
-    (10, 2, &["实施计划安排", "实施计划", "项目实施计划", "实施进度安排", "进度安排", "项目进度安排", "实施进度计划"]),
-    (11, 0, &["投资估算和资金来源", "投资估算与资金来源", "投资估算及资金来源"]),
-    (11, 1, &["开发工作量估算"]),
-    (11, 2, &["总投资估算"]),
-    (11, 3, &["资金预算明细", "预算明细"]),
-    (11, 4, &["资金来源与落实情况", "资金来源和落实情况"]),
-    (11, 5, &["资金使用计划"]),
-    (11, 6, &["运行维护经费估算", "运维经费估算"]),
-    (12, 0, &["效益与评价指标分析", "效益和评价指标分析"]),
-    (12, 1, &["效益分析"]),
-    (12, 2, &["项目评价指标分析", "评价指标分析"]),
-    (13, 0, &["项目风险评估与管理", "项目风险评估和管理", "风险评估与管理"]),
-    (14, 0, &["结论与建议", "结论和建议"]),
-];
-
 /// A paragraph, or a row of a table that is one text, with its section.
 #[derive(Debug)]
 pub(super) struct Prose {
@@ -124,6 +50,14 @@ pub(super) struct Prose {
     pub heading: bool,
     /// Where it stands in the order of the layout's items.
     pub item: usize,
+}
+
+/// What a heading opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heading {
+    Of(Section),
+    /// Nothing that the forms have.
+    Foreign,
 }
 
 /// What a heading is numbered with.
@@ -213,8 +147,10 @@ impl Walk {
             return;
         }
         let heading = self.heading(words, paragraph.heading);
-        if let Some(section) = heading {
-            self.here = section;
+        match heading {
+            Some(Heading::Of(section)) => self.here = Some(section),
+            Some(Heading::Foreign) => self.here = None,
+            None => {}
         }
         let mut place = paragraph.place.clone();
         place.section = self.here.map(Section::label);
@@ -234,7 +170,7 @@ impl Walk {
     }
 
     /// Whether the text is a heading, and of what; a heading of nothing known ends the section before it.
-    fn heading(&mut self, words: &str, styled: bool) -> Option<Option<Section>> {
+    fn heading(&mut self, words: &str, styled: bool) -> Option<Heading> {
         let head = words.split(['：', ':', '\n']).next().unwrap_or_default();
         let chars = head.chars().take(41).count();
         if chars > 40 {
@@ -244,13 +180,13 @@ impl Walk {
         let (number, rest) = numbered(&folded);
         let title = rest.trim_matches(|c: char| c.is_ascii_punctuation() || matches!(c, '。' | '、' | '，'));
         if folded.starts_with("附件1") || title.contains("项目申报") && title.contains('表') {
-            return Some(Some(Section::Application));
+            return Some(Heading::Of(Section::Application));
         }
         if folded.starts_with("附件2")
             || (title.ends_with("可行性研究报告") || title.ends_with("报告编制大纲")) && chars <= 40
         {
             self.listing = false;
-            return Some(None);
+            return Some(Heading::Foreign);
         }
         let has_body = head.len() < words.len();
         if let Some(section) = titled(title, number)
@@ -258,7 +194,7 @@ impl Walk {
             && (number != Number::None || styled || !has_body || label::whole(head).is_none())
         {
             self.listing = false;
-            return Some(Some(section));
+            return Some(Heading::Of(section));
         }
         // Below the items.
         if has_body || number == Number::Deeper {
@@ -283,14 +219,15 @@ impl Walk {
             },
             _ if styled && number == Number::None && plain => {
                 return Some(match self.here {
-                    Some(Section::Part(c, _)) => Some(Section::Part(c, 0)),
-                    other => other,
+                    Some(Section::Part(c, _)) => Heading::Of(Section::Part(c, 0)),
+                    Some(other) => Heading::Of(other),
+                    None => Heading::Foreign,
                 });
             }
             _ => return None,
         };
         self.listing = false;
-        Some(Some(section))
+        Some(Heading::Of(section))
     }
 
     /// Without the outline's own hints in 【】, which people leave standing.

@@ -41,7 +41,7 @@ impl Output {
         self.form.document.contains_key(name)
     }
 
-    /// Sets a field as written at a label, in a block (`/blocks/0`) or in the report (``).
+    /// Sets a field as written at a label, in a block (`/blocks/0`) or in the report (no parent).
     pub fn field(&mut self, into: &mut Map<String, Value>, parent: &str, name: &str, written: &str, place: &Place) {
         let pointer = format!("{parent}/{name}");
         let Some(value) = value(name, written) else {
@@ -62,7 +62,7 @@ impl Output {
                 into.insert(name.to_owned(), value);
             }
             Some(first) if *first != value && !self.form.repeated.contains(&pointer) => {
-                self.form.repeated.push(pointer)
+                self.form.repeated.push(pointer);
             }
             Some(_) => {}
         }

@@ -65,17 +65,14 @@ pub(super) fn dates(text: &str) -> Vec<&str> {
     let mut after_digit = false;
     while let Some(c) = text.get(at..).and_then(|t| t.chars().next()) {
         let end = if after_digit || digit(c).is_none() { None } else { date(text, at) };
-        match end {
-            Some(end) => {
-                out.push(text.get(at..end).unwrap_or_default().trim());
-                at = end;
-                after_digit = false;
-            }
-            None => {
-                // `3.2026.1` is a version.
-                after_digit = digit(c).is_some() || c == '.';
-                at += c.len_utf8();
-            }
+        if let Some(end) = end {
+            out.push(text.get(at..end).unwrap_or_default().trim());
+            at = end;
+            after_digit = false;
+        } else {
+            // `3.2026.1` is a version.
+            after_digit = digit(c).is_some() || c == '.';
+            at += c.len_utf8();
         }
     }
     out

@@ -143,6 +143,8 @@ fn one_device(table: &Table, row: usize, columns: &[Column], hardware: &mut Vec<
         return;
     }
     out.place(pointer, table.place_at(row, 1));
-    places.into_iter().for_each(|(pointer, place)| out.place(pointer, place));
+    for (pointer, place) in places {
+        out.place(pointer, place);
+    }
     hardware.push(Value::Object(device));
 }

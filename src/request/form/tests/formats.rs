@@ -141,7 +141,9 @@ fn what_cannot_be_read_is_told_apart() {
     // The flag in each local header and each entry of the directory.
     for (sign, at) in [(b"PK\x03\x04", 6), (b"PK\x01\x02", 8)] {
         let starts: Vec<usize> = (0..locked.len() - 4).filter(|i| locked[*i..].starts_with(sign)).collect();
-        starts.into_iter().for_each(|i| locked[i + at] |= 1);
+        for i in starts {
+            locked[i + at] |= 1;
+        }
     }
     refused(&locked, Code::FileEncrypted);
 }

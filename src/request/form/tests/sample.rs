@@ -1,4 +1,4 @@
-//! A report as LibreOffice writes it.
+//! Files as an office suite writes them.
 
 use super::*;
 use crate::request::form::place::Place;
@@ -46,7 +46,6 @@ fn the_sample_report_is_read_whole() {
     assert!(form.places["/project_name"].paragraph.is_some());
 }
 
-/// The workbook was written by LibreOffice from CSV.
 #[test]
 fn a_workbook_of_libreoffice_is_read() {
     let form = read(include_bytes!("../../../../tests/data/request-list.xlsx"), "x").unwrap();
