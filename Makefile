@@ -13,7 +13,7 @@ export ONCE RELEASE
 
 .PHONY: help
 help: ## 显示这张表
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 .PHONY: run
 run: ## 从零跑通全流程，然后继续服务；ONCE=1 时跑完收场
@@ -26,6 +26,14 @@ stop: ## 停掉 make run 留下的一切（服务、虚拟机、网络、存储�
 .PHONY: test
 test: ## 全部检查与测试（需要 root）
 	@exec scripts/test.sh
+
+.PHONY: eval-forms
+eval-forms: ## 评测可研报告的读取与审核；SEED= 换一批，N= 换份数
+	@. scripts/env.sh; cargo test --locked --test it forms::evaluation -- --nocapture
+
+.PHONY: sample-report
+sample-report: ## 用 LibreOffice 重新生成 samples/ 里的报告样例和空白表
+	@. scripts/env.sh; cargo test --locked --test it forms::sample -- --ignored
 
 .PHONY: setup
 setup: ## 安装编译、运行、测试用的系统软件包（需要 root）
@@ -50,6 +58,14 @@ deny: ## 依赖的许可、来源与重复
 .PHONY: bench-claim
 bench-claim: ## 批准的速度
 	@. scripts/env.sh; cargo bench --locked --bench claim
+
+.PHONY: bench-forms
+bench-forms: ## 读一份 60 页可研报告的速度，与 python-docx 对比
+	@benches/forms.sh
+
+.PHONY: fuzz
+fuzz: ## 用乱造的输入找解析器的错；每个目标 FUZZ_SECONDS=60 秒
+	@scripts/fuzz.sh
 
 .PHONY: clean
 clean: ## 删除编译产物

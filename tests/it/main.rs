@@ -9,6 +9,7 @@ mod authorization;
 #[cfg(feature = "crash-points")]
 mod crash;
 mod decisions;
+mod forms;
 mod goldens;
 mod impatient;
 mod input;

@@ -51,8 +51,22 @@ pub struct Dice {
 impl Dice {
     pub fn from_env() -> Self {
         let clock = std::time::UNIX_EPOCH.elapsed().map_or(0, |age| u64::from(age.subsec_nanos()));
-        let seed = std::env::var("JIYUE_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(clock);
+        Self::new(std::env::var("JIYUE_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(clock))
+    }
+
+    pub const fn new(seed: u64) -> Self {
         Self { seed, state: seed }
+    }
+
+    /// One of these.
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        let bound = u64::try_from(from.len()).expect("a length");
+        from[usize::try_from(self.below(bound)).expect("below a length")]
+    }
+
+    /// True once in so many throws.
+    pub fn once_in(&mut self, throws: u64) -> bool {
+        self.below(throws) == 0
     }
 
     pub fn below(&mut self, bound: u64) -> u64 {

@@ -1,0 +1,36 @@
+#!/bin/bash
+# Invented input for everything that reads what people send: each target for FUZZ_SECONDS (60), or only those named. What
+# the fuzzer learns is kept in the cache folder and used again; fuzz/corpus has the seeds. A crash is left in
+# fuzz/artifacts and ends the run. cargo-fuzz itself is built once per version and kept in the cache folder.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/env.sh
+
+version=0.13.2
+seconds=${FUZZ_SECONDS:-60}
+if ! cargo +nightly --version >/dev/null 2>&1; then
+  echo "fuzz: needs a nightly compiler: rustup toolchain install nightly --profile minimal" >&2
+  exit 1
+fi
+root=$jiyue_cache/tools/cargo-fuzz-$version
+if [[ ! -x $root/bin/cargo-fuzz ]]; then
+  echo "fuzz: builds cargo-fuzz $version, once (a minute)" >&2
+  # Its speed does not matter and its build time does. A clone's settings are none of its business.
+  env -u CARGO_TARGET_DIR -u RUSTFLAGS CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_DEBUG=false \
+    CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256 \
+    cargo install cargo-fuzz --quiet --locked --version "$version" --root "$root"
+fi
+
+# The broker's target folder is built by another compiler with other flags.
+unset CARGO_TARGET_DIR
+targets=("$@")
+(( ${#targets[@]} )) || targets=(quantity docx xlsx yaml)
+for target in "${targets[@]}"; do
+  echo "== $target, $seconds s"
+  learnt=$jiyue_cache/fuzz/$target
+  mkdir -p "$learnt"
+  # Beyond some seconds or half a GiB for one small input, something is wrong as well.
+  cargo +nightly --quiet fuzz run --sanitizer none "$target" "$learnt" "fuzz/corpus/$target" -- \
+    -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -max_len=8192 -dict=fuzz/forms.dict \
+    -print_final_stats=1 -verbosity=1 2>&1 | grep -E '^(stat::|Done|==|SUMMARY|thread|artifact_prefix|error|warning: unused)|panicked|INFO: seed' || [[ ${PIPESTATUS[0]} == 0 ]]
+done
