@@ -320,7 +320,7 @@ fn in_force(number: &str, stated: FilingBasis, book: &TaskBookView, today: Date,
 fn lease(draft: &Draft, book: &TaskBookView, today: Date, f: &mut Findings<'_>) {
     let (Some(months), Some(milestone)) = (draft.om_period_months, draft.deploy_milestone) else { return };
     // A book that is not in force has been told.
-    if today < book.valid_from || today > book.valid_until {
+    if book.revoked.is_some() || today < book.valid_from || today > book.valid_until {
         return;
     }
     let from = milestone.max(today);
