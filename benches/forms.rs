@@ -47,7 +47,8 @@ fn main() {
         let form = jiyue::request::form::read(&bytes, "report.docx");
         read.push(began.elapsed());
         blocks = form.map_or(0, |form| form.document["blocks"].as_array().map_or(0, Vec::len));
-        check.push(timed(Command::new(env!("CARGO_BIN_EXE_jiyue")).args(["request", "check", "-o", "json"]).arg(&file)));
+        check
+            .push(timed(Command::new(env!("CARGO_BIN_EXE_jiyue")).args(["request", "check", "-o", "json"]).arg(&file)));
         if let Some(python) = &python {
             let (whole, own) = peer(Path::new(python), &file);
             peer_check.push(whole);
