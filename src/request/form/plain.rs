@@ -16,7 +16,7 @@ pub(super) fn read(bytes: &[u8], name: &str, budget: &mut Budget) -> Result<Form
     let start = content.trim_start();
     let data = [".json", ".yaml", ".yml"].iter().any(|e| name.ends_with(e));
     let sheet = [".csv", ".tsv", ".txt"].iter().any(|e| name.ends_with(e));
-    if start.starts_with('{') || data {
+    if start.starts_with(['{', '[']) || data {
         return document(&content);
     }
     if sheet {
