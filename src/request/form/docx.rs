@@ -228,7 +228,7 @@ impl Reader<'_> {
         if self.hints == 0
             && let Some(paragraph) = self.paragraphs.last_mut()
         {
-            self.budget.text(text.len())?;
+            self.budget.text(text)?;
             paragraph.text.extend(text.chars().map(glyph::shown));
         }
         Ok(())

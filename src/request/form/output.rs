@@ -114,8 +114,12 @@ fn value(name: &str, written: &str) -> Option<Value> {
             Some(scan::periods(written).first().map_or_else(|| json!(line(written)), |(_, period)| json!(period)))
         }
         "shared_resources" => {
-            let names: Vec<&str> =
-                written.split(['、', '，', ',', '；', ';', '\n']).map(str::trim).filter(|n| !n.is_empty()).collect();
+            let names: Vec<&str> = written
+                .split(['、', '，', ',', '；', ';', '\n'])
+                .map(str::trim)
+                .filter(|n| !n.is_empty())
+                .take(MAX_PARTS)
+                .collect();
             (!names.is_empty()).then(|| json!(names))
         }
         "storage_forecast" if !written.is_empty() => {

@@ -83,7 +83,7 @@ fn csv(content: &str, budget: &mut Budget) -> Result<Layout, FormFault> {
             let words = field.trim();
             if !words.is_empty() {
                 budget.cells(1)?;
-                budget.text(words.len())?;
+                budget.text(words)?;
                 cells.push(Cell { column, span: 1, text: words.to_owned(), origin: None });
             }
         }

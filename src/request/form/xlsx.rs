@@ -164,7 +164,7 @@ impl Reader<'_, '_> {
         let text = text.trim();
         if !text.is_empty() {
             self.budget.cells(1)?;
-            self.budget.text(text.len())?;
+            self.budget.text(text)?;
             self.cells.push((cell.row, cell.column, text.to_owned()));
         }
         Ok(())
