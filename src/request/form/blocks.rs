@@ -12,6 +12,8 @@ use crate::request::raw::{CONTEXT, FIELDS};
 
 /// What only a block says. Three of them are a block, even one that forgot to say how many machines.
 const CORE: &[&str] = &["domain", "os_type", "cpu_count", "memory", "disk", "workload_description"];
+/// Lines of one paragraph, and parts of one line, that are looked at.
+const MAX_LINES: usize = 200;
 /// What is never said for all blocks at once.
 const ONLY_IN_BLOCK: &[&str] = &["vm_count", "db_type", "remarks"];
 
@@ -39,36 +41,44 @@ pub(super) struct Reading {
 pub(super) fn find(layout: &Layout, prose: &[Prose]) -> Reading {
     let mut reading = Reading::default();
     let mut texts = prose.iter().peekable();
-    for (at, item) in layout.items.iter().enumerate() {
-        match item {
-            Item::Table(table) => {
-                reading.tables += 1;
-                in_table(table, &mut reading);
-                while texts.next_if(|p| p.item <= at).is_some() {}
-            }
-            Item::Paragraph(_) => {
-                reading.paragraphs += 1;
-                // All paragraphs up to the next table.
-                let mut run = Vec::new();
-                while let Some(text) = texts.next_if(|p| p.item <= at || run_goes_on(layout, at, p.item)) {
-                    run.push(text);
-                }
-                in_prose(&run, &mut reading);
-            }
+    let mut at = 0;
+    while let Some(item) = layout.items.get(at) {
+        if let Item::Table(table) = item {
+            reading.tables += 1;
+            in_table(table, &mut reading);
+            while texts.next_if(|p| p.item <= at).is_some() {}
+            at += 1;
+            continue;
         }
+        // All paragraphs up to the next table.
+        let rest = layout.items.get(at..).unwrap_or_default();
+        let count = rest.iter().take_while(|i| matches!(i, Item::Paragraph(_))).count();
+        reading.paragraphs += count;
+        at += count;
+        let mut run = Vec::new();
+        while let Some(text) = texts.next_if(|p| p.item < at) {
+            run.push(text);
+        }
+        in_prose(&run, &mut reading);
     }
-    // The form's own table, left blank beside others that are filled in, asks for nothing.
-    let filled = |f: &Found| f.entries.iter().any(|e| !e.value.is_empty());
-    if reading.blocks.iter().any(filled) {
-        reading.blocks.retain(filled);
-    } else {
-        reading.blocks.truncate(1);
-    }
+    tidy(&mut reading.blocks);
     reading
 }
 
-fn run_goes_on(layout: &Layout, from: usize, to: usize) -> bool {
-    to > from && layout.items.get(from..=to).is_some_and(|items| items.iter().all(|i| matches!(i, Item::Paragraph(_))))
+/// Leaves out what only looks like a block.
+fn tidy(blocks: &mut Vec<Found>) {
+    // `申请虚拟机数量：共 5 台` in a sentence before the tables.
+    let real = |f: &Found| f.entries.iter().any(|e| CORE.contains(&e.name));
+    if blocks.iter().any(real) {
+        blocks.retain(|f| f.entries.iter().any(|e| e.name != "vm_count"));
+    }
+    // The form's own table, left blank beside others that are filled in, asks for nothing.
+    let filled = |f: &Found| f.entries.iter().any(|e| !e.value.is_empty());
+    if blocks.iter().any(filled) {
+        blocks.retain(filled);
+    } else {
+        blocks.truncate(1);
+    }
 }
 
 /// Nothing is asked for where the present state is told.
@@ -86,7 +96,7 @@ fn in_table(table: &Table, reading: &mut Reading) {
         add(list::lists(table, &mut taken), section, &place, reading);
     }
     let entries = super::entry::rows(table, &taken);
-    let (blocks, loose) = split(entries, reading.blocks.is_empty());
+    let (blocks, loose) = split(entries);
     add(blocks, section, &place, reading);
     reading.loose.extend(loose);
 }
@@ -102,7 +112,7 @@ fn add(blocks: Vec<Vec<Entry>>, section: Option<Section>, place: &Place, reading
 }
 
 /// The entries of one form or one run of lines, as blocks and the rest.
-fn split(entries: Vec<Entry>, first: bool) -> (Vec<Vec<Entry>>, Vec<Entry>) {
+fn split(entries: Vec<Entry>) -> (Vec<Vec<Entry>>, Vec<Entry>) {
     let mut loose = Vec::new();
     let mut mine = Vec::new();
     let mut begun = false;
@@ -118,7 +128,7 @@ fn split(entries: Vec<Entry>, first: bool) -> (Vec<Vec<Entry>>, Vec<Entry>) {
     }
     let counts = mine.iter().filter(|e| e.name == "vm_count").count();
     let core = CORE.iter().filter(|n| mine.iter().any(|e| e.name == **n)).count();
-    if counts == 0 && core < 3 || core == 0 && counts == 1 && mine.len() == 1 && !first {
+    if counts == 0 && core < 3 {
         loose.extend(mine);
         return (Vec::new(), loose);
     }
@@ -132,12 +142,19 @@ fn split(entries: Vec<Entry>, first: bool) -> (Vec<Vec<Entry>>, Vec<Entry>) {
     let opener = rest.first().map_or("vm_count", |e| e.name);
     let opener = if rest.iter().filter(|e| e.name == opener).count() == counts { opener } else { "vm_count" };
     let mut blocks: Vec<Vec<Entry>> = Vec::new();
+    let (mut opened, mut others) = (false, false);
     for entry in rest {
+        let opens = entry.name == opener;
         // A number given twice on end is one block's.
-        let begun = |b: &Vec<Entry>| b.iter().any(|e| e.name == opener) && b.iter().any(|e| e.name != opener);
+        if opens && opened && others {
+            (opened, others) = (false, false);
+            blocks.push(Vec::new());
+        }
+        opened |= opens;
+        others |= !opens;
         match blocks.last_mut() {
-            Some(block) if entry.name != opener || !begun(block) => block.push(entry),
-            _ => blocks.push(vec![entry]),
+            Some(block) => block.push(entry),
+            None => blocks.push(vec![entry]),
         }
     }
     if blocks.len() > 1 && blocks.last().is_some_and(|b| b.len() == 1) {
@@ -157,7 +174,7 @@ fn in_prose(run: &[&Prose], reading: &mut Reading) {
     let close = |lines: &mut Vec<Entry>, section: Option<Section>, reading: &mut Reading| {
         let entries = std::mem::take(lines);
         let Some(place) = entries.first().map(|e| e.place.clone()) else { return };
-        let (blocks, loose) = split(entries, reading.blocks.is_empty());
+        let (blocks, loose) = split(entries);
         add(blocks, section, &place, reading);
         if !tells_the_present(section) {
             reading.loose.extend(loose);
@@ -189,7 +206,7 @@ fn in_prose(run: &[&Prose], reading: &mut Reading) {
 /// The labels with values in a line: `CPU：4核，内存：16G`.
 fn pairs(text: &Prose) -> Vec<Entry> {
     let mut out: Vec<Entry> = Vec::new();
-    for line in text.text.lines() {
+    for line in text.text.lines().take(MAX_LINES) {
         let Some((label, value)) = label::with_value(line).filter(|_| line.contains(['：', ':'])) else { continue };
         let prose = matches!(label.name, "remarks" | "workload_description" | "no_domain_reason" | "om_unit" | PHONE)
             || CONTEXT.iter().any(|f| f.name == label.name);
@@ -199,7 +216,8 @@ fn pairs(text: &Prose) -> Vec<Entry> {
         }
         let (mut label, mut kept) = (label, String::new());
         for part in value.split_inclusive(['，', ',', '；', ';', '、', '\t']) {
-            if let Some((next, value)) = label::with_value(part).filter(|_| part.contains(['：', ':'])) {
+            let labelled = out.len() < MAX_LINES && part.contains(['：', ':']);
+            if let Some((next, value)) = label::with_value(part).filter(|_| labelled) {
                 out.push(entry(&label, &kept, text));
                 (label, kept) = (next, value.to_owned());
             } else {

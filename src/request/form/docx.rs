@@ -28,6 +28,7 @@ enum Kind {
     ControlProperties,
     FormBox,
     Alternatives,
+    Hint,
     Other,
 }
 
@@ -66,6 +67,8 @@ struct Reader<'b> {
     paragraphs: Vec<Paragraph>,
     paragraph_count: u32,
     table_count: u32,
+    /// Controls around here that show only their hint.
+    hints: usize,
 }
 
 /// Reads the main part.
@@ -79,6 +82,7 @@ pub(super) fn read(text: &str, budget: &mut Budget) -> Result<Layout, FormFault>
         paragraphs: Vec::new(),
         paragraph_count: 0,
         table_count: 0,
+        hints: 0,
     };
     let mut skipped = 0_usize;
     while let Some(token) = xml.next()? {
@@ -127,7 +131,7 @@ impl Reader<'_> {
             "rPr" => kind = Kind::RunProperties,
             "t" => kind = Kind::Text,
             "vanish" if parent == Kind::RunProperties && self.above(2) == Kind::Run && tag.is_on() => self.mark(2),
-            "tab" | "ptab" if parent == Kind::Run => self.push(" \t")?,
+            "tab" | "ptab" if parent == Kind::Run => self.push("\t")?,
             "br" | "cr" if parent == Kind::Run => self.push("\n")?,
             "noBreakHyphen" if parent == Kind::Run => self.push("-")?,
             "sym" if parent == Kind::Run => {
@@ -154,8 +158,11 @@ impl Reader<'_> {
             "sdt" => kind = Kind::Control,
             "sdtPr" => kind = Kind::ControlProperties,
             "showingPlcHdr" if parent == Kind::ControlProperties && tag.is_on() => self.mark(2),
-            // The hint that a control shows is nobody's answer.
-            "sdtContent" if parent == Kind::Control && self.path.last().is_some_and(|e| e.mark) => return Ok(false),
+            // The hint that a control shows is nobody's answer; a cell in the control is still a cell.
+            "sdtContent" if parent == Kind::Control && self.path.last().is_some_and(|e| e.mark) => {
+                kind = Kind::Hint;
+                self.hints += 1;
+            }
             "checkBox" => kind = Kind::FormBox,
             "checked" | "default" if parent == Kind::FormBox => self.form_box(tag),
             "AlternateContent" => kind = Kind::Alternatives,
@@ -188,6 +195,10 @@ impl Reader<'_> {
         let Some(element) = self.path.pop() else { return Ok(()) };
         match element.kind {
             Kind::Paragraph => self.close_paragraph(),
+            Kind::Hint => {
+                self.hints -= 1;
+                Ok(())
+            }
             Kind::FormBox => self.push(if element.mark { "☑" } else { "□" }),
             Kind::Table => {
                 self.close_table();
@@ -214,8 +225,10 @@ impl Reader<'_> {
     }
 
     fn push(&mut self, text: &str) -> Result<(), FormFault> {
-        if let Some(paragraph) = self.paragraphs.last_mut() {
-            self.budget.text(text.len())?;
+        if self.hints == 0
+            && let Some(paragraph) = self.paragraphs.last_mut()
+        {
+            self.budget.text(text)?;
             paragraph.text.extend(text.chars().map(glyph::shown));
         }
         Ok(())

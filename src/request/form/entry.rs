@@ -117,6 +117,7 @@ fn lines(table: &Table, row: usize, at: usize, out: &mut Vec<Entry>) -> bool {
     }
     let found: Vec<Entry> = text
         .lines()
+        .take(200)
         .filter_map(|line| {
             let (label, value) = label::with_value(line)?;
             (line.contains(['：', ':'])).then(|| Entry::new(&label, value, table.place_of(row, at)))

@@ -241,6 +241,9 @@ fn milestone(clauses: &[String], words: &[&str]) -> Option<String> {
         .or_else(|| Some(at + 1).filter(|i| spare(*i)).and_then(date))
 }
 
+/// Sentences about machine rooms that are kept.
+const MAX_WORKS: usize = 200;
+
 /// Sentences about works on machine rooms, where the report says what it will build.
 fn machine_rooms(layout: &Layout, prose: &[Prose], out: &mut Output) {
     let headed = prose.iter().any(|p| p.section.is_some());
@@ -261,6 +264,7 @@ fn machine_rooms(layout: &Layout, prose: &[Prose], out: &mut Output) {
         }
     }
     found.dedup_by(|a, b| a.0 == b.0);
+    found.truncate(MAX_WORKS);
     if found.is_empty() || out.has("machine_room_works") {
         return;
     }

@@ -4,7 +4,10 @@ use crate::{
     request::raw::{CONTEXT, FIELDS},
     text,
 };
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 /// Every word of every field, folded, to the field's canonical name.
 static WORDS: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {
@@ -69,6 +72,10 @@ const PAPER: &[(&str, &[&str])] = &[
 
 static PAPER_WORDS: LazyLock<BTreeMap<String, &'static str>> =
     LazyLock::new(|| PAPER.iter().flat_map(|(name, words)| words.iter().map(|w| (text::fold(w), *name))).collect());
+
+/// The form's own words.
+static OWN: LazyLock<BTreeSet<String>> =
+    LazyLock::new(|| FIELDS.iter().chain(CONTEXT).map(|f| text::fold(f.label)).collect());
 
 /// The canonical name of a field as written, without regard to case, width, spaces and a number in front.
 pub fn field(label: &str) -> Option<&'static str> {
@@ -137,7 +144,7 @@ pub(super) fn whole(text: &str) -> Option<Label> {
             find(bare.strip_suffix(tail)?).filter(|n| matches!(*n, "memory" | "disk" | "storage_forecast"))
         })?;
     label.name = name;
-    label.sure |= FIELDS.iter().chain(CONTEXT).any(|f| f.name == name && text::fold(f.label) == bare);
+    label.sure |= OWN.contains(bare);
     Some(label)
 }
 
@@ -147,29 +154,29 @@ fn find(word: &str) -> Option<&'static str> {
 
 /// A label with its value in one text: `备注: 两台做负载均衡`. The value is empty for a label alone.
 pub(super) fn with_value(text: &str) -> Option<(Label, &str)> {
-    if let Some(label) = whole(text) {
-        return Some((label, ""));
-    }
-    let head = text.char_indices().take(80);
     let mut depth = 0_i32;
-    for (at, c) in head {
+    for (at, c) in text.char_indices().take(80) {
         match c {
             '(' | '（' | '[' | '【' => depth += 1,
             ')' | '）' | ']' | '】' => depth -= 1,
-            ':' | '：' | '\n' if depth <= 0 => {
-                let (label, value) = (text.get(..at)?, text.get(at + c.len_utf8()..)?);
-                if let Some(mut label) = whole(label) {
+            ':' | '：' if depth <= 0 => {
+                let mut label = whole(text.get(..at)?)?;
+                label.sure = true;
+                return Some((label, text.get(at + c.len_utf8()..)?.trim()));
+            }
+            // A label alone may be broken over lines; so may one with its value below.
+            '\n' if depth <= 0 => {
+                if let Some(mut label) = whole(text.get(..at)?)
+                    && whole(text).is_none()
+                {
                     label.sure = true;
-                    return Some((label, value.trim()));
-                }
-                if c != '\n' {
-                    return None;
+                    return Some((label, text.get(at + 1..)?.trim()));
                 }
             }
             _ => {}
         }
     }
-    None
+    whole(text).map(|label| (label, ""))
 }
 
 /// Folded, with circled numbers as numbers with a point.

@@ -14,7 +14,9 @@ const MAX_INFLATED: usize = 96 << 20;
 pub(super) const MAX_DEPTH: usize = 256;
 const MAX_TABLES: usize = 1_000;
 const MAX_CELLS: usize = 200_000;
-const MAX_PARAGRAPHS: usize = 200_000;
+const MAX_PARAGRAPHS: usize = 50_000;
+/// Line breaks and colons in the text: so many labels are looked for at most.
+const MAX_MARKS: usize = 100_000;
 const MAX_TEXT: usize = 16 << 20;
 
 /// What has been spent so far.
@@ -25,6 +27,7 @@ pub(super) struct Budget {
     cells: usize,
     paragraphs: usize,
     text: usize,
+    marks: usize,
 }
 
 impl Budget {
@@ -49,8 +52,10 @@ impl Budget {
         spend(&mut self.paragraphs, 1, MAX_PARAGRAPHS, || format!("超过 {MAX_PARAGRAPHS} 段"))
     }
 
-    pub fn text(&mut self, bytes: usize) -> Result<(), FormFault> {
-        spend(&mut self.text, bytes, MAX_TEXT, || format!("文字超过 {} MiB", MAX_TEXT >> 20))
+    pub fn text(&mut self, text: &str) -> Result<(), FormFault> {
+        spend(&mut self.text, text.len(), MAX_TEXT, || format!("文字超过 {} MiB", MAX_TEXT >> 20))?;
+        let marks = text.matches(['\n', ':', '：']).count();
+        spend(&mut self.marks, marks, MAX_MARKS, || format!("换行和冒号超过 {MAX_MARKS} 个"))
     }
 }
 

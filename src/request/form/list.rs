@@ -35,7 +35,18 @@ fn header(table: &Table, row: usize) -> Option<Header> {
             last = Some(cell.column.saturating_add(cell.span.max(1)));
         }
     }
-    (columns.len() >= 4 && pairs >= 2).then_some(Header { row, columns })
+    if columns.len() < 4 || pairs < 2 {
+        return None;
+    }
+    // In a list of machines 数量 is that of the machines.
+    if columns.iter().all(|(_, l)| l.name != "vm_count") {
+        let cells = cells.iter().filter(|c| c.text.len() < 64);
+        let count = cells
+            .map(|c| (c.column, label::without_brackets(&text::fold(&c.text)).0))
+            .find(|(_, word)| matches!(word.as_str(), "数量" | "台数" | "虚拟机" | "云主机" | "数量/台"));
+        columns.extend(count.map(|(c, _)| (c, Label { name: "vm_count", unit: None, basis: None, sure: false })));
+    }
+    Some(Header { row, columns })
 }
 
 /// The blocks of all lists in a table; `taken` marks the rows that belong to them.

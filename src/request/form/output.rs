@@ -1,6 +1,6 @@
 //! The document as it grows: values under their pointers, with the place of each.
 
-use super::{Form, facts, glyph, label};
+use super::{Form, FormFault, facts, glyph, label, limits::too_large, scan};
 use crate::place::Place;
 use crate::text;
 use serde_json::{Map, Value, json};
@@ -14,6 +14,11 @@ const PROSE: &[&str] = &[
     "user_scale",
     "off_cloud_procurement_reason",
 ];
+
+/// Places of a report. No form has as many values; what has more is no form.
+const MAX_PLACES: usize = 20_000;
+/// Parts of one value that are kept.
+const MAX_PARTS: usize = 200;
 
 #[derive(Default)]
 pub(super) struct Output {
@@ -36,6 +41,15 @@ impl Output {
 
     pub fn place(&mut self, pointer: String, place: Place) {
         self.form.places.insert(pointer, place);
+    }
+
+    /// Whether so much was found that the rest need not be read.
+    pub fn is_full(&self) -> bool {
+        self.form.places.len() > MAX_PLACES
+    }
+
+    pub fn finish(self) -> Result<Form, FormFault> {
+        if self.is_full() { Err(too_large(format!("填写的内容超过 {MAX_PLACES} 项"))) } else { Ok(self.form) }
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -62,7 +76,8 @@ impl Output {
                 }
                 into.insert(name.to_owned(), value);
             }
-            Some(first) if *first != value && !self.form.repeated.contains(&pointer) => {
+            // Those of one block stand together.
+            Some(first) if *first != value && !self.form.repeated.iter().rev().take(64).any(|p| *p == pointer) => {
                 self.form.repeated.push(pointer);
             }
             Some(_) => {}
@@ -88,13 +103,24 @@ fn value(name: &str, written: &str) -> Option<Value> {
                 .lines()
                 .map(|l| l.split_whitespace().collect::<Vec<_>>().join(" "))
                 .filter(|l| !l.is_empty())
+                .take(MAX_PARTS)
                 .collect();
             (!keys.is_empty()).then(|| json!(keys))
         }
         "om_unit" => om_unit(written),
+        "deploy_milestone" | "exchange_milestone" if !written.is_empty() => {
+            Some(scan::dates(written).last().map_or_else(|| json!(line(written)), |date| json!(date)))
+        }
+        "om_period_months" if !written.is_empty() => {
+            Some(scan::periods(written).first().map_or_else(|| json!(line(written)), |(_, period)| json!(period)))
+        }
         "shared_resources" => {
-            let names: Vec<&str> =
-                written.split(['、', '，', ',', '；', ';', '\n']).map(str::trim).filter(|n| !n.is_empty()).collect();
+            let names: Vec<&str> = written
+                .split(['、', '，', ',', '；', ';', '\n'])
+                .map(str::trim)
+                .filter(|n| !n.is_empty())
+                .take(MAX_PARTS)
+                .collect();
             (!names.is_empty()).then(|| json!(names))
         }
         "storage_forecast" if !written.is_empty() => {
@@ -139,7 +165,7 @@ pub(super) fn line(written: &str) -> String {
 /// Lines as they are, without the spaces around each.
 pub(super) fn lines(written: &str) -> String {
     let lines: Vec<&str> = written.lines().map(str::trim).collect();
-    lines.join("\n").trim().to_owned()
+    lines.join("\n").replace('\t', " ").trim().to_owned()
 }
 
 /// Whether a text only says that there is nothing.

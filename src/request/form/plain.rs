@@ -15,7 +15,7 @@ pub(super) fn read(bytes: &[u8], name: &str, budget: &mut Budget) -> Result<Form
     let start = content.trim_start();
     let data = [".json", ".yaml", ".yml"].iter().any(|e| name.ends_with(e));
     let sheet = [".csv", ".tsv", ".txt"].iter().any(|e| name.ends_with(e));
-    if start.starts_with('{') || data {
+    if start.starts_with(['{', '[']) || data {
         return document(&content);
     }
     if sheet {
@@ -82,7 +82,7 @@ fn csv(content: &str, budget: &mut Budget) -> Result<Layout, FormFault> {
             let words = field.trim();
             if !words.is_empty() {
                 budget.cells(1)?;
-                budget.text(words.len())?;
+                budget.text(words)?;
                 cells.push(Cell { column, span: 1, text: words.to_owned(), origin: None });
             }
         }

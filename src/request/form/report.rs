@@ -25,13 +25,19 @@ pub(super) fn assemble(mut layout: Layout) -> Result<Form, FormFault> {
         return Err(FormFault { code: Code::NoBlockFound, reason });
     }
     let mut out = Output::default();
-    let blocks = reading.blocks.iter().enumerate().map(|(at, found)| block(at, found, &mut out)).collect();
+    let mut blocks = Vec::new();
+    for (at, found) in reading.blocks.iter().enumerate() {
+        blocks.push(block(at, found, &mut out));
+        if out.is_full() {
+            return out.finish();
+        }
+    }
     out.form.document.insert("blocks".to_owned(), Value::Array(blocks));
     labelled(&reading, &mut out);
     side_tables::read(&layout, &mut out);
     facts::read(&layout, &prose, &mut out);
     upkeep::read(&prose, &phones(&reading), &mut out);
-    Ok(out.form)
+    out.finish()
 }
 
 fn block(at: usize, found: &Found, out: &mut Output) -> Value {

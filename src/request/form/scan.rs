@@ -158,7 +158,11 @@ pub(super) fn periods(text: &str) -> Vec<(usize, &str)> {
             cursor.spaces();
             let unit = cursor.one_of(&["周年", "年", "个月"]);
             let date = cursor.rest().trim_start().starts_with(|c| digit(c).is_some());
-            if unit && count <= 3 && !date && !matches!(before, '第' | '年' | '.') {
+            if unit
+                && count <= 3
+                && !date
+                && !matches!(before, '第' | '年' | '.' | '-' | '~' | '～' | '—' | '–' | '至' | '到')
+            {
                 out.push((start, text.get(start..cursor.at).unwrap_or_default()));
                 at = cursor.at;
             }

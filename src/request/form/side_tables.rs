@@ -25,7 +25,7 @@ pub(super) fn read(layout: &Layout, out: &mut Output) {
     for item in &layout.items {
         let Item::Table(table) = item else { continue };
         let mut row = 0;
-        while row < table.rows.len() {
+        while row < table.rows.len() && !out.is_full() {
             if let Some(columns) = hardware_header(table, row) {
                 out.room("extra_hardware", table.place_at(row, 1));
                 row = list(table, row + 1, |at| one_device(table, at, &columns, &mut hardware, out));
@@ -34,7 +34,7 @@ pub(super) fn read(layout: &Layout, out: &mut Output) {
                 row = list(table, row + 1, |at| {
                     let Some(cell) = table.covering(at, column) else { return };
                     let name = line(table.text(at, cell));
-                    if !name.is_empty() {
+                    if !name.is_empty() && !out.is_full() {
                         out.place(format!("/shared_resources/{}", resources.len()), table.place_of(at, cell));
                         resources.push(name);
                     }
@@ -77,13 +77,18 @@ fn hardware_header(table: &Table, row: usize) -> Option<Vec<Column>> {
             columns.push((name, *column, priced(written)));
         }
     }
+    // A list of machines has such columns too.
+    let machines = here.cells.iter().any(|c| {
+        label::whole(&c.text)
+            .is_some_and(|l| matches!(l.name, "vm_count" | "os_type" | "cpu_count" | "memory" | "disk"))
+    });
     let has = |name| columns.iter().any(|(n, _, _)| *n == name);
     let exact = words.iter().any(|(w, _, _)| w == "硬件名称");
     let place = match here.section {
         None | Some(Section::Application | Section::Part(6, _)) => true,
         Some(_) => exact && has("purpose"),
     };
-    (place && has("name") && has("quantity") && columns.len() >= 3).then_some(columns)
+    (place && !machines && has("name") && has("quantity") && columns.len() >= 3).then_some(columns)
 }
 
 /// The unit in a column's heading, 价格（万元）.
@@ -126,6 +131,9 @@ fn list(table: &Table, from: usize, mut each: impl FnMut(usize)) -> usize {
 }
 
 fn one_device(table: &Table, row: usize, columns: &[Column], hardware: &mut Vec<Value>, out: &mut Output) {
+    if out.is_full() {
+        return;
+    }
     let pointer = format!("/extra_hardware/{}", hardware.len());
     let mut device = Map::new();
     let mut places: Vec<(String, Place)> = Vec::new();

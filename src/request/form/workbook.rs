@@ -40,7 +40,7 @@ pub(super) fn shared_strings(content: &str, budget: &mut Budget) -> Result<Vec<S
                     && skipped == 0
                     && let Some(last) = out.last_mut()
                 {
-                    budget.text(part.len())?;
+                    budget.text(&part)?;
                     last.push_str(&part);
                 }
             }

@@ -10,7 +10,6 @@ use super::{
     xml::{Tag, Token, Xml},
 };
 use crate::place::Place;
-use std::collections::BTreeMap;
 
 const MAX_SHEETS: usize = 200;
 
@@ -35,8 +34,7 @@ pub(super) fn read(package: &mut Package<'_>, main: &str, budget: &mut Budget) -
             return Err(damaged(format!("缺少工作表“{name}”")));
         };
         budget.table()?;
-        let mut reader =
-            Reader { strings: &strings, styles: &formats, rows: BTreeMap::new(), merges: Vec::new(), budget };
+        let mut reader = Reader { strings: &strings, styles: &formats, cells: Vec::new(), merges: Vec::new(), budget };
         reader.read(&content)?;
         let rows = reader.finish()?;
         if !rows.is_empty() {
@@ -68,7 +66,8 @@ fn sheets(workbook: &str) -> Result<(Vec<(String, String)>, bool), FormFault> {
 struct Reader<'a, 'b> {
     strings: &'a [String],
     styles: &'a Styles,
-    rows: BTreeMap<u32, BTreeMap<u32, String>>,
+    /// Row, column and text, in the order of the file.
+    cells: Vec<(u32, u32, String)>,
     /// First row and column, last row and column.
     merges: Vec<[u32; 4]>,
     budget: &'b mut Budget,
@@ -165,8 +164,8 @@ impl Reader<'_, '_> {
         let text = text.trim();
         if !text.is_empty() {
             self.budget.cells(1)?;
-            self.budget.text(text.len())?;
-            self.rows.entry(cell.row).or_default().insert(cell.column, text.to_owned());
+            self.budget.text(text)?;
+            self.cells.push((cell.row, cell.column, text.to_owned()));
         }
         Ok(())
     }
@@ -197,10 +196,17 @@ impl Reader<'_, '_> {
 
     /// The rows, with merged regions as spans and continued cells.
     fn finish(self) -> Result<Vec<Row>, FormFault> {
-        let mut rows: Vec<Row> = Vec::with_capacity(self.rows.len());
-        for (number, cells) in self.rows {
-            let cells = cells.into_iter().map(|(column, text)| Cell { column, span: 1, text, origin: None }).collect();
-            rows.push(Row { number, cells, section: None });
+        let mut cells = self.cells;
+        // Sheets are written in order; one that is not, or names a cell twice, is still read.
+        cells.sort_by_key(|(row, column, _)| (*row, *column));
+        cells.dedup_by(|later, first| (later.0, later.1) == (first.0, first.1));
+        let mut rows: Vec<Row> = Vec::new();
+        for (number, column, text) in cells {
+            let cell = Cell { column, span: 1, text, origin: None };
+            match rows.last_mut() {
+                Some(row) if row.number == number => row.cells.push(cell),
+                _ => rows.push(Row { number, cells: vec![cell], section: None }),
+            }
         }
         for [top, left, bottom, right] in self.merges {
             let from = rows.partition_point(|r| r.number < top);

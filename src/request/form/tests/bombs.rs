@@ -130,3 +130,39 @@ fn a_long_report_is_read_at_once() {
     assert_eq!(blocks(&form), 1);
     assert!(took < Duration::from_millis(if cfg!(debug_assertions) { 3_000 } else { 50 }), "{took:?}");
 }
+
+/// Within every bound, and made to be slow.
+#[test]
+fn no_shape_takes_quadratic_time() {
+    let quick = |bytes: &[u8]| {
+        let start = Instant::now();
+        let _ = read(bytes, "x.docx");
+        assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
+    };
+    let many = if cfg!(debug_assertions) { 20_000 } else { 190_000 };
+    let paragraph = |text: &str| repeated("<w:body>", &p(text), many, "</w:body>");
+    quick(&paragraph("申请虚拟机数量：2"));
+    quick(&repeated("<w:body>", &p("申请虚拟机数量：2"), many / 4_000 * 1_000, "</w:body>"));
+    quick(&repeated("<w:body>", &p("域名：a，内存：8G，磁盘：1T，CPU：4"), many / 8_000 * 1_000, "</w:body>"));
+    quick(&paragraph("域名：a，内存：8G，磁盘：1T，CPU：4"));
+    quick(&paragraph("2、运行维护机制"));
+    quick(&paragraph("【提示"));
+    let rows = |cells: &[&str]| repeated("<w:tbl>", &row(cells), many / cells.len() / 1_000 * 1_000, "</w:tbl>");
+    quick(&rows(&["申请虚拟机数量", "2"]));
+    quick(&rows(&["申请虚拟机数量", "域名", "内存", "磁盘"]));
+    quick(&rows(&["硬件名称", "价格", "数量", "用途"]));
+    quick(&rows(&["内存", "8G"]));
+    quick(&repeated("<w:tbl><w:tr>", &cell("<w:vMerge/>", "域名"), many, "</w:tr></w:tbl>"));
+    let header = row(&["申请虚拟机数量", "域名", "内存", "磁盘"]);
+    quick(&repeated(&format!("<w:tbl>{header}"), &row(&["1", "a.b", "8G", "10G"]), many / 4_000 * 1_000, "</w:tbl>"));
+    let chapter = format!("<w:body>{}{}<w:p><w:r><w:t>", p("十一、投资估算和资金来源"), block("1", "a.b", "1G"));
+    for text in ["机房", "改造机房，", "2026年", "1G", "由", "第一", "□", "联系人", "等保一级"] {
+        quick(&repeated(&chapter, text, many * 10, "</w:t></w:r></w:p></w:body>"));
+        quick(&repeated(
+            &chapter.replace("十一、投资估算和资金来源", "九.2 运行维护机制"),
+            text,
+            many * 10,
+            "</w:t></w:r></w:p></w:body>",
+        ));
+    }
+}

@@ -223,3 +223,31 @@ fn no_block_is_told_with_what_was_looked_for() {
         assert!(fault.reason.contains(part), "{fault}");
     }
 }
+
+#[test]
+fn a_total_before_the_tables_is_no_block() {
+    let form = form(&format!("{}{}", p("申请虚拟机数量：共3台"), block("3", "a.b.c", "8G")));
+    assert_eq!(blocks(&form), 1);
+    says(&form, "/blocks/0/vm_count", "3");
+}
+
+#[test]
+fn a_list_of_machines_may_call_their_number_so() {
+    let form = form(&table(&[
+        &["名称", "数量（台）", "用途", "操作系统", "cpu", "内存", "磁盘"],
+        &["应用服务器", "2", "应用", "Debian 12", "4", "8G", "50G"],
+    ]));
+    says(&form, "/blocks/0/vm_count", "2");
+    assert!(form.document.get("extra_hardware").is_none());
+}
+
+#[test]
+fn periods_and_dates_at_labels_are_taken_out_of_their_words() {
+    let lines = ["系统部署：2026年12月完成", "运维周期：3年，自验收起", "数据共享需求：人口信息、法人信息"];
+    let form = form(&format!("{}{}", lines.iter().map(|l| p(l)).collect::<String>(), block("2", "a.b.c", "8G")));
+    says(&form, "/deploy_milestone", "2026年12月");
+    says(&form, "/om_period_months", "3年");
+    says(&form, "/shared_resources/1", "法人信息");
+    let form = super::form(&format!("{}{}", p("运维周期：3-5年"), block("2", "a.b.c", "8G")));
+    says(&form, "/om_period_months", "3-5年");
+}

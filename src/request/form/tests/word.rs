@@ -22,7 +22,7 @@ fn r(text: &str) -> String {
 #[test]
 fn runs_are_joined() {
     assert_eq!(told(&format!("{}{}<w:hyperlink r:id=\"x\">{}</w:hyperlink>", r("一"), r("二"), r("三"))), "一二三");
-    assert_eq!(told("<w:r><w:t>一</w:t><w:br/><w:t>二</w:t><w:tab/><w:t>三</w:t></w:r>"), "一\n二 \t三");
+    assert_eq!(told("<w:r><w:t>一</w:t><w:br/><w:t>二</w:t><w:tab/><w:t>三</w:t></w:r>"), "一\n二 三");
     assert_eq!(told("<w:r><w:t>A&amp;B &#x4E2D;<![CDATA[<c>]]></w:t></w:r>"), "A&B 中<c>");
     assert_eq!(told(&format!("<w:fldSimple w:instr=\"X\">{}</w:fldSimple>", r("值"))), "值");
     assert_eq!(
@@ -66,6 +66,19 @@ fn controls_and_alternatives_are_read_once() {
     assert_eq!(told(hint), "");
     let filled = "<w:sdt><w:sdtPr/><w:sdtContent><w:r><w:t>值</w:t></w:r></w:sdtContent></w:sdt>";
     assert_eq!(told(filled), "值");
+    let cells = format!(
+        "<w:sdt><w:sdtPr><w:showingPlcHdr/></w:sdtPr><w:sdtContent>{}</w:sdtContent></w:sdt>",
+        cell("", "请填写")
+    );
+    let body = format!(
+        "<w:tbl><w:tr>{}{cells}{}{}</w:tr></w:tbl>",
+        cell("", "申请虚拟机数量"),
+        cell("", "域名"),
+        cell("", "a.b")
+    );
+    let form = form(&body);
+    blank(&form, "/blocks/0/vm_count");
+    assert_eq!(form.places["/blocks/0/domain"].column, Some(4));
     let both = format!(
         "<mc:AlternateContent><mc:Choice Requires=\"wps\">{}</mc:Choice><mc:Fallback>{}</mc:Fallback></mc:AlternateContent>",
         r("一"),
