@@ -466,8 +466,11 @@ pub fn machines(text: &str) -> Result<i64, StatedFault> {
             parts.push(quantity::count(&segment[from..], units).map_err(|_| StatedFault::Words)?);
         }
     }
-    let same =
-        parts.is_empty() || parts == [n] || parts.iter().try_fold(0_i64, |sum, p| sum.checked_add(*p)) == Some(n);
+    // 各1台: of how many, the brackets do not say.
+    let same = detail.contains('各')
+        || parts.is_empty()
+        || parts == [n]
+        || parts.iter().try_fold(0_i64, |sum, p| sum.checked_add(*p)) == Some(n);
     if same { Ok(n) } else { Err(StatedFault::Several) }
 }
 
