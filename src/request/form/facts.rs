@@ -235,9 +235,17 @@ fn milestone(clauses: &[String], words: &[&str]) -> Option<String> {
     let at = clauses.iter().position(|c| has(c, words))?;
     let date = |i: usize| clauses.get(i).and_then(|c| dates(c).last().map(|d| (*d).to_owned()));
     let spare = |i: usize| clauses.get(i).is_some_and(|c| !has(c, DEPLOY) && !has(c, EXCHANGE));
-    // Between two dates in one clause, the one nearest behind or before the words would be a guess; ranges end last.
+    // `2026年7月至12月，系统开发，完成系统部署`: a date alone speaks for all that follows.
+    let alone = |i: usize| {
+        let Some(clause) = clauses.get(i).filter(|c| c.len() < 200) else { return false };
+        let found = dates(clause);
+        let words = found.iter().fold(clause.clone(), |text, date| text.replace(date, ""));
+        !found.is_empty() && words.chars().filter(|c| !c.is_whitespace()).count() <= 4
+    };
+    let leading = || (0..at).rev().take_while(|i| spare(*i)).find(|i| alone(*i)).and_then(date);
     date(at)
         .or_else(|| at.checked_sub(1).filter(|i| spare(*i)).and_then(date))
+        .or_else(leading)
         .or_else(|| Some(at + 1).filter(|i| spare(*i)).and_then(date))
 }
 
@@ -319,6 +327,9 @@ mod tests {
         assert_eq!(at(text, EXCHANGE).as_deref(), Some("2027年1月"));
         assert_eq!(at("2026年12月底前，完成系统部署", DEPLOY).as_deref(), Some("2026年12月底"));
         assert_eq!(at("系统部署计划：2026-12-31", DEPLOY).as_deref(), Some("2026-12-31"));
+        let text = "2026年7月至2026年12月，系统开发，完成系统部署";
+        assert_eq!(at(text, DEPLOY).as_deref(), Some("2026年12月"));
+        assert_eq!(at("2026年6月完成调研，开发，完成系统部署", DEPLOY), None);
         assert_eq!(at("完成系统部署", DEPLOY), None);
     }
 }

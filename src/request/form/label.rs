@@ -1,5 +1,6 @@
 //! The labels of the form as offices write them: with numbers, spaces, marks, hints and units around the words.
 
+use super::scan;
 use crate::{
     request::raw::{CONTEXT, FIELDS},
     text,
@@ -294,9 +295,8 @@ pub(super) fn complete(value: &str, label: &Label) -> String {
 
 /// Puts a unit behind numbers that have none: behind a number alone, or behind each that ends its part of a list.
 fn add_unit(value: &str, unit: &str) -> String {
-    let parts: Vec<&str> = value.split_inclusive(['，', ',', '；', ';', '、', '+', '＋', '\n']).collect();
     let mut out = String::new();
-    for part in parts {
+    for part in scan::listed(value) {
         let body = part
             .trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '，' | ',' | '；' | ';' | '、' | '+' | '＋'));
         let factor = body.contains(['×', '*', 'x', 'X']);
@@ -355,6 +355,7 @@ mod tests {
             ("每台内存", "合计16G", "合计16G"),
             ("运维周期（月）", "36", "36个月"),
             ("内存容量", "16", "16"),
+            ("磁盘空间（GB）", "2,000", "2,000GB"),
             ("内存容量（GB）", "无", "无"),
         ] {
             assert_eq!(complete(value, &whole(label).unwrap()), full, "{label}");

@@ -7,7 +7,38 @@ pub(super) fn sentences(text: &str) -> impl Iterator<Item = &str> {
 
 /// The clauses of a sentence.
 pub(super) fn clauses(sentence: &str) -> impl Iterator<Item = &str> {
-    sentence.split(['，', ',']).map(str::trim).filter(|s| !s.is_empty())
+    parts(sentence, |c| matches!(c, '，' | ',')).map(str::trim).filter(|s| !s.is_empty())
+}
+
+/// The parts of a text between separators; the comma in `2,000` is none. The separator stays at the end of its part.
+fn parts_with<'a>(text: &'a str, separates: impl Fn(char) -> bool + 'a) -> impl Iterator<Item = &'a str> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let rest = text.get(at..).filter(|r| !r.is_empty())?;
+        let mut before = ' ';
+        let mut chars = rest.char_indices().peekable();
+        let mut end = rest.len();
+        while let Some((i, c)) = chars.next() {
+            let thousands =
+                c == ',' && before.is_ascii_digit() && chars.peek().is_some_and(|(_, n)| n.is_ascii_digit());
+            if separates(c) && !thousands {
+                end = i + c.len_utf8();
+                break;
+            }
+            before = c;
+        }
+        at += end;
+        rest.get(..end)
+    })
+}
+
+fn parts<'a>(text: &'a str, separates: impl Fn(char) -> bool + Copy + 'a) -> impl Iterator<Item = &'a str> {
+    parts_with(text, separates).map(move |p| p.trim_end_matches(separates))
+}
+
+/// The parts of a list, each with the separator behind it.
+pub(super) fn listed(text: &str) -> impl Iterator<Item = &str> {
+    parts_with(text, |c| matches!(c, '，' | ',' | '；' | ';' | '、' | '+' | '＋' | '\n'))
 }
 
 pub(super) fn has(text: &str, words: &[&str]) -> bool {
@@ -184,7 +215,7 @@ pub(super) fn sizes(text: &str) -> Vec<(&str, f64)> {
             continue;
         }
         let rest = text.get(at..).unwrap_or_default();
-        let number = rest.find(|c: char| digit(c).is_none() && !matches!(c, '.' | '．')).unwrap_or(rest.len());
+        let number = rest.find(|c: char| digit(c).is_none() && !matches!(c, '.' | '．' | ',')).unwrap_or(rest.len());
         let (number, after) = rest.split_at(number);
         let letters = after.trim_start();
         let unit =
@@ -202,7 +233,8 @@ pub(super) fn sizes(text: &str) -> Vec<(&str, f64)> {
             .any(|w| behind.starts_with(w));
         let end = at + number.len() + (after.len() - letters.len()) + unit.len();
         if let Some(shift) = shift.filter(|_| !rate)
-            && let Ok(figure) = crate::text::fold(number.get(..number.len().min(60)).unwrap_or("x")).parse::<f64>()
+            && let Ok(figure) =
+                crate::text::fold(number.get(..number.len().min(60)).unwrap_or("x")).replace(',', "").parse::<f64>()
         {
             out.push((text.get(at..end).unwrap_or_default(), figure * shift));
         }
@@ -239,7 +271,7 @@ mod tests {
         assert_eq!(texts("周期为3年，运维期三年，免费运维36个月，12 个月"), ["3年", "三年", "36个月", "12 个月"]);
         assert_eq!(texts("2026年，第一年，12月，每年"), Vec::<&str>::new());
         let texts = |t| sizes(t).into_iter().map(|(s, _)| s).collect::<Vec<_>>();
-        assert_eq!(texts("共500GB，1.5 T，２００Ｇ"), ["500GB", "1.5 T", "２００Ｇ"]);
+        assert_eq!(texts("共500GB，1.5 T，２００Ｇ，2,000GB"), ["500GB", "1.5 T", "２００Ｇ", "2,000GB"]);
         assert_eq!(texts("100Mbps、10MB/s、100M带宽、4G网络x、500人"), ["4G"]);
     }
 
