@@ -266,9 +266,9 @@ as operator host add local --uri "$uri" --pool "$name" --pool-path "$state/pool"
 step "导入镜像"
 as operator image import "$image" --os debian-12 --name '小型客户机（Debian 内核与 busybox，代替 Debian 12）' --stand-in
 
-step "检查并提交申请（samples/request.yaml，两台虚拟机）"
-as requester request check samples/request.yaml
-request=$(as requester -o json request submit samples/request.yaml | jq -r .id)
+step "检查并提交申请（samples/feasibility-report.docx：一份可研报告，一组两台虚拟机）"
+as requester request check samples/feasibility-report.docx
+request=$(as requester -o json request submit samples/feasibility-report.docx | jq -r '.items[0].id')
 tell "申请编号 $request"
 
 step "批准并建设"
@@ -319,7 +319,7 @@ ${bold}服务在 $JIYUE_SERVER，Ctrl-C 停止。${plain}另开一个 root 终�
   alias jiyue=$jiyue
   jiyue machine list
   jiyue machine stop ID --wait          # start、delete、restore 同理；log 看串口
-  jiyue request submit samples/request.yaml   # 再交一次：域名已被占用，会被拒绝并说明原因
+  jiyue request submit samples/feasibility-report.docx   # 再交一次：会被拒绝，并说明与哪一份重复
   jiyue --help
 TEXT
 trap 'exit 0' INT TERM

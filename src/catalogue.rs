@@ -260,7 +260,14 @@ fn named(words: &BTreeMap<String, usize>, word: &str) -> Option<usize> {
         let minor = minor.is_empty() || minor.strip_prefix('.').is_some_and(|m| m.split('.').all(digits));
         words.get(head).filter(|_| minor && head.ends_with(|c: char| c.is_ascii_digit() || c == 'g')).copied()
     };
-    major(bare.len()).or_else(|| bare.rmatch_indices('.').find_map(|(at, _)| major(at)))
+    let whole = major(bare.len()).or_else(|| bare.rmatch_indices('.').find_map(|(at, _)| major(at)));
+    // `Linux（Debian 12）`: what stands in the brackets, if what stands before them names no release.
+    whole.or_else(|| {
+        let (before, inner) = folded.split_once('(')?;
+        let inner = inner.strip_suffix(')').filter(|inner| !inner.contains('('))?;
+        let nothing = !before.contains(|c: char| c.is_ascii_digit());
+        named(words, inner).filter(|_| nothing)
+    })
 }
 
 fn words<'a>(
@@ -339,13 +346,23 @@ mod tests {
         {
             assert_eq!(catalogue.find_os(word).map(|e| e.key.as_str()), Some("debian-12"), "{word}");
         }
-        for word in ["Debian 12.5", "Debian 12 64位", "Debian 12（64位）", "Debian 12.5 amd64"] {
+        for word in ["Linux（Debian 12）", "Debian 12.5", "Debian 12 64位", "Debian 12（64位）", "Debian 12.5 amd64"]
+        {
             assert_eq!(catalogue.find_os(word).map(|e| e.key.as_str()), Some("debian-12"), "{word}");
         }
         assert_eq!(catalogue.find_os("CentOS 7.9.2009 64位").map(|e| e.key.as_str()), Some("centos-7"));
         assert_eq!(catalogue.find_database("MySQL 5.7.30 社区版").map(|e| e.key.as_str()), Some("mysql-5.7"));
         assert!(!catalogue.os_names().contains("CentOS") && catalogue.os_names().contains("Debian 13"));
-        for word in ["Windows XP", "", "debian", "debian 1 2 3", "Debian 12 或 CentOS 7", "Debian 12x", "Debian 12."] {
+        for word in [
+            "Windows XP",
+            "",
+            "debian",
+            "debian 1 2 3",
+            "Debian 12 或 CentOS 7",
+            "CentOS 7或（Debian 12）",
+            "Debian 12x",
+            "Debian 12.",
+        ] {
             assert_eq!(catalogue.find_os(word), None, "{word}");
         }
         for word in ["无", "不需要", "-", "－", "NONE"] {

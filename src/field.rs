@@ -100,10 +100,10 @@ impl Findings<'_> {
         self.in_range(value, at, read, &range)
     }
 
-    /// A number of months within `range`.
+    /// A number of months within `range`; in a sentence, the one period that it names.
     pub fn months(&mut self, value: &Value, at: At<'_>, range: RangeInclusive<i64>) -> Option<i64> {
         let read = match value {
-            Value::String(s) => quantity::months(s),
+            Value::String(s) => quantity::months(s).or_else(|fault| quantity::period(s).ok_or(fault)),
             other => whole_number(other),
         };
         self.in_range(value, at, read, &range)
@@ -217,6 +217,9 @@ pub fn parse_deadline(text: &str) -> Option<Date> {
     }
     let text: String = text.nfkc().filter(|c| !c.is_whitespace()).collect();
     let text = text.trim_end_matches(['前', '内']);
+    if let Some(date) = parse_date(text) {
+        return Some(date);
+    }
     let (year, rest) = text.split_at_checked(4)?;
     let year: i16 = year.parse().ok().filter(|_| digits(year))?;
     let rest = rest.strip_prefix(['年', '-', '/', '.'])?;
@@ -325,7 +328,6 @@ mod tests {
             ("2026年底", date(2026, 12, 31)),
             ("2026年12月31日", date(2026, 12, 31)),
         ] {
-            let text = text.trim_end_matches('前');
             assert_eq!(parse_deadline(text), Some(day), "{text}");
         }
         for text in ["", "明年", "12月", "2026年13月", "2026年十二月", "26年12月", "20270331", "2027年3月31日至6月"]

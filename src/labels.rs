@@ -53,10 +53,12 @@ impl FromStr for Zone {
     type Err = ZoneFault;
     fn from_str(s: &str) -> Result<Self, ZoneFault> {
         match fold(s).as_str() {
-            "government_extranet" | "政务外网" | "电子政务外网" => Ok(Self::GovernmentExtranet),
-            "internet" | "互联网" => Ok(Self::Internet),
-            "government_private" | "政务专网" => Ok(Self::GovernmentPrivate),
-            "government_intranet" | "政务内网" | "电子政务内网" | "政务内网(涉密网)" | "涉密网" => {
+            "government_extranet" | "政务外网" | "电子政务外网" | "政务外网区" | "电子政务外网区" => {
+                Ok(Self::GovernmentExtranet)
+            }
+            "internet" | "互联网" | "互联网区" | "互联网接入区" => Ok(Self::Internet),
+            "government_private" | "政务专网" | "政务专网区" => Ok(Self::GovernmentPrivate),
+            "government_intranet" | "政务内网" | "电子政务内网" | "政务内网(涉密网)" | "政务内网区" | "涉密网" => {
                 Err(ZoneFault::Intranet)
             }
             _ => Err(ZoneFault::Unknown),
@@ -111,16 +113,29 @@ impl From<MlpsLevel> for u8 {
 
 impl FromStr for MlpsLevel {
     type Err = BadLevel;
-    /// `2`, `2级`, `二级`, `第二级`, `等保二级`.
+    /// `2`, `2级`, `第二级`, `等保二级`, `按网络安全等级保护第二级建设`: the one level that the text names.
     fn from_str(s: &str) -> Result<Self, BadLevel> {
-        let text = fold(s);
-        let text = text.strip_prefix("等保").unwrap_or(&text);
-        let text = text.strip_prefix('第').unwrap_or(text);
-        match text.strip_suffix('级').unwrap_or(text) {
-            "1" | "一" => Ok(Self(1)),
-            "2" | "二" => Ok(Self(2)),
-            "3" | "三" => Ok(Self(3)),
-            "4" | "四" => Ok(Self(4)),
+        let level = |c: char| match c {
+            '1' | '一' => Ok(Self(1)),
+            '2' | '二' => Ok(Self(2)),
+            '3' | '三' => Ok(Self(3)),
+            '4' | '四' => Ok(Self(4)),
+            _ => Err(BadLevel),
+        };
+        // Nothing longer names a level, and a number of two digits is none.
+        let text: Vec<char> = fold(s).chars().take(100).collect();
+        if let [one] = text[..] {
+            return level(one);
+        }
+        let named: Vec<_> = (1..text.len())
+            .filter(|n| text[*n] == '级' && text[n - 1] != '等')
+            .map(|n| {
+                let more = n > 1 && (text[n - 2].is_ascii_digit() || "一二三四五六七八九十".contains(text[n - 2]));
+                if more { Err(BadLevel) } else { level(text[n - 1]) }
+            })
+            .collect();
+        match named.split_first() {
+            Some((first, rest)) if rest.iter().all(|other| other == first) => *first,
             _ => Err(BadLevel),
         }
     }
@@ -153,9 +168,18 @@ pub enum SecrecyFault {
 impl FromStr for SecrecyLevel {
     type Err = SecrecyFault;
     fn from_str(s: &str) -> Result<Self, SecrecyFault> {
-        let text = fold(s);
+        // What is said not to be secret is taken out; what then still speaks of secrets is one.
+        const NOT: [&str; 7] = ["非涉密", "不涉密", "不涉及国家秘密", "不涉及秘密", "不含涉密", "未涉密", "无涉密"];
+        let mut text = fold(s);
+        let said = NOT.iter().any(|word| text.contains(word));
+        for word in NOT {
+            text = text.replace(word, "");
+        }
+        if said && !text.contains('密') {
+            return Ok(Self::None);
+        }
         match text.as_str() {
-            "none" | "非涉密" | "不涉密" | "非密" | "无" | "无密级" | "公开" => Ok(Self::None),
+            "none" | "非密" | "无" | "无密级" | "公开" => Ok(Self::None),
             "secret" | "confidential" | "top_secret" => Err(SecrecyFault::Secret),
             // Any other word that speaks of secrets is taken as one: to err here is to put a secret on the wrong network.
             _ if text.contains('密') => Err(SecrecyFault::Secret),
@@ -270,7 +294,9 @@ mod tests {
 
     #[test]
     fn levels_are_one_to_four() {
-        for text in ["2", "２级", "二级", "第二级", "等保二级", "等保 2 级"] {
+        for text in
+            ["2", "２级", "二级", "第二级", "等保二级", "等保 2 级", "按网络安全等级保护第二级建设", "二级（第二级）"]
+        {
             assert_eq!(text.parse::<MlpsLevel>().map(MlpsLevel::get), Ok(2), "{text}");
         }
         for n in [i64::MIN, -1, 0, 5, 256 + 2, 1 << 32, i64::MAX] {
@@ -286,7 +312,11 @@ mod tests {
         {
             assert_eq!(text.parse::<SecrecyLevel>(), Err(SecrecyFault::Secret), "{text}");
         }
-        for text in ["非涉密", "不涉密", "none", "无", " 非 涉 密 "] {
+        for text in ["非涉密（含机密附件）", "非涉密为主，部分涉密"] {
+            assert_eq!(text.parse::<SecrecyLevel>(), Err(SecrecyFault::Secret), "{text}");
+        }
+        for text in ["非涉密", "不涉密", "none", "无", " 非 涉 密 ", "非涉密信息系统", "本项目不涉及国家秘密"]
+        {
             assert_eq!(text.parse(), Ok(SecrecyLevel::None), "{text}");
         }
         assert_eq!("普通".parse::<SecrecyLevel>(), Err(SecrecyFault::Unknown));

@@ -17,8 +17,8 @@
 //! audit            one record per act, in the act's own transaction
 //! db               one SQL text, the write queue
 //! provider         what we need of a place that runs machines; libvirt, simulated. Knows only the ground.
-//! ground           ids, units, time, text, labels, quantity, place, field, rule, rulebook, violation, yaml, catalogue,
-//!                  metrics
+//! ground           ids, units, time, text, labels, quantity, place, field, rule, rulebook, violation, yaml,
+//!                  jurisdiction, catalogue, metrics
 //! ```
 //!
 //! The invariants stand in `ARCHITECTURE.md`, each with the test that fails when it is broken.

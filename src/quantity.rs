@@ -90,6 +90,29 @@ pub fn months(text: &str) -> Result<i64, QuantityFault> {
     number.whole()?.checked_mul(each).ok_or(QuantityFault::TooLarge)
 }
 
+/// The one period that a sentence names, in months: `3年（36个月）`, `自验收之日起三年`. A calendar year is none.
+pub fn period(text: &str) -> Option<i64> {
+    let text: String = text.nfkc().flat_map(char::to_lowercase).filter(|c| !c.is_whitespace()).take(256).collect();
+    let mut found = None;
+    let mut rest = text.as_str();
+    while let Some(c) = rest.chars().next() {
+        let number = leading(rest);
+        let (head, tail) = rest.split_at(if number == 0 { c.len_utf8() } else { number });
+        rest = tail;
+        let unit = ["个月", "月", "年"].into_iter().find(|unit| number > 0 && tail.starts_with(unit));
+        let Some(unit) = unit else { continue };
+        // 2027年, 12月: dates.
+        if unit == "月" || head.len() >= 4 && head.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let n = months(&format!("{head}{unit}")).ok()?;
+        if found.replace(n).is_some_and(|other| other != n) {
+            return None;
+        }
+    }
+    found
+}
+
 /// `digits` / 10^`decimals`, with at most six decimals.
 struct Number {
     digits: i64,
@@ -311,6 +334,17 @@ mod tests {
         assert_eq!(months("18 个月"), Ok(18));
         assert_eq!(months("9223372036854775807年"), Err(F::TooLarge));
         assert_eq!(months("长期"), Err(F::NotANumber));
+        for (text, n) in [
+            ("3年（36个月）", Some(36)),
+            ("自验收之日起三年", Some(36)),
+            ("免费运维 12 个月", Some(12)),
+            ("3年，其中免费1年", None),
+            ("2027年1月至2029年12月", None),
+            ("长期", None),
+            ("", None),
+        ] {
+            assert_eq!(period(text), n, "{text}");
+        }
     }
 
     proptest! {
@@ -318,7 +352,7 @@ mod tests {
         fn any_text_is_read_or_refused(text in any::<String>()) {
             let _ = bytes(&text);
             let _ = count(&text, CORES);
-            let _ = (months(&text), sizes(&text));
+            let _ = (months(&text), period(&text), sizes(&text));
         }
 
         #[test]

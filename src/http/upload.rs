@@ -39,12 +39,9 @@ impl FromRequest<Api> for Handed {
     async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
         if content_type(request.headers()) != "multipart/form-data" {
             let document = Document::<RawReport>::from_request(request, api).await?;
-            let (name, media_type) = match document.is_yaml {
-                true => ("request.yaml", "application/yaml"),
-                false => ("request.json", "application/json"),
-            };
-            let content = document.text.into_bytes();
-            let original = Original { name: name.to_owned(), media_type: media_type.to_owned(), content };
+            let name = if document.is_yaml { "request.yaml" } else { "request.json" }.to_owned();
+            let media_type = form::media_type(&name).to_owned();
+            let original = Original { name, media_type, content: document.text.into_bytes() };
             return Ok(Self { report: document.value, original });
         }
         let parts = Multipart::from_request(request, api).await.map_err(|_| not_read())?;

@@ -319,6 +319,10 @@ fn in_force(number: &str, stated: FilingBasis, book: &TaskBookView, today: Date,
 /// The lease runs from the day on which the system is to be deployed.
 fn lease(draft: &Draft, book: &TaskBookView, today: Date, f: &mut Findings<'_>) {
     let (Some(months), Some(milestone)) = (draft.om_period_months, draft.deploy_milestone) else { return };
+    // A book that is not in force has been told.
+    if book.revoked.is_some() || today < book.valid_from || today > book.valid_until {
+        return;
+    }
     let from = milestone.max(today);
     let end = from.checked_add(i64::from(months).months()).unwrap_or(Date::MAX);
     if end > book.lease_until {

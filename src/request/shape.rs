@@ -14,7 +14,7 @@ use crate::{
     jurisdiction::Profile,
     labels::{FilingBasis, MlpsLevel, SecrecyFault, SecrecyLevel, Zone, ZoneFault},
     rule::Code,
-    task_book::document::{read_level, read_zone},
+    task_book::document::{BASES, read_level, read_zone},
     text::{self, Limits, fold, shown},
     units::Bytes,
     violation::{Findings, Violation, pointer_token},
@@ -232,14 +232,13 @@ fn number(raw: &RawBlock, f: &mut Findings<'_>) -> (FilingBasis, Option<String>)
         None => {
             slots.iter().find(|slot| present(slot.1.as_ref()).is_some()).map_or(FilingBasis::TaskBook, |slot| slot.0)
         }
-        Some(value) => match value.as_str().and_then(|s| s.parse().ok()) {
-            Some(basis) => basis,
-            None => {
-                let reason = "只能是 task_book（项目任务书）、urgent（紧急项目）或 upper_level（上级统筹项目）";
-                f.bad_value(value, at("filing_basis", "/filing_basis"), &reason);
+        Some(value) => {
+            let Some(basis) = value.as_str().and_then(|s| s.parse().ok()) else {
+                f.bad_value(value, at("filing_basis", "/filing_basis"), &BASES);
                 return (FilingBasis::TaskBook, None);
-            }
-        },
+            };
+            basis
+        }
     };
     let Some((_, value, name, missing)) = slots.into_iter().find(|slot| slot.0 == stated) else {
         return (stated, None);
@@ -277,19 +276,24 @@ fn database(raw: &RawBlock, catalogue: &Catalogue, f: &mut Findings<'_>) -> Opti
     found
 }
 
-/// 域名, or the reason for having none. 无 in the field of the form is no name.
+/// 域名, or the reason for having none. 无 in the field of the form is no name; the reason may stand behind it, or in the
+/// remarks where they speak of the name.
 fn domain(raw: &RawBlock, f: &mut Findings<'_>) -> (Option<DomainName>, Option<String>) {
-    let written = present(raw.domain.as_ref()).filter(|v| {
-        !v.as_str().is_some_and(|s| matches!(fold(s).as_str(), "无" | "不需要" | "无需" | "没有" | "-" | "—"))
-    });
+    let value = present(raw.domain.as_ref());
+    let nothing = value.and_then(Value::as_str).and_then(no_domain);
+    let written = value.filter(|_| nothing.is_none());
     let reason = present(raw.no_domain_reason.as_ref());
     let reason_at = at("no_domain_reason", "/no_domain_reason");
     let Some(value) = written else {
-        let Some(reason) = reason else {
+        let behind = nothing.filter(|behind| !behind.is_empty()).map(Value::from);
+        let remark = present(raw.remarks.as_ref()).filter(|v| {
+            v.as_str().is_some_and(|remarks| ["域名", "内部", "内网"].iter().any(|word| remarks.contains(word)))
+        });
+        let Some(reason) = reason.or(behind.as_ref()).or(remark) else {
             f.add(Code::DomainReasonMissing, "/domain", &[]);
             return (None, None);
         };
-        return (None, f.text(reason, reason_at, text::NAME));
+        return (None, f.text(reason, reason_at, text::PROSE));
     };
     if let Some(reason) = reason {
         f.bad_value(reason, reason_at, &"已经填写了域名");
@@ -311,6 +315,19 @@ fn domain(raw: &RawBlock, f: &mut Findings<'_>) -> (Option<DomainName>, Option<S
         &[("value", &quoted(value)), ("reason", &fault), ("example", &example)];
     f.add(Code::DomainMalformed, "/domain", values);
     (None, None)
+}
+
+/// What stands behind the word for no name: `无（仅供内部调用）`.
+fn no_domain(text: &str) -> Option<&str> {
+    let text = text.trim();
+    if matches!(text, "-" | "—" | "/" | "－") {
+        return Some("");
+    }
+    let words = ["无需域名", "不需要域名", "无域名", "不需要", "没有", "无需", "不需", "无"];
+    let behind = words.iter().find_map(|word| text.strip_prefix(word))?;
+    // A name may begin with such a word: 无锡.
+    let mark = |c: char| c.is_whitespace() || "，,。；;：:（()）".contains(c);
+    (behind.is_empty() || behind.starts_with(mark)).then(|| behind.trim_matches(mark))
 }
 
 fn workload_class(raw: &RawBlock, f: &mut Findings<'_>) -> Option<WorkloadClass> {

@@ -78,10 +78,10 @@ fn machines(raw: &RawBlock, max: i64, f: &mut Findings<'_>) -> Option<u32> {
 /// A JSON number that is whole: a float is refused even where it is whole, for above 2^53 it is not what was written.
 fn whole(value: &Value) -> Result<i64, StatedFault> {
     match value {
-        Value::Number(n) => n.as_i64().ok_or(match n.is_u64() {
-            true => QuantityFault::TooLarge.into(),
-            false => QuantityFault::NotWhole.into(),
-        }),
+        Value::Number(n) => {
+            let fault = if n.is_u64() { QuantityFault::TooLarge } else { QuantityFault::NotWhole };
+            n.as_i64().ok_or(fault.into())
+        }
         _ => Err(QuantityFault::NotANumber.into()),
     }
 }
@@ -98,8 +98,9 @@ fn basis(raw: &RawBlock, f: &mut Findings<'_>) -> Option<Basis> {
 /// `以上均为每台配置` in 备注. Only a remark about the figures as such counts, and only one that says one thing.
 fn basis_of_remarks(raw: &RawBlock) -> Option<Basis> {
     let remarks = fold(present(raw.remarks.as_ref())?.as_str()?);
-    let about =
-        ["以上", "上述", "配置均为", "均按", "数量为", "规格为", "配置为"].iter().any(|word| remarks.contains(word));
+    let about = ["以上", "上述", "以下", "下列", "配置均为", "均按", "数量为", "规格为", "配置为"]
+        .iter()
+        .any(|word| remarks.contains(word));
     let each = ["每台", "单台"].iter().any(|word| remarks.contains(word));
     let all = ["合计", "总量", "总计", "总和"].iter().any(|word| remarks.contains(word));
     match (about, each, all) {

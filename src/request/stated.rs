@@ -234,12 +234,11 @@ fn figures<T: Measure>(text: &str) -> Result<(Vec<Figure<T>>, Option<i64>), Stat
         let (mut of, mut part) = (words.of, words.part);
         if rest.is_empty() {
             // `100G（系统盘）` and `8核/台` speak of the figure before, `每台：8核` of the one after.
-            match figures.last_mut().filter(|_| matches!(mark, '(' | '/')) {
-                Some(figure) => {
-                    figure.of = figure.of.or(of);
-                    figure.part |= part;
-                }
-                None => (of_next, part_next) = (of.or(of_next), part || part_next),
+            if let Some(figure) = figures.last_mut().filter(|_| matches!(mark, '(' | '/')) {
+                figure.of = figure.of.or(of);
+                figure.part |= part;
+            } else {
+                (of_next, part_next) = (of.or(of_next), part || part_next);
             }
             continue;
         }
@@ -247,7 +246,7 @@ fn figures<T: Measure>(text: &str) -> Result<(Vec<Figure<T>>, Option<i64>), Stat
         if mark == '(' && !figures.is_empty() && !rest.contains(|c: char| c.is_ascii_digit()) {
             continue;
         }
-        if mark == '/' && MACHINES.iter().any(|word| rest == *word) {
+        if mark == '/' && MACHINES.contains(&rest) {
             let last = figures.last_mut().ok_or(StatedFault::Words)?;
             last.of = Some(Of::Each);
             continue;
@@ -467,8 +466,11 @@ pub fn machines(text: &str) -> Result<i64, StatedFault> {
             parts.push(quantity::count(&segment[from..], units).map_err(|_| StatedFault::Words)?);
         }
     }
-    let same =
-        parts.is_empty() || parts == [n] || parts.iter().try_fold(0_i64, |sum, p| sum.checked_add(*p)) == Some(n);
+    // 各1台: of how many, the brackets do not say.
+    let same = detail.contains('各')
+        || parts.is_empty()
+        || parts == [n]
+        || parts.iter().try_fold(0_i64, |sum, p| sum.checked_add(*p)) == Some(n);
     if same { Ok(n) } else { Err(StatedFault::Several) }
 }
 

@@ -137,6 +137,9 @@ pub struct AllowedDocument {
     pub mlps_levels: Option<Value>,
 }
 
+/// Why a word is no basis.
+pub const BASES: &str = "只能是 task_book（项目任务书）、urgent（紧急项目）或 upper_level（上级统筹项目）";
+
 /// No list in a task book is longer.
 const MAX_LIST: usize = 64;
 
@@ -314,8 +317,7 @@ pub fn read_level(f: &mut Findings<'_>, value: &Value, at: At<'_>) -> Option<Mlp
 fn basis(f: &mut Findings<'_>, value: Option<&Value>) -> FilingBasis {
     let Some(value) = present(value) else { return FilingBasis::default() };
     value.as_str().and_then(|s| s.parse().ok()).unwrap_or_else(|| {
-        let reason = "只能是 task_book（项目任务书）、urgent（紧急项目）或 upper_level（上级统筹项目）";
-        f.bad_value(value, at("/basis", "申请依据", "task_book（项目任务书）"), &reason);
+        f.bad_value(value, at("/basis", "申请依据", "task_book（项目任务书）"), &BASES);
         FilingBasis::default()
     })
 }

@@ -10,7 +10,7 @@ async fn a_request_travels_from_submission_to_delivery() {
         let cast = Cast::arrive(&broker).await;
         broker.furnish(&cast).await;
         let made = broker.post("/v1/requests", &cast.requester, &broker::request()).await.expect(201);
-        let id = made["id"].as_str().unwrap();
+        let id = made["items"][0]["id"].as_str().unwrap();
         let operation = broker
             .post(&format!("/v1/requests/{id}/approve"), &cast.authority, &serde_json::json!({}))
             .await

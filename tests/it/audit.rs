@@ -92,13 +92,15 @@ impl Stage {
         let image = "/v1/images?name=test-image&os_type=debian-12&stand_in=true";
         self.act("operator", "image.import", image, broker::raw_image(), "/sha256").await;
         for (action, act) in [("request.return", "return"), ("request.cancel", "cancel")] {
-            let made = self.act("requester", "request.submit", "/v1/requests", json(broker::request()), "/id").await;
-            let path = format!("/v1/requests/{}/{act}", made["id"].as_str().unwrap());
+            let made =
+                self.act("requester", "request.submit", "/v1/requests", json(broker::request()), "/items/0/id").await;
+            let path = format!("/v1/requests/{}/{act}", made["items"][0]["id"].as_str().unwrap());
             let who = if act == "return" { "authority" } else { "requester" };
             self.act(who, action, &path, json(json!({"reason": "材料不全"})), "/id").await;
         }
-        let made = self.act("requester", "request.submit", "/v1/requests", json(broker::request()), "/id").await;
-        let id = made["id"].as_str().unwrap().to_owned();
+        let made =
+            self.act("requester", "request.submit", "/v1/requests", json(broker::request()), "/items/0/id").await;
+        let id = made["items"][0]["id"].as_str().unwrap().to_owned();
         let operation =
             self.act("authority", "request.approve", &format!("/v1/requests/{id}/approve"), "{}", &id).await;
         self.finished(&operation).await;

@@ -43,7 +43,10 @@ const ROUTES: &[(&str, &str, Option<Act>)] = &[
     ("GET", "/v1/requests/{id}", Some(Act::RequestRead)),
     ("POST", "/v1/requests/{id}/approve", Some(Act::RequestApprove)),
     ("POST", "/v1/requests/{id}/cancel", Some(Act::RequestCancel)),
+    ("GET", "/v1/requests/{id}/original", Some(Act::RequestRead)),
     ("POST", "/v1/requests/{id}/return", Some(Act::RequestReturn)),
+    ("GET", "/v1/rules", None),
+    ("GET", "/v1/rules/{code}", None),
     ("GET", "/v1/task-books", Some(Act::TaskBookRead)),
     ("POST", "/v1/task-books", Some(Act::TaskBookImport)),
     ("GET", "/v1/task-books/{id}", Some(Act::TaskBookRead)),
@@ -91,7 +94,7 @@ impl World {
         let path = format!("/v1/task-books/{revoked_book}/revoke");
         broker.post(&path, &cast.authority, &json!({"reason": "项目终止"})).await.expect(200);
         let made = broker.post("/v1/requests", &cast.requester, &broker::request()).await.expect(201);
-        let request = made["id"].as_str().unwrap().to_owned();
+        let request = made["items"][0]["id"].as_str().unwrap().to_owned();
         let path = format!("/v1/requests/{request}/approve");
         let operation = broker.post(&path, &cast.authority, &json!({})).await.expect(202);
         let operation = operation["id"].as_str().unwrap().to_owned();
@@ -112,7 +115,7 @@ impl World {
             path if path.contains("/task-books/") => "相信任〔2026〕17号",
             _ => "sim",
         });
-        path.replace("{id}", object)
+        path.replace("{id}", object).replace("{code}", "required")
     }
 
     /// A call that can be read, and that changes nothing even when it is allowed.
@@ -160,7 +163,7 @@ async fn every_route_gives_every_caller_what_the_policy_says() {
         world.broker.finished(binned["id"].as_str().unwrap(), &cast.requester, Duration::from_secs(20)).await;
         // Restoring is refused while its task book has no room for it.
         plain::run(url, "update task_books set limit_machines = used_machines").await.unwrap();
-        let before = plain::counts(url, &plain::TABLES[..12]).await;
+        let before = plain::counts(url, &plain::TABLES[..13]).await;
         let refused = "select count(*) from audit where action = 'policy.denied' and outcome = 'denied'";
         assert_eq!(plain::number(url, refused).await, 0);
         let mut denied = 0;
@@ -182,7 +185,7 @@ async fn every_route_gives_every_caller_what_the_policy_says() {
         }
         assert!(denied > 30, "{denied}");
         assert_eq!(plain::number(url, refused).await, denied, "{on:?}: each denial is in the audit");
-        assert_eq!(plain::counts(url, &plain::TABLES[..12]).await, before, "{on:?}: the walk changed something");
+        assert_eq!(plain::counts(url, &plain::TABLES[..13]).await, before, "{on:?}: the walk changed something");
     }
 }
 

@@ -212,7 +212,7 @@ impl Lane {
         block["磁盘空间"] = json!("1G");
         block["域名"] = json!(format!("{}-m{}.xiangcheng.example", self.site.name, self.requests));
         let made = self.broker().post("/v1/requests", &self.cast.requester, &block).await.expect(201);
-        made["id"].as_str().unwrap().to_owned()
+        made["items"][0]["id"].as_str().unwrap().to_owned()
     }
 
     async fn post(&self, path: &str, token: &str) -> Value {

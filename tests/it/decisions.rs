@@ -40,7 +40,7 @@ impl Stage {
 
     async fn submit_as(&self, block: &Value) -> String {
         let made = self.broker.post("/v1/requests", &self.cast.requester, block).await.expect(201);
-        made["id"].as_str().unwrap().to_owned()
+        made["items"][0]["id"].as_str().unwrap().to_owned()
     }
 
     /// An act on a request by the authority.
@@ -162,7 +162,11 @@ async fn a_waiting_request_is_returned_with_its_reason_or_called_off_once() {
         let next = stage.submit().await;
         let twin = stage.broker.post("/v1/requests", &stage.cast.requester, &broker::request()).await;
         assert_eq!(twin.status.as_u16(), 422);
-        assert_eq!(twin.body["errors"][0]["code"], "domain_taken");
+        assert_eq!(twin.body["errors"][0]["code"], "duplicate_request");
+        let mut other = broker::request();
+        other["运行内容"] = json!("另一用途");
+        let other = stage.broker.post("/v1/requests", &stage.cast.requester, &other).await;
+        assert_eq!(other.body["errors"][0]["code"], "domain_taken");
         assert_eq!(stage.cancel(&next).await.expect(200)["state"], "cancelled");
         assert_eq!(stage.cancel(&next).await.code(), "request_not_cancellable");
         assert_eq!(stage.decide(&next, "approve", json!({})).await.code(), "request_not_waiting");
@@ -399,7 +403,9 @@ async fn the_bin_frees_compute_at_once_and_keeps_disk_name_and_address() {
         for act in ["delete", "stop", "start"] {
             assert_eq!(stage.machine(machine, act).await.code(), "machine_state", "{on:?} {act}");
         }
-        let check = stage.broker.post("/v1/requests/check", &stage.cast.requester, &broker::request()).await;
+        let mut other = broker::request();
+        other["运行内容"] = json!("另一用途");
+        let check = stage.broker.post("/v1/requests/check", &stage.cast.requester, &other).await;
         assert_eq!(check.body["errors"][0]["code"], "domain_taken", "{on:?}");
         // No room on the task book, then none on the host that has its disk.
         stage.import(2, |book| book["indicators"]["machines"] = json!(1)).await;

@@ -5,10 +5,12 @@
 use jiyue::{
     http,
     identity::policy,
+    jurisdiction::Profile,
     machine::lifecycle as machine,
     metrics::Metrics,
     operation::{self, lifecycle as operation_life},
     request::lifecycle as request,
+    rulebook,
 };
 use std::path::Path;
 
@@ -41,6 +43,20 @@ fn table<S: Copy, E: Copy>(
 #[test]
 fn the_openapi_document_is_a_golden() {
     golden("openapi", &http::openapi().to_pretty_json().unwrap());
+}
+
+/// `INSTA_UPDATE=always` writes it anew, as it does the goldens.
+#[test]
+fn the_page_of_rules_is_generated() {
+    for id in Profile::embedded_ids() {
+        let page = rulebook::page(&Profile::embedded(id).unwrap());
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/rules-{id}.md"));
+        if std::env::var("INSTA_UPDATE").is_ok_and(|wish| wish == "always") {
+            std::fs::write(&path, &page).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(kept == page, "{} is not what `jiyue rules list` says; INSTA_UPDATE=always writes it", path.display());
+    }
 }
 
 #[test]

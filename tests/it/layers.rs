@@ -19,6 +19,7 @@ const IO: &[(&str, &str)] = &[
     ("store.rs", "is a domain's SQL"),
     ("service.rs", "is a domain's acts: reads, decides, writes"),
     ("steps.rs", "repeats provider calls"),
+    ("request/apart.rs", "talks to the process that reads files"),
     ("operation/worker.rs", "drives the runners"),
     ("machine/build.rs", "is a runner"),
     ("provider/libvirt/", "speaks to libvirt"),

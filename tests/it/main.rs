@@ -20,4 +20,5 @@ mod real;
 mod statements;
 mod support;
 mod two_brokers;
+mod uploads;
 mod write_queue;

@@ -110,7 +110,7 @@ async fn submit_many(broker: &Broker, cast: &Cast) -> Vec<String> {
     block["域名"] = Value::Null;
     block["无域名理由"] = json!("仅供本项目内部调用");
     let made = broker.post("/v1/requests", &cast.requester, &block).await.expect(201);
-    let first = made["id"].as_str().unwrap().to_owned();
+    let first = made["items"][0]["id"].as_str().unwrap().to_owned();
     let mut sql = Sql::writing(&broker.setup.database_url).await;
     let mut ids = vec![first.clone()];
     ids.extend((1..REQUESTS).map(|_| uuid::Uuid::now_v7().to_string()));

@@ -156,7 +156,7 @@ async fn submit(broker: &Broker, cast: &Cast, domain: &str, machines: u32) -> St
     block["域名"] = json!(domain);
     block["申请虚拟机数量"] = json!(machines);
     let made = broker.post("/v1/requests", &cast.requester, &block).await.expect(201);
-    text(&made, "id")
+    text(&made["items"][0], "id")
 }
 
 async fn begin(broker: &Broker, cast: &Cast, machine: &str, act: &str) -> String {

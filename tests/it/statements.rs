@@ -25,6 +25,8 @@ const AT_RUN_TIME: &[(&str, &str)] = &[
     ("machine/store.rs insert_all", "api::a_request_travels_from_submission_to_delivery"),
     ("operation/store.rs insert_all", "api::a_request_travels_from_submission_to_delivery"),
     ("request/store.rs approve_all", "api::a_request_travels_from_submission_to_delivery"),
+    ("request/store.rs running", "api::a_request_travels_from_submission_to_delivery"),
+    ("request/store.rs waiting_names", "api::a_request_travels_from_submission_to_delivery"),
 ];
 
 /// The literals, sorted, and the places that build their text.

@@ -40,7 +40,7 @@ async fn a_broker_that_wakes_up_late_changes_nothing() {
         block["域名"] = json!(format!("{}-r{round}.xiangcheng.example", site.name));
         block["申请虚拟机数量"] = json!(1);
         let made = late.post("/v1/requests", &cast.requester, &block).await.expect(201);
-        let id = made["id"].as_str().unwrap().to_owned();
+        let id = made["items"][0]["id"].as_str().unwrap().to_owned();
         let path = format!("/v1/requests/{id}/approve");
         let operation = late.post(&path, &cast.authority, &json!({})).await.expect(202);
         let operation = operation["id"].as_str().unwrap();

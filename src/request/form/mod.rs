@@ -1,11 +1,35 @@
 //! Reads a file that an office wrote (Word, Excel, CSV, JSON, YAML) into one document: the report as JSON, with the place
 //! where each value stood. Nothing is judged here but whether the file can be read at all.
 
+mod blocks;
+mod docx;
+mod entry;
+mod facts;
+mod glyph;
 pub mod label;
-pub use crate::place;
+mod layout;
+mod limits;
+mod list;
+mod outline;
+mod output;
+mod package;
+mod plain;
+mod report;
+mod rooms;
+mod scan;
+mod side_tables;
+mod sniff;
+#[cfg(test)]
+mod tests;
+mod titles;
+mod upkeep;
+mod workbook;
+mod xlsx;
+mod xml;
 
-use crate::rule::Code;
-use place::Place;
+use crate::{place::Place, rule::Code};
+use limits::Budget;
+use package::{Main, Package};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -48,6 +72,23 @@ pub fn media_type(name: &str) -> &'static str {
 
 /// Reads a file; `name` is only a hint at its format.
 pub fn read(bytes: &[u8], name: &str) -> Result<Form, FormFault> {
-    _ = (bytes, name);
-    Err(FormFault { code: Code::FileNotRecognised, reason: String::new() })
+    if bytes.len() > MAX_FILE {
+        return Err(limits::too_large(format!("超过 {} MiB", MAX_FILE >> 20)));
+    }
+    let mut budget = Budget::default();
+    match sniff::kind(bytes)? {
+        sniff::Kind::Text => plain::read(bytes, name, &mut budget),
+        sniff::Kind::Package => {
+            let mut package = Package::open(bytes)?;
+            let layout = match package.main(&mut budget)? {
+                Main::Word(part) => {
+                    let text = package.part(&part, &mut budget)?.unwrap_or_default();
+                    docx::read(&text, &mut budget)?
+                }
+                Main::Workbook(part) => xlsx::read(&mut package, &part, &mut budget)?,
+                Main::Other => return Err(package.other(&mut budget)),
+            };
+            report::assemble(layout)
+        }
+    }
 }

@@ -90,7 +90,9 @@ fn databases(raw: &RawReport, drafts: &[Draft], catalogue: &Catalogue, f: &mut F
         .filter(|application| !is_nothing(application))
         .unwrap_or_default()
         .split(['、', ',', '，', ';', '；', '/', '\n', '和', '及', '+'])
-        .filter(|word| !catalogue.find_database(word).is_some_and(|e| e.is_none()) && !is_nothing(word))
+        .filter(|word| {
+            !catalogue.find_database(word).is_some_and(crate::catalogue::DatabaseEntry::is_none) && !is_nothing(word)
+        })
         .map(fold)
         .collect();
     let written = |n: usize| raw.blocks.get(n).and_then(|b| present(b.db_type.as_ref())).and_then(Value::as_str);
@@ -106,9 +108,9 @@ fn databases(raw: &RawReport, drafts: &[Draft], catalogue: &Catalogue, f: &mut F
     };
     let mut any = false;
     for n in 0..drafts.len() {
-        let Some(word) =
-            written(n).filter(|w| !is_nothing(w) && !catalogue.find_database(w).is_some_and(|e| e.is_none()))
-        else {
+        let Some(word) = written(n).filter(|w| {
+            !is_nothing(w) && !catalogue.find_database(w).is_some_and(crate::catalogue::DatabaseEntry::is_none)
+        }) else {
             continue;
         };
         any = true;
@@ -227,7 +229,7 @@ fn hardware(context: &RawContext, f: &mut Findings<'_>) {
         }
     }
     let for_all = present(context.off_cloud_procurement_reason.as_ref());
-    if !without_reason.is_empty() && !for_all.and_then(Value::as_str).is_some_and(|reason| !is_nothing(reason)) {
+    if !without_reason.is_empty() && for_all.and_then(Value::as_str).is_none_or(is_nothing) {
         const SHOWN: usize = 5;
         let mut list = without_reason.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join("、");
         if without_reason.len() > SHOWN {

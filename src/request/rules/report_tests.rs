@@ -61,7 +61,7 @@ pub(super) const REPORT_CASES: &[(Change, &str, &str)] = &[
                 r,
                 "extra_hardware",
                 json!([{"name": "服务器", "price": "5万元", "quantity": 1, "purpose": "数据库"}]),
-            )
+            );
         },
         "/off_cloud_procurement_reason",
         "off_cloud_reason_missing",

@@ -328,6 +328,26 @@ fn the_last_unit_can_be_taken_and_not_one_more() {
 }
 
 #[test]
+fn the_reason_for_no_domain_stands_where_offices_put_it() {
+    let world = World::new();
+    for (domain, remarks, reason) in [
+        ("无（仅供内部调用）", "试运行", Some("仅供内部调用")),
+        ("无需域名，后台批处理", "试运行", Some("后台批处理")),
+        ("无", "后台服务，不需要域名", Some("后台服务，不需要域名")),
+        ("/", "仅供内网调用", Some("仅供内网调用")),
+        ("无", "试运行", None),
+        ("无锡.xiangcheng.example", "试运行", None),
+    ] {
+        let mut raw = world.raw();
+        set(&mut raw, "domain", json!(domain));
+        set(&mut raw, "remarks", json!(remarks));
+        let block = world.blocks(&raw).ok().map(|mut blocks| blocks.remove(0));
+        assert_eq!(block.as_ref().and_then(|b| b.no_domain_reason.as_deref()), reason, "{domain} {remarks}");
+        assert_eq!(block.is_some(), reason.is_some() || domain.len() > 10, "{domain} {remarks}");
+    }
+}
+
+#[test]
 fn totals_and_single_machines_come_down_to_one_machine() {
     let world = World::new();
     let mut raw = world.raw();

@@ -110,6 +110,7 @@ fn numbers_of_machines() {
         ("共3台", 3),
         ("2（两台）", 2),
         ("３ 台（应用2台，数据库1台）", 3),
+        ("2台（应用、接口各1台）", 2),
     ] {
         assert_eq!(machines(text), Ok(n), "{text}");
     }

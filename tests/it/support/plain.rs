@@ -36,6 +36,7 @@ pub const TABLES: &[&str] = &[
     "hosts",
     "host_networks",
     "images",
+    "submissions",
     "requests",
     "claims",
     "machines",

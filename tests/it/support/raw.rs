@@ -11,11 +11,18 @@ pub struct Raw {
 }
 
 /// The whole answer.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Reply {
     pub status: u16,
     pub headers: HeaderMap,
     pub text: String,
+    pub bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {:?} {}", self.status, self.headers, self.text)
+    }
 }
 
 impl Reply {
@@ -64,7 +71,8 @@ impl Raw {
         }
         let answer = request.send().await.unwrap_or_else(|error| panic!("{path}: {error:?}"));
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        Reply { status, headers, text: answer.text().await.expect("a body") }
+        let bytes = answer.bytes().await.expect("a body").to_vec();
+        Reply { status, headers, text: String::from_utf8_lossy(&bytes).into_owned(), bytes }
     }
 
     /// A document with a token.

@@ -1,0 +1,176 @@
+//! The document as it grows: values under their pointers, with the place of each.
+
+use super::{Form, FormFault, facts, glyph, label, limits::too_large, scan};
+use crate::place::Place;
+use crate::text;
+use serde_json::{Map, Value, json};
+
+/// Fields whose line breaks mean something.
+const PROSE: &[&str] = &[
+    "remarks",
+    "workload_description",
+    "no_domain_reason",
+    "performance",
+    "user_scale",
+    "off_cloud_procurement_reason",
+];
+
+/// Places of a report. No form has as many values; what has more is no form.
+const MAX_PLACES: usize = 20_000;
+/// Parts of one value that are kept.
+const MAX_PARTS: usize = 200;
+
+#[derive(Default)]
+pub(super) struct Output {
+    pub form: Form,
+}
+
+impl Output {
+    /// Sets a field of the report, unless the report has said it already.
+    pub fn set(&mut self, name: &str, value: Value, place: Place) {
+        if !self.form.document.contains_key(name) {
+            self.form.document.insert(name.to_owned(), value);
+            self.form.places.insert(format!("/{name}"), place);
+        }
+    }
+
+    /// There is room for a field of the report; nothing stands there so far.
+    pub fn room(&mut self, name: &str, place: Place) {
+        self.form.places.entry(format!("/{name}")).or_insert(place);
+    }
+
+    pub fn place(&mut self, pointer: String, place: Place) {
+        self.form.places.insert(pointer, place);
+    }
+
+    /// Whether so much was found that the rest need not be read.
+    pub fn is_full(&self) -> bool {
+        self.form.places.len() > MAX_PLACES
+    }
+
+    pub fn finish(self) -> Result<Form, FormFault> {
+        if self.is_full() { Err(too_large(format!("填写的内容超过 {MAX_PLACES} 项"))) } else { Ok(self.form) }
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.form.document.contains_key(name)
+    }
+
+    /// Sets a field as written at a label, in a block (`/blocks/0`) or in the report (no parent).
+    pub fn field(&mut self, into: &mut Map<String, Value>, parent: &str, name: &str, written: &str, place: &Place) {
+        let pointer = format!("{parent}/{name}");
+        let Some(value) = value(name, written) else {
+            self.form.places.entry(pointer).or_insert_with(|| place.clone());
+            return;
+        };
+        match into.get(name) {
+            None => {
+                self.form.places.insert(pointer.clone(), place.clone());
+                let parts: Vec<String> = match &value {
+                    Value::Object(map) => map.keys().cloned().collect(),
+                    Value::Array(list) => (0..list.len()).map(|i| i.to_string()).collect(),
+                    _ => Vec::new(),
+                };
+                for part in parts {
+                    self.form.places.insert(format!("{pointer}/{part}"), place.clone());
+                }
+                into.insert(name.to_owned(), value);
+            }
+            // Those of one block stand together.
+            Some(first) if *first != value && !self.form.repeated.iter().rev().take(64).any(|p| *p == pointer) => {
+                self.form.repeated.push(pointer);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// What stands at a label, as the value of its field; none where nothing was filled in.
+fn value(name: &str, written: &str) -> Option<Value> {
+    let written = written.trim();
+    let prose = PROSE.contains(&name);
+    if !prose && let Some(words) = glyph::ticked(written) {
+        return match words.as_slice() {
+            [] => None,
+            [one] => Some(json!(one)),
+            more if name == "network_zone" => Some(json!(more)),
+            more => Some(json!(more.join("、"))),
+        };
+    }
+    match name {
+        "ssh_keys" => {
+            let keys: Vec<String> = written
+                .lines()
+                .map(|l| l.split_whitespace().collect::<Vec<_>>().join(" "))
+                .filter(|l| !l.is_empty())
+                .take(MAX_PARTS)
+                .collect();
+            (!keys.is_empty()).then(|| json!(keys))
+        }
+        "om_unit" => om_unit(written),
+        "deploy_milestone" | "exchange_milestone" if !written.is_empty() => {
+            Some(scan::dates(written).last().map_or_else(|| json!(line(written)), |date| json!(date)))
+        }
+        "om_period_months" if !written.is_empty() => {
+            Some(scan::periods(written).first().map_or_else(|| json!(line(written)), |(_, period)| json!(period)))
+        }
+        "shared_resources" => {
+            let names: Vec<&str> = written
+                .split(['、', '，', ',', '；', ';', '\n'])
+                .map(str::trim)
+                .filter(|n| !n.is_empty())
+                .take(MAX_PARTS)
+                .collect();
+            (!names.is_empty()).then(|| json!(names))
+        }
+        "storage_forecast" if !written.is_empty() => {
+            Some(facts::stored_size(written, true).map_or_else(|| json!(line(written)), |(_, size)| json!(size)))
+        }
+        _ => {
+            let text = if prose { lines(written) } else { line(written) };
+            (!text.is_empty()).then(|| json!(text))
+        }
+    }
+}
+
+/// A name and, where it is written too, a contact.
+pub(super) fn om_unit(written: &str) -> Option<Value> {
+    let text = line(written);
+    let phone = ["联系人", "联系电话", "联系方式", "电话"].iter().filter_map(|w| text.find(w)).min();
+    let (name, contact) = match phone {
+        Some(at) => (text.get(..at).unwrap_or_default(), super::upkeep::contact(text.get(at..).unwrap_or_default())),
+        None => (text.as_str(), None),
+    };
+    let name = name
+        .trim_matches(|c: char| c.is_whitespace() || matches!(c, '，' | ',' | '；' | ';' | '（' | '(' | '、' | '。'));
+    let mut map = Map::new();
+    if !name.is_empty() {
+        map.insert("name".to_owned(), json!(name));
+    }
+    if let Some(contact) = contact {
+        map.insert("contact".to_owned(), json!(contact));
+    }
+    (!map.is_empty()).then_some(Value::Object(map))
+}
+
+/// One line: what the page broke is joined.
+pub(super) fn line(written: &str) -> String {
+    let mut out = String::with_capacity(written.len());
+    for part in written.lines().map(str::trim) {
+        out.push_str(part);
+    }
+    out.replace('\t', " ").trim().to_owned()
+}
+
+/// Lines as they are, without the spaces around each.
+pub(super) fn lines(written: &str) -> String {
+    let lines: Vec<&str> = written.lines().map(str::trim).collect();
+    lines.join("\n").replace('\t', " ").trim().to_owned()
+}
+
+/// Whether a text only says that there is nothing.
+pub(super) fn says_nothing(written: &str) -> bool {
+    let folded = text::fold(written);
+    let bare = folded.trim_matches(|c: char| c.is_ascii_punctuation() || matches!(c, '。' | '—' | '，'));
+    matches!(bare, "" | "无" | "没有" | "不涉及" | "无需" | "不需要" | "暂无" | "否") || label::whole(written).is_some()
+}

@@ -1,0 +1,111 @@
+//! From what was found to the document that a person could have sent by hand.
+
+use super::{
+    Form, FormFault,
+    blocks::{self, Found, Reading},
+    entry::Entry,
+    facts,
+    label::PHONE,
+    layout::Layout,
+    outline,
+    output::{Output, line, says_nothing},
+    rooms, scan, side_tables, upkeep,
+};
+use crate::{place::Place, request::raw::CONTEXT, rule::Code};
+use serde_json::{Map, Value, json};
+
+pub(super) fn assemble(mut layout: Layout) -> Result<Form, FormFault> {
+    let prose = outline::outline(&mut layout);
+    let reading = blocks::find(&layout, &prose);
+    if reading.blocks.is_empty() {
+        let reason = format!(
+            "查看了 {} 个表格和 {} 段文字，没有“申请虚拟机数量”，也没有写明域名、操作系统类型、cpu 数量、内存容量、磁盘空间、运行内容中三项以上的表格",
+            reading.tables, reading.paragraphs
+        );
+        return Err(FormFault { code: Code::NoBlockFound, reason });
+    }
+    let mut out = Output::default();
+    let mut blocks = Vec::new();
+    for (at, found) in reading.blocks.iter().enumerate() {
+        blocks.push(block(at, found, &mut out));
+        if out.is_full() {
+            return out.finish();
+        }
+    }
+    out.form.document.insert("blocks".to_owned(), Value::Array(blocks));
+    labelled(&reading, &mut out);
+    side_tables::read(&layout, &mut out);
+    facts::read(&layout, &prose, &mut out);
+    upkeep::read(&prose, &phones(&reading), &mut out);
+    out.finish()
+}
+
+fn block(at: usize, found: &Found, out: &mut Output) -> Value {
+    let parent = format!("/blocks/{at}");
+    let mut map = Map::new();
+    for Entry { name, value, place, .. } in &found.entries {
+        out.field(&mut map, &parent, name, value, place);
+    }
+    out.form.places.entry(format!("{parent}/vm_count")).or_insert_with(|| found.place.clone());
+    out.form
+        .places
+        .entry(parent)
+        .or_insert_with(|| found.entries.first().map_or_else(|| found.place.clone(), |e| e.place.clone()));
+    Value::Object(map)
+}
+
+/// What stands at labels outside the blocks.
+fn labelled(reading: &Reading, out: &mut Output) {
+    let mut map = std::mem::take(&mut out.form.document);
+    for Entry { name, value, place, .. } in &reading.loose {
+        // A row of the schedule, which may have a date to begin and one to end.
+        let planned =
+            place.row.is_some() && place.section.as_deref().is_some_and(|s| s.starts_with("十.") || s == "十");
+        if planned && matches!(*name, "deploy_milestone" | "exchange_milestone") && !scan::dates(value).is_empty() {
+            continue;
+        }
+        if *name == "machine_room_works" {
+            built(value, place, &mut map, out);
+        } else if CONTEXT.iter().any(|f| f.name == *name) && !matches!(*name, "extra_hardware") {
+            // The first that says something counts: a title page and a form both name the project.
+            if !map.contains_key(*name) {
+                out.form.places.remove(&format!("/{name}"));
+                out.field(&mut map, "", name, value, place);
+            }
+        } else if blocks::is_shared(name) {
+            out.field(&mut map, "", name, value, place);
+        }
+    }
+    out.form.document = map;
+}
+
+/// `机房建设内容：…`
+fn built(value: &str, place: &Place, map: &mut Map<String, Value>, out: &mut Output) {
+    if says_nothing(value) || map.contains_key("machine_room_works") {
+        return;
+    }
+    let mut sentences: Vec<&str> = rooms::works(value);
+    // Under this label nothing else is told, even where the word itself is left out.
+    let whole = line(value);
+    let denied = whole.contains(['不', '无', '未']);
+    if sentences.is_empty() && !denied {
+        sentences.push(&whole);
+    }
+    if sentences.is_empty() {
+        return;
+    }
+    out.place("/machine_room_works".to_owned(), place.clone());
+    (0..sentences.len()).for_each(|i| out.place(format!("/machine_room_works/{i}"), place.clone()));
+    map.insert("machine_room_works".to_owned(), json!(sentences));
+}
+
+/// Contacts, those of 九.2 first; that of the application form stands in for them.
+fn phones(reading: &Reading) -> Vec<(String, Place)> {
+    let all = || reading.loose.iter().filter(|e| e.name == PHONE && !e.value.trim().is_empty());
+    let upkeep = |e: &&Entry| e.place.section.as_deref() == Some("九.2");
+    let own: Vec<String> = all().filter(upkeep).map(|e| line(&e.value)).collect();
+    if let Some(first) = all().find(upkeep) {
+        return vec![(own.join(" "), first.place.clone())];
+    }
+    all().map(|e| (line(&e.value), e.place.clone())).collect()
+}

@@ -1,0 +1,284 @@
+//! Finds dates, periods and sizes in sentences, as they are written there. What they mean is for the rules to say.
+
+/// The sentences of a text, by its stops and line breaks.
+pub(super) fn sentences(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['。', '！', '？', '!', '?', '；', ';', '\n']).map(str::trim).filter(|s| !s.is_empty())
+}
+
+/// The clauses of a sentence.
+pub(super) fn clauses(sentence: &str) -> impl Iterator<Item = &str> {
+    parts(sentence, |c| matches!(c, '，' | ',')).map(str::trim).filter(|s| !s.is_empty())
+}
+
+/// The parts of a text between separators; the comma in `2,000` is none. The separator stays at the end of its part.
+fn parts_with<'a>(text: &'a str, separates: impl Fn(char) -> bool + 'a) -> impl Iterator<Item = &'a str> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let rest = text.get(at..).filter(|r| !r.is_empty())?;
+        let mut before = ' ';
+        let mut chars = rest.char_indices().peekable();
+        let mut end = rest.len();
+        while let Some((i, c)) = chars.next() {
+            let thousands =
+                c == ',' && before.is_ascii_digit() && chars.peek().is_some_and(|(_, n)| n.is_ascii_digit());
+            if separates(c) && !thousands {
+                end = i + c.len_utf8();
+                break;
+            }
+            before = c;
+        }
+        at += end;
+        rest.get(..end)
+    })
+}
+
+fn parts<'a>(text: &'a str, separates: impl Fn(char) -> bool + Copy + 'a) -> impl Iterator<Item = &'a str> {
+    parts_with(text, separates).map(move |p| p.trim_end_matches(separates))
+}
+
+/// The parts of a list, each with the separator behind it.
+pub(super) fn listed(text: &str) -> impl Iterator<Item = &str> {
+    parts_with(text, |c| matches!(c, '，' | ',' | '；' | ';' | '、' | '+' | '＋' | '\n'))
+}
+
+pub(super) fn has(text: &str, words: &[&str]) -> bool {
+    words.iter().any(|w| text.contains(w))
+}
+
+/// A digit of either width.
+pub(super) fn digit(c: char) -> Option<u32> {
+    match c {
+        '0'..='9' => Some(u32::from(c) - u32::from('0')),
+        '０'..='９' => Some(u32::from(c) - u32::from('０')),
+        _ => None,
+    }
+}
+
+/// A place in a text to read on from.
+struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    fn spaces(&mut self) {
+        let rest = self.rest();
+        self.at += rest.len() - rest.trim_start().len();
+    }
+
+    /// Takes up to `most` digits: how many, and their value.
+    fn digits(&mut self, most: usize) -> (usize, u32) {
+        let (mut count, mut value) = (0, 0_u32);
+        for c in self.rest().chars() {
+            let Some(d) = digit(c).filter(|_| count < most) else { break };
+            value = value.saturating_mul(10).saturating_add(d);
+            count += 1;
+            self.at += c.len_utf8();
+        }
+        (count, value)
+    }
+
+    fn one_of(&mut self, words: &[&str]) -> bool {
+        let found = words.iter().find(|w| self.rest().starts_with(**w));
+        self.at += found.map_or(0, |w| w.len());
+        found.is_some()
+    }
+}
+
+/// The dates in a text. A range whose end leaves out the year is one piece.
+pub(super) fn dates(text: &str) -> Vec<&str> {
+    let mut out = Vec::new();
+    let mut at = 0;
+    let mut after_digit = false;
+    while let Some(c) = text.get(at..).and_then(|t| t.chars().next()) {
+        let end = if after_digit || digit(c).is_none() { None } else { date(text, at) };
+        if let Some(end) = end {
+            out.push(text.get(at..end).unwrap_or_default().trim());
+            at = end;
+            after_digit = false;
+        } else {
+            // `3.2026.1` is a version.
+            after_digit = digit(c).is_some() || c == '.';
+            at += c.len_utf8();
+        }
+    }
+    out
+}
+
+const PART: &[&str] = &["底", "末", "初", "中旬", "上旬", "下旬"];
+
+/// Where a date that begins here ends.
+fn date(text: &str, at: usize) -> Option<usize> {
+    let mut cursor = Cursor { text, at };
+    let (count, year) = cursor.digits(5);
+    if count != 4 || !(1990..2100).contains(&year) {
+        return None;
+    }
+    let year_end = cursor.at;
+    cursor.spaces();
+    if cursor.one_of(&["年"]) {
+        let after_year = cursor.at;
+        cursor.spaces();
+        let (count, month) = cursor.digits(2);
+        cursor.spaces();
+        if count == 0 || month == 0 || month > 12 || !cursor.one_of(&["月"]) {
+            cursor.at = after_year;
+            cursor.one_of(PART);
+            return (!cursor.rest().starts_with('度')).then_some(cursor.at);
+        }
+        cursor.one_of(&["份"]);
+        let after_month = cursor.at;
+        if !cursor.one_of(PART) {
+            cursor.spaces();
+            let (count, _) = cursor.digits(2);
+            cursor.spaces();
+            if count == 0 || !cursor.one_of(&["日", "号"]) {
+                cursor.at = after_month;
+            }
+        }
+    } else {
+        cursor.at = year_end;
+        if !cursor.one_of(&["-", "/", ".", "．", "－"]) {
+            return None;
+        }
+        let (count, month) = cursor.digits(3);
+        if !(1..=2).contains(&count) || month == 0 || month > 12 {
+            return None;
+        }
+        let after_month = cursor.at;
+        if !cursor.one_of(&["-", "/", ".", "．", "－"]) || !(1..=2).contains(&cursor.digits(3).0) {
+            cursor.at = after_month;
+        }
+    }
+    // `2026年10月至12月`
+    let end = cursor.at;
+    cursor.spaces();
+    if cursor.one_of(&["-", "—", "–", "~", "～", "至", "到"]) {
+        cursor.one_of(&["—", "-"]);
+        cursor.spaces();
+        let (count, _) = cursor.digits(3);
+        if (1..=2).contains(&count) && cursor.one_of(&["月", "日", "号"]) {
+            return Some(cursor.at);
+        }
+    }
+    Some(end)
+}
+
+/// Periods of years or months: `3年`, `三年`, `36个月`.
+pub(super) fn periods(text: &str) -> Vec<(usize, &str)> {
+    let mut out = Vec::new();
+    let numeral = |c: char| "一二两三四五六七八九十".contains(c);
+    let mut at = 0;
+    let mut before = ' ';
+    while let Some(c) = text.get(at..).and_then(|t| t.chars().next()) {
+        let start = at;
+        if digit(c).is_some() || numeral(c) {
+            let mut cursor = Cursor { text, at };
+            let count = if digit(c).is_some() {
+                cursor.digits(usize::MAX).0
+            } else {
+                let rest = cursor.rest();
+                cursor.at += rest.len() - rest.trim_start_matches(numeral).len();
+                1
+            };
+            at = cursor.at;
+            cursor.spaces();
+            let unit = cursor.one_of(&["周年", "年", "个月"]);
+            let date = cursor.rest().trim_start().starts_with(|c| digit(c).is_some());
+            if unit
+                && count <= 3
+                && !date
+                && !matches!(before, '第' | '年' | '.' | '-' | '~' | '～' | '—' | '–' | '至' | '到')
+            {
+                out.push((start, text.get(start..cursor.at).unwrap_or_default()));
+                at = cursor.at;
+            }
+        } else {
+            at += c.len_utf8();
+        }
+        before = c;
+    }
+    out
+}
+
+/// Sizes of data, with a rough figure to compare them by. Rates (`100Mbps`, `10MB/s`, `100M带宽`) are none.
+pub(super) fn sizes(text: &str) -> Vec<(&str, f64)> {
+    let mut out = Vec::new();
+    let mut at = 0;
+    while let Some(c) = text.get(at..).and_then(|t| t.chars().next()) {
+        if digit(c).is_none() {
+            at += c.len_utf8();
+            continue;
+        }
+        let rest = text.get(at..).unwrap_or_default();
+        let number = rest.find(|c: char| digit(c).is_none() && !matches!(c, '.' | '．' | ',')).unwrap_or(rest.len());
+        let (number, after) = rest.split_at(number);
+        let letters = after.trim_start();
+        let unit =
+            letters.find(|c: char| !c.is_ascii_alphabetic() && !('Ａ'..='ｚ').contains(&c)).unwrap_or(letters.len());
+        let (unit, behind) = letters.split_at(unit);
+        let shift = match crate::text::fold(&unit.chars().take(8).collect::<String>()).as_str() {
+            "m" | "mb" | "mib" => Some(1.0),
+            "g" | "gb" | "gib" => Some(1024.0),
+            "t" | "tb" | "tib" => Some(1024.0 * 1024.0),
+            "p" | "pb" | "pib" => Some(1024.0 * 1024.0 * 1024.0),
+            _ => None,
+        };
+        let rate = ["/s", "/S", "/秒", "ps", "带宽", "的带宽", "宽带", "光纤", "专线", "每秒"]
+            .iter()
+            .any(|w| behind.starts_with(w));
+        let end = at + number.len() + (after.len() - letters.len()) + unit.len();
+        if let Some(shift) = shift.filter(|_| !rate)
+            && let Ok(figure) =
+                crate::text::fold(number.get(..number.len().min(60)).unwrap_or("x")).replace(',', "").parse::<f64>()
+        {
+            out.push((text.get(at..end).unwrap_or_default(), figure * shift));
+        }
+        at += number.len();
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn dates_are_found_as_written() {
+        for (text, found) in [
+            ("2026年12月完成系统部署，2027年1月完成共享交换", vec!["2026年12月", "2027年1月"]),
+            ("于2026年12月31日前", vec!["2026年12月31日"]),
+            ("2026-12-31、2026/12 或 2026.9.1。", vec!["2026-12-31", "2026/12", "2026.9.1"]),
+            ("2026 年 12 月底", vec!["2026 年 12 月底"]),
+            ("2026年底前", vec!["2026年底"]),
+            ("２０２６年１２月", vec!["２０２６年１２月"]),
+            ("2026年10月至12月", vec!["2026年10月至12月"]),
+            ("2026年10月-2026年12月", vec!["2026年10月", "2026年12月"]),
+            ("2026年度计划，20261231，版本3.2026.1，500人", vec![]),
+        ] {
+            assert_eq!(dates(text), found, "{text}");
+        }
+    }
+
+    #[test]
+    fn periods_and_sizes_are_found_as_written() {
+        let texts = |t| periods(t).into_iter().map(|(_, p)| p).collect::<Vec<_>>();
+        assert_eq!(texts("周期为3年，运维期三年，免费运维36个月，12 个月"), ["3年", "三年", "36个月", "12 个月"]);
+        assert_eq!(texts("2026年，第一年，12月，每年"), Vec::<&str>::new());
+        let texts = |t| sizes(t).into_iter().map(|(s, _)| s).collect::<Vec<_>>();
+        assert_eq!(texts("共500GB，1.5 T，２００Ｇ，2,000GB"), ["500GB", "1.5 T", "２００Ｇ", "2,000GB"]);
+        assert_eq!(texts("100Mbps、10MB/s、100M带宽、4G网络x、500人"), ["4G"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_scanned(text in "[0-9年月日.／/-至 ２０一三个GBTpsM（带]{0,40}") {
+            let _ = (dates(&text), periods(&text), sizes(&text));
+        }
+    }
+}

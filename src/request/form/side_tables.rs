@@ -1,0 +1,158 @@
+//! Tables that are no request: 需额外采购的其他硬件设备 (六.3) and the information resources to be shared (四.3).
+
+use super::{
+    label,
+    layout::{Item, Layout, Table},
+    outline::Section,
+    output::{Output, line, says_nothing},
+};
+use crate::place::Place;
+use crate::text;
+use serde_json::{Map, Value, json};
+
+/// Columns of the hardware list; of several words the first that is there counts.
+const HARDWARE: &[(&str, &[&str])] = &[
+    ("name", &["硬件名称", "设备名称", "名称", "硬件设备名称", "硬件", "设备"]),
+    ("price", &["价格", "单价", "金额", "总价", "预算", "预算金额"]),
+    ("quantity", &["数量", "采购数量"]),
+    ("purpose", &["用途", "用途说明", "主要用途"]),
+    ("reason", &["采购理由", "理由", "采购原因", "说明理由", "另行采购理由", "原因"]),
+];
+
+pub(super) fn read(layout: &Layout, out: &mut Output) {
+    let mut hardware = Vec::new();
+    let mut resources: Vec<String> = Vec::new();
+    for item in &layout.items {
+        let Item::Table(table) = item else { continue };
+        let mut row = 0;
+        while row < table.rows.len() && !out.is_full() {
+            if let Some(columns) = hardware_header(table, row) {
+                out.room("extra_hardware", table.place_at(row, 1));
+                row = list(table, row + 1, |at| one_device(table, at, &columns, &mut hardware, out));
+            } else if let Some(column) = resource_header(table, row) {
+                out.room("shared_resources", table.place_at(row, column));
+                row = list(table, row + 1, |at| {
+                    let Some(cell) = table.covering(at, column) else { return };
+                    let name = line(table.text(at, cell));
+                    if !name.is_empty() && !out.is_full() {
+                        out.place(format!("/shared_resources/{}", resources.len()), table.place_of(at, cell));
+                        resources.push(name);
+                    }
+                });
+            } else {
+                row += 1;
+            }
+        }
+    }
+    if !hardware.is_empty() {
+        out.form.document.insert("extra_hardware".to_owned(), Value::Array(hardware));
+    }
+    if !resources.is_empty() {
+        out.form.document.insert("shared_resources".to_owned(), json!(resources));
+    }
+}
+
+type Column = (&'static str, u32, Option<label::Label>);
+
+fn bare(cell: &str) -> String {
+    if cell.len() > 120 {
+        return String::new();
+    }
+    let folded = text::fold(cell);
+    let (words, _) = label::without_brackets(label::unnumbered(&folded));
+    words.split('/').next().unwrap_or_default().to_owned()
+}
+
+fn hardware_header(table: &Table, row: usize) -> Option<Vec<Column>> {
+    let here = table.rows.get(row)?;
+    if here.cells.len() < 3 {
+        return None;
+    }
+    let words: Vec<(String, u32, &str)> =
+        here.cells.iter().map(|c| (bare(&c.text), c.column, c.text.as_str())).collect();
+    let mut columns: Vec<Column> = Vec::new();
+    for (name, accepted) in HARDWARE {
+        let found = accepted.iter().find_map(|w| words.iter().find(|(word, _, _)| word == w));
+        if let Some((_, column, written)) = found {
+            columns.push((name, *column, priced(written)));
+        }
+    }
+    // A list of machines has such columns too.
+    let machines = here.cells.iter().any(|c| {
+        label::whole(&c.text)
+            .is_some_and(|l| matches!(l.name, "vm_count" | "os_type" | "cpu_count" | "memory" | "disk"))
+    });
+    let has = |name| columns.iter().any(|(n, _, _)| *n == name);
+    let exact = words.iter().any(|(w, _, _)| w == "硬件名称");
+    let place = match here.section {
+        None | Some(Section::Application | Section::Part(6, _)) => true,
+        Some(_) => exact && has("purpose"),
+    };
+    (place && !machines && has("name") && has("quantity") && columns.len() >= 3).then_some(columns)
+}
+
+/// The unit in a column's heading, 价格（万元）.
+fn priced(heading: &str) -> Option<label::Label> {
+    let unit = ["万元", "元"].into_iter().find(|u| {
+        let (_, hints) = label::without_brackets(&text::fold(heading));
+        hints.contains(u)
+    })?;
+    Some(label::Label { name: label::OTHER, unit: Some(unit), basis: None, sure: true })
+}
+
+fn resource_header(table: &Table, row: usize) -> Option<u32> {
+    let cells = &table.rows.get(row)?.cells;
+    let name = cells.iter().find(|c| bare(&c.text) == "信息资源名称")?;
+    let theirs = ["信息资源提供方", "资源获取方式", "资源粒度", "获取频率", "提供方"];
+    cells.iter().any(|c| theirs.contains(&bare(&c.text).as_str())).then_some(name.column)
+}
+
+/// Goes down the rows of a list to its end; gives the row behind it.
+fn list(table: &Table, from: usize, mut each: impl FnMut(usize)) -> usize {
+    let mut row = from;
+    while let Some(here) = table.rows.get(row) {
+        if hardware_header(table, row).is_some() || resource_header(table, row).is_some() {
+            break;
+        }
+        if let Some(first) = here.cells.iter().find(|c| !c.text.trim().is_empty()) {
+            let alone = here.cells.iter().filter(|c| !c.text.trim().is_empty()).count() == 1;
+            // In a sheet other things follow below.
+            if label::with_value(&first.text).is_some() || alone && table.sparse {
+                break;
+            }
+            let start = text::fold(&first.text.chars().take(8).collect::<String>());
+            if !["合计", "总计", "小计"].iter().any(|w| start.starts_with(w)) {
+                each(row);
+            }
+        }
+        row += 1;
+    }
+    row
+}
+
+fn one_device(table: &Table, row: usize, columns: &[Column], hardware: &mut Vec<Value>, out: &mut Output) {
+    if out.is_full() {
+        return;
+    }
+    let pointer = format!("/extra_hardware/{}", hardware.len());
+    let mut device = Map::new();
+    let mut places: Vec<(String, Place)> = Vec::new();
+    for (name, column, unit) in columns {
+        let cell = table.covering(row, *column);
+        let written = cell.map_or_else(String::new, |c| line(table.text(row, c)));
+        let place = cell.map_or_else(|| table.place_at(row, *column), |c| table.place_of(row, c));
+        if !written.is_empty() {
+            let full = unit.as_ref().map_or_else(|| written.clone(), |unit| label::complete(&written, unit));
+            device.insert((*name).to_owned(), json!(full));
+        }
+        places.push((format!("{pointer}/{name}"), place));
+    }
+    if device.is_empty() || device.get("name").and_then(Value::as_str).is_some_and(says_nothing) {
+        return;
+    }
+    out.place(pointer, table.place_at(row, 1));
+    for (pointer, place) in places {
+        out.place(pointer, place);
+    }
+    hardware.push(Value::Object(device));
+}

@@ -1,0 +1,94 @@
+//! XML as it may come in a package: no document types, no entities of its own, no endless nesting. Names are matched by
+//! their local part, since prefixes are the writer's choice and strict files use other namespaces.
+
+use super::{
+    FormFault,
+    limits::{MAX_DEPTH, damaged, too_large},
+};
+use quick_xml::{
+    Reader,
+    events::{BytesStart, Event, attributes::Attribute},
+};
+use std::borrow::Cow;
+
+pub(super) struct Xml<'a> {
+    reader: Reader<&'a [u8]>,
+    depth: usize,
+}
+
+pub(super) enum Token<'a> {
+    Open(Tag<'a>),
+    Close,
+    Text(Cow<'a, str>),
+}
+
+pub(super) struct Tag<'a>(BytesStart<'a>);
+
+impl Tag<'_> {
+    pub fn name(&self) -> &str {
+        self.0.local_name().into_inner()
+    }
+
+    /// The value of the attribute with this local name. Only the first 64 attributes are looked at.
+    pub fn attribute(&self, name: &str) -> Option<String> {
+        let mut attributes = self.0.attributes();
+        // The check for attributes given twice takes quadratic time.
+        attributes.with_checks(false);
+        let found: Attribute<'_> = attributes.take(64).flatten().find(|a| a.key.local_name().into_inner() == name)?;
+        match quick_xml::escape::unescape(&found.value) {
+            Ok(value) => Some(value.into_owned()),
+            Err(_) => None,
+        }
+    }
+
+    /// An on/off property: there, and not said to be off.
+    pub fn is_on(&self) -> bool {
+        !self.attribute("val").is_some_and(|v| matches!(v.as_str(), "0" | "false" | "off" | "none"))
+    }
+}
+
+impl<'a> Xml<'a> {
+    pub fn new(text: &'a str) -> Self {
+        let mut reader = Reader::from_str(text);
+        reader.config_mut().expand_empty_elements = true;
+        Self { reader, depth: 0 }
+    }
+
+    /// The next tag or text; none at the end.
+    pub fn next(&mut self) -> Result<Option<Token<'a>>, FormFault> {
+        loop {
+            let event = self
+                .reader
+                .read_event()
+                .map_err(|_| damaged(format!("XML 在第 {} 字节处不合规范", self.reader.buffer_position())))?;
+            return Ok(Some(match event {
+                Event::Start(tag) | Event::Empty(tag) => {
+                    self.depth += 1;
+                    if self.depth > MAX_DEPTH {
+                        return Err(too_large(format!("XML 嵌套超过 {MAX_DEPTH} 层")));
+                    }
+                    Token::Open(Tag(tag))
+                }
+                Event::End(_) => {
+                    self.depth = self.depth.saturating_sub(1);
+                    Token::Close
+                }
+                Event::Text(text) => Token::Text(text.into_inner()),
+                Event::CData(text) => Token::Text(text.into_inner()),
+                Event::GeneralRef(entity) => {
+                    let fault = || damaged("含有未定义的实体");
+                    let name = entity.xml10_content();
+                    let resolved = match entity.resolve_char_ref().map_err(|_| fault())? {
+                        Some(c) => c.to_string(),
+                        None => quick_xml::escape::resolve_predefined_entity(&name).ok_or_else(fault)?.to_owned(),
+                    };
+                    Token::Text(Cow::Owned(resolved))
+                }
+                Event::DocType(_) => return Err(damaged("含有 DTD")),
+                Event::Comment(_) | Event::Decl(_) | Event::PI(_) => continue,
+                Event::Eof if self.depth > 0 => return Err(damaged("XML 不完整")),
+                Event::Eof => return Ok(None),
+            }));
+        }
+    }
+}
