@@ -175,6 +175,13 @@ pub fn typed(report: &Report, answer: &Value) -> Score {
         }
         same("mlps_level", report.truth.mlps.into());
         same("om_period_months", report.truth.om_months.into());
+        // How a contact is put together is the reader's affair; the number is not.
+        let contact = found.pointer("/om_unit/contact").and_then(Value::as_str).unwrap_or_default();
+        let said = report.said("om_unit_contact").unwrap_or_default();
+        let number = &said[said.find("0512").unwrap_or_default()..];
+        score.note(contact.contains(number), || {
+            format!("{} block {n} om_unit/contact: {said}, read {contact:?}", report.name)
+        });
         let day = found["deploy_milestone"].as_str().unwrap_or_default();
         score.note(day.starts_with(&report.truth.deploy_month), || {
             format!("{} block {n} deploy_milestone: {}, read {day:?}", report.name, report.truth.deploy_month)
