@@ -143,6 +143,11 @@ fn read(table: &Table, row: usize, head: &Header) -> Line {
     if filled < 3 && label::with_value(&first.text).is_some_and(|(l, value)| l.sure || !value.is_empty()) {
         return Line::End;
     }
+    // A note under the list that is in one cell only.
+    let note = filled == 1 && cells.iter().filter(|c| !c.text.trim().is_empty()).count() == 1;
+    if note && !first.text.contains(|c: char| c.is_ascii_digit()) && first.text.chars().count() > 4 {
+        return Line::Skipped;
+    }
     if filled == 0 { Line::Skipped } else { Line::Block(entries) }
 }
 
