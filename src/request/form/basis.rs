@@ -3,6 +3,7 @@
 
 use super::{
     blocks::Reading,
+    label,
     layout::{Item, Layout, Table},
     outline::Prose,
     output::{Output, line},
@@ -53,7 +54,8 @@ fn notes(table: &Table) -> impl Iterator<Item = (&'static str, Place)> + '_ {
 
 /// `以上均为每台配置`, `下表资源需求按每台虚拟机填写`: the word for 数量口径.
 fn told(written: &str) -> Option<&'static str> {
-    if written.len() > MAX_BYTES {
+    // 备注 speaks of its own block, where it is read.
+    if written.len() > MAX_BYTES || label::with_value(written).is_some() {
         return None;
     }
     let said = text::fold(&line(written));
@@ -83,6 +85,7 @@ mod tests {
             ("基础设施资源需求如下（单台）：", Some("每台")),
             ("下表数量均为合计。", Some("合计")),
             ("以上配置每台与合计见附件。", None),
+            ("备注：以上均为每台配置。", None),
             ("为每台虚拟机配置防病毒软件。", None),
             ("本项目部署在相城区政务云平台，基础设施资源需求如下：", None),
         ] {
