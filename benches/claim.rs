@@ -18,7 +18,7 @@ use jiyue::{
     catalogue::Catalogue,
     ids::{DepartmentId, RequestId},
     jurisdiction::Profile,
-    request::{block::Block, raw::RawBlock},
+    request::{block::Block, fields::RawBlock},
 };
 use reqwest::StatusCode;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! The Chinese words for the API's English ones. A word not listed here is shown as the server sent it, so that a newer
 //! server's states stay readable with an older command line.
 
-use crate::{labels::Zone, request::raw::FIELDS};
+use crate::{labels::Zone, request::fields::FIELDS};
 
 /// How a state should look at a glance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -197,7 +197,7 @@ fn write_canonical(value: &Value, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{catalogue::Catalogue, jurisdiction::Profile, request::raw::RawBlock};
+    use crate::{catalogue::Catalogue, jurisdiction::Profile, request::fields::RawBlock};
     use serde_json::json;
 
     const SAMPLE: &str = include_str!("../../samples/request.yaml");

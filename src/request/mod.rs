@@ -8,6 +8,7 @@
 pub mod apart;
 pub mod block;
 pub mod domain_name;
+pub mod fields;
 pub mod form;
 pub mod lifecycle;
 pub mod offline;

@@ -2,7 +2,8 @@
 //! left to the server, and what a form has no place for is not a fault of the form: it is asked for at submission.
 
 use super::{
-    raw::{FIELDS, RawReport, field},
+    fields::{FIELDS, field},
+    raw::RawReport,
     rules::{self, Code, Ground, Violation},
 };
 use crate::request::block::Block;

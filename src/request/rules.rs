@@ -6,7 +6,8 @@ mod context;
 
 use super::{
     block::{Block, Demand},
-    raw::{FIELDS, RawBlock, RawReport},
+    fields::{FIELDS, RawBlock},
+    raw::RawReport,
     shape::{self, Draft},
 };
 use crate::{

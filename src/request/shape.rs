@@ -4,7 +4,7 @@
 use super::{
     block::{Block, OmUnit, WorkloadClass},
     domain_name::DomainName,
-    raw::{FIELDS, RawBlock, field},
+    fields::{FIELDS, RawBlock, field},
     sizes::{self, Sizes},
     ssh_key::{self, SshKeyFault},
 };

@@ -4,7 +4,7 @@
 
 use super::{
     block::Basis,
-    raw::{RawBlock, field},
+    fields::{RawBlock, field},
     stated::{self, Cores, Measure, Stated, StatedFault},
 };
 use crate::{

@@ -5,7 +5,7 @@ use crate::support::{
     plain,
     raw::{Raw, Reply},
 };
-use jiyue::{jurisdiction::Profile, request::raw::FIELDS, rule::Code};
+use jiyue::{jurisdiction::Profile, request::fields::FIELDS, rule::Code};
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
 

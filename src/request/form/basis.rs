@@ -6,8 +6,8 @@ use super::{
     label,
     layout::{Item, Layout, Table},
     outline::Prose,
-    output::{Output, line},
-    scan::has,
+    output::Output,
+    scan::{has, line},
 };
 use crate::{place::Place, text};
 use serde_json::json;

@@ -5,10 +5,11 @@ use super::{
     label::{self, PHONE},
     layout::{Item, Layout, Table},
     list,
-    outline::{Prose, Section},
+    outline::Prose,
+    section::Section,
 };
 use crate::place::Place;
-use crate::request::raw::{CONTEXT, FIELDS};
+use crate::request::fields::{CONTEXT, FIELDS};
 
 /// What only a block says. Three of them are a block, even one that forgot to say how many machines.
 const CORE: &[&str] = &["domain", "os_type", "cpu_count", "memory", "disk", "workload_description"];

@@ -2,9 +2,10 @@
 //! and what a writer gives twice for old and new readers is read once.
 
 use super::{
-    FormFault, glyph,
+    glyph,
     layout::{Cell, Item, Layout, Paragraph, Row, Table},
     limits::Budget,
+    outcome::FormFault,
     xml::{Tag, Token, Xml},
 };
 use crate::place::Place;

@@ -2,10 +2,11 @@
 
 use super::{
     layout::{Item, Layout, Table},
-    outline::{Prose, Section},
-    output::{Output, line, lines},
+    outline::Prose,
+    output::Output,
     rooms,
-    scan::{clauses, dates, has, sentences, sizes},
+    scan::{clauses, dates, has, line, lines, sentences, stored_size},
+    section::Section,
 };
 use crate::place::Place;
 use crate::text;
@@ -105,29 +106,6 @@ fn storage(layout: &Layout, prose: &[Prose], out: &mut Output) {
     if let Some(heading) = heading(prose, here) {
         out.room("storage_forecast", heading.place.clone());
     }
-}
-
-/// The size in a text that is said of storage, a total before a part, and how it ranks. `stored`: the text begins by
-/// speaking of it.
-pub(super) fn stored_size(text: &str, stored: bool) -> Option<((bool, f64), &str)> {
-    let mut best: Option<((bool, f64), &str)> = None;
-    for sentence in sentences(text) {
-        let mut stored = stored;
-        for clause in clauses(sentence) {
-            if has(clause, &["存储", "数据量", "容量", "磁盘", "信息量", "占用空间"]) {
-                stored = true;
-            } else if has(clause, &["带宽", "网速", "速率", "内存", "流量", "吞吐"]) {
-                stored = false;
-            }
-            let total = has(clause, &["预测", "总量", "合计", "累计", "共", "总计"]);
-            for (size, figure) in sizes(clause).into_iter().filter(|_| stored) {
-                if best.is_none_or(|(rank, _)| (total, figure) > rank) {
-                    best = Some(((total, figure), size));
-                }
-            }
-        }
-    }
-    best
 }
 
 /// 等保 in sections 四 to 六, where all of them say the same.

@@ -2,7 +2,7 @@
 
 use super::scan;
 use crate::{
-    request::raw::{CONTEXT, FIELDS},
+    request::fields::{CONTEXT, FIELDS},
     text,
 };
 use std::{

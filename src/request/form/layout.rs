@@ -1,7 +1,7 @@
 //! A document as it is laid out: paragraphs and tables in their order, with the place of each. Word files, workbooks and
 //! CSV all become this before anything in them is understood.
 
-use super::outline::Section;
+use super::section::Section;
 use crate::place::Place;
 
 #[derive(Debug, Default)]

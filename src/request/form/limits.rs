@@ -1,7 +1,7 @@
 //! What a file may cost: every reader counts against one budget, and what is counted is what was really read, never what
 //! the file says of itself.
 
-use super::FormFault;
+use super::outcome::FormFault;
 use crate::rule::Code;
 
 /// Entries of a package.

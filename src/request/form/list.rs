@@ -6,7 +6,7 @@ use super::{
     label::{self, Label},
     layout::Table,
 };
-use crate::{request::raw::FIELDS, text};
+use crate::{request::fields::FIELDS, text};
 
 /// A row of labels with the rows below it.
 struct Header {

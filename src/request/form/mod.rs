@@ -3,6 +3,7 @@
 
 mod basis;
 mod blocks;
+mod contact;
 mod docx;
 mod entry;
 mod facts;
@@ -11,6 +12,7 @@ pub mod label;
 mod layout;
 mod limits;
 mod list;
+mod outcome;
 mod outline;
 mod output;
 mod package;
@@ -18,6 +20,7 @@ mod plain;
 mod report;
 mod rooms;
 mod scan;
+mod section;
 mod side_tables;
 mod sniff;
 #[cfg(test)]
@@ -28,36 +31,10 @@ mod workbook;
 mod xlsx;
 mod xml;
 
-use crate::{place::Place, rule::Code};
+pub use outcome::{Form, FormFault, MAX_FILE};
+
 use limits::Budget;
 use package::{Main, Package};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use std::collections::BTreeMap;
-
-/// The largest file that is looked at.
-pub const MAX_FILE: usize = 16 << 20;
-
-/// A file as read.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Form {
-    /// A report in the shape that `POST /v1/requests` takes as JSON. What comes from a form is text, as written.
-    pub document: Map<String, Value>,
-    /// JSON pointer into the document to where the value stood. A place without a value: the form has room for it and
-    /// it was left blank.
-    pub places: BTreeMap<String, Place>,
-    /// Pointers of fields that the file gives more than once, with different values.
-    pub repeated: Vec<String>,
-}
-
-/// Why a file cannot be read as a report.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {reason}", code.as_str())]
-pub struct FormFault {
-    pub code: Code,
-    /// Chinese, stands inside the rule's sentence.
-    pub reason: String,
-}
 
 /// The media type of a file, by its name. What it really is, [`read`] has seen.
 pub fn media_type(name: &str) -> &'static str {

@@ -1,6 +1,12 @@
 //! The document as it grows: values under their pointers, with the place of each.
 
-use super::{Form, FormFault, facts, glyph, label, limits::too_large, scan};
+use super::outcome::{Form, FormFault};
+use super::{
+    contact::om_unit,
+    glyph, label,
+    limits::too_large,
+    scan::{self, line, lines},
+};
 use crate::place::Place;
 use crate::text;
 use serde_json::{Map, Value, json};
@@ -124,7 +130,7 @@ fn value(name: &str, written: &str) -> Option<Value> {
             (!names.is_empty()).then(|| json!(names))
         }
         "storage_forecast" if !written.is_empty() => {
-            Some(facts::stored_size(written, true).map_or_else(|| json!(line(written)), |(_, size)| json!(size)))
+            Some(scan::stored_size(written, true).map_or_else(|| json!(line(written)), |(_, size)| json!(size)))
         }
         "cpu_count" | "memory" | "disk" if !written.is_empty() => Some(json!(amounts(written))),
         _ => {
@@ -132,35 +138,6 @@ fn value(name: &str, written: &str) -> Option<Value> {
             (!text.is_empty()).then(|| json!(text))
         }
     }
-}
-
-/// A name and, where it is written too, a contact.
-pub(super) fn om_unit(written: &str) -> Option<Value> {
-    let text = line(written);
-    let phone = ["联系人", "联系电话", "联系方式", "电话"].iter().filter_map(|w| text.find(w)).min();
-    let (name, contact) = match phone {
-        Some(at) => (text.get(..at).unwrap_or_default(), super::upkeep::contact(text.get(at..).unwrap_or_default())),
-        None => (text.as_str(), None),
-    };
-    let name = name
-        .trim_matches(|c: char| c.is_whitespace() || matches!(c, '，' | ',' | '；' | ';' | '（' | '(' | '、' | '。'));
-    let mut map = Map::new();
-    if !name.is_empty() {
-        map.insert("name".to_owned(), json!(name));
-    }
-    if let Some(contact) = contact {
-        map.insert("contact".to_owned(), json!(contact));
-    }
-    (!map.is_empty()).then_some(Value::Object(map))
-}
-
-/// One line: what the page broke is joined.
-pub(super) fn line(written: &str) -> String {
-    let mut out = String::with_capacity(written.len());
-    for part in written.lines().map(str::trim) {
-        out.push_str(part);
-    }
-    out.replace('\t', " ").trim().to_owned()
 }
 
 /// Amounts, one to a line; a line that has no figure of its own belongs to the one before.
@@ -174,12 +151,6 @@ fn amounts(written: &str) -> String {
         out.push_str(part);
     }
     out
-}
-
-/// Lines as they are, without the spaces around each.
-pub(super) fn lines(written: &str) -> String {
-    let lines: Vec<&str> = written.lines().map(str::trim).collect();
-    lines.join("\n").replace('\t', " ").trim().to_owned()
 }
 
 /// Whether a text only says that there is nothing.

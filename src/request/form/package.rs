@@ -2,8 +2,8 @@
 //! holds whatever the archive says of its sizes.
 
 use super::{
-    FormFault,
     limits::{Budget, MAX_ENTRIES, MAX_PART, damaged, not_recognised, too_large},
+    outcome::FormFault,
     sniff,
     xml::{Token, Xml},
 };

@@ -1,9 +1,9 @@
 //! Forms that are text: JSON and YAML as a program would send them, and CSV as a spreadsheet saves it.
 
 use super::{
-    Form, FormFault,
     layout::{Cell, Item, Layout, Row, Table},
     limits::{Budget, damaged, not_recognised, too_large},
+    outcome::{Form, FormFault},
     report,
 };
 use crate::{place::Place, text, yaml};

@@ -1,17 +1,20 @@
 //! From what was found to the document that a person could have sent by hand.
 
 use super::{
-    Form, FormFault, basis,
+    basis,
     blocks::{self, Found, Reading},
     entry::Entry,
     facts,
     label::PHONE,
     layout::Layout,
+    outcome::{Form, FormFault},
     outline,
-    output::{Output, line, says_nothing},
-    rooms, scan, side_tables, upkeep,
+    output::{Output, says_nothing},
+    rooms,
+    scan::{self, line},
+    side_tables, upkeep,
 };
-use crate::{place::Place, request::raw::CONTEXT, rule::Code};
+use crate::{place::Place, request::fields::CONTEXT, rule::Code};
 use serde_json::{Map, Value, json};
 
 pub(super) fn assemble(mut layout: Layout) -> Result<Form, FormFault> {

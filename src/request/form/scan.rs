@@ -1,5 +1,20 @@
 //! Finds dates, periods and sizes in sentences, as they are written there. What they mean is for the rules to say.
 
+/// One line: what the page broke is joined.
+pub(super) fn line(written: &str) -> String {
+    let mut out = String::with_capacity(written.len());
+    for part in written.lines().map(str::trim) {
+        out.push_str(part);
+    }
+    out.replace('\t', " ").trim().to_owned()
+}
+
+/// Lines as they are, without the spaces around each.
+pub(super) fn lines(written: &str) -> String {
+    let lines: Vec<&str> = written.lines().map(str::trim).collect();
+    lines.join("\n").replace('\t', " ").trim().to_owned()
+}
+
 /// The sentences of a text, by its stops and line breaks.
 pub(super) fn sentences(text: &str) -> impl Iterator<Item = &str> {
     text.split(['。', '！', '？', '!', '?', '；', ';', '\n']).map(str::trim).filter(|s| !s.is_empty())
@@ -241,6 +256,29 @@ pub(super) fn sizes(text: &str) -> Vec<(&str, f64)> {
         at += number.len();
     }
     out
+}
+
+/// The size in a text that is said of storage, a total before a part, and how it ranks. `stored`: the text begins by
+/// speaking of it.
+pub(super) fn stored_size(text: &str, stored: bool) -> Option<((bool, f64), &str)> {
+    let mut best: Option<((bool, f64), &str)> = None;
+    for sentence in sentences(text) {
+        let mut stored = stored;
+        for clause in clauses(sentence) {
+            if has(clause, &["存储", "数据量", "容量", "磁盘", "信息量", "占用空间"]) {
+                stored = true;
+            } else if has(clause, &["带宽", "网速", "速率", "内存", "流量", "吞吐"]) {
+                stored = false;
+            }
+            let total = has(clause, &["预测", "总量", "合计", "累计", "共", "总计"]);
+            for (size, figure) in sizes(clause).into_iter().filter(|_| stored) {
+                if best.is_none_or(|(rank, _)| (total, figure) > rank) {
+                    best = Some(((total, figure), size));
+                }
+            }
+        }
+    }
+    best
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use super::{
     label,
     layout::{Item, Layout, Table},
-    outline::Section,
-    output::{Output, line, says_nothing},
+    output::{Output, says_nothing},
+    scan::line,
+    section::Section,
 };
 use crate::place::Place;
 use crate::text;

@@ -1,6 +1,6 @@
 //! What a file is, by its content. A name is only what somebody called it.
 
-use super::{FormFault, limits::not_recognised};
+use super::{limits::not_recognised, outcome::FormFault};
 use crate::rule::Code;
 
 pub(super) enum Kind {

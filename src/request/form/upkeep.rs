@@ -1,9 +1,11 @@
 //! 九.2 运行维护机制: for how long and by whom the system is kept running.
 
 use super::{
-    outline::{Prose, Section},
-    output::{Output, om_unit},
+    contact::{self, om_unit},
+    outline::Prose,
+    output::Output,
     scan::{clauses, has, periods, sentences},
+    section::Section,
 };
 use crate::place::Place;
 use serde_json::{Value, json};
@@ -79,7 +81,7 @@ fn unit(prose: &[Prose], phones: &[(String, Place)], out: &mut Output) {
             if contact.is_none()
                 && let Some(at) = ["联系人", "联系电话", "联系方式"].iter().filter_map(|w| sentence.find(w)).min()
             {
-                contact = self::contact(sentence.get(at..).unwrap_or_default()).map(|c| (c, text.place.clone()));
+                contact = contact::contact(sentence.get(at..).unwrap_or_default()).map(|c| (c, text.place.clone()));
             }
         }
     }
@@ -145,33 +147,6 @@ fn name(sentence: &str) -> Option<&str> {
     None
 }
 
-/// Who is to be called: `联系人：张三，联系电话：0512-…` without the words around it.
-pub(super) fn contact(text: &str) -> Option<String> {
-    let mut parts: Vec<&str> = Vec::new();
-    for clause in text.split(['，', ',', '；', ';', '、', '。', '\n', '）', ')']) {
-        let mut rest = clause.trim().trim_start_matches(['（', '(']);
-        let worded =
-            ["联系人及电话", "联系人", "联系电话", "联系方式", "电话", "手机"].iter().find(|w| rest.starts_with(**w));
-        if let Some(word) = worded {
-            rest = rest.get(word.len()..).unwrap_or_default();
-        }
-        let rest = rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '：' | ':' | '为' | '是'));
-        if worded.is_some() || rest.starts_with(|c: char| c.is_ascii_digit()) {
-            // `张三 联系电话 0512-…`
-            for part in ["联系电话", "电话", "手机"]
-                .iter()
-                .fold(vec![rest], |parts, w| parts.iter().flat_map(|p| p.split(w)).collect())
-            {
-                let part = part.trim_matches(|c: char| c.is_whitespace() || matches!(c, '：' | ':' | '为'));
-                if !part.is_empty() {
-                    parts.push(part);
-                }
-            }
-        }
-    }
-    (!parts.is_empty()).then(|| parts.join(" "))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,7 +171,5 @@ mod tests {
         ] {
             assert_eq!(name(text), found, "{text}");
         }
-        assert_eq!(contact("联系人：张三，联系电话：0512-12345678").as_deref(), Some("张三 0512-12345678"));
-        assert_eq!(contact("联系人张三 电话0512-12345678").as_deref(), Some("张三 0512-12345678"));
     }
 }

@@ -1,8 +1,8 @@
 //! What the sheets of a workbook share: its strings, and which number formats are dates.
 
 use super::{
-    FormFault,
     limits::{Budget, too_large},
+    outcome::FormFault,
     xml::{Token, Xml},
 };
 use jiff::{ToSpan, civil};

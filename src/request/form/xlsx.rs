@@ -2,9 +2,9 @@
 //! written are kept, so that a cell at XFD1048576 costs no more than one at A1.
 
 use super::{
-    FormFault,
     layout::{Cell, Item, Layout, Row, Table},
     limits::{Budget, damaged, too_large},
+    outcome::FormFault,
     package::Package,
     workbook::{Styles, date, shared_strings, styles},
     xml::{Tag, Token, Xml},

@@ -2,8 +2,8 @@
 //! their local part, since prefixes are the writer's choice and strict files use other namespaces.
 
 use super::{
-    FormFault,
     limits::{MAX_DEPTH, damaged, too_large},
+    outcome::FormFault,
 };
 use quick_xml::{
     Reader,

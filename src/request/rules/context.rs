@@ -2,7 +2,8 @@
 
 use super::{
     super::{
-        raw::{RawContext, RawReport, field},
+        fields::{RawContext, field},
+        raw::RawReport,
         shape::Draft,
     },
     Code,

@@ -522,7 +522,7 @@ proptest! {
     fn any_block_is_refused_with_pointers_and_mends_or_is_whole(
         fields in prop::collection::btree_map(
             prop_oneof![
-                4 => prop::sample::select(super::super::raw::FIELDS.iter().map(|f| f.name).collect::<Vec<_>>())
+                4 => prop::sample::select(super::super::fields::FIELDS.iter().map(|f| f.name).collect::<Vec<_>>())
                     .prop_map(ToOwned::to_owned),
                 1 => any::<String>(),
             ],
