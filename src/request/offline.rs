@@ -2,7 +2,7 @@
 //! left to the server, and what a form has no place for is not a fault of the form: it is asked for at submission.
 
 use super::{
-    raw::{RawReport, field},
+    raw::{FIELDS, RawReport, field},
     rules::{self, Code, Ground, Violation},
 };
 use crate::request::block::Block;
@@ -35,8 +35,9 @@ pub fn check(raw: &RawReport, ground: Ground<'_>) -> Shown {
         Ok(blocks) => Shown { blocks, violations: Vec::new(), needed: Vec::new() },
         Err(found) => {
             let (needed, violations): (Vec<_>, Vec<_>) = found.into_iter().partition(|v| is_needed(raw, v));
+            let known = |part: &&str| FIELDS.iter().any(|f| f.name == *part);
             let needed = needed.into_iter().map(|v| Needed {
-                field: field(v.pointer.split('/').rfind(|part| part.parse::<u32>().is_err()).unwrap_or_default()).label,
+                field: field(v.pointer.split('/').find(known).unwrap_or_default()).label,
                 pointer: v.pointer,
                 mend: v.mend,
             });

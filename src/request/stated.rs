@@ -215,9 +215,10 @@ pub fn read<T: Measure>(text: &str) -> Result<Stated<T>, StatedFault> {
     sum(&figures, machines)
 }
 
-/// Lower case, no white space, full-width forms made plain; the comma of `16,384` taken out.
+/// Lower case, no white space, full-width forms made plain, a line's end as a comma; the comma of `16,384` taken out.
 fn unified(text: &str) -> String {
-    let text: Vec<char> = text.nfkc().flat_map(char::to_lowercase).filter(|c| !c.is_whitespace()).collect();
+    let text: Vec<char> =
+        text.trim().replace('\n', "，").nfkc().flat_map(char::to_lowercase).filter(|c| !c.is_whitespace()).collect();
     let digits = |range: &[char]| range.len() == 3 && range.iter().all(char::is_ascii_digit);
     let digit = |n: usize| text.get(n).is_some_and(char::is_ascii_digit);
     let groups = |n: usize| n > 0 && digit(n - 1) && text.get(n + 1..n + 4).is_some_and(digits) && !digit(n + 4);

@@ -235,18 +235,16 @@ fn milestone(clauses: &[String], words: &[&str]) -> Option<String> {
     let at = clauses.iter().position(|c| has(c, words))?;
     let date = |i: usize| clauses.get(i).and_then(|c| dates(c).last().map(|d| (*d).to_owned()));
     let spare = |i: usize| clauses.get(i).is_some_and(|c| !has(c, DEPLOY) && !has(c, EXCHANGE));
-    // `2026年7月至12月，系统开发，完成系统部署`: a date alone speaks for all that follows.
+    // Only a date alone speaks for clauses beside it: in `6月完成调研，完成系统部署` the date is that of another work.
     let alone = |i: usize| {
         let Some(clause) = clauses.get(i).filter(|c| c.len() < 200) else { return false };
         let found = dates(clause);
         let words = found.iter().fold(clause.clone(), |text, date| text.replace(date, ""));
-        !found.is_empty() && words.chars().filter(|c| !c.is_whitespace()).count() <= 4
+        !found.is_empty() && words.chars().filter(|c| !c.is_whitespace()).count() <= 3
     };
+    // `2026年7月至12月，系统开发，完成系统部署`
     let leading = || (0..at).rev().take_while(|i| spare(*i)).find(|i| alone(*i)).and_then(date);
-    date(at)
-        .or_else(|| at.checked_sub(1).filter(|i| spare(*i)).and_then(date))
-        .or_else(leading)
-        .or_else(|| Some(at + 1).filter(|i| spare(*i)).and_then(date))
+    date(at).or_else(leading).or_else(|| Some(at + 1).filter(|i| spare(*i) && alone(*i)).and_then(date))
 }
 
 /// Sentences about machine rooms that are kept.
@@ -329,7 +327,7 @@ mod tests {
         assert_eq!(at("系统部署计划：2026-12-31", DEPLOY).as_deref(), Some("2026-12-31"));
         let text = "2026年7月至2026年12月，系统开发，完成系统部署";
         assert_eq!(at(text, DEPLOY).as_deref(), Some("2026年12月"));
-        assert_eq!(at("2026年6月完成调研，开发，完成系统部署", DEPLOY), None);
+        assert_eq!(at("2026年6月完成调研，完成系统部署", DEPLOY), None);
         assert_eq!(at("完成系统部署", DEPLOY), None);
     }
 }

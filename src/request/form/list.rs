@@ -123,6 +123,13 @@ fn read(table: &Table, row: usize, head: &Header) -> Line {
     if ["合计", "总计", "小计"].iter().any(|w| start.starts_with(w)) {
         return Line::Skipped;
     }
+    // The head of another list on the same sheet.
+    if cells
+        .iter()
+        .any(|c| matches!(text::fold(&c.text).as_str(), "硬件名称" | "设备名称" | "信息资源名称" | "系统名称"))
+    {
+        return Line::End;
+    }
     let mut entries = Vec::with_capacity(head.columns.len());
     let (mut filled, mut last, mut shared) = (0, None, 0);
     for (column, label) in &head.columns {
@@ -142,6 +149,11 @@ fn read(table: &Table, row: usize, head: &Header) -> Line {
     }
     if filled < 3 && label::with_value(&first.text).is_some_and(|(l, value)| l.sure || !value.is_empty()) {
         return Line::End;
+    }
+    // A note under the list that is in one cell only.
+    let note = filled == 1 && cells.iter().filter(|c| !c.text.trim().is_empty()).count() == 1;
+    if note && !first.text.contains(|c: char| c.is_ascii_digit()) && first.text.chars().count() > 4 {
+        return Line::Skipped;
     }
     if filled == 0 { Line::Skipped } else { Line::Block(entries) }
 }

@@ -126,6 +126,7 @@ fn value(name: &str, written: &str) -> Option<Value> {
         "storage_forecast" if !written.is_empty() => {
             Some(facts::stored_size(written, true).map_or_else(|| json!(line(written)), |(_, size)| json!(size)))
         }
+        "cpu_count" | "memory" | "disk" if !written.is_empty() => Some(json!(amounts(written))),
         _ => {
             let text = if prose { lines(written) } else { line(written) };
             (!text.is_empty()).then(|| json!(text))
@@ -160,6 +161,19 @@ pub(super) fn line(written: &str) -> String {
         out.push_str(part);
     }
     out.replace('\t', " ").trim().to_owned()
+}
+
+/// Amounts, one to a line; a line that has no figure of its own belongs to the one before.
+fn amounts(written: &str) -> String {
+    let mut out = String::with_capacity(written.len());
+    for part in written.lines().map(str::trim).filter(|p| !p.is_empty()) {
+        let figure = |text: &str| text.contains(|c: char| scan::digit(c).is_some());
+        if figure(&out) && figure(part) {
+            out.push('\n');
+        }
+        out.push_str(part);
+    }
+    out
 }
 
 /// Lines as they are, without the spaces around each.

@@ -1,7 +1,7 @@
 //! From what was found to the document that a person could have sent by hand.
 
 use super::{
-    Form, FormFault,
+    Form, FormFault, basis,
     blocks::{self, Found, Reading},
     entry::Entry,
     facts,
@@ -37,6 +37,7 @@ pub(super) fn assemble(mut layout: Layout) -> Result<Form, FormFault> {
     side_tables::read(&layout, &mut out);
     facts::read(&layout, &prose, &mut out);
     upkeep::read(&prose, &phones(&reading), &mut out);
+    basis::read(&layout, &prose, &reading, &mut out);
     out.finish()
 }
 

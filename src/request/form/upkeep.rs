@@ -26,7 +26,9 @@ const UNIT: &[&str] =
     &["运行维护单位", "运维单位", "运维责任单位", "运行维护责任单位", "运维承担单位", "运行维护承担单位"];
 
 pub(super) fn read(prose: &[Prose], phones: &[(String, Place)], out: &mut Output) {
-    let mine = |p: &&Prose| !p.heading && p.section == Some(HERE);
+    // A row for it that was left blank is an answer: what the prose says of free repairs is not the period.
+    let blank = !out.has("om_period_months") && out.form.places.contains_key("/om_period_months");
+    let mine = |p: &&Prose| !blank && !p.heading && p.section == Some(HERE);
     for text in prose.iter().filter(mine) {
         for sentence in sentences(&text.text) {
             if !out.has("om_period_months")
@@ -37,7 +39,7 @@ pub(super) fn read(prose: &[Prose], phones: &[(String, Place)], out: &mut Output
         }
     }
     // Said elsewhere, only where it is called so.
-    let anywhere = |p: &&Prose| !p.heading && !matches!(p.section.map(Section::chapter), Some(2 | 3));
+    let anywhere = |p: &&Prose| !blank && !p.heading && !matches!(p.section.map(Section::chapter), Some(2 | 3));
     for text in prose.iter().filter(anywhere) {
         if !out.has("om_period_months")
             && let Some(period) = sentences(&text.text).find_map(|s| period(s, false))
@@ -81,14 +83,25 @@ fn unit(prose: &[Prose], phones: &[(String, Place)], out: &mut Output) {
             }
         }
     }
-    let Some(Value::Object(mut map)) = found else { return };
-    if !map.contains_key("contact")
-        && let Some((number, place)) = contact.or_else(|| phones.first().cloned())
-    {
-        map.insert("contact".to_owned(), json!(number));
-        out.place("/om_unit/contact".to_owned(), place);
+    let contact = contact.or_else(|| phones.first().cloned());
+    if let Some(unit) = found {
+        out.form.document.insert("om_unit".to_owned(), unit);
     }
-    out.form.document.insert("om_unit".to_owned(), Value::Object(map));
+    // A block may name its own unit.
+    let blocks = out.form.document.get("blocks").and_then(Value::as_array).map_or(0, Vec::len);
+    for parent in std::iter::once(String::new()).chain((0..blocks).map(|n| format!("/blocks/{n}"))) {
+        let Some((number, place)) = &contact else { return };
+        let unit = match parent.strip_prefix("/blocks/").and_then(|n| n.parse::<usize>().ok()) {
+            Some(n) => out.form.document.get_mut("blocks").and_then(|b| b.get_mut(n)?.get_mut("om_unit")),
+            None => out.form.document.get_mut("om_unit"),
+        };
+        if let Some(Value::Object(map)) = unit
+            && !map.contains_key("contact")
+        {
+            map.insert("contact".to_owned(), json!(number));
+            out.place(format!("{parent}/om_unit/contact"), place.clone());
+        }
+    }
 }
 
 fn place_parts(value: &Value, place: &Place, out: &mut Output) {

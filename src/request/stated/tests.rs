@@ -42,6 +42,7 @@ fn phrases_as_offices_write_them() {
         ("每台32GB，共128GB", (gib(32), gib(128), None)),
         ("每台32GB,共128GB", (gib(32), gib(128), None)),
         ("系统盘100G，数据盘1T", (None, None, gib(1124))),
+        ("系统盘100G\n数据盘1T", (None, None, gib(1124))),
         ("系统盘：100GB；数据盘：1TB", (None, None, gib(1124))),
         ("100G（系统盘）+1T（数据盘）", (None, None, gib(1124))),
         ("系统盘100G+数据盘500G×2块", (None, None, gib(1100))),
