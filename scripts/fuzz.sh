@@ -30,8 +30,13 @@ for target in "${targets[@]}"; do
   echo "== $target, $seconds s"
   learnt=$jiyue_cache/fuzz/$target
   mkdir -p "$learnt"
-  # Beyond some seconds or half a GiB for one small input, something is wrong as well.
-  cargo +nightly --quiet fuzz run --sanitizer none "$target" "$learnt" "fuzz/corpus/$target" -- \
+  # Beyond some seconds or a GiB for one small input, something is wrong as well.
+  if ! cargo +nightly --quiet fuzz run --sanitizer none "$target" "$learnt" "fuzz/corpus/$target" -- \
     -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -max_len=8192 -dict=fuzz/forms.dict \
-    -print_final_stats=1 -verbosity=1 2>&1 | grep -E '^(stat::|Done|==|SUMMARY|thread|artifact_prefix|error|warning: unused)|panicked|INFO: seed' || [[ ${PIPESTATUS[0]} == 0 ]]
+    -print_final_stats=1 -verbosity=1 >"$learnt.log" 2>&1; then
+    tail -n 60 "$learnt.log" >&2
+    echo "fuzz: $target failed; the whole log is $learnt.log" >&2
+    exit 1
+  fi
+  grep -E '^(stat::|Done)' "$learnt.log"
 done

@@ -77,8 +77,7 @@ pub fn docx(data: &[u8]) -> Vec<u8> {
 
 /// Excel: `xl/worksheets/sheet1.xml` is the fuzzer's.
 pub fn xlsx(data: &[u8]) -> Vec<u8> {
-    const BEFORE: &str =
-        "<worksheet xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><sheetData>";
+    const BEFORE: &str = "<worksheet xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><sheetData>";
     let cells = |text: &str| {
         let cell = |text: &str| format!("<c t=\"inlineStr\"><is><t>{}</t></is></c>", escape(text));
         let row = |line: &str| format!("<row>{}</row>", line.split('\t').map(cell).collect::<String>());

@@ -164,8 +164,8 @@ pub const DEFECTS: &[Defect] = &[
         wish: LOOSE,
         plant: |r, _, n| {
             r.blocks[0].remove("no_domain_reason");
-            r.blocks[0].set("domain", "bgpt.szxc.gov.cn");
-            named(r, nth(&["bgpt.szxc.gov.cn", "BGPT.szxc.gov.cn"], n))
+            r.blocks[0].set("domain", "mzpt.szxc.gov.cn");
+            named(r, nth(&["mzpt.szxc.gov.cn", "MZPT.szxc.gov.cn"], n))
         },
     },
     Defect {
