@@ -1,5 +1,5 @@
 //! How long a feasibility report of 60 pages takes to read, beside python-docx reading the same tables to text in the same
-//! run: in this process (the reader alone), and as a whole process (`jiyue request check`, which also judges). The report is
+//! run: in this process (read and judged), and as a whole process (`jiyue request check`). The report is
 //! made by the tests' writer and rendered by LibreOffice before the clock starts. Medians; A B A B.
 //!
 //! `make bench-forms` (`ROUNDS=15`); `PEER_PYTHON` is a Python that has python-docx, without it only our figures are
@@ -25,6 +25,12 @@ use forms::{
     render::{self, Format},
     tree::{Cell, Node, Table},
 };
+use jiyue::{
+    catalogue::Catalogue,
+    jurisdiction::Profile,
+    request::{offline, raw::RawReport, rules::Ground},
+    time::Clock,
+};
 use std::{
     io::{Cursor, Read},
     path::{Path, PathBuf},
@@ -43,15 +49,20 @@ fn main() {
     println!("{pages} pages, {tables} tables, {} KiB", bytes.len() / 1024);
     assert!(pages >= 55 && tables >= 40, "not the report that was meant");
 
+    let (catalogue, profile) = (Catalogue::embedded().unwrap(), Profile::embedded("xiangcheng").unwrap());
+    let today = Clock::System.today();
     let python = std::env::var_os("PEER_PYTHON");
     let (mut read, mut check) = (Vec::new(), Vec::new());
     let (mut peer_read, mut peer_check) = (Vec::new(), Vec::new());
     let mut blocks = 0;
     for _ in 0..rounds {
         let began = Instant::now();
-        let form = jiyue::request::form::read(&bytes, "report.docx");
+        let form = jiyue::request::form::read(&bytes, "report.docx").expect("it is a report");
+        let report = RawReport::of_form(form, &serde_json::Map::new()).expect("a report");
+        let shown = offline::check(&report, Ground { catalogue: &catalogue, profile: &profile, today });
         read.push(began.elapsed());
-        blocks = form.map_or(0, |form| form.document["blocks"].as_array().map_or(0, Vec::len));
+        assert!(shown.violations.is_empty(), "{:?}", shown.violations);
+        blocks = report.blocks.len();
         check
             .push(timed(Command::new(env!("CARGO_BIN_EXE_jiyue")).args(["request", "check", "-o", "json"]).arg(&file)));
         if let Some(python) = &python {

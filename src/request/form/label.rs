@@ -104,12 +104,30 @@ pub(super) struct Label {
     pub sure: bool,
 }
 
-/// Longest text that is tried as a label.
+/// Longest text that is tried as a label, and the longest label without what stands in brackets.
 const MAX_LABEL: usize = 240;
+const MAX_WORDS: usize = 36;
+
+/// Whether a text is short enough for a label: most sentences are not, and need no closer look.
+fn is_short(text: &str) -> bool {
+    let (mut depth, mut words) = (0_usize, 0);
+    for c in text.chars() {
+        match c {
+            '(' | '（' | '[' | '【' | '〔' | '{' => depth += 1,
+            ')' | '）' | ']' | '】' | '〕' | '}' => depth = depth.saturating_sub(1),
+            _ if depth == 0 && !c.is_whitespace() => words += 1,
+            _ => {}
+        }
+        if words > MAX_WORDS {
+            return false;
+        }
+    }
+    words > 0
+}
 
 /// The label that a text is, whole.
 pub(super) fn whole(text: &str) -> Option<Label> {
-    if text.len() > MAX_LABEL || text.trim().is_empty() {
+    if text.len() > MAX_LABEL || !is_short(text) {
         return None;
     }
     let folded = fold(text);
