@@ -241,19 +241,18 @@ impl FromStr for FilingBasis {
         let text = text.split('(').next().unwrap_or_default();
         match text {
             "task_book" | "项目任务书" | "任务书" => Ok(Self::TaskBook),
-            "urgent" | "紧急项目" | "特殊项目" | "特殊或紧急项目" | "特殊、紧急项目" | "紧急" => {
-                Ok(Self::Urgent)
+            "urgent" => Ok(Self::Urgent),
+            "upper_level" => Ok(Self::UpperLevel),
+            _ => {
+                // 特殊或紧急建设项目, 省统筹安排建设项目: known by the word of its clause, if by one only.
+                let urgent = text.contains("紧急") || text.contains("特殊");
+                let upper = text.contains("统筹") || text.contains("上级");
+                match (urgent, upper, text.contains("任务书")) {
+                    (true, false, false) => Ok(Self::Urgent),
+                    (false, true, false) => Ok(Self::UpperLevel),
+                    _ => Err(BadBasis),
+                }
             }
-            "upper_level"
-            | "上级统筹项目"
-            | "上级统筹"
-            | "国家统筹项目"
-            | "省统筹项目"
-            | "市统筹项目"
-            | "国家、省、市统筹项目"
-            | "国家、省、市统筹安排项目"
-            | "上级项目备案" => Ok(Self::UpperLevel),
-            _ => Err(BadBasis),
         }
     }
 }
@@ -289,6 +288,9 @@ mod tests {
             assert_eq!(serde_json::to_value(basis).unwrap(), basis.word());
         }
         assert_eq!("task_book（项目任务书）".parse(), Ok(FilingBasis::TaskBook));
+        assert_eq!("紧急建设项目".parse(), Ok(FilingBasis::Urgent));
+        assert_eq!("省统筹安排并拨付资金的项目".parse(), Ok(FilingBasis::UpperLevel));
+        assert_eq!("上级统筹的紧急项目".parse::<FilingBasis>(), Err(BadBasis));
         assert_eq!("领导口头同意".parse::<FilingBasis>(), Err(BadBasis));
     }
 

@@ -87,11 +87,15 @@ pub fn check(args: &FormArg, profile: &str, screen: &Screen) -> Result<(), Failu
     let form = form::read(&bytes(&args.file)?, name).map_err(|fault| unreadable(fault.code, &fault.reason))?;
     let report = RawReport::of_form(form, &fields(args)?).map_err(|e| unreadable(Code::FileDamaged, &e.to_string()))?;
     let ground = Ground { catalogue: &catalogue, profile: &profile, today: Clock::System.today() };
-    let Shown { blocks, violations, needed } = offline::check(&report, ground);
+    let Shown { blocks, known, violations, needed } = offline::check(&report, ground);
     if !violations.is_empty() {
         return Err(refused("rules_violated", "未通过审核规则", &violations, Some(&report)));
     }
-    let checked: Vec<Value> = blocks.iter().map(|b| json!({"digest": b.digest(), "block": b})).collect();
+    // Only what is complete has a digest.
+    let checked: Vec<Value> = match &blocks[..] {
+        [] => known.into_iter().map(|block| json!({"block": block})).collect(),
+        blocks => blocks.iter().map(|block| json!({"digest": block.digest(), "block": block})).collect(),
+    };
     let answer = json!({
         "admissible": true,
         "blocks": checked,

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::request::block::Block;
 use serde::Serialize;
+use serde_json::Value;
 
 /// Rules that need the world, for the note that they were not applied.
 pub const NOT_CHECKED: &[&str] = &["任务书与控制指标", "域名占用", "重复申请"];
@@ -26,23 +27,26 @@ pub struct Needed {
 pub struct Shown {
     /// The checked blocks; none while something is needed or wrong.
     pub blocks: Vec<Block>,
+    /// What could be read of each block, all the same.
+    pub known: Vec<Value>,
     pub violations: Vec<Violation>,
     pub needed: Vec<Needed>,
 }
 
 /// Judges a report by itself.
 pub fn check(raw: &RawReport, ground: Ground<'_>) -> Shown {
+    let known = rules::known(raw, ground);
     match rules::check(raw, ground, None) {
-        Ok(blocks) => Shown { blocks, violations: Vec::new(), needed: Vec::new() },
+        Ok(blocks) => Shown { blocks, known, violations: Vec::new(), needed: Vec::new() },
         Err(found) => {
             let (needed, violations): (Vec<_>, Vec<_>) = found.into_iter().partition(|v| is_needed(raw, v));
-            let known = |part: &&str| FIELDS.iter().any(|f| f.name == *part);
+            let is_field = |part: &&str| FIELDS.iter().any(|f| f.name == *part);
             let needed = needed.into_iter().map(|v| Needed {
-                field: field(v.pointer.split('/').find(known).unwrap_or_default()).label,
+                field: field(v.pointer.split('/').find(is_field).unwrap_or_default()).label,
                 pointer: v.pointer,
                 mend: v.mend,
             });
-            Shown { blocks: Vec::new(), violations, needed: needed.collect() }
+            Shown { blocks: Vec::new(), known, violations, needed: needed.collect() }
         }
     }
 }

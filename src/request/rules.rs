@@ -21,6 +21,7 @@ use crate::{
     violation::Findings,
 };
 use jiff::{Timestamp, ToSpan, civil::Date};
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Display,
@@ -130,6 +131,16 @@ pub fn wants(raw: &RawReport, ground: Ground<'_>) -> Wants {
         wants.likenesses.extend(draft.into_block().ok().map(|block| block.likeness()));
     }
     wants
+}
+
+/// What can be read of each block, by the names of the checked block, whatever is missing or wrong.
+pub fn known(raw: &RawReport, ground: Ground<'_>) -> Vec<Value> {
+    let read = |block: &RawBlock| {
+        let draft = shape::read(&block.with(&raw.shared), ground.catalogue, &mut Findings::new(ground.profile));
+        // A draft is made of strings, integers and lists of them: it always becomes JSON.
+        serde_json::to_value(draft).unwrap_or_default()
+    };
+    raw.blocks.iter().map(read).collect()
 }
 
 /// Judges a block that was checked before, as at its approval: the task book, the names and the day may have changed.

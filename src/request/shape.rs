@@ -20,6 +20,7 @@ use crate::{
     violation::{Findings, Violation, pointer_token},
 };
 use jiff::civil::Date;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// Unknown fields beyond this many are not listed one by one.
@@ -29,28 +30,48 @@ const MAX_SSH_KEYS: usize = 16;
 /// 运维周期 of more than ten years is a slip of the pen.
 const MAX_OM_MONTHS: i64 = 120;
 
-/// What could be read of a block. Sizes are per machine.
-#[derive(Clone, Debug, Default)]
+/// What could be read of a block, by the names of [`Block`]. Sizes are per machine.
+#[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Draft {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub task_book: Option<String>,
+    #[serde(skip_serializing_if = "FilingBasis::is_task_book")]
     pub filing_basis: FilingBasis,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub machines: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub vcpu: Option<u32>,
+    #[serde(rename = "memory_bytes", skip_serializing_if = "Option::is_none")]
     pub memory: Option<Bytes>,
+    #[serde(rename = "disk_bytes", skip_serializing_if = "Option::is_none")]
     pub disk: Option<Bytes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub os: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<DomainName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub no_domain_reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub workload_description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub workload_class: Option<WorkloadClass>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub remarks: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<Zone>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub secrecy_level: Option<SecrecyLevel>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mlps_level: Option<MlpsLevel>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub deploy_milestone: Option<Date>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub om_period_months: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub om_unit: Option<OmUnit>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ssh_keys: Vec<String>,
 }
 
@@ -74,6 +95,13 @@ impl Draft {
             }
         }
         Err(in_form_order(findings.into_vec()))
+    }
+
+    /// What the block asks for, to be compared with others of its report; none while its sizes or its purpose are unknown.
+    pub fn need(&self) -> Option<String> {
+        let sizes = (self.machines?, self.vcpu?, self.memory?.get(), self.disk?.get());
+        let words = (&self.os, &self.database, &self.domain, self.zone, &self.task_book);
+        serde_json::to_string(&(sizes, words, fold(self.workload_description.as_ref()?))).ok()
     }
 
     /// The names that the machines would take; one machine's while their number is unknown.

@@ -65,15 +65,15 @@ fn strays(raw: &RawReport, f: &mut Findings<'_>) {
 /// No two blocks take the same names, and none says what another has said.
 fn apart(raw: &RawReport, drafts: &[Draft], f: &mut Findings<'_>) {
     let pointer = |n: usize, name: &str| if raw.bare { format!("/{name}") } else { format!("/blocks/{n}/{name}") };
-    let (mut names, mut likenesses) = (BTreeMap::new(), BTreeMap::new());
+    let (mut names, mut needs) = (BTreeMap::new(), BTreeMap::new());
     for (n, draft) in drafts.iter().enumerate() {
         let clash = draft.names().into_iter().find_map(|name| names.get(&name).map(|other: &usize| (name, *other)));
         if let Some((name, other)) = clash {
             let values: &[(&str, &dyn Display)] =
                 &[("value", &shown(&name)), ("number", &(n + 1)), ("other", &(other + 1))];
             f.add(Code::DomainRepeated, &pointer(n, "domain"), values);
-        } else if let Ok(block) = draft.clone().into_block()
-            && let Some(other) = likenesses.insert(block.likeness(), n)
+        } else if let Some(need) = draft.need()
+            && let Some(other) = needs.insert(need, n)
         {
             let values: &[(&str, &dyn Display)] = &[("number", &(n + 1)), ("other", &(other + 1))];
             f.add(Code::BlockRepeated, &pointer(n, "workload_description"), values);
