@@ -216,6 +216,8 @@ impl Catalogue {
 fn named(words: &BTreeMap<String, usize>, word: &str) -> Option<usize> {
     const EDITIONS: &[&str] = &[
         "64位",
+        "bookworm",
+        "trixie",
         "64bit",
         "64-bit",
         "x86_64",

@@ -327,7 +327,7 @@ fn domain(raw: &RawBlock, f: &mut Findings<'_>) -> (Option<DomainName>, Option<S
         f.bad_value(reason, reason_at, &"已经填写了域名");
     }
     let example = format!("oa.{}", f.profile().domain_suffixes.first().map_or("example.gov.cn", String::as_str));
-    let fault = match value.as_str().map(DomainName::parse) {
+    let fault = match value.as_str().map(|written| DomainName::parse(bare_name(written))) {
         Some(Ok(name)) if name.is_below(&f.profile().domain_suffixes) => return (Some(name), None),
         Some(Ok(name)) => {
             let suffixes = f.profile().domain_suffixes.join("、");
@@ -345,13 +345,37 @@ fn domain(raw: &RawBlock, f: &mut Findings<'_>) -> (Option<DomainName>, Option<S
     (None, None)
 }
 
+/// The name without what offices write around it: `拟申请 abc.example.gov.cn`, `http://abc.example.gov.cn/`, `（暂定）` behind it.
+fn bare_name(written: &str) -> &str {
+    let mut name = written.trim();
+    for lead in ["拟申请", "拟使用", "拟用", "暂定为", "暂定", "计划使用", "http://", "https://"] {
+        name = name.strip_prefix(lead).unwrap_or(name).trim_start_matches([' ', '：', ':']);
+    }
+    let end = name.find(['（', '(']).filter(|end| !name[*end..].contains('.')).unwrap_or(name.len());
+    name[..end].trim().trim_end_matches('/')
+}
+
 /// What stands behind the word for no name: `无（仅供内部调用）`.
 fn no_domain(text: &str) -> Option<&str> {
     let text = text.trim();
     if matches!(text, "-" | "—" | "/" | "－") {
         return Some("");
     }
-    let words = ["无需域名", "不需要域名", "无域名", "不需要", "没有", "无需", "不需", "无"];
+    let words = [
+        "无需域名",
+        "不需要域名",
+        "不申请域名",
+        "不使用域名",
+        "暂不申请域名",
+        "无域名",
+        "不需要",
+        "不申请",
+        "没有",
+        "无需",
+        "不需",
+        "暂无",
+        "无",
+    ];
     let behind = words.iter().find_map(|word| text.strip_prefix(word))?;
     // A name may begin with such a word: 无锡.
     let mark = |c: char| c.is_whitespace() || "，,。；;：:（()）".contains(c);

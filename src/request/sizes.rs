@@ -98,11 +98,12 @@ fn basis(raw: &RawBlock, f: &mut Findings<'_>) -> Option<Basis> {
 /// `以上均为每台配置` in 备注. Only a remark about the figures as such counts, and only one that says one thing.
 fn basis_of_remarks(raw: &RawBlock) -> Option<Basis> {
     let remarks = fold(present(raw.remarks.as_ref())?.as_str()?);
-    let about = ["以上", "上述", "以下", "下列", "配置均为", "均按", "数量为", "规格为", "配置为"]
-        .iter()
-        .any(|word| remarks.contains(word));
+    let about =
+        ["以上", "上述", "以下", "下列", "本表", "表中", "所填", "配置均为", "均按", "数量为", "规格为", "配置为"]
+            .iter()
+            .any(|word| remarks.contains(word));
     let each = ["每台", "单台"].iter().any(|word| remarks.contains(word));
-    let all = ["合计", "总量", "总计", "总和"].iter().any(|word| remarks.contains(word));
+    let all = ["合计", "总量", "总计", "总和", "总配置"].iter().any(|word| remarks.contains(word));
     match (about, each, all) {
         (true, true, false) => Some(Basis::PerMachine),
         (true, false, true) => Some(Basis::Total),

@@ -211,8 +211,29 @@ pub fn read<T: Measure>(text: &str) -> Result<Stated<T>, StatedFault> {
     if VAGUE.iter().any(|word| plain.contains(word)) {
         return Err(StatedFault::Approximate);
     }
-    let (figures, machines) = figures::<T>(&plain)?;
+    // `每台200GB（系统盘50GB+数据盘150GB）`: the brackets say the same again, part by part.
+    if let Some((whole, parts)) = breakdown(&plain) {
+        let (whole, parts) = (phrase::<T>(&whole)?, phrase::<T>(parts)?);
+        let said = [parts.plain, parts.each, parts.all].into_iter().flatten();
+        let agree = said.into_iter().all(|part| [whole.plain, whole.each, whole.all].contains(&Some(part)));
+        return if agree { Ok(whole) } else { Err(StatedFault::Several) };
+    }
+    phrase(&plain)
+}
+
+fn phrase<T: Measure>(plain: &str) -> Result<Stated<T>, StatedFault> {
+    let (figures, machines) = figures::<T>(plain)?;
     sum(&figures, machines)
+}
+
+/// The phrase without the brackets that name parts of its one figure, and what stands in them.
+fn breakdown(plain: &str) -> Option<(String, &str)> {
+    let (before, rest) = plain.split_once('(')?;
+    let (inner, after) = rest.split_once(')')?;
+    let digit = |text: &str| text.contains(|c: char| c.is_ascii_digit());
+    let named = PARTS.iter().any(|word| inner.contains(word));
+    (named && digit(inner) && (digit(before) || digit(after)) && !after.contains('('))
+        .then(|| (format!("{before}{after}"), inner))
 }
 
 /// Lower case, no white space, full-width forms made plain, a line's end as a comma; the comma of `16,384` taken out.
@@ -234,7 +255,8 @@ fn figures<T: Measure>(text: &str) -> Result<(Vec<Figure<T>>, Option<i64>), Stat
         let (words, rest) = lead(segment);
         let (mut of, mut part) = (words.of, words.part);
         if rest.is_empty() {
-            // `100G（系统盘）` and `8核/台` speak of the figure before, `每台：8核` of the one after.
+            // `100G（系统盘）` and `8核/虚拟机` speak of the figure before, `每台：8核` of the one after.
+            let of = if mark == '/' { Some(Of::Each) } else { of };
             if let Some(figure) = figures.last_mut().filter(|_| matches!(mark, '(' | '/')) {
                 figure.of = figure.of.or(of);
                 figure.part |= part;
@@ -244,26 +266,33 @@ fn figures<T: Measure>(text: &str) -> Result<(Vec<Figure<T>>, Option<i64>), Stat
             continue;
         }
         // A remark, `8核（应用服务器）`: without a number in it, it does not touch the figure.
-        if mark == '(' && !figures.is_empty() && !rest.contains(|c: char| c.is_ascii_digit()) {
+        if mark == '(' && !figures.is_empty() && !figure_begins(rest) && !rest.contains(|c: char| c.is_ascii_digit()) {
             continue;
         }
-        if mark == '/' && MACHINES.contains(&rest) {
+        if mark == '/' && (MACHINES.contains(&rest) || matches!(rest, "vm" | "虚机" | "套")) {
             let last = figures.last_mut().ok_or(StatedFault::Words)?;
             last.of = Some(Of::Each);
             continue;
         }
+        let mut rest = rest;
         if let Some((n, after)) = counted(rest, MACHINES) {
             if machines.replace(n).is_some_and(|before| before != n) {
                 return Err(StatedFault::Several);
             }
+            // `两台合计`, `2台每台8核`
+            let (words, after) = lead(after);
+            of = words.of.or(of);
             if after.is_empty() {
-                // `8核×2台`: what stands before the sign is of each.
-                if let Some(figure) = figures.last_mut().filter(|_| mark == '*') {
-                    figure.of = Some(Of::Each);
+                // `8核×2台`: what stands before the sign is of each. `8核（两台合计）`: the brackets say of what.
+                let said = of.or((mark == '*').then_some(Of::Each));
+                if let Some(figure) = figures.last_mut().filter(|_| matches!(mark, '*' | '(')) {
+                    figure.of = said.or(figure.of);
+                } else {
+                    of_next = of.or(of_next);
                 }
                 continue;
             }
-            return Err(StatedFault::Words);
+            rest = after;
         }
         let pieces = counted(rest, PIECES);
         let (n, rest) = pieces.map_or((times_next.take(), rest), |(n, rest)| (Some(n), rest));
@@ -464,7 +493,9 @@ pub fn machines(text: &str) -> Result<i64, StatedFault> {
     for (_, segment) in segments(detail) {
         let from = segment.char_indices().map(|(at, _)| at).find(|at| quantity::leading(&segment[*at..]) > 0);
         if let Some(from) = from {
-            parts.push(quantity::count(&segment[from..], units).map_err(|_| StatedFault::Words)?);
+            // `2台应用`: whatever they are for.
+            let number = quantity::leading(&segment[from..]);
+            parts.push(quantity::count(&segment[from..from + number], &[]).map_err(|_| StatedFault::Words)?);
         }
     }
     // 各1台: of how many, the brackets do not say.

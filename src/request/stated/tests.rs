@@ -23,6 +23,11 @@ fn phrases_as_offices_write_them() {
         ("8核/台", (Some(8), None, None, None)),
         ("8核（每台）", (Some(8), None, None, None)),
         ("单台：8核", (Some(8), None, None, None)),
+        ("8核（两台合计）", (None, Some(8), None, Some(2))),
+        ("两台共16核", (None, Some(16), None, Some(2))),
+        ("2台每台8核", (Some(8), None, None, Some(2))),
+        ("4核/VM", (Some(4), None, None, None)),
+        ("4核/虚拟机", (Some(4), None, None, None)),
         ("共32核（每台8核）", (Some(8), Some(32), None, None)),
         ("每台8核，共32核", (Some(8), Some(32), None, None)),
         ("合计32核", (None, Some(32), None, None)),
@@ -42,6 +47,8 @@ fn phrases_as_offices_write_them() {
         ("每台32GB，共128GB", (gib(32), gib(128), None)),
         ("每台32GB,共128GB", (gib(32), gib(128), None)),
         ("系统盘100G，数据盘1T", (None, None, gib(1124))),
+        ("每台200GB（系统盘50GB+数据盘150GB）", (gib(200), None, None)),
+        ("1124G（系统盘100G，数据盘1T）", (None, None, gib(1124))),
         ("系统盘100G\n数据盘1T", (None, None, gib(1124))),
         ("系统盘：100GB；数据盘：1TB", (None, None, gib(1124))),
         ("100G（系统盘）+1T（数据盘）", (None, None, gib(1124))),
@@ -91,6 +98,7 @@ fn what_has_no_one_reading_is_refused() {
         ("16", F::Quantity(Q::UnitMissing)),
         ("每台16", F::Quantity(Q::UnitMissing)),
         ("100Mbps", F::Quantity(Q::UnitUnknown)),
+        ("每台200GB（系统盘50GB+数据盘100GB）", F::Several),
         ("16G，32G", F::Several),
         ("500G×2", F::Several),
         ("系统盘100G，1T", F::Several),
@@ -112,6 +120,7 @@ fn numbers_of_machines() {
         ("2（两台）", 2),
         ("３ 台（应用2台，数据库1台）", 3),
         ("2台（应用、接口各1台）", 2),
+        ("4台（2台应用，2台接口）", 4),
     ] {
         assert_eq!(machines(text), Ok(n), "{text}");
     }
