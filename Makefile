@@ -33,7 +33,7 @@ eval-forms: ## 评测可研报告的读取与审核；SEED= 换一批，N= 换�
 
 .PHONY: sample-report
 sample-report: ## 用 LibreOffice 重新生成 samples/ 里的报告样例和空白表
-	@. scripts/env.sh; cargo test --locked --test it forms::sample -- --ignored
+	@. scripts/env.sh; WRITE_SAMPLES=1 cargo test --locked --test it forms::sample
 
 .PHONY: setup
 setup: ## 安装编译、运行、测试用的系统软件包（需要 root）

@@ -201,6 +201,19 @@ struct Figure<T> {
 
 /// Reads a phrase.
 pub fn read<T: Measure>(text: &str) -> Result<Stated<T>, StatedFault> {
+    let plain = exact(text)?;
+    // `每台200GB（系统盘50GB+数据盘150GB）`: the brackets say the same again, part by part.
+    if let Some((whole, parts)) = breakdown(&plain) {
+        let (whole, parts) = (phrase::<T>(&whole)?, phrase::<T>(parts)?);
+        let said = [parts.plain, parts.each, parts.all].into_iter().flatten();
+        let agree = said.into_iter().all(|part| [whole.plain, whole.each, whole.all].contains(&Some(part)));
+        return if agree { Ok(whole) } else { Err(StatedFault::Several) };
+    }
+    phrase(&plain)
+}
+
+/// The text in its one form, unless it is no phrase or gives no exact amount.
+fn exact(text: &str) -> Result<String, StatedFault> {
     if text.len() > 512 {
         return Err(StatedFault::Words);
     }
@@ -211,14 +224,7 @@ pub fn read<T: Measure>(text: &str) -> Result<Stated<T>, StatedFault> {
     if VAGUE.iter().any(|word| plain.contains(word)) {
         return Err(StatedFault::Approximate);
     }
-    // `每台200GB（系统盘50GB+数据盘150GB）`: the brackets say the same again, part by part.
-    if let Some((whole, parts)) = breakdown(&plain) {
-        let (whole, parts) = (phrase::<T>(&whole)?, phrase::<T>(parts)?);
-        let said = [parts.plain, parts.each, parts.all].into_iter().flatten();
-        let agree = said.into_iter().all(|part| [whole.plain, whole.each, whole.all].contains(&Some(part)));
-        return if agree { Ok(whole) } else { Err(StatedFault::Several) };
-    }
-    phrase(&plain)
+    Ok(plain)
 }
 
 fn phrase<T: Measure>(plain: &str) -> Result<Stated<T>, StatedFault> {
@@ -474,16 +480,7 @@ fn joined<T: Measure>(figures: &[Figure<T>], stated: &mut Stated<T>) -> bool {
 
 /// 申请虚拟机数量: `2`, `两台`, `共3台`, `2（两台）`, `3台（应用2台，数据库1台）`.
 pub fn machines(text: &str) -> Result<i64, StatedFault> {
-    if text.len() > 512 {
-        return Err(StatedFault::Words);
-    }
-    let plain = unified(text);
-    if plain.is_empty() {
-        return Err(QuantityFault::Empty.into());
-    }
-    if VAGUE.iter().any(|word| plain.contains(word)) {
-        return Err(StatedFault::Approximate);
-    }
+    let plain = exact(text)?;
     let (head, detail) = plain.split_once('(').unwrap_or((&plain, ""));
     let (_, head) = lead(head);
     let units: &[&str] = &["台虚拟机", "台服务器", "个虚拟机", "台", "个", "套", "vm"];
