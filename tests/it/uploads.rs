@@ -140,6 +140,28 @@ async fn the_blocks_of_a_file_become_requests_all_or_none() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_need_handed_in_many_times_at_once_is_taken_once() {
+    for on in On::BOTH {
+        let stage = Stage::new(on).await;
+        let mut block = broker::request();
+        block["域名"] = Value::Null;
+        block["无域名理由"] = json!("仅供本项目内部调用");
+        let all = (0..16).map(|_| stage.broker.post("/v1/requests", &stage.cast.requester, &block));
+        let answers = futures_util::future::join_all(all).await;
+        let taken = answers.iter().filter(|answer| answer.status.as_u16() == 201).count();
+        assert_eq!(taken, 1, "{on:?} {answers:?}");
+        for refused in answers.iter().filter(|answer| answer.status.as_u16() != 201) {
+            let by_rule = refused.body["errors"][0]["code"] == "duplicate_request";
+            assert!(by_rule || refused.code() == "duplicate_request", "{on:?} {refused:?}");
+        }
+        let kept = "select count(*) from requests";
+        assert_eq!(plain::number(&stage.broker.setup.database_url, kept).await, 1, "{on:?}");
+        let files = "select count(*) from submissions";
+        assert_eq!(plain::number(&stage.broker.setup.database_url, files).await, 1, "{on:?}");
+    }
+}
+
 /// A zip with one entry.
 fn zip(name: &str, content: &[u8]) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
