@@ -4,7 +4,7 @@ use super::{
     OutputFormat, format,
     layout::{Paint, block_lines, grid, lines, sheet},
     problem::{self, Failure},
-    tables::{Column, Kind},
+    tables::{self, Column, Kind},
     words::Tone,
 };
 use crate::client::Items;
@@ -84,7 +84,8 @@ impl Screen {
             }
             put(&lines(&block_lines(block), self.out, self.width))?;
         }
-        Ok(())
+        let read = tables::read_from(answer);
+        if read.is_empty() { Ok(()) } else { self.section("\n从文件中读到的", &tables::READ, &read) }
     }
 
     /// Rows of one kind under a title.

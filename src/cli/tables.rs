@@ -4,8 +4,9 @@ use super::{
     format::{self, NOTHING},
     words::{self, Tone},
 };
+use crate::place::Place;
 use jiff::tz::TimeZone;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// How one value of a row becomes text; the text is a JSON pointer into the row.
 #[derive(Clone, Copy)]
@@ -360,6 +361,49 @@ pub const SHORTAGE: [Column; 4] = [
     Column::new("申请", Show::Of(|row, _| in_unit(row, "/asked"))).right(),
     Column::new("空闲", Show::Of(|row, _| in_unit(row, "/free"))).right(),
 ];
+
+/// What was read from a file, where it stood.
+pub const READ: [Column; 3] = [
+    Column::new("栏目", Show::Text("/field")),
+    Column::new("文件中写的", Show::Text("/written")),
+    Column::new("位置", Show::Text("/place")),
+];
+
+/// The rows of [`READ`]: each value of a checked report that has a place, in the order of the file.
+pub fn read_from(answer: &Value) -> Vec<Value> {
+    const SHOWN: usize = 32;
+    let Some(places) = answer.get("places").and_then(Value::as_object) else { return Vec::new() };
+    let mut rows: Vec<(Place, Value)> = places
+        .iter()
+        .filter_map(|(pointer, place)| {
+            let written = answer.get("document")?.pointer(pointer)?;
+            let written = written.as_str().map(str::to_owned).or_else(|| written.as_i64().map(|n| n.to_string()))?;
+            let place: Place = serde_json::from_value(place.clone()).ok()?;
+            let mut short: String = written.replace('\n', " ").chars().take(SHOWN).collect();
+            if written.chars().nth(SHOWN).is_some() {
+                short.push('…');
+            }
+            let row = json!({"field": named(pointer), "written": short, "place": place.to_string()});
+            Some((place, row))
+        })
+        .collect();
+    rows.sort_by_key(|(place, _)| (place.sheet.clone(), place.table, place.paragraph, place.row, place.column));
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+/// `/blocks/1/memory` as 第 2 组 内存容量, `/extra_hardware/0/price` by its list's word.
+fn named(pointer: &str) -> String {
+    let mut parts = pointer.split('/').skip(1);
+    let (first, number) = (parts.next().unwrap_or_default(), parts.next());
+    match (first, number.and_then(|n| n.parse::<u32>().ok())) {
+        ("blocks", Some(n)) => {
+            let field = parts.next().unwrap_or_default();
+            format!("第 {} 组 {}", n + 1, words::field(field).unwrap_or(field))
+        }
+        (field, Some(n)) => format!("{}（{}）", words::field(field).unwrap_or(field), n + 1),
+        (field, None) => words::field(field).unwrap_or(field).to_owned(),
+    }
+}
 
 /// The lines of a request block: known fields in the form's order, then whatever else the server sent.
 pub fn block_lines(block: &Value) -> Vec<(String, String)> {

@@ -307,6 +307,27 @@ fn every_line_of_every_table_is_as_wide_as_the_others() {
 }
 
 #[test]
+fn what_was_read_is_shown_with_its_place_in_the_order_of_the_file() {
+    let answer = json!({
+        "document": {"blocks": [{"memory": "16G", "remarks": "长".repeat(40)}], "storage_forecast": "3GB",
+            "extra_hardware": [{"name": "高拍仪", "quantity": 3}], "om_unit": {"name": "信息中心"}},
+        "places": {"/blocks/0": {"table": 2}, "/blocks/0/memory": {"section": "六.3", "table": 2, "row": 4, "column": 2},
+            "/blocks/0/remarks": {"table": 2, "row": 6, "column": 1}, "/storage_forecast": {"section": "五.4", "paragraph": 9},
+            "/extra_hardware/0/quantity": {"table": 3, "row": 2, "column": 3}, "/om_unit/name": {"sheet": "表一", "row": 1, "column": 2},
+            "/om_period_months": {"paragraph": 12}},
+    });
+    let rows = tables::read_from(&answer);
+    insta::assert_snapshot!(super::layout::grid(&tables::READ, &rows, &jiff::tz::TimeZone::UTC, super::layout::Paint(false)).trim_fmt(), @"
+    栏目                           文件中写的                                                         位置
+    数据存储量预测                 3GB                                                                五.4 第 9 段
+    第 1 组 内存容量               16G                                                                六.3 表 2 第 4 行第 2 列
+    第 1 组 备注                   长长长长长长长长长长长长长长长长长长长长长长长长长长长长长长长长…  表 2 第 6 行第 1 列
+    需额外采购的其他硬件设备（1）  3                                                                  表 3 第 2 行第 3 列
+    运维单位                       信息中心                                                           工作表“表一”第 1 行第 2 列
+    ");
+}
+
+#[test]
 fn tables_read_well() {
     let mut all = String::new();
     for kind in Kind::ALL {

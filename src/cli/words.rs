@@ -1,7 +1,10 @@
 //! The Chinese words for the API's English ones. A word not listed here is shown as the server sent it, so that a newer
 //! server's states stay readable with an older command line.
 
-use crate::{labels::Zone, request::fields::FIELDS};
+use crate::{
+    labels::Zone,
+    request::fields::{CONTEXT, FIELDS},
+};
 
 /// How a state should look at a glance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +123,7 @@ pub fn value(key: &str, word: &str) -> Option<&'static str> {
 
 /// The Chinese name of a document's field, by its identifier: the form's own where it is a field of the block.
 pub fn field(key: &str) -> Option<&'static str> {
-    if let Some(field) = FIELDS.iter().find(|field| field.name == key) {
+    if let Some(field) = FIELDS.iter().chain(CONTEXT).find(|field| field.name == key) {
         return Some(field.label);
     }
     Some(match key {
