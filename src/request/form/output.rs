@@ -115,7 +115,10 @@ fn value(name: &str, written: &str) -> Option<Value> {
         }
         "om_unit" => om_unit(written),
         "deploy_milestone" | "exchange_milestone" if !written.is_empty() => {
-            Some(scan::dates(written).last().map_or_else(|| json!(line(written)), |date| json!(date)))
+            let plain = scan::arabic(written);
+            // What stands behind the first stop is about something else.
+            let mut clauses = scan::sentences(&plain).flat_map(scan::clauses);
+            Some(clauses.find_map(scan::first_date).map_or_else(|| json!(line(written)), |date| json!(date)))
         }
         "om_period_months" if !written.is_empty() => {
             Some(scan::periods(written).first().map_or_else(|| json!(line(written)), |(_, period)| json!(period)))

@@ -65,7 +65,13 @@ fn labelled(reading: &Reading, out: &mut Output) {
         // A row of the schedule, which may have a date to begin and one to end.
         let planned =
             place.row.is_some() && place.section.as_deref().is_some_and(|s| s.starts_with("十.") || s == "十");
-        if planned && matches!(*name, "deploy_milestone" | "exchange_milestone") && !scan::dates(value).is_empty() {
+        let milestone = matches!(*name, "deploy_milestone" | "exchange_milestone");
+        if planned && milestone && !scan::dates(&scan::arabic(value)).is_empty() {
+            continue;
+        }
+        // `系统部署：5月10日前`, under a year that was given before.
+        if milestone && place.row.is_none() && scan::leaves_out_year(value) {
+            out.room(name, place.clone());
             continue;
         }
         if *name == "machine_room_works" {
