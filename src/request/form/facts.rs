@@ -3,7 +3,7 @@
 use super::{
     layout::{Item, Layout, Table},
     outline::Prose,
-    output::Output,
+    output::{Output, unit_only},
     rooms,
     scan::{Years, clauses, date_beside, dates, has, line, lines, sentences, stored_size, unnumbered},
     section::Section,
@@ -59,7 +59,8 @@ fn rows(layout: &Layout, wanted: impl Fn(Option<Section>) -> bool) -> Vec<(Strin
 fn names(prose: &[Prose], out: &mut Output) {
     for (section, name) in [(Section::Part(1, 1), "project_name"), (Section::Part(1, 2), "applicant")] {
         if let Some(text) = below(prose, section).next() {
-            let mut words = line(&text.text);
+            let written = if section == Section::Part(1, 2) { unit_only(&text.text) } else { &text.text };
+            let mut words = line(written);
             // 项目建设单位及负责人: the unit comes first.
             if section == Section::Part(1, 2) {
                 words = words.split(['，', ',', '、', '；', ';']).next().unwrap_or_default().trim().to_owned();

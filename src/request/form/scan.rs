@@ -389,6 +389,67 @@ pub(super) fn periods(text: &str) -> Vec<(usize, &str)> {
     out
 }
 
+/// The months from the first day to the last, where they are whole: `自2027年9月1日起至2030年8月31日止`.
+pub(super) fn months_between(text: &str) -> Option<u32> {
+    let [first, last] = *dates(text).as_slice() else { return None };
+    if !text.contains(['至', '到', '-', '—', '～']) {
+        return None;
+    }
+    let parts = |date: &str| -> Vec<u32> {
+        let numbers = date.split(|c: char| !c.is_ascii_digit()).filter(|n| !n.is_empty());
+        numbers.filter_map(|n| n.parse().ok()).collect()
+    };
+    let (from, to) = (parts(first), parts(last));
+    let bare = |date: &str| date.ends_with(['月', '日', '号']) || date.ends_with(|c: char| c.is_ascii_digit());
+    if !bare(first) || !bare(last) {
+        return None;
+    }
+    let (from, to) = match (from.as_slice(), to.as_slice()) {
+        ([y, m], [z, n]) => (y * 12 + m, z * 12 + n + 1),
+        ([y, m, d], [z, n, e]) => {
+            let days = match n {
+                2 => 28 + u32::from(z % 4 == 0 && (z % 100 != 0 || z % 400 == 0)),
+                4 | 6 | 9 | 11 => 30,
+                _ => 31,
+            };
+            let (end, day) = if *e == days { (z * 12 + n + 1, 1) } else { (z * 12 + n, e + 1) };
+            (y * 12 + m, if day == *d { end } else { return None })
+        }
+        _ => return None,
+    };
+    to.checked_sub(from).filter(|n| (1..=240).contains(n))
+}
+
+/// Repairs that are free, or a contract on its own.
+pub(super) const FREE: &[&str] = &[
+    "免费运维服务期",
+    "免费运行维护期",
+    "免费运维期",
+    "免费维护期",
+    "免费维保期",
+    "免费运维",
+    "免费维护",
+    "免费运行维护",
+    "免费",
+    "质保",
+    "保修",
+    "合同期",
+];
+
+/// The period of upkeep that stands at its label; free repairs are another.
+pub(super) fn upkeep(written: &str) -> Option<String> {
+    let plain = arabic(written);
+    let all = || sentences(&plain).flat_map(clauses);
+    let own = all().filter(|c| !has(c, FREE)).find_map(|c| periods(c).first().map(|(_, p)| (*p).to_owned()));
+    own.or_else(|| months_between(&plain).map(|n| format!("{n}个月")))
+        .or_else(|| all().find_map(|c| periods(c).first().map(|(_, p)| (*p).to_owned())))
+}
+
+/// A clause without its words for free repairs.
+pub(super) fn without_free(clause: &str) -> String {
+    FREE.iter().fold(clause.to_owned(), |text, word| text.replace(word, "〇"))
+}
+
 /// Sizes of data, with a rough figure to compare them by. Rates (`100Mbps`, `10MB/s`, `100M带宽`) are none.
 pub(super) fn sizes(text: &str) -> Vec<(&str, f64)> {
     let mut out = Vec::new();
@@ -508,6 +569,20 @@ mod tests {
         ] {
             assert_eq!(fill(texts).1, filled);
         }
+    }
+
+    #[test]
+    fn whole_months_are_counted() {
+        for (text, months) in [
+            ("自2027年9月1日起至2030年8月31日止", Some(36)),
+            ("2027年9月16日至2030年9月15日", Some(36)),
+            ("2027年9月至2030年8月", Some(36)),
+            ("2027年9月1日至2030年9月1日", None),
+            ("2027年9月1日至2030年8月", None),
+        ] {
+            assert_eq!(months_between(text), months, "{text}");
+        }
+        assert_eq!(upkeep("免费运维期1年，共3年").as_deref(), Some("3年"));
     }
 
     #[test]
