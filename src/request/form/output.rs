@@ -114,11 +114,15 @@ fn value(name: &str, written: &str) -> Option<Value> {
             (!keys.is_empty()).then(|| json!(keys))
         }
         "om_unit" => om_unit(written),
+        "applicant" => Some(line(unit_only(written))).filter(|unit| !unit.is_empty()).map(|unit| json!(unit)),
         "deploy_milestone" | "exchange_milestone" if !written.is_empty() => {
-            Some(scan::dates(written).last().map_or_else(|| json!(line(written)), |date| json!(date)))
+            let plain = scan::arabic(written);
+            // What stands behind the first stop is about something else.
+            let mut clauses = scan::sentences(&plain).flat_map(scan::clauses);
+            Some(clauses.find_map(scan::first_date).map_or_else(|| json!(line(written)), |date| json!(date)))
         }
         "om_period_months" if !written.is_empty() => {
-            Some(scan::periods(written).first().map_or_else(|| json!(line(written)), |(_, period)| json!(period)))
+            Some(scan::upkeep(written).map_or_else(|| json!(line(written)), |period| json!(period)))
         }
         "shared_resources" => {
             let names: Vec<&str> = written
@@ -140,6 +144,32 @@ fn value(name: &str, written: &str) -> Option<Value> {
     }
 }
 
+/// A unit without what else stands in its line: `区民政局；项目负责人：张三`.
+pub(super) fn unit_only(written: &str) -> &str {
+    const NEXT: &[&str] = &[
+        "项目负责人",
+        "负责人",
+        "联系",
+        "电话",
+        "申报日期",
+        "填报日期",
+        "日期",
+        "法定代表人",
+        "法人代表",
+        "项目联系人",
+        "地址",
+    ];
+    let separates = |c: char| c.is_whitespace() || matches!(c, '；' | ';' | '，' | ',' | '、' | '。');
+    let cut = written.char_indices().filter(|(_, c)| separates(*c)).find(|(at, _)| {
+        let rest = written.get(*at..).unwrap_or_default();
+        let behind = rest.trim_start_matches(separates);
+        let label = behind.split_once(['：', ':']).is_some_and(|(head, _)| head.chars().take(12).count() < 12);
+        let wide = rest.starts_with(['；', ';', '，', '\u{3000}', '\n']) || rest.starts_with("  ");
+        NEXT.iter().any(|w| behind.starts_with(w)) || wide && label
+    });
+    cut.map_or(written, |(at, _)| written.get(..at).unwrap_or_default()).trim()
+}
+
 /// Amounts, one to a line; a line that has no figure of its own belongs to the one before.
 fn amounts(written: &str) -> String {
     let mut out = String::with_capacity(written.len());
@@ -158,4 +188,24 @@ pub(super) fn says_nothing(written: &str) -> bool {
     let folded = text::fold(written);
     let bare = folded.trim_matches(|c: char| c.is_ascii_punctuation() || matches!(c, '。' | '—' | '，'));
     matches!(bare, "" | "无" | "没有" | "不涉及" | "无需" | "不需要" | "暂无" | "否") || label::whole(written).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_is_told_from_what_stands_behind_it() {
+        for text in [
+            "区民政局；项目负责人：张三",
+            "区民政局　项目负责人：张三",
+            "区民政局，负责人：张三",
+            "区民政局　　申报日期：2026年11月",
+            "区民政局 联系电话：0512-1",
+            "区民政局",
+        ] {
+            assert_eq!(unit_only(text), "区民政局");
+        }
+        assert_eq!(unit_only("区民政局、区卫健委"), "区民政局、区卫健委");
+    }
 }

@@ -3,9 +3,10 @@
 use super::{
     basis,
     blocks::{self, Found, Reading},
+    contact::contact,
     entry::Entry,
     facts,
-    label::PHONE,
+    label::{OTHER, PHONE},
     layout::Layout,
     outcome::{Form, FormFault},
     outline,
@@ -65,7 +66,13 @@ fn labelled(reading: &Reading, out: &mut Output) {
         // A row of the schedule, which may have a date to begin and one to end.
         let planned =
             place.row.is_some() && place.section.as_deref().is_some_and(|s| s.starts_with("十.") || s == "十");
-        if planned && matches!(*name, "deploy_milestone" | "exchange_milestone") && !scan::dates(value).is_empty() {
+        let milestone = matches!(*name, "deploy_milestone" | "exchange_milestone");
+        if planned && milestone && !scan::dates(&scan::arabic(value)).is_empty() {
+            continue;
+        }
+        // `系统部署：5月10日前`, under a year that was given before.
+        if milestone && place.row.is_none() && scan::leaves_out_year(value) {
+            out.room(name, place.clone());
             continue;
         }
         if *name == "machine_room_works" {
@@ -103,13 +110,48 @@ fn built(value: &str, place: &Place, map: &mut Map<String, Value>, out: &mut Out
     map.insert("machine_room_works".to_owned(), json!(sentences));
 }
 
-/// Contacts, those of 九.2 first; that of the application form stands in for them.
+/// Contacts of 九.2; else those that stand by the unit. That of the application form is another's.
 fn phones(reading: &Reading) -> Vec<(String, Place)> {
     let all = || reading.loose.iter().filter(|e| e.name == PHONE && !e.value.trim().is_empty());
     let upkeep = |e: &&Entry| e.place.section.as_deref() == Some("九.2");
-    let own: Vec<String> = all().filter(upkeep).map(|e| line(&e.value)).collect();
-    if let Some(first) = all().find(upkeep) {
-        return vec![(own.join(" "), first.place.clone())];
-    }
-    all().map(|e| (line(&e.value), e.place.clone())).collect()
+    let units: Vec<&Place> = reading
+        .blocks
+        .iter()
+        .flat_map(|b| &b.entries)
+        .chain(&reading.loose)
+        .filter(|e| e.name == "om_unit")
+        .map(|e| &e.place)
+        .collect();
+    let other = |place: &Place| {
+        reading.loose.iter().any(|e| e.name == OTHER && e.place.row.is_some() && same_row(&e.place, place))
+    };
+    let beside = |e: &&Entry| {
+        e.place.section.as_deref() != Some("附件1") && !other(&e.place) && units.iter().any(|u| follows(u, &e.place))
+    };
+    let own: Vec<&Entry> =
+        if all().any(|e| upkeep(&e)) { all().filter(upkeep).collect() } else { all().filter(beside).collect() };
+    let Some(first) = own.first() else { return Vec::new() };
+    let words: Vec<String> = own
+        .iter()
+        .take(8)
+        .map(|e| line(&e.value))
+        .map(|words| contact(&format!("联系人：{words}")).unwrap_or(words))
+        .collect();
+    vec![(words.join(" "), first.place.clone())]
+}
+
+fn same_table(a: &Place, b: &Place) -> bool {
+    (&a.sheet, a.table) == (&b.sheet, b.table)
+}
+
+fn same_row(a: &Place, b: &Place) -> bool {
+    same_table(a, b) && a.row == b.row
+}
+
+/// Whether one place comes right behind another.
+fn follows(first: &Place, next: &Place) -> bool {
+    let near = |first: Option<u32>, next: Option<u32>| {
+        first.zip(next).is_some_and(|(first, next)| (first..=first.saturating_add(2)).contains(&next))
+    };
+    same_table(first, next) && (near(first.row, next.row) || near(first.paragraph, next.paragraph))
 }

@@ -183,6 +183,175 @@ fn date(text: &str, at: usize) -> Option<usize> {
     Some(end)
 }
 
+const NUMERALS: &[char] = &['〇', '一', '二', '三', '四', '五', '六', '七', '八', '九'];
+
+/// `二〇二七年五月三十日` in digits; all else stays.
+pub(super) fn arabic(text: &str) -> String {
+    let figure = |c: char| {
+        let c = if matches!(c, '○' | '零' | 'Ｏ') { '〇' } else { c };
+        NUMERALS.iter().position(|n| *n == c)
+    };
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let end = rest.find(|c: char| c != '十' && figure(c).is_none()).unwrap_or(rest.len());
+        let (run, behind) = rest.split_at(end);
+        if run.is_empty() {
+            out.push(c);
+            rest = rest.get(c.len_utf8()..).unwrap_or_default();
+            continue;
+        }
+        let digits: Option<String> = run.chars().map(|c| figure(c).map(|n| n.to_string())).collect();
+        let number = match (run.split_once('十'), digits) {
+            (None, Some(digits)) if behind.starts_with('年') => Some(digits).filter(|d| d.len() == 4),
+            (None, Some(digits)) => Some(digits).filter(|d| d.len() == 1),
+            (Some((tens, ones)), _) if behind.starts_with(['月', '日', '号']) => {
+                let one = |text: &str, none: usize| {
+                    let mut chars = text.chars();
+                    let first = chars.next().map_or(Some(none), figure);
+                    first.filter(|_| chars.next().is_none())
+                };
+                one(tens, 1).zip(one(ones, 0)).map(|(tens, ones)| (tens * 10 + ones).to_string())
+            }
+            _ => None,
+        };
+        match number.filter(|_| behind.starts_with(['年', '月', '日', '号'])) {
+            Some(number) => out.push_str(&number),
+            None => out.push_str(run),
+        }
+        rest = behind;
+    }
+    out
+}
+
+/// The year that dates are in, for those that leave it out.
+#[derive(Default)]
+pub(super) struct Years {
+    year: Option<u32>,
+    /// More than one year was spoken of.
+    several: bool,
+    /// The month that was spoken of last.
+    month: u32,
+}
+
+impl Years {
+    fn note(&mut self, written: &str) {
+        let mut cursor = Cursor { text: written, at: 0 };
+        let (_, year) = cursor.digits(4);
+        self.several |= self.year.is_some_and(|y| y != year);
+        self.year = Some(year);
+        let months = written.split('月').filter_map(|part| {
+            let number = part.rsplit(|c: char| digit(c).is_none()).next()?;
+            Some(number).filter(|n| (1..=2).contains(&n.len()))?.parse().ok()
+        });
+        self.month = if written.contains('月') { months.last().unwrap_or(0) } else { 0 };
+    }
+
+    /// The text with its dates in digits, and with the year where they leave out the only one that was spoken of.
+    pub fn fill(&mut self, text: &str) -> String {
+        let text = arabic(text);
+        let mut out = String::with_capacity(text.len());
+        let (mut at, mut before) = (0, ' ');
+        while let Some(c) = text.get(at..).and_then(|t| t.chars().next()) {
+            if digit(c).is_none() || digit(before).is_some() || before == '.' {
+                out.push(c);
+                (at, before) = (at + c.len_utf8(), c);
+                continue;
+            }
+            let mut cursor = Cursor { text: &text, at };
+            let (count, number) = cursor.digits(usize::MAX);
+            let of_year = count == 4 && (1990..2100).contains(&number) && cursor.rest().starts_with('年');
+            let end = date(&text, at).or_else(|| of_year.then_some(cursor.at));
+            if let Some(end) = end {
+                let written = text.get(at..end).unwrap_or_default();
+                self.note(written);
+                out.push_str(written);
+                (at, before) = (end, ' ');
+                continue;
+            }
+            let month = count <= 2 && (1..=12).contains(&number) && before != '第' && cursor.one_of(&["月"]);
+            // `3月内` is a period.
+            if month && !cursor.rest().starts_with('内') {
+                if let Some(year) = self.year.filter(|_| !self.several && number >= self.month) {
+                    out.push_str(&format!("{year}年"));
+                    self.month = number;
+                }
+            }
+            out.push_str(text.get(at..cursor.at).unwrap_or_default());
+            (at, before) = (cursor.at, '月');
+        }
+        out
+    }
+}
+
+/// Whether a text gives a day or a month of no year.
+pub(super) fn leaves_out_year(text: &str) -> bool {
+    let mut years = Years { year: Some(2000), ..Years::default() };
+    dates(&arabic(text)).is_empty() && !dates(&years.fill(text)).is_empty()
+}
+
+/// The date that a text gives first; of a range, its end.
+pub(super) fn first_date(text: &str) -> Option<&str> {
+    let all = dates(text);
+    range_end(text, &all)
+}
+
+/// Of the first date and those that it is one range with, the last.
+fn range_end<'a>(text: &'a str, dates: &[&'a str]) -> Option<&'a str> {
+    let mut end = *dates.first()?;
+    for next in dates.iter().skip(1) {
+        let from = offset(text, end) + end.len();
+        let between = text.get(from..offset(text, next)).unwrap_or("x");
+        let joint = |c: char| c.is_whitespace() || "-—–~～－至到起日始前".contains(c);
+        if !between.chars().all(joint) {
+            break;
+        }
+        end = next;
+    }
+    Some(end)
+}
+
+/// Where a part of a text stands in it.
+fn offset(text: &str, part: &str) -> usize {
+    (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize)
+}
+
+/// Of several dates in a clause, the one that belongs to what is said from `from` to `to`.
+pub(super) fn date_beside(clause: &str, from: usize, to: usize) -> Option<&str> {
+    let all = dates(clause);
+    let (before, after): (Vec<&str>, Vec<&str>) = all.iter().partition(|d| offset(clause, d) < from);
+    let end = |d: &&str| offset(clause, d) + d.len();
+    match (before.last(), after.first()) {
+        (Some(last), Some(first)) => {
+            let listed = |from: usize, to: usize| clause.get(from..to).is_some_and(|t| t.contains('、'));
+            // Dates lead a clause, or follow what they are of.
+            let lead = all.first().and_then(|d| clause.get(..offset(clause, d))).unwrap_or_default();
+            let led = lead.chars().all(|c| c.is_whitespace() || "计划拟将于在".contains(c));
+            let mine = listed(to, offset(clause, first)) && !listed(end(last), from);
+            if led || mine { Some(last) } else { range_end(clause, &after) }
+        }
+        (Some(last), None) => Some(last),
+        (None, _) => range_end(clause, &after),
+    }
+}
+
+/// Without the number in front of a sentence: `（2）`, `1、`, `③`.
+pub(super) fn unnumbered(sentence: &str) -> &str {
+    let number = |c: char| c.is_ascii_digit() || c == '十' || NUMERALS.contains(&c);
+    let inner = sentence.strip_prefix(['（', '(']).unwrap_or(sentence);
+    let rest = inner.trim_start_matches(number);
+    let count = inner.get(..inner.len() - rest.len()).map_or(0, |n| n.chars().count());
+    let rest = if inner.len() < sentence.len() {
+        rest.strip_prefix(['）', ')'])
+    } else {
+        rest.strip_prefix(['、', '.', '．', '）', ')'])
+    };
+    match rest.filter(|_| (1..=2).contains(&count)) {
+        Some(rest) => rest.trim_start_matches(['、', ' ', '　']),
+        None => sentence.trim_start_matches(|c| ('①'..='⑳').contains(&c)).trim_start(),
+    }
+}
+
 /// Periods of years or months: `3年`, `三年`, `36个月`.
 pub(super) fn periods(text: &str) -> Vec<(usize, &str)> {
     let mut out = Vec::new();
@@ -218,6 +387,67 @@ pub(super) fn periods(text: &str) -> Vec<(usize, &str)> {
         before = c;
     }
     out
+}
+
+/// The months from the first day to the last, where they are whole: `自2027年9月1日起至2030年8月31日止`.
+pub(super) fn months_between(text: &str) -> Option<u32> {
+    let [first, last] = *dates(text).as_slice() else { return None };
+    if !text.contains(['至', '到', '-', '—', '～']) {
+        return None;
+    }
+    let parts = |date: &str| -> Vec<u32> {
+        let numbers = date.split(|c: char| !c.is_ascii_digit()).filter(|n| !n.is_empty());
+        numbers.filter_map(|n| n.parse().ok()).collect()
+    };
+    let (from, to) = (parts(first), parts(last));
+    let bare = |date: &str| date.ends_with(['月', '日', '号']) || date.ends_with(|c: char| c.is_ascii_digit());
+    if !bare(first) || !bare(last) {
+        return None;
+    }
+    let (from, to) = match (from.as_slice(), to.as_slice()) {
+        ([y, m], [z, n]) => (y * 12 + m, z * 12 + n + 1),
+        ([y, m, d], [z, n, e]) => {
+            let days = match n {
+                2 => 28 + u32::from(z % 4 == 0 && (z % 100 != 0 || z % 400 == 0)),
+                4 | 6 | 9 | 11 => 30,
+                _ => 31,
+            };
+            let (end, day) = if *e == days { (z * 12 + n + 1, 1) } else { (z * 12 + n, e + 1) };
+            (y * 12 + m, if day == *d { end } else { return None })
+        }
+        _ => return None,
+    };
+    to.checked_sub(from).filter(|n| (1..=240).contains(n))
+}
+
+/// Repairs that are free, or a contract on its own.
+pub(super) const FREE: &[&str] = &[
+    "免费运维服务期",
+    "免费运行维护期",
+    "免费运维期",
+    "免费维护期",
+    "免费维保期",
+    "免费运维",
+    "免费维护",
+    "免费运行维护",
+    "免费",
+    "质保",
+    "保修",
+    "合同期",
+];
+
+/// The period of upkeep that stands at its label; free repairs are another.
+pub(super) fn upkeep(written: &str) -> Option<String> {
+    let plain = arabic(written);
+    let all = || sentences(&plain).flat_map(clauses);
+    let own = all().filter(|c| !has(c, FREE)).find_map(|c| periods(c).first().map(|(_, p)| (*p).to_owned()));
+    own.or_else(|| months_between(&plain).map(|n| format!("{n}个月")))
+        .or_else(|| all().find_map(|c| periods(c).first().map(|(_, p)| (*p).to_owned())))
+}
+
+/// A clause without its words for free repairs.
+pub(super) fn without_free(clause: &str) -> String {
+    FREE.iter().fold(clause.to_owned(), |text, word| text.replace(word, "〇"))
 }
 
 /// Sizes of data, with a rough figure to compare them by. Rates (`100Mbps`, `10MB/s`, `100M带宽`) are none.
@@ -313,10 +543,66 @@ mod tests {
         assert_eq!(texts("100Mbps、10MB/s、100M带宽、4G网络x、500人"), ["4G"]);
     }
 
+    #[test]
+    fn dates_are_written_in_digits_and_with_their_year() {
+        for (text, plain) in [
+            ("二〇二七年五月三十日前", "2027年5月30日前"),
+            ("二○二七年十二月二十一日", "2027年12月21日"),
+            ("2027年5月三十日", "2027年5月30日"),
+            ("三年内，第十一章，十日", "三年内，第十一章，10日"),
+        ] {
+            assert_eq!(arabic(text), plain);
+        }
+        let fill = |texts: &[&str]| {
+            texts.iter().fold((Years::default(), String::new()), |(mut y, _), t| {
+                let filled = y.fill(t);
+                (y, filled)
+            })
+        };
+        for (texts, filled) in [
+            (&["2027年", "于5月31日前完成"] as &[&str], "于2027年5月31日前完成"),
+            (&["2027年1月至4月开发，5月10日前完成"], "2027年1月至4月开发，2027年5月10日前完成"),
+            (&["2026年9月招标，2027年1月开发", "5月部署"], "5月部署"),
+            (&["2026年9月招标", "1月部署"], "1月部署"),
+            (&["2027年3月，3月内完成，3个月"], "2027年3月，3月内完成，3个月"),
+            (&["5月部署"], "5月部署"),
+        ] {
+            assert_eq!(fill(texts).1, filled);
+        }
+    }
+
+    #[test]
+    fn whole_months_are_counted() {
+        for (text, months) in [
+            ("自2027年9月1日起至2030年8月31日止", Some(36)),
+            ("2027年9月16日至2030年9月15日", Some(36)),
+            ("2027年9月至2030年8月", Some(36)),
+            ("2027年9月1日至2030年9月1日", None),
+            ("2027年9月1日至2030年8月", None),
+        ] {
+            assert_eq!(months_between(text), months, "{text}");
+        }
+        assert_eq!(upkeep("免费运维期1年，共3年").as_deref(), Some("3年"));
+    }
+
+    #[test]
+    fn numbers_in_front_are_left_out() {
+        for (text, rest) in [
+            ("（2）2027年4月", "2027年4月"),
+            ("2.2027年4月", "2027年4月"),
+            ("③ 部署", "部署"),
+            ("一、部署", "部署"),
+            ("2027年4月", "2027年4月"),
+        ] {
+            assert_eq!(unnumbered(text), rest);
+        }
+    }
+
     proptest! {
         #[test]
         fn any_text_is_scanned(text in "[0-9年月日.／/-至 ２０一三个GBTpsM（带]{0,40}") {
-            let _ = (dates(&text), periods(&text), sizes(&text));
+            let _ = (dates(&text), periods(&text), sizes(&text), first_date(&text), unnumbered(&text));
+            let _ = (Years::default().fill(&text), arabic(&text));
         }
     }
 }

@@ -45,7 +45,7 @@ fn the_application_form_is_read_beside_the_block() {
 }
 
 #[test]
-fn the_application_forms_contact_stands_in_for_the_operators() {
+fn the_application_forms_contact_is_not_the_operators() {
     let upkeep = format!(
         "{}{}{}",
         p("九、项目组织架构与人员培训"),
@@ -55,8 +55,7 @@ fn the_application_forms_contact_stands_in_for_the_operators() {
     let all = format!("{}{}{upkeep}", application("政务外网"), block("2", "a.b.c", "8G"));
     let form = form(&all);
     says(&form, "/om_unit/name", "区信息中心");
-    says(&form, "/om_unit/contact", "0512-6666");
-    assert_eq!(form.places["/om_unit/contact"].section.as_deref(), Some("附件1"));
+    assert_eq!(at(&form, "/om_unit"), &serde_json::json!({ "name": "区信息中心" }));
     assert_eq!(form.places["/om_unit/name"].section.as_deref(), Some("九.2"));
 }
 
