@@ -1,6 +1,7 @@
 //! Files made in memory, read as a whole.
 
 mod application;
+mod around;
 mod bombs;
 mod formats;
 mod prose;
