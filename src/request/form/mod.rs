@@ -18,6 +18,7 @@ mod outline;
 mod output;
 mod package;
 mod plain;
+mod purchase;
 mod report;
 mod rooms;
 mod scan;

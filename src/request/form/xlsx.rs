@@ -74,8 +74,8 @@ fn sheets(workbook: &str) -> Result<(Vec<Sheet>, bool), FormFault> {
         let Token::Open(tag) = token else { continue };
         match tag.name() {
             "sheet" => out.push(Sheet {
-                name: tag.attribute("name").unwrap_or_default().into(),
-                id: tag.attribute("id").unwrap_or_default().into(),
+                name: tag.attribute("name").unwrap_or_default(),
+                id: tag.attribute("id").unwrap_or_default(),
                 is_hidden: tag.attribute("state").is_some_and(|s| s == "hidden" || s == "veryHidden"),
             }),
             "workbookPr" => from_1904 = tag.attribute("date1904").is_some_and(|v| v == "1" || v == "true"),

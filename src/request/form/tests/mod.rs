@@ -4,6 +4,7 @@ mod application;
 mod around;
 mod bombs;
 mod formats;
+mod hardware;
 mod prose;
 mod sample;
 mod tables;
