@@ -1,11 +1,13 @@
 //! Which of the entries that were found make up request blocks, and which speak for all of them.
 
 use super::{
+    around,
     entry::Entry,
     label::{self, PHONE},
     layout::{Item, Layout, Table},
     list,
     outline::Prose,
+    scan::has,
     section::Section,
 };
 use crate::place::Place;
@@ -43,10 +45,25 @@ pub(super) fn find(layout: &Layout, prose: &[Prose]) -> Reading {
     let mut reading = Reading::default();
     let mut texts = prose.iter().peekable();
     let mut at = 0;
+    // How many blocks there were behind the last table, if it had any.
+    let mut before = None;
     while let Some(item) = layout.items.get(at) {
         if let Item::Table(table) = item {
             reading.tables += 1;
-            in_table(table, &mut reading);
+            let known = reading.blocks.len();
+            let mut joined = false;
+            if !around::shows_the_present(layout, at, table) {
+                let mut here = Reading::default();
+                in_table(table, &mut here);
+                let units = around::units(layout, at, table);
+                here.blocks.iter_mut().for_each(|found| around::complete(&mut found.entries, &units));
+                if around::continues(layout, at) && before == Some(known) {
+                    joined = join(&mut reading.blocks, &mut here);
+                }
+                reading.blocks.append(&mut here.blocks);
+                reading.loose.append(&mut here.loose);
+            }
+            before = Some(reading.blocks.len()).filter(|now| joined || *now > known);
             while texts.next_if(|p| p.item <= at).is_some() {}
             at += 1;
             continue;
@@ -64,6 +81,23 @@ pub(super) fn find(layout: &Layout, prose: &[Prose]) -> Reading {
     }
     tidy(&mut reading.blocks);
     reading
+}
+
+/// A table that the page broke: what stands below belongs to the last block, if that lacks all of it.
+fn join(blocks: &mut [Found], below: &mut Reading) -> bool {
+    let Some(last) = blocks.last_mut() else { return false };
+    let mine = |e: &Entry| is_core(e.name) || ONLY_IN_BLOCK.contains(&e.name) || e.name == "no_domain_reason";
+    let found = below.blocks.iter().flat_map(|f| &f.entries).chain(below.loose.iter().filter(|e| mine(e)));
+    let lacking = |name: &str| last.entries.iter().all(|e| e.name != name);
+    let counted = |found: &[Entry]| found.iter().any(|e| e.name == "vm_count");
+    let names: Vec<&str> = found.map(|e| e.name).collect();
+    let whole = below.blocks.len() <= 1 && counted(&last.entries) && !names.contains(&"vm_count");
+    if !whole || !names.iter().any(|n| is_core(n)) || !names.iter().all(|n| lacking(n)) {
+        return false;
+    }
+    last.entries.extend(below.blocks.drain(..).flat_map(|f| f.entries));
+    last.entries.extend(below.loose.extract_if(.., |e| mine(e)));
+    true
 }
 
 /// Leaves out what only looks like a block.
@@ -89,6 +123,7 @@ fn tells_the_present(section: Option<Section>) -> bool {
 
 fn in_table(table: &Table, reading: &mut Reading) {
     let mut taken = vec![false; table.rows.len()];
+    around::calculations(table, &mut taken);
     let section = table.rows.iter().find_map(|r| r.section);
     let place = Place { section: section.map(Section::label), ..table.place.clone() };
     if let Some(blocks) = list::transposed(table, &mut taken) {
@@ -118,7 +153,11 @@ fn split(entries: Vec<Entry>) -> (Vec<Vec<Entry>>, Vec<Entry>) {
     let mut mine = Vec::new();
     let mut begun = false;
     let form = entries.iter().filter(|e| e.name == label::OTHER).take(3).count() == 3;
+    let told = entries.iter().any(|e| e.name == "workload_description");
     for mut entry in entries {
+        if entry.name == label::USE && !told {
+            entry.name = "workload_description";
+        }
         begun |= is_core(entry.name);
         let of_application = entry.application || (form && !begun);
         if entry.name == "db_type" && of_application {
@@ -216,7 +255,7 @@ fn pairs(text: &Prose) -> Vec<Entry> {
             continue;
         }
         let (mut label, mut kept) = (label, String::new());
-        for part in value.split_inclusive(['，', ',', '；', ';', '、', '\t']) {
+        for part in value.split_inclusive(['，', ',', '；', ';', '、', '。', '\t']) {
             let labelled = out.len() < MAX_LINES && part.contains(['：', ':']);
             if let Some((next, value)) = label::with_value(part).filter(|_| labelled) {
                 out.push(entry(&label, &kept, text));
@@ -231,8 +270,22 @@ fn pairs(text: &Prose) -> Vec<Entry> {
 }
 
 fn entry(label: &label::Label, value: &str, text: &Prose) -> Entry {
-    let value = value.trim().trim_end_matches(['，', ',', '；', ';', '、', '。']);
+    let value = first_sentence(label, value).trim().trim_end_matches(['，', ',', '；', ';', '、', '。']);
     Entry::new(label, value, text.place.clone())
+}
+
+/// These fields are said in a word or two; sentences behind that speak of other things are not theirs.
+fn first_sentence<'a>(label: &label::Label, value: &'a str) -> &'a str {
+    let own: &[&str] = match label.name {
+        "network_zone" => &["网", "区域"],
+        "mlps_level" => &["等级保护", "等保", "定级"],
+        "secrecy_level" => &["密", "公开"],
+        _ => return value,
+    };
+    match value.split_once('。') {
+        Some((first, rest)) if !has(rest, own) => first,
+        _ => value,
+    }
 }
 
 /// Whether a field that was found outside all blocks is one that may be said once for all.

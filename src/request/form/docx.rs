@@ -1,5 +1,5 @@
-//! A Word document's main part to its layout. One pass over the tags; what was deleted, moved away or hidden is not read,
-//! and what a writer gives twice for old and new readers is read once.
+//! A Word document's main part to its layout. One pass over the tags; what was deleted, struck through, moved away or
+//! hidden is not read, and what a writer gives twice for old and new readers is read once.
 
 use super::{
     glyph,
@@ -35,7 +35,7 @@ enum Kind {
 
 struct Element {
     kind: Kind,
-    /// Run: hidden. Control: shows only its hint. Alternatives: one was read. Form box: ticked.
+    /// Run: hidden or struck through. Control: shows only its hint. Alternatives: one was read. Form box: ticked.
     mark: bool,
     /// Form box: whether a person set it.
     set: bool,
@@ -131,7 +131,12 @@ impl Reader<'_> {
             "r" => kind = Kind::Run,
             "rPr" => kind = Kind::RunProperties,
             "t" => kind = Kind::Text,
-            "vanish" if parent == Kind::RunProperties && self.above(2) == Kind::Run && tag.is_on() => self.mark(2),
+            // Hidden, or struck through by one who gave it up.
+            "vanish" | "strike" | "dstrike"
+                if parent == Kind::RunProperties && self.above(2) == Kind::Run && tag.is_on() =>
+            {
+                self.mark(2);
+            }
             "tab" | "ptab" if parent == Kind::Run => self.push("\t")?,
             "br" | "cr" if parent == Kind::Run => self.push("\n")?,
             "noBreakHyphen" if parent == Kind::Run => self.push("-")?,

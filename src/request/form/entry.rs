@@ -80,12 +80,21 @@ fn one_row(table: &Table, row: usize, out: &mut Vec<Entry>) {
         let place = table.place_of(row, at);
         let mut value = value.trim().to_owned();
         at += 1;
+        // The unit before its figure.
+        let figure = |c: &&Cell| c.origin.is_none() && c.text.trim().starts_with(|c: char| c.is_ascii_digit());
+        if let Some(after) = cells.get(at).filter(figure).filter(|_| label::is_unit(&value)) {
+            let number = after.text.trim();
+            let bare = number.ends_with(|c: char| c.is_ascii_digit());
+            value = if bare { format!("{number}{value}") } else { number.to_owned() };
+            out.push(Entry::new(&label, &value, table.place_of(row, at)));
+            at += 1;
+            continue;
+        }
         // The unit in a cell of its own, and boxes in a cell each.
         while let Some(more) = cells.get(at).filter(|c| c.origin.is_none()) {
             let bare = more.text.trim();
             let boxed = super::glyph::ticked(&value).is_some() && super::glyph::ticked(bare).is_some();
-            let unit = matches!(bare, "台" | "核" | "G" | "GB" | "GiB" | "T" | "TB" | "TiB" | "M" | "MB")
-                && value.ends_with(|c: char| c.is_ascii_digit());
+            let unit = label::is_unit(bare) && value.ends_with(|c: char| c.is_ascii_digit());
             if !boxed && !unit {
                 break;
             }

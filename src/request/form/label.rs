@@ -26,6 +26,9 @@ pub(super) const OTHER: &str = "other";
 /// 附件1's 技术标准（开发平台）, beside which its 数据库类型 stands.
 pub(super) const PLATFORM: &str = "platform";
 
+/// What a machine is for: its 运行内容, where a form says nothing else of that.
+pub(super) const USE: &str = "use";
+
 /// Words on paper beyond those that JSON takes.
 const PAPER: &[(&str, &[&str])] = &[
     ("vm_count", &["虚拟机申请数量", "申请虚拟机数", "虚拟机数", "云主机数量", "申请云主机数量"]),
@@ -38,6 +41,7 @@ const PAPER: &[(&str, &[&str])] = &[
     ("om_period_months", &["运维期", "运行维护期", "运维期限", "运行维护期限"]),
     ("network_zone", &["网络联网方式"]),
     (PHONE, &["联系电话", "联系人", "联系方式", "运维单位联系方式", "运维联系人", "运维联系电话", "联系人及电话"]),
+    (USE, &["服务器用途", "虚拟机用途", "部署内容", "部署应用"]),
     (PLATFORM, &["技术标准", "开发平台"]),
     (
         OTHER,
@@ -94,7 +98,7 @@ pub fn field(label: &str) -> Option<&'static str> {
 /// A label on paper.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Label {
-    /// The field's canonical name, or one of [`PHONE`], [`PLATFORM`], [`OTHER`].
+    /// The field's canonical name, or one of [`PHONE`], [`PLATFORM`], [`USE`], [`OTHER`].
     pub name: &'static str,
     /// It says of what unit the value is.
     pub unit: Option<&'static str>,
@@ -279,7 +283,18 @@ fn unit(token: &str) -> Option<&'static str> {
     })
 }
 
-fn basis(words: &str) -> Option<&'static str> {
+/// Whether a text is a unit and nothing else, with what it counts by or without: `GB`, `核/台`, `GB（每台）`.
+pub(super) fn is_unit(text: &str) -> bool {
+    if text.len() > 40 {
+        return false;
+    }
+    let folded = text::fold(text);
+    let ends = ["/台", "/每台", "/单台", "/虚拟机", "/vm", "(每台)", "(单台)", "(合计)", "(总计)"];
+    let bare = ends.iter().find_map(|end| folded.strip_suffix(end)).unwrap_or(&folded);
+    matches!(bare, "个" | "颗") || unit(bare).is_some_and(|u| !matches!(u, "元" | "万元" | "年" | "个月"))
+}
+
+pub(super) fn basis(words: &str) -> Option<&'static str> {
     if ["每台", "单台", "/台"].iter().any(|w| words.contains(w)) {
         Some("每台")
     } else if ["合计", "总计", "总"].iter().any(|w| words.contains(w)) {

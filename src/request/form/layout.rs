@@ -23,6 +23,8 @@ pub(super) struct Paragraph {
     pub heading: bool,
     /// An entry of the table of contents.
     pub contents: bool,
+    /// Where the outline has what it says; a title has none.
+    pub section: Option<Section>,
 }
 
 #[derive(Debug, Default)]

@@ -31,22 +31,45 @@ fn header(table: &Table, row: usize) -> Option<Header> {
             && columns.iter().all(|(_, l)| l.name != label.name)
         {
             pairs += usize::from(last == Some(cell.column));
-            columns.push((cell.column, label));
+            columns.push((cell.column, above(table, row, cell.column, label)));
             last = Some(cell.column.saturating_add(cell.span.max(1)));
         }
     }
     if columns.len() < 4 || pairs < 2 {
         return None;
     }
-    // In a list of machines 数量 is that of the machines.
-    if columns.iter().all(|(_, l)| l.name != "vm_count") {
-        let cells = cells.iter().filter(|c| c.text.len() < 64);
-        let count = cells
-            .map(|c| (c.column, label::without_brackets(&text::fold(&c.text)).0))
-            .find(|(_, word)| matches!(word.as_str(), "数量" | "台数" | "虚拟机" | "云主机" | "数量/台"));
-        columns.extend(count.map(|(c, _)| (c, Label { name: "vm_count", unit: None, basis: None, sure: false })));
+    // In a list of machines 数量 is that of the machines, and 用途 what runs on them.
+    for (name, accepted) in IN_LISTS {
+        if columns.iter().any(|(_, l)| l.name == *name) {
+            continue;
+        }
+        let found = (0..cells.len())
+            .filter(|cell| table.text(row, *cell).len() < 64)
+            .find(|cell| accepted.contains(&label::without_brackets(&text::fold(table.text(row, *cell))).0.as_str()));
+        let column = found.and_then(|cell| cells.get(cell)).map(|c| c.column);
+        columns.extend(column.map(|c| (c, Label { name, unit: None, basis: None, sure: false })));
     }
     Some(Header { row, columns })
+}
+
+const IN_LISTS: &[(&str, &[&str])] = &[
+    ("vm_count", &["数量", "台数", "虚拟机", "云主机", "数量/台"]),
+    ("workload_description", &["服务器用途", "虚拟机用途", "部署内容", "用途"]),
+];
+
+/// A label with what a merged cell above it says: 单台配置 over CPU, 内存 and 磁盘.
+fn above(table: &Table, row: usize, column: u32, mut label: Label) -> Label {
+    let over = row.checked_sub(1).and_then(|over| {
+        let cell = table.covering(over, column)?;
+        let wide = table.rows.get(over)?.cells.get(cell)?.span > 1;
+        wide.then(|| table.text(over, cell))
+    });
+    if label.basis.is_none()
+        && let Some(over) = over.filter(|o| o.len() <= 60 && label::whole(o).is_none())
+    {
+        label.basis = label::basis(&text::fold(over));
+    }
+    label
 }
 
 /// The blocks of all lists in a table; `taken` marks the rows that belong to them.

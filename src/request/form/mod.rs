@@ -1,6 +1,7 @@
 //! Reads a file that an office wrote (Word, Excel, CSV, JSON, YAML) into one document: the report as JSON, with the place
 //! where each value stood. Nothing is judged here but whether the file can be read at all.
 
+mod around;
 mod basis;
 mod blocks;
 mod contact;
@@ -17,6 +18,7 @@ mod outline;
 mod output;
 mod package;
 mod plain;
+mod purchase;
 mod report;
 mod rooms;
 mod scan;

@@ -44,7 +44,12 @@ pub(super) fn outline(layout: &mut Layout) -> Vec<Prose> {
     let mut walk = Walk::default();
     for (item, part) in layout.items.iter_mut().enumerate() {
         match part {
-            Item::Paragraph(paragraph) => walk.paragraph(paragraph, item),
+            Item::Paragraph(paragraph) => {
+                if let Some(said) = walk.paragraph(paragraph, item) {
+                    paragraph.section = walk.here;
+                    paragraph.text = said;
+                }
+            }
             Item::Table(table) => {
                 let before = walk.here;
                 if let Some(sheet) = &table.place.sheet {
@@ -105,15 +110,16 @@ struct Walk {
 }
 
 impl Walk {
-    fn paragraph(&mut self, paragraph: &Paragraph, item: usize) {
+    /// What a paragraph says that is no title, without hints.
+    fn paragraph(&mut self, paragraph: &Paragraph, item: usize) -> Option<String> {
         let words = paragraph.text.trim();
         if paragraph.contents || is_contents_line(words) {
-            return;
+            return None;
         }
         let words = self.without_hints(words);
         let words = words.trim();
         if words.is_empty() {
-            return;
+            return None;
         }
         let heading = self.heading(words, paragraph.heading);
         match heading {
@@ -136,6 +142,7 @@ impl Walk {
         if !body.is_empty() {
             add(body, false);
         }
+        (!is_heading).then(|| words.to_owned())
     }
 
     /// Whether the text is a heading, and of what; a heading of nothing known ends the section before it.

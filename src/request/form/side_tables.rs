@@ -4,6 +4,7 @@ use super::{
     label,
     layout::{Item, Layout, Table},
     output::{Output, says_nothing},
+    purchase,
     scan::line,
     section::Section,
 };
@@ -17,14 +18,35 @@ const HARDWARE: &[(&str, &[&str])] = &[
     ("price", &["价格", "单价", "金额", "总价", "预算", "预算金额"]),
     ("quantity", &["数量", "采购数量"]),
     ("purpose", &["用途", "用途说明", "主要用途"]),
-    ("reason", &["采购理由", "理由", "采购原因", "说明理由", "另行采购理由", "原因"]),
+    (
+        "reason",
+        &[
+            "采购理由",
+            "理由",
+            "采购原因",
+            "说明理由",
+            "另行采购理由",
+            "原因",
+            "采购必要性说明",
+            "采购必要性",
+            "必要性说明",
+            "必要性",
+            "采购说明",
+            "情况说明",
+            "说明",
+            "备注",
+        ],
+    ),
 ];
 
 pub(super) fn read(layout: &Layout, out: &mut Output) {
     let mut hardware = Vec::new();
     let mut resources: Vec<String> = Vec::new();
-    for item in &layout.items {
-        let Item::Table(table) = item else { continue };
+    // Where hardware is told of.
+    let mut told = Vec::new();
+    for (item, part) in layout.items.iter().enumerate() {
+        let Item::Table(table) = part else { continue };
+        let before = hardware.len();
         let mut row = 0;
         while row < table.rows.len() && !out.is_full() {
             if let Some(columns) = hardware_header(table, row) {
@@ -44,6 +66,16 @@ pub(super) fn read(layout: &Layout, out: &mut Output) {
                 row += 1;
             }
         }
+        if hardware.len() > before {
+            told.push(item);
+        }
+    }
+    in_sentences(layout, &mut hardware, &mut told, out);
+    let blank = |device: &Value| device.get("reason").and_then(Value::as_str).is_none_or(says_nothing);
+    if hardware.iter().any(blank)
+        && let Some((reason, place)) = told.iter().find_map(|item| purchase::reason(layout, *item))
+    {
+        out.set("off_cloud_procurement_reason", json!(reason), place);
     }
     if !hardware.is_empty() {
         out.form.document.insert("extra_hardware".to_owned(), Value::Array(hardware));
@@ -52,6 +84,43 @@ pub(super) fn read(layout: &Layout, out: &mut Output) {
         out.form.document.insert("shared_resources".to_owned(), json!(resources));
     }
 }
+
+/// Devices that no list names.
+fn in_sentences(layout: &Layout, hardware: &mut Vec<Value>, told: &mut Vec<usize>, out: &mut Output) {
+    for (item, device, place) in purchase::told(layout) {
+        let names = |d: &Value| d.get("name").and_then(Value::as_str).map(text::fold).unwrap_or_default();
+        let name = text::fold(&device.name);
+        let listed = hardware
+            .iter()
+            .take(MAX_LISTED)
+            .map(names)
+            .any(|n| n.contains(&name) || !n.is_empty() && name.contains(&n));
+        if listed || out.is_full() {
+            continue;
+        }
+        let pointer = format!("/extra_hardware/{}", hardware.len());
+        out.room("extra_hardware", place.clone());
+        let mut map = Map::new();
+        let parts = [
+            ("name", Some(device.name)),
+            ("quantity", Some(device.quantity)),
+            ("price", device.price),
+            ("purpose", device.purpose),
+        ];
+        for (name, value) in parts {
+            out.place(format!("{pointer}/{name}"), place.clone());
+            if let Some(value) = value {
+                map.insert(name.to_owned(), json!(value));
+            }
+        }
+        out.place(pointer, place);
+        hardware.push(Value::Object(map));
+        told.push(item);
+    }
+}
+
+/// Devices of a list that those of sentences are compared with.
+const MAX_LISTED: usize = 500;
 
 type Column = (&'static str, u32, Option<label::Label>);
 
@@ -84,12 +153,20 @@ fn hardware_header(table: &Table, row: usize) -> Option<Vec<Column>> {
             .is_some_and(|l| matches!(l.name, "vm_count" | "os_type" | "cpu_count" | "memory" | "disk"))
     });
     let has = |name| columns.iter().any(|(n, _, _)| *n == name);
+    let remarks = !words.iter().any(|(w, _, _)| has_reason(w));
     let exact = words.iter().any(|(w, _, _)| w == "硬件名称");
     let place = match here.section {
         None | Some(Section::Application | Section::Part(6, _)) => true,
         Some(_) => exact && has("purpose"),
     };
-    (place && !machines && has("name") && has("quantity") && columns.len() >= 3).then_some(columns)
+    // Any list may have remarks.
+    let enough = columns.iter().filter(|(n, _, _)| *n != "reason" || !remarks).count() >= 3;
+    (place && !machines && has("name") && has("quantity") && enough).then_some(columns)
+}
+
+/// A column of reasons by its own words.
+fn has_reason(word: &str) -> bool {
+    ["理由", "原因", "必要性"].iter().any(|w| word.contains(w))
 }
 
 /// The unit in a column's heading, 价格（万元）.
@@ -142,7 +219,8 @@ fn one_device(table: &Table, row: usize, columns: &[Column], hardware: &mut Vec<
         let cell = table.covering(row, *column);
         let written = cell.map_or_else(String::new, |c| line(table.text(row, c)));
         let place = cell.map_or_else(|| table.place_at(row, *column), |c| table.place_of(row, c));
-        if !written.is_empty() {
+        let nothing = *name == "reason" && says_nothing(&written);
+        if !written.is_empty() && !nothing {
             let full = unit.as_ref().map_or_else(|| written.clone(), |unit| label::complete(&written, unit));
             device.insert((*name).to_owned(), json!(full));
         }

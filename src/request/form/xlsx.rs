@@ -2,6 +2,7 @@
 //! written are kept, so that a cell at XFD1048576 costs no more than one at A1.
 
 use super::{
+    label,
     layout::{Cell, Item, Layout, Row, Table},
     limits::{Budget, damaged, too_large},
     outcome::FormFault,
@@ -28,7 +29,8 @@ pub(super) fn read(package: &mut Package<'_>, main: &str, budget: &mut Budget) -
     };
     formats.from_1904 = styles_1904;
     let mut items = Vec::new();
-    for (number, (name, id)) in (1_u32..).zip(sheets) {
+    let mut hidden = Vec::new();
+    for (number, Sheet { name, id, is_hidden }) in (1_u32..).zip(sheets) {
         let Some(relation) = relations.iter().find(|r| r.id == id && r.kind.ends_with("/worksheet")) else { continue };
         let Some(content) = package.part(&relation.target, budget)? else {
             return Err(damaged(format!("缺少工作表“{name}”")));
@@ -40,19 +42,42 @@ pub(super) fn read(package: &mut Package<'_>, main: &str, budget: &mut Budget) -
         if !rows.is_empty() {
             let place = Place { sheet: Some(name), table: Some(number), ..Place::default() };
             items.push(Item::Table(Table { sparse: true, place, rows }));
+            hidden.push(is_hidden);
         }
+    }
+    // An old draft that was put away is not what is sent in, where there is another.
+    if items.iter().zip(&hidden).any(|(item, is_hidden)| !is_hidden && asks(item)) {
+        let mut hidden = hidden.into_iter();
+        items.retain(|_| !hidden.next().unwrap_or_default());
     }
     Ok(Layout { items })
 }
 
-/// Names and relationships of the sheets, and whether days count from 1904.
-fn sheets(workbook: &str) -> Result<(Vec<(String, String)>, bool), FormFault> {
+struct Sheet {
+    name: String,
+    id: String,
+    is_hidden: bool,
+}
+
+/// Whether a sheet has 申请虚拟机数量.
+fn asks(item: &Item) -> bool {
+    let Item::Table(table) = item else { return false };
+    let mut cells = table.rows.iter().flat_map(|r| &r.cells);
+    cells.any(|c| label::with_value(&c.text).is_some_and(|(l, _)| l.name == "vm_count"))
+}
+
+/// The sheets, and whether days count from 1904.
+fn sheets(workbook: &str) -> Result<(Vec<Sheet>, bool), FormFault> {
     let mut xml = Xml::new(workbook);
     let (mut out, mut from_1904) = (Vec::new(), false);
     while let Some(token) = xml.next()? {
         let Token::Open(tag) = token else { continue };
         match tag.name() {
-            "sheet" => out.push((tag.attribute("name").unwrap_or_default(), tag.attribute("id").unwrap_or_default())),
+            "sheet" => out.push(Sheet {
+                name: tag.attribute("name").unwrap_or_default(),
+                id: tag.attribute("id").unwrap_or_default(),
+                is_hidden: tag.attribute("state").is_some_and(|s| s == "hidden" || s == "veryHidden"),
+            }),
             "workbookPr" => from_1904 = tag.attribute("date1904").is_some_and(|v| v == "1" || v == "true"),
             _ => {}
         }

@@ -1,8 +1,10 @@
 //! Files made in memory, read as a whole.
 
 mod application;
+mod around;
 mod bombs;
 mod formats;
+mod hardware;
 mod prose;
 mod sample;
 mod tables;
