@@ -345,14 +345,15 @@ fn domain(raw: &RawBlock, f: &mut Findings<'_>) -> (Option<DomainName>, Option<S
     (None, None)
 }
 
-/// The name without what offices write around it: `拟申请 abc.example.gov.cn`, `http://abc.example.gov.cn/`, `（暂定）` behind it.
+/// The name without what offices write around it: `拟申请 abc.example.gov.cn`, `（暂定）` behind it. An
+/// address of a page is not a name.
 fn bare_name(written: &str) -> &str {
     let mut name = written.trim();
-    for lead in ["拟申请", "拟使用", "拟用", "暂定为", "暂定", "计划使用", "http://", "https://"] {
+    for lead in ["拟申请", "拟使用", "拟用", "暂定为", "暂定", "计划使用"] {
         name = name.strip_prefix(lead).unwrap_or(name).trim_start_matches([' ', '：', ':']);
     }
     let end = name.find(['（', '(']).filter(|end| !name[*end..].contains('.')).unwrap_or(name.len());
-    name[..end].trim().trim_end_matches('/')
+    name[..end].trim()
 }
 
 /// What stands behind the word for no name: `无（仅供内部调用）`.

@@ -338,7 +338,6 @@ fn the_reason_for_no_domain_stands_where_offices_put_it() {
         ("无", "试运行", None),
         ("不申请域名，理由：内部服务", "试运行", Some("理由：内部服务")),
         ("拟申请oa.xiangcheng.example（暂定）", "试运行", None),
-        ("http://oa.xiangcheng.example/", "试运行", None),
         ("无锡.xiangcheng.example", "试运行", None),
     ] {
         let mut raw = world.raw();
