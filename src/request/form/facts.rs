@@ -5,7 +5,9 @@ use super::{
     outline::Prose,
     output::{Output, unit_only},
     rooms,
-    scan::{Years, clauses, date_beside, dates, has, line, lines, sentences, stored_size, unnumbered},
+    scan::{
+        Years, about_storage, clauses, date_beside, dates, has, line, lines, sentences, sizes, stored_size, unnumbered,
+    },
     section::Section,
 };
 use crate::place::Place;
@@ -17,7 +19,10 @@ pub(super) fn read(layout: &Layout, prose: &[Prose], out: &mut Output) {
     whole_section(layout, prose, Section::Part(4, 4), "performance", out);
     whole_section(layout, prose, Section::Part(6, 1), "user_scale", out);
     storage(layout, prose, out);
-    protection(prose, out);
+    protection(layout, prose, out);
+    network(prose, out);
+    secrecy(prose, out);
+    shared(prose, out);
     off_cloud(prose, out);
     plan(layout, prose, out);
     machine_rooms(layout, prose, out);
@@ -96,10 +101,27 @@ fn whole_section(layout: &Layout, prose: &[Prose], section: Section, name: &str,
 /// 五.4: the size that is said of storage.
 fn storage(layout: &Layout, prose: &[Prose], out: &mut Output) {
     let here = Section::Part(5, 4);
-    let texts = below(prose, here).map(|p| (p.text.clone(), p.place.clone()));
-    let found = texts
-        .chain(rows(layout, |s| s == Some(here)))
-        .filter_map(|(t, place)| stored_size(&t, false).map(|(rank, size)| (rank, size.to_owned(), place)));
+    let mut texts: Vec<(String, bool, Place)> = Vec::new();
+    let mut stored = false;
+    for text in below(prose, here) {
+        // `1、数据存储量预测` over the text it is of.
+        if sizes(&text.text).is_empty() && text.text.chars().count() <= 20 {
+            stored = about_storage(&text.text).unwrap_or(stored);
+        }
+        texts.push((text.text.clone(), stored, text.place.clone()));
+    }
+    // The head of a table says what its figures are, where one of them is for all.
+    let rows = rows(layout, |s| s == Some(here));
+    let figures = |table| rows.iter().filter(move |(t, p)| p.table == table && !sizes(t).is_empty());
+    for (at, (text, place)) in rows.iter().enumerate() {
+        let head = rows.iter().take(at).rfind(|(t, p)| p.table == place.table && sizes(t).is_empty());
+        let whole = has(text, &["合计", "总计", "总量", "共计"]) || figures(place.table).count() == 1;
+        let headed = whole && head.is_some_and(|(t, _)| about_storage(t) == Some(true));
+        texts.push((text.clone(), headed, place.clone()));
+    }
+    let found = texts.into_iter().filter_map(|(text, stored, place)| {
+        stored_size(&text, stored).map(|(rank, size)| (rank, size.to_owned(), place))
+    });
     let best = found.reduce(|best, next| if next.0 > best.0 { next } else { best });
     if let Some((_, size, place)) = best {
         out.set("storage_forecast", json!(size), place);
@@ -109,13 +131,20 @@ fn storage(layout: &Layout, prose: &[Prose], out: &mut Output) {
     }
 }
 
-/// 等保 in sections 四 to 六, where all of them say the same.
-fn protection(prose: &[Prose], out: &mut Output) {
+/// 等保 in sections 四 to 六, in 九.2 and beside 安全措施, where all of them say the same.
+fn protection(layout: &Layout, prose: &[Prose], out: &mut Output) {
+    let own = |s: Option<Section>| s.is_some_and(|s| (4..=6).contains(&s.chapter()) || s == Section::Part(9, 2));
+    let texts = prose.iter().filter(|p| !p.heading && own(p.section)).map(|p| (p.text.clone(), p.place.clone()));
+    let safety = rows(layout, |s| s == Some(Section::Application)).into_iter().filter(|(t, _)| t.contains("安全措施"));
     let mut found: Vec<(u8, String, Place)> = Vec::new();
-    let mine = |p: &&Prose| !p.heading && p.section.is_some_and(|s| (4..=6).contains(&s.chapter()));
-    for text in prose.iter().filter(mine) {
-        for sentence in sentences(&text.text) {
-            found.extend(levels(sentence).into_iter().map(|(n, l)| (n, l, text.place.clone())));
+    for (text, place) in texts.chain(safety) {
+        for sentence in sentences(&text) {
+            // `政务云平台已通过等保三级测评` speaks of another system.
+            let others = has(sentence, &["上级系统", "现有系统", "原系统"])
+                || has(sentence, &["政务云", "云平台"]) && has(sentence, &["通过", "满足", "具备", "已"]);
+            if !others {
+                found.extend(levels(sentence).into_iter().map(|(n, l)| (n, l, place.clone())));
+            }
         }
     }
     let Some((first, level, place)) = found.first().cloned() else { return };
@@ -124,11 +153,159 @@ fn protection(prose: &[Prose], out: &mut Output) {
     }
 }
 
+const ZONES: &[&str] = &["政务外网", "政务内网", "政务专网", "互联网", "涉密网"];
+const DENIED: &[&str] = &["不", "无", "未", "非", "禁", "隔离", "避免", "防止", "如", "若", "现有", "原系统"];
+
+/// 五.2: the network that the system itself runs in.
+fn network(prose: &[Prose], out: &mut Output) {
+    let mut found: Vec<(&str, Place)> = Vec::new();
+    for text in below(prose, Section::Part(5, 2)) {
+        for clause in sentences(&text.text).flat_map(clauses) {
+            if let Some(zone) = zone(clause)
+                && found.iter().all(|(other, _)| *other != zone)
+            {
+                found.push((zone, text.place.clone()));
+            }
+        }
+    }
+    let labelled = out.form.document.get("network_zone").and_then(Value::as_str).map(str::to_owned);
+    match (labelled, found.as_slice()) {
+        // Whoever fills in the one and plans the other has to say which it is.
+        (Some(written), found) => {
+            let inner = found.iter().find(|(zone, _)| matches!(*zone, "政务内网" | "涉密网"));
+            if let Some((zone, _)) = inner.filter(|_| !has(&written, &["内网", "涉密"])) {
+                out.form.document.insert("network_zone".to_owned(), json!([written, zone]));
+            }
+        }
+        (None, [(zone, place)]) => out.set("network_zone", json!(zone), place.clone()),
+        _ => {}
+    }
+}
+
+/// `本系统部署在政务外网`, `网络区域为政务外网`
+fn zone(clause: &str) -> Option<&'static str> {
+    let said = ["部署在", "部署于", "部署到", "部署至", "运行在", "运行于", "网络区域为", "联网方式为"];
+    let (at, word) = said.iter().filter_map(|w| clause.find(w).map(|at| (at, *w))).min()?;
+    let (before, after) = (clause.get(..at)?, clause.get(at + word.len()..)?);
+    // Parts of the system may stand elsewhere.
+    let part = has(before, &["前置", "移动端", "门户", "接口", "数据库", "服务器", "终端", "备份", "网站", "小程序"]);
+    let plain = clause.replace("（涉密网）", "").replace("(涉密网)", "");
+    if part || has(&plain.replace("无线", "").replace("非涉密", ""), DENIED) {
+        return None;
+    }
+    let after = after.replace("（涉密网）", "").replace("(涉密网)", "");
+    let mut zones = ZONES.iter().filter(|z| after.contains(**z));
+    zones.next().copied().filter(|_| zones.next().is_none())
+}
+
+/// What sections 四 to 六 say of secrets, where the form was not filled in or says otherwise.
+fn secrecy(prose: &[Prose], out: &mut Output) {
+    let mine = |p: &&Prose| !p.heading && p.section.is_some_and(|s| (4..=6).contains(&s.chapter()));
+    let mut found: Vec<(bool, String, Place)> = Vec::new();
+    for text in prose.iter().filter(mine) {
+        for sentence in sentences(&text.text) {
+            let said = clauses(sentence).filter_map(secret);
+            found.extend(said.map(|(is, words)| (is, words.to_owned(), text.place.clone())));
+        }
+    }
+    // `涉及国家秘密，密级为秘密级`: the level says more.
+    let level = found.iter().find(|(is, words, _)| *is && words.ends_with('级'));
+    let Some((is_secret, words, place)) = level.or(found.first()).cloned() else { return };
+    let labelled = out.form.document.get("secrecy_level").and_then(Value::as_str).map(str::to_owned);
+    let open = |text: &str| has(text, &["非", "不", "无", "公开", "一般"]);
+    let any = found.iter().any(|(is, _, _)| *is);
+    let doubted = match &labelled {
+        Some(written) => any && open(written),
+        None => found.iter().any(|(is, _, _)| *is != is_secret),
+    };
+    if doubted && !out.form.repeated.iter().any(|p| p == "/secrecy_level") {
+        out.form.repeated.push("/secrecy_level".to_owned());
+    }
+    out.set("secrecy_level", json!(words), place);
+}
+
+/// Whether a clause says of the system that it is secret or that it is not, and with what words.
+fn secret(clause: &str) -> Option<(bool, &'static str)> {
+    let bare = clause.trim_matches(|c: char| c.is_whitespace() || c == '。');
+    let system = has(clause, &["系统", "项目", "平台"]);
+    if has(
+        clause,
+        &["现有系统", "原系统", "上级", "如", "若", "严禁", "禁止", "防止", "不得", "避免", "与涉密", "和涉密"],
+    ) {
+        return None;
+    }
+    let none = ["非涉密系统", "非涉密信息系统", "非涉密项目", "为非涉密", "属非涉密", "属于非涉密"];
+    if bare == "非涉密" || system && has(clause, &none) || has(clause, &["密级为非涉密"]) {
+        return Some((false, "非涉密"));
+    }
+    let kinds = ["信息", "数据", "文件", "内容"].iter().any(|w| clause.contains(&format!("国家秘密的{w}")));
+    if has(clause, &["不涉及国家秘密"]) && (system || bare.starts_with("不涉及")) && !kinds {
+        return Some((false, "不涉及国家秘密"));
+    }
+    if bare == "不涉密" || system && clause.contains("不涉密") {
+        return Some((false, "不涉密"));
+    }
+    if has(clause, &["不", "无", "未", "非", "否", "没有"]) {
+        return None;
+    }
+    for (level, words) in [("绝密", "绝密级"), ("机密", "机密级"), ("秘密", "秘密级")] {
+        let marks = ["密级为", "密级是", "密级定为", "密级：", "密级:", "密级确定为", "定密为"];
+        if marks.iter().any(|m| clause.contains(&format!("{m}{level}"))) {
+            return Some((true, words));
+        }
+    }
+    (clause.contains("涉及国家秘密") && !clause.contains("涉及国家秘密的") && (system || bare == "涉及国家秘密"))
+        .then_some((true, "涉及国家秘密"))
+}
+
+/// 四.3 in a sentence: `需从区公安分局获取人口信息`.
+fn shared(prose: &[Prose], out: &mut Output) {
+    if out.has("shared_resources") {
+        return;
+    }
+    let mut found: Vec<(String, Place)> = Vec::new();
+    for text in below(prose, Section::Part(4, 3)) {
+        for clause in sentences(&text.text).flat_map(clauses) {
+            let names = resource(clause).into_iter().flat_map(|names| names.split(['、', '和', '及']));
+            let names = names.map(|n| n.trim_end_matches('等').trim()).filter(|n| !n.is_empty());
+            found.extend(names.map(|n| (n.to_owned(), text.place.clone())));
+        }
+    }
+    found.truncate(MAX_WORKS);
+    let Some((_, first)) = found.first() else { return };
+    out.place("/shared_resources".to_owned(), first.clone());
+    let mut list = Vec::new();
+    for (name, place) in found {
+        out.place(format!("/shared_resources/{}", list.len()), place);
+        list.push(Value::String(name));
+    }
+    out.form.document.insert("shared_resources".to_owned(), Value::Array(list));
+}
+
+/// What a clause says is to come from another office.
+fn resource(clause: &str) -> Option<&str> {
+    let denied = has(clause, &["无需", "不", "无", "未", "本单位", "本局", "我局", "内部", "可从", "已"]);
+    let (at, from) = ["从", "由", "与"].iter().filter_map(|w| clause.find(w).map(|at| (at, *w))).min()?;
+    let rest = clause.get(at + from.len()..).filter(|_| !denied && clause.len() < 300)?;
+    let verbs: &[&str] = match from {
+        "从" => &["获取", "共享", "接入", "调取", "读取", "查询"],
+        "由" => &["提供", "共享"],
+        _ => &["共享"],
+    };
+    let (at, verb) = verbs.iter().filter_map(|v| rest.find(v).map(|at| (at, *v))).min()?;
+    let office = rest.get(..at)?;
+    let names = rest.get(at + verb.len()..)?.trim_start_matches(['：', ':', '的']);
+    let offices = ["局", "委", "办", "中心", "法院", "部门", "公安", "街道", "税务", "银行", "院"];
+    let named = names.ends_with(['息', '据', '库', '录', '照', '等', '料']) && names.chars().count() <= 40;
+    (has(office, &offices) && named).then_some(names)
+}
+
 /// Levels close to the word: 等保二级, 二级等保, 安全保护等级为第三级.
 fn levels(sentence: &str) -> Vec<(u8, String)> {
     let chars: Vec<char> = sentence.chars().collect();
     let mut out: Vec<(u8, String)> = Vec::new();
-    let words: Vec<Vec<char>> = ["等保", "等级保护", "保护等级"].iter().map(|w| w.chars().collect()).collect();
+    let words: Vec<Vec<char>> =
+        ["等保", "等级保护", "保护等级", "系统安全等级"].iter().map(|w| w.chars().collect()).collect();
     let mut seen = 0;
     for at in 0..chars.len() {
         let Some(word) = words.iter().find(|w| chars.get(at..).is_some_and(|c| c.starts_with(w))) else { continue };
@@ -362,10 +539,58 @@ mod tests {
     fn levels_stand_near_their_word() {
         let found = |t| levels(t).into_iter().map(|(n, _)| n).collect::<Vec<_>>();
         assert_eq!(found("按等保二级建设"), [2]);
+        assert_eq!(found("信息系统安全等级：二级"), [2]);
         assert_eq!(found("安全保护等级为第三级"), [3]);
         assert_eq!(found("满足等保2.0要求"), Vec::<u8>::new());
         assert_eq!(found("达到三级等保"), [3]);
         assert_eq!(found("按照网络安全等级保护2级要求"), [2]);
+    }
+
+    #[test]
+    fn a_network_is_that_of_the_system_itself() {
+        for (text, found) in [
+            ("系统部署在政务外网", Some("政务外网")),
+            ("系统部署于区政务云政务外网区", Some("政务外网")),
+            ("本系统网络区域为政务外网", Some("政务外网")),
+            ("系统部署在政务内网（涉密网）", Some("政务内网")),
+            ("系统不部署在互联网", None),
+            ("系统部署在政务外网和互联网", None),
+            ("前置机部署在互联网", None),
+            ("部署在政务外网的系统不接入互联网", None),
+            ("系统通过政务外网访问", None),
+        ] {
+            assert_eq!(zone(text), found, "{text}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_told_from_rules_about_them() {
+        for (text, found) in [
+            ("本系统为非涉密系统", Some((false, "非涉密"))),
+            ("非涉密", Some((false, "非涉密"))),
+            ("系统不涉及国家秘密", Some((false, "不涉及国家秘密"))),
+            ("密级为秘密级", Some((true, "秘密级"))),
+            ("本系统涉及国家秘密", Some((true, "涉及国家秘密"))),
+            ("严禁处理秘密、机密级文件", None),
+            ("防止涉密信息上传", None),
+            ("涉及国家秘密的文件走机要通道", None),
+            ("安全设计：非涉密数据", None),
+        ] {
+            assert_eq!(secret(text), found, "{text}");
+        }
+    }
+
+    #[test]
+    fn resources_of_other_offices_are_named() {
+        for (text, found) in [
+            ("本项目需通过区数据交换共享平台从区公安分局获取人口信息", Some("人口信息")),
+            ("由区公安分局提供人口信息、户籍信息", Some("人口信息、户籍信息")),
+            ("本项目不需要从外部获取数据", None),
+            ("无需从区公安分局获取人口信息", None),
+            ("数据从业务系统获取", None),
+        ] {
+            assert_eq!(resource(text), found, "{text}");
+        }
     }
 
     #[test]

@@ -40,6 +40,11 @@ const ELSEWHERE: &[&str] =
 const GIVEN_UP: &[&str] = &["撤销", "关停", "迁出", "关闭", "腾退", "取消", "拆除", "停用", "退出"];
 const RULE: &[&str] = &["不予立项", "一律", "不得", "禁止", "严禁", "不再允许"];
 
+const PAST: &[&str] = &["曾", "改造过", "进行过", "扩建过", "新建过", "建成过"];
+/// What software does with the works of others.
+const KEPT: &[&str] = &["登记", "备案", "审批", "审核", "台账", "统计", "填报", "管理"];
+const SOFTWARE: &[&str] = &["支持", "系统", "模块", "功能", "平台", "提供", "实现", "建立", "全区", "各单位"];
+
 /// The sentences of a text that speak of such works.
 pub(super) fn works(text: &str) -> Vec<&str> {
     if !text.contains("机房") {
@@ -51,6 +56,9 @@ pub(super) fn works(text: &str) -> Vec<&str> {
 fn speaks(clause: &str) -> bool {
     // Nobody writes a longer clause, and each mention of a room looks at all of it.
     if clause.len() > 2_000 || !clause.contains("机房") || has(clause, GIVEN_UP) {
+        return false;
+    }
+    if has(clause, PAST) || is_software(clause) {
         return false;
     }
     let clause = without_titles(clause);
@@ -72,6 +80,15 @@ fn speaks(clause: &str) -> bool {
         from = at + "机房".len();
     }
     false
+}
+
+/// `支持对各单位机房改造项目进行登记`
+fn is_software(clause: &str) -> bool {
+    clause.split_once("机房").is_some_and(|(before, after)| {
+        has(before, SOFTWARE)
+            && has(after, KEPT)
+            && (has(after, &["项目", "工程", "情况", "申请", "信息"]) || has(before, &["支持", "功能", "模块"]))
+    })
 }
 
 /// `新建一间约60平方米的机房`
@@ -162,6 +179,9 @@ mod tests {
             "新建及改造中心机房",
             "撤销原有机房，新建区级机房",
             "采购不间断电源，用于机房改造",
+            "为支持系统运行，对机房进行改造",
+            "建设管理平台一套，新建机房一间",
+            "改造机房供电系统，提升管理水平",
         ] {
             assert_eq!(works(text).len(), 1, "{text}");
         }
@@ -187,6 +207,10 @@ mod tests {
             "机房内的业务系统改造",
             "现有机房已改造完成",
             "新建业务系统",
+            "2019年我局曾对机房进行过改造，现已关停。",
+            "系统包含机房巡检管理模块，支持对各单位机房改造项目进行登记、审核。",
+            "监管对象包括全区在建机房工程，系统对机房建设项目进行备案登记。",
+            "为全区学校机房（计算机教室）建设情况建立台账。",
         ] {
             assert_eq!(works(text), Vec::<&str>::new(), "{text}");
         }

@@ -488,6 +488,16 @@ pub(super) fn sizes(text: &str) -> Vec<(&str, f64)> {
     out
 }
 
+/// Whether a text speaks of storage, or of what else is measured in bytes.
+pub(super) fn about_storage(text: &str) -> Option<bool> {
+    const STORED: &[&str] =
+        &["存储", "数据量", "容量", "磁盘", "信息量", "占用空间", "数据总量", "产生数据", "新增数据", "累计数据"];
+    if has(text, STORED) {
+        return Some(true);
+    }
+    has(text, &["带宽", "网速", "速率", "内存", "流量", "吞吐"]).then_some(false)
+}
+
 /// The size in a text that is said of storage, a total before a part, and how it ranks. `stored`: the text begins by
 /// speaking of it.
 pub(super) fn stored_size(text: &str, stored: bool) -> Option<((bool, f64), &str)> {
@@ -495,11 +505,7 @@ pub(super) fn stored_size(text: &str, stored: bool) -> Option<((bool, f64), &str
     for sentence in sentences(text) {
         let mut stored = stored;
         for clause in clauses(sentence) {
-            if has(clause, &["存储", "数据量", "容量", "磁盘", "信息量", "占用空间"]) {
-                stored = true;
-            } else if has(clause, &["带宽", "网速", "速率", "内存", "流量", "吞吐"]) {
-                stored = false;
-            }
+            stored = about_storage(clause).unwrap_or(stored);
             let total = has(clause, &["预测", "总量", "合计", "累计", "共", "总计"]);
             for (size, figure) in sizes(clause).into_iter().filter(|_| stored) {
                 if best.is_none_or(|(rank, _)| (total, figure) > rank) {

@@ -125,3 +125,51 @@ fn whole_sections_are_kept_as_written() {
     says(&form, "/performance", "并发500。\n可用性99.9%。");
     blank(&form, "/user_scale");
 }
+
+#[test]
+fn what_no_label_says_is_read_in_sentences() {
+    let said = ["五、总体设计方案", "2、项目网络架构", "系统部署在政务外网，按等保二级建设。本系统为非涉密系统。"];
+    let form = report(&said);
+    says(&form, "/network_zone", "政务外网");
+    says(&form, "/secrecy_level", "非涉密");
+    says(&form, "/mlps_level", "二级");
+    assert_eq!(form.repeated, Vec::<String>::new());
+}
+
+#[test]
+fn what_contradicts_a_label_is_not_passed_over() {
+    let form = report(&[
+        "密级要求：非涉密",
+        "网络区域：政务外网",
+        "四、需求分析",
+        "5、其它需求分析",
+        "本系统涉及国家秘密，密级为秘密级。",
+        "五、总体设计方案",
+        "2、项目网络架构",
+        "系统部署在政务内网（涉密网）。",
+    ]);
+    assert_eq!(form.repeated, ["/secrecy_level"]);
+    assert_eq!(at(&form, "/network_zone"), &serde_json::json!(["政务外网", "政务内网"]));
+}
+
+#[test]
+fn storage_may_stand_below_its_heading() {
+    let chapter = ["五、总体设计方案", "4、信息量分析与预测"];
+    for (lines, size) in [
+        (&["1、数据存储量预测", "经估算，3年需300GB。", "2、网络带宽估算", "100Mbps"] as &[&str], "300GB"),
+        (&["每天产生数据0.3GB，全年约100GB，三年约300GB。带宽估算：20Mbps。"], "300GB"),
+        (&["预计数据总量0.3TB。"], "0.3TB"),
+    ] {
+        says(&report(&[chapter.as_slice(), lines].concat()), "/storage_forecast", size);
+    }
+    let rows =
+        table(&[&["数据类型", "数据存储量预测"], &["业务数据", "100GB"], &["附件", "200GB"], &["合计", "300GB"]]);
+    let head: String = chapter.iter().map(|l| p(l)).collect();
+    says(&form(&format!("{}{head}{rows}", block("2", "a.b.c", "8G"))), "/storage_forecast", "300GB");
+}
+
+#[test]
+fn resources_may_be_named_in_a_sentence() {
+    let form = report(&["四、需求分析", "3、数据共享需求分析", "需从区公安分局获取人口信息，每天更新。"]);
+    assert_eq!(at(&form, "/shared_resources"), &serde_json::json!(["人口信息"]));
+}
