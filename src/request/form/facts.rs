@@ -180,7 +180,7 @@ fn network(prose: &[Prose], out: &mut Output) {
             }
         }
         (None, [(zone, place)]) if !out.form.places.contains_key("/network_zone") => {
-            out.set("network_zone", json!(zone), place.clone())
+            out.set("network_zone", json!(zone), place.clone());
         }
         _ => {}
     }
