@@ -160,8 +160,10 @@ const DENIED: &[&str] = &["不", "无", "未", "非", "禁", "隔离", "避免",
 fn network(prose: &[Prose], out: &mut Output) {
     let mut found: Vec<(&str, Place)> = Vec::new();
     for text in below(prose, Section::Part(5, 2)) {
+        let whole = text.text.trim().trim_end_matches('。');
+        let alone = ZONES.iter().find(|z| **z == whole).copied();
         for clause in sentences(&text.text).flat_map(clauses) {
-            if let Some(zone) = zone(clause)
+            if let Some(zone) = alone.or_else(|| zone(clause))
                 && found.iter().all(|(other, _)| *other != zone)
             {
                 found.push((zone, text.place.clone()));
@@ -177,15 +179,34 @@ fn network(prose: &[Prose], out: &mut Output) {
                 out.form.document.insert("network_zone".to_owned(), json!([written, zone]));
             }
         }
-        (None, [(zone, place)]) => out.set("network_zone", json!(zone), place.clone()),
+        (None, [(zone, place)]) if !out.form.places.contains_key("/network_zone") => {
+            out.set("network_zone", json!(zone), place.clone());
+        }
         _ => {}
     }
 }
 
 /// `本系统部署在政务外网`, `网络区域为政务外网`
 fn zone(clause: &str) -> Option<&'static str> {
-    let said = ["部署在", "部署于", "部署到", "部署至", "运行在", "运行于", "网络区域为", "联网方式为"];
-    let (at, word) = said.iter().filter_map(|w| clause.find(w).map(|at| (at, *w))).min()?;
+    const SAID: &[&str] = &[
+        "部署在",
+        "部署于",
+        "部署到",
+        "部署至",
+        "运行在",
+        "运行于",
+        "网络区域为",
+        "联网方式为",
+        "部署区域为",
+        "部署区域：",
+        "部署网络为",
+    ];
+    // `政务外网部署`
+    let bare = clause.trim().strip_suffix("部署").and_then(|zone| ZONES.iter().find(|z| **z == zone));
+    if bare.is_some() {
+        return bare.copied();
+    }
+    let (at, word) = SAID.iter().filter_map(|w| clause.find(w).map(|at| (at, *w))).min()?;
     let (before, after) = (clause.get(..at)?, clause.get(at + word.len()..)?);
     // Parts of the system may stand elsewhere.
     let part = has(before, &["前置", "移动端", "门户", "接口", "数据库", "服务器", "终端", "备份", "网站", "小程序"]);
@@ -214,6 +235,10 @@ fn secrecy(prose: &[Prose], out: &mut Output) {
     let labelled = out.form.document.get("secrecy_level").and_then(Value::as_str).map(str::to_owned);
     let open = |text: &str| has(text, &["非", "不", "无", "公开", "一般"]);
     let any = found.iter().any(|(is, _, _)| *is);
+    // A label for it that was left blank has to be filled in by hand.
+    if labelled.is_none() && !any && out.form.places.contains_key("/secrecy_level") {
+        return;
+    }
     let doubted = match &labelled {
         Some(written) => any && open(written),
         None => found.iter().any(|(is, _, _)| *is != is_secret),
@@ -235,7 +260,10 @@ fn secret(clause: &str) -> Option<(bool, &'static str)> {
         return None;
     }
     let none = ["非涉密系统", "非涉密信息系统", "非涉密项目", "为非涉密", "属非涉密", "属于非涉密"];
-    if bare == "非涉密" || system && has(clause, &none) || has(clause, &["密级为非涉密"]) {
+    if bare == "非涉密"
+        || system && has(clause, &none)
+        || has(clause, &["密级为非涉密", "密级：非涉密", "密级为不涉密"])
+    {
         return Some((false, "非涉密"));
     }
     let kinds = ["信息", "数据", "文件", "内容"].iter().any(|w| clause.contains(&format!("国家秘密的{w}")));
@@ -553,6 +581,8 @@ mod tests {
             ("系统部署于区政务云政务外网区", Some("政务外网")),
             ("本系统网络区域为政务外网", Some("政务外网")),
             ("系统部署在政务内网（涉密网）", Some("政务内网")),
+            ("部署区域为政务外网", Some("政务外网")),
+            ("政务外网部署", Some("政务外网")),
             ("系统不部署在互联网", None),
             ("系统部署在政务外网和互联网", None),
             ("前置机部署在互联网", None),
@@ -568,6 +598,8 @@ mod tests {
         for (text, found) in [
             ("本系统为非涉密系统", Some((false, "非涉密"))),
             ("非涉密", Some((false, "非涉密"))),
+            ("系统密级：非涉密", Some((false, "非涉密"))),
+            ("非涉密系统", Some((false, "非涉密"))),
             ("系统不涉及国家秘密", Some((false, "不涉及国家秘密"))),
             ("密级为秘密级", Some((true, "秘密级"))),
             ("本系统涉及国家秘密", Some((true, "涉及国家秘密"))),

@@ -240,11 +240,11 @@ impl Years {
         let (_, year) = cursor.digits(4);
         self.several |= self.year.is_some_and(|y| y != year);
         self.year = Some(year);
-        let months = written.split('月').filter_map(|part| {
+        let mut months = written.split('月').filter_map(|part| {
             let number = part.rsplit(|c: char| digit(c).is_none()).next()?;
             Some(number).filter(|n| (1..=2).contains(&n.len()))?.parse().ok()
         });
-        self.month = if written.contains('月') { months.last().unwrap_or(0) } else { 0 };
+        self.month = if written.contains('月') { months.next_back().unwrap_or(0) } else { 0 };
     }
 
     /// The text with its dates in digits, and with the year where they leave out the only one that was spoken of.
@@ -271,11 +271,13 @@ impl Years {
             }
             let month = count <= 2 && (1..=12).contains(&number) && before != '第' && cursor.one_of(&["月"]);
             // `3月内` is a period.
-            if month && !cursor.rest().starts_with('内') {
-                if let Some(year) = self.year.filter(|_| !self.several && number >= self.month) {
-                    out.push_str(&format!("{year}年"));
-                    self.month = number;
-                }
+            if month
+                && !cursor.rest().starts_with('内')
+                && let Some(year) = self.year.filter(|_| !self.several && number >= self.month)
+            {
+                out.push_str(&year.to_string());
+                out.push('年');
+                self.month = number;
             }
             out.push_str(text.get(at..cursor.at).unwrap_or_default());
             (at, before) = (cursor.at, '月');
@@ -405,15 +407,17 @@ pub(super) fn months_between(text: &str) -> Option<u32> {
         return None;
     }
     let (from, to) = match (from.as_slice(), to.as_slice()) {
-        ([y, m], [z, n]) => (y * 12 + m, z * 12 + n + 1),
-        ([y, m, d], [z, n, e]) => {
-            let days = match n {
-                2 => 28 + u32::from(z % 4 == 0 && (z % 100 != 0 || z % 400 == 0)),
+        ([year, month], [last_year, last_month]) => (year * 12 + month, last_year * 12 + last_month + 1),
+        ([year, month, begins], [last_year, last_month, ends]) => {
+            let leap = last_year % 4 == 0 && (last_year % 100 != 0 || last_year % 400 == 0);
+            let days = match last_month {
+                2 => 28 + u32::from(leap),
                 4 | 6 | 9 | 11 => 30,
                 _ => 31,
             };
-            let (end, day) = if *e == days { (z * 12 + n + 1, 1) } else { (z * 12 + n, e + 1) };
-            (y * 12 + m, if day == *d { end } else { return None })
+            let month_of_end = last_year * 12 + last_month;
+            let (end, day) = if *ends == days { (month_of_end + 1, 1) } else { (month_of_end, ends + 1) };
+            (year * 12 + month, if day == *begins { end } else { return None })
         }
         _ => return None,
     };

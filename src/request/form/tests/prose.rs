@@ -137,6 +137,19 @@ fn what_no_label_says_is_read_in_sentences() {
 }
 
 #[test]
+fn a_label_left_blank_is_not_filled_in_from_sentences() {
+    let form =
+        report(&["密级要求：", "网络区域：", "五、总体设计方案", "2、项目网络架构", "系统部署在政务外网。非涉密。"]);
+    blank(&form, "/secrecy_level");
+    blank(&form, "/network_zone");
+}
+
+#[test]
+fn a_section_may_be_one_word() {
+    says(&report(&["五、总体设计方案", "2、项目网络架构", "政务外网。"]), "/network_zone", "政务外网");
+}
+
+#[test]
 fn what_contradicts_a_label_is_not_passed_over() {
     let form = report(&[
         "密级要求：非涉密",
