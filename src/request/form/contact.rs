@@ -1,6 +1,6 @@
 //! Who keeps a system running, and how to reach them: `区民政局信息中心（联系人：张三，电话 0512-…）`.
 
-use super::scan::{digit, line};
+use super::{dates::digit, scan::line};
 use serde_json::{Map, Value, json};
 
 /// A name and, where it is written too, a contact.

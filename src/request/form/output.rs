@@ -3,7 +3,7 @@
 use super::outcome::{Form, FormFault};
 use super::{
     contact::om_unit,
-    glyph, label,
+    dates, glyph, label,
     limits::too_large,
     scan::{self, line, lines},
 };
@@ -116,10 +116,10 @@ fn value(name: &str, written: &str) -> Option<Value> {
         "om_unit" => om_unit(written),
         "applicant" => Some(line(unit_only(written))).filter(|unit| !unit.is_empty()).map(|unit| json!(unit)),
         "deploy_milestone" | "exchange_milestone" if !written.is_empty() => {
-            let plain = scan::arabic(written);
+            let plain = dates::arabic(written);
             // What stands behind the first stop is about something else.
             let mut clauses = scan::sentences(&plain).flat_map(scan::clauses);
-            Some(clauses.find_map(scan::first_date).map_or_else(|| json!(line(written)), |date| json!(date)))
+            Some(clauses.find_map(dates::first_date).map_or_else(|| json!(line(written)), |date| json!(date)))
         }
         "om_period_months" if !written.is_empty() => {
             Some(scan::upkeep(written).map_or_else(|| json!(line(written)), |period| json!(period)))
@@ -174,7 +174,7 @@ pub(super) fn unit_only(written: &str) -> &str {
 fn amounts(written: &str) -> String {
     let mut out = String::with_capacity(written.len());
     for part in written.lines().map(str::trim).filter(|p| !p.is_empty()) {
-        let figure = |text: &str| text.contains(|c: char| scan::digit(c).is_some());
+        let figure = |text: &str| text.contains(|c: char| dates::digit(c).is_some());
         if figure(&out) && figure(part) {
             out.push('\n');
         }

@@ -1,9 +1,10 @@
 //! Hardware that is bought beside the cloud, where a report tells of it in sentences, and the reasons it gives for that.
 
 use super::{
+    dates::digit,
     layout::{Item, Layout, Paragraph},
     output::says_nothing,
-    scan::{clauses, digit, has, line, sentences},
+    scan::{clauses, has, line, sentences},
     section::Section,
 };
 use crate::{place::Place, text};

@@ -4,6 +4,7 @@ use super::{
     basis,
     blocks::{self, Found, Reading},
     contact::contact,
+    dates,
     entry::Entry,
     facts,
     label::{OTHER, PHONE},
@@ -12,7 +13,7 @@ use super::{
     outline,
     output::{Output, says_nothing},
     rooms,
-    scan::{self, line},
+    scan::line,
     side_tables, upkeep,
 };
 use crate::{place::Place, request::fields::CONTEXT, rule::Code};
@@ -67,11 +68,11 @@ fn labelled(reading: &Reading, out: &mut Output) {
         let planned =
             place.row.is_some() && place.section.as_deref().is_some_and(|s| s.starts_with("十.") || s == "十");
         let milestone = matches!(*name, "deploy_milestone" | "exchange_milestone");
-        if planned && milestone && !scan::dates(&scan::arabic(value)).is_empty() {
+        if planned && milestone && !dates::dates(&dates::arabic(value)).is_empty() {
             continue;
         }
         // `系统部署：5月10日前`, under a year that was given before.
-        if milestone && place.row.is_none() && scan::leaves_out_year(value) {
+        if milestone && place.row.is_none() && dates::leaves_out_year(value) {
             out.room(name, place.clone());
             continue;
         }

@@ -2,9 +2,10 @@
 
 use super::{
     contact::{self, om_unit},
+    dates::arabic,
     outline::Prose,
     output::Output,
-    scan::{FREE, arabic, clauses, has, months_between, periods, sentences, without_free},
+    scan::{FREE, clauses, has, months_between, periods, sentences, without_free},
     section::Section,
 };
 use crate::place::Place;
