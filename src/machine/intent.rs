@@ -8,7 +8,7 @@ use crate::{
     identity::{Actor, policy::Act},
     ids::{MachineId, OperationId},
     operation::{Kind, NewOperation},
-    provider::{ImageRef, Intent, NetworkIntent},
+    provider::{ImageRef, Intent, Link, NetworkIntent},
     request::store::{Approved, Request},
     task_book,
 };
@@ -111,6 +111,7 @@ fn compose_machine(
         },
         network: NetworkIntent {
             network: place.network.network.clone(),
+            link: Link::Network,
             mac: mac.clone(),
             address: place.address,
             gateway: place.network.gateway,

@@ -14,6 +14,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, net::Ipv4Addr, path::PathBuf, time::Duration};
+use uuid::Uuid;
 
 /// Everything a provider must know to build one machine, fixed by the approval before anything is built.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,8 +67,10 @@ impl ImageFormat {
 /// The reserved place of a machine on its zone's network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkIntent {
-    /// The libvirt network's name.
+    /// The name of the libvirt network, or of the bridge.
     pub network: String,
+    #[serde(default)]
+    pub link: Link,
     /// `52:54:xx:xx:xx:xx`, and a function of the address alone: for an hour after a machine has gone, dnsmasq gives its
     /// address to no other hardware address, whatever is reserved ("not using configured address … because it is leased").
     pub mac: String,
@@ -75,6 +78,17 @@ pub struct NetworkIntent {
     pub gateway: Ipv4Addr,
     /// The DNS server that serves the zone (the libvirt network's own, on a single host).
     pub dns: Ipv4Addr,
+}
+
+/// How a machine is attached to its zone on a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Link {
+    /// A libvirt network of the host's own: its dnsmasq gives addresses and answers names.
+    #[default]
+    Network,
+    /// A bridge that the host has and shares with other hosts: the address stands in the seed.
+    Bridge { prefix: u8 },
 }
 
 /// The parts of a machine in the order in which they are built; removal goes the other way.
@@ -146,6 +160,58 @@ pub enum Observed {
     Foreign,
 }
 
+/// Who made a domain, according to the domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    pub machine: MachineId,
+    pub operation: OperationId,
+}
+
+impl Mark {
+    pub const fn of(intent: &Intent) -> Self {
+        Self { machine: intent.machine, operation: intent.operation }
+    }
+}
+
+/// A domain as a full listing shows it, ours or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The domain's own identity: a machine's id, if it is a machine of ours.
+    pub id: Uuid,
+    pub name: String,
+    /// `None` when it does not carry exactly one mark of ours.
+    pub mark: Option<Mark>,
+    /// The number of its present run, another one after each start; `None` when it is off.
+    pub run: Option<i64>,
+    pub shape: Shape,
+}
+
+/// What a domain is made of, as far as the intent says so: what a swap behind our back would change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    pub vcpu: u32,
+    pub memory_bytes: i64,
+    /// File names of its disks, without folders.
+    pub disks: Vec<String>,
+    pub macs: Vec<String>,
+}
+
+/// Where a machine goes that leaves its host.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    Libvirt(libvirt::LibvirtSettings),
+    Simulated(simulated::SimulatedHost),
+}
+
+/// A machine's way from one host to another. The intents differ in their network only: both carry the same machine and
+/// the same operation.
+#[derive(Clone, Debug)]
+pub struct Journey {
+    pub from: Intent,
+    pub to: Intent,
+    pub destination: Destination,
+}
+
 /// How hard to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -214,6 +280,25 @@ pub trait Provider: Send + Sync + fmt::Debug {
     async fn observe(&self, intent: &Intent) -> Result<Observed, ProviderError>;
     /// Stops the machine; "already off" is success.
     async fn stop(&self, intent: &Intent, how: Stop) -> Result<(), ProviderError>;
+    /// Every domain on the host. A listing is whole or an error; what is not in it is not there.
+    async fn list(&self) -> Result<Vec<Seen>, ProviderError>;
+    /// Returns when something may have happened on the host. It may return for nothing and may miss anything: it only
+    /// hastens the next [`Self::list`].
+    async fn changed(&self) {
+        std::future::pending::<()>().await;
+    }
+    /// Has the guest restart; the domain stays what it is.
+    async fn reboot(&self, intent: &Intent) -> Result<(), ProviderError>;
+    /// Gives the machine the processors, memory and disk of the intent. Processors and memory hold from its next start
+    /// on; the disk grows at once and is never made smaller.
+    async fn reshape(&self, intent: &Intent) -> Result<(), ProviderError>;
+    /// Moves the machine, running or off, with its disks. At every instant of it exactly one of the two hosts has it;
+    /// "already there" is success. `report` is told how far it has come, in percent.
+    async fn migrate(&self, journey: &Journey, report: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError>;
+    /// Digests of the base images that lie on the host whole.
+    async fn images(&self) -> Result<Vec<String>, ProviderError>;
+    /// Brings a base image there, whole or not at all; "already there" is success.
+    async fn bring_image(&self, image: &ImageRef, report: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError>;
     /// The tail of the serial console, at most `limit` bytes, as text (bad UTF-8 replaced).
     async fn console(&self, intent: &Intent, limit: usize) -> Result<String, ProviderError>;
 }
@@ -241,6 +326,7 @@ pub(crate) mod tests {
             },
             network: NetworkIntent {
                 network: "zone-a".into(),
+                link: Link::Network,
                 mac: "52:54:00:00:00:05".into(),
                 address: Ipv4Addr::new(10, 8, 0, 5),
                 gateway: Ipv4Addr::new(10, 8, 0, 1),

@@ -1,10 +1,13 @@
 //! The cloud-init seed of a machine: a small FAT volume labelled `CIDATA`, made in memory, the same bytes for the same
 //! intent. Everything in it is serialised as data (`hazards` S2); there is no raw user-data.
 
-use super::Intent;
+use super::{Intent, Link};
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions};
 use serde::Serialize;
-use std::io::{Cursor, Write};
+use std::{
+    io::{Cursor, Write},
+    net::Ipv4Addr,
+};
 
 /// Bytes of the volume.
 pub const SIZE: usize = 1 << 20;
@@ -56,6 +59,25 @@ struct Ethernets {
 struct Ethernet {
     r#match: Match,
     dhcp4: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    addresses: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    routes: Vec<Route>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    nameservers: Option<Nameservers>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(serde::Deserialize, PartialEq, Debug))]
+struct Route {
+    to: String,
+    via: Ipv4Addr,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(serde::Deserialize, PartialEq, Debug))]
+struct Nameservers {
+    addresses: Vec<Ipv4Addr>,
 }
 
 #[derive(Serialize)]
@@ -111,8 +133,22 @@ fn user_data(intent: &Intent) -> UserData {
 }
 
 fn network_config(intent: &Intent) -> NetworkConfig {
-    let r#match = Match { macaddress: intent.network.mac.clone() };
-    NetworkConfig { version: 2, ethernets: Ethernets { primary: Ethernet { r#match, dhcp4: true } } }
+    let network = &intent.network;
+    let r#match = Match { macaddress: network.mac.clone() };
+    let primary = match network.link {
+        Link::Network => {
+            Ethernet { r#match, dhcp4: true, addresses: Vec::new(), routes: Vec::new(), nameservers: None }
+        }
+        // Nobody serves addresses on a bridge that hosts share.
+        Link::Bridge { prefix } => Ethernet {
+            r#match,
+            dhcp4: false,
+            addresses: vec![format!("{}/{prefix}", network.address)],
+            routes: vec![Route { to: "0.0.0.0/0".to_owned(), via: network.gateway }],
+            nameservers: Some(Nameservers { addresses: vec![network.dns] }),
+        },
+    };
+    NetworkConfig { version: 2, ethernets: Ethernets { primary } }
 }
 
 #[cfg(test)]
@@ -137,6 +173,13 @@ mod tests {
         let files =
             ["meta-data", "user-data", "network-config"].map(|name| format!("=> {name}\n{}", read(seed.clone(), name)));
         insta::assert_snapshot!(files.join("\n"));
+    }
+
+    #[test]
+    fn on_a_shared_bridge_the_address_stands_in_the_seed() {
+        let mut intent = intent();
+        intent.network.link = Link::Bridge { prefix: 24 };
+        insta::assert_snapshot!(yaml(&network_config(&intent)).unwrap(), @"");
     }
 
     #[test]

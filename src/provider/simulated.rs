@@ -1,7 +1,9 @@
 //! A provider in memory, for load and for faults that cannot be had from a real host on demand. It runs nothing and proves
 //! nothing about libvirt; it is never configured by an operator.
 
-use super::{Capacity, Intent, Observed, Part, Provider, ProviderError, Stop};
+use super::{
+    Capacity, Destination, ImageRef, Intent, Journey, Mark, Observed, Part, Provider, ProviderError, Seen, Shape, Stop,
+};
 use crate::{
     ids::{MachineId, OperationId},
     units::Bytes,
@@ -11,6 +13,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use uuid::Uuid;
 
 /// A call that faults and counts are kept for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +24,11 @@ pub enum Act {
     Observe,
     Stop,
     Console,
+    List,
+    Reboot,
+    Reshape,
+    Migrate,
+    Images,
 }
 
 /// What happens instead of the act.
@@ -260,6 +268,39 @@ impl State {
     }
 }
 
+impl State {
+    fn list(&self) -> Vec<Seen> {
+        let ours =
+            self.machines.iter().filter(|(_, m)| m.parts.contains(&Part::Domain)).map(|((id, operation), m)| Seen {
+                id: id.0,
+                name: m.intent.name.clone(),
+                mark: Some(Mark { machine: *id, operation: *operation }),
+                run: m.parts.contains(&Part::Power).then_some(1),
+                shape: m.shape(),
+            });
+        let foreign = self.foreign.iter().map(|name| Seen {
+            // The same at each listing, as a domain's own would be.
+            id: Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()),
+            name: name.clone(),
+            mark: None,
+            run: Some(1),
+            shape: Shape::default(),
+        });
+        ours.chain(foreign).collect()
+    }
+}
+
+impl Machine {
+    fn shape(&self) -> Shape {
+        Shape {
+            vcpu: self.intent.vcpu,
+            memory_bytes: self.intent.memory.get(),
+            disks: Vec::new(),
+            macs: vec![self.intent.network.mac.clone()],
+        }
+    }
+}
+
 const fn key_of(intent: &Intent) -> (MachineId, OperationId) {
     (intent.machine, intent.operation)
 }
@@ -292,6 +333,71 @@ impl Provider for SimulatedHost {
 
     async fn stop(&self, intent: &Intent, _: Stop) -> Result<(), ProviderError> {
         self.perform(Act::Stop, |state| state.remove(Part::Power, intent)).await
+    }
+
+    async fn list(&self) -> Result<Vec<Seen>, ProviderError> {
+        self.perform(Act::List, |state| Ok(state.list())).await
+    }
+
+    async fn reboot(&self, intent: &Intent) -> Result<(), ProviderError> {
+        let on = |state: &mut State| {
+            let reason = "it is not running".to_owned();
+            let act = || format!("rebooting {}", intent.name);
+            if state.has(intent, Part::Power) { Ok(()) } else { Err(ProviderError::Permanent { act: act(), reason }) }
+        };
+        self.perform(Act::Reboot, on).await
+    }
+
+    async fn reshape(&self, intent: &Intent) -> Result<(), ProviderError> {
+        let reshape = |state: &mut State| match state.machines.get_mut(&key_of(intent)) {
+            Some(machine) if machine.parts.contains(&Part::Domain) => {
+                machine.intent = intent.clone();
+                Ok(())
+            }
+            _ => Err(ProviderError::Permanent {
+                act: format!("resizing {}", intent.name),
+                reason: "the domain is not defined".to_owned(),
+            }),
+        };
+        self.perform(Act::Reshape, reshape).await
+    }
+
+    async fn migrate(&self, journey: &Journey, report: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError> {
+        let Destination::Simulated(there) = &journey.destination else {
+            return Err(ProviderError::Permanent {
+                act: format!("moving {}", journey.from.name),
+                reason: "the other host is of another kind".to_owned(),
+            });
+        };
+        let moved = |state: &mut State| {
+            let Some(machine) = state.machines.remove(&key_of(&journey.from)) else {
+                let arrived = there.state().has(&journey.to, Part::Domain);
+                let (act, reason) = (format!("moving {}", journey.from.name), "neither host has it".to_owned());
+                return if arrived { Ok(()) } else { Err(ProviderError::Permanent { act, reason }) };
+            };
+            let mut arrived = there.state();
+            arrived.images.insert(journey.to.image.sha256.clone());
+            arrived.machines.insert(key_of(&journey.to), Machine { intent: journey.to.clone(), ..machine });
+            Ok(())
+        };
+        report(50);
+        self.perform(Act::Migrate, moved).await?;
+        report(100);
+        Ok(())
+    }
+
+    async fn images(&self) -> Result<Vec<String>, ProviderError> {
+        self.perform(Act::Images, |state| Ok(state.images.iter().cloned().collect())).await
+    }
+
+    async fn bring_image(&self, image: &ImageRef, report: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError> {
+        let bring = |state: &mut State| {
+            state.images.insert(image.sha256.clone());
+            Ok(())
+        };
+        self.perform(Act::Ensure(Part::Image), bring).await?;
+        report(100);
+        Ok(())
     }
 
     async fn console(&self, intent: &Intent, limit: usize) -> Result<String, ProviderError> {

@@ -7,7 +7,7 @@ use crate::support::libvirt::{self, small_guest};
 use jiyue::{
     ids::{MachineId, OperationId},
     provider::{
-        DomainType, ImageFormat, ImageRef, Intent, NetworkIntent, Observed, Part, Provider, ProviderError, Stop,
+        DomainType, ImageFormat, ImageRef, Intent, Link, NetworkIntent, Observed, Part, Provider, ProviderError, Stop,
         libvirt::{LibvirtHost, LibvirtSettings, NetworkSetup},
     },
     units::Bytes,
@@ -101,6 +101,7 @@ impl Place {
             image,
             network: NetworkIntent {
                 network: self.setup.network.clone(),
+                link: Link::Network,
                 mac: format!("52:54:00:{b:02x}:{c:02x}:{last:02x}"),
                 address: self.address(last),
                 gateway: self.setup.gateway,

@@ -1,13 +1,13 @@
 //! Domains: defined, started, watched, stopped and removed, and never one that is not ours.
 
 use super::{
-    domain_xml::{self, Mark, Places},
+    domain_xml::{self, Places},
     fault::Fault,
     storage::{self, path_of},
     volume_xml::{NewVolume, console_name, disk_name, image_name, seed_name},
     xml::Element,
 };
-use crate::provider::{DomainType, Intent, Observed};
+use crate::provider::{DomainType, Intent, Mark, Observed, Seen};
 use virt::{connect::Connect, domain::Domain, error::ErrorNumber, storage_pool::StoragePool, sys};
 
 /// What stands where the machine's domain should be.
@@ -79,14 +79,18 @@ pub fn ensure_defined(connect: &Connect, pool: &StoragePool, intent: &Intent, ki
     if storage::volume(pool, &console)?.is_none() {
         storage::create(pool, &NewVolume::raw(console.clone(), 0))?;
     }
-    let places = Places {
+    Domain::define_xml(connect, &domain_xml::domain(intent, &places(pool, intent)?, kind)?)?;
+    Ok(())
+}
+
+/// Where the machine's volumes lie, all of which must be there by now.
+fn places(pool: &StoragePool, intent: &Intent) -> Result<Places, Fault> {
+    Ok(Places {
         disk: path_of(pool, &disk_name(intent))?,
         image: path_of(pool, &image_name(&intent.image))?,
         seed: path_of(pool, &seed_name(intent))?,
-        console: path_of(pool, &console)?,
-    };
-    Domain::define_xml(connect, &domain_xml::domain(intent, &places, kind)?)?;
-    Ok(())
+        console: path_of(pool, &console_name(intent))?,
+    })
 }
 
 /// Removes the definition and the console log.
@@ -183,4 +187,79 @@ pub fn observe(connect: &Connect, intent: &Intent) -> Result<Observed, Fault> {
         }
         Found::ForeignId | Found::ForeignName => Observed::Foreign,
     })
+}
+
+/// Every domain of the host, ours or not.
+pub fn list(connect: &Connect) -> Result<Vec<Seen>, Fault> {
+    let mut seen = Vec::new();
+    for domain in connect.list_all_domains(0)? {
+        // The lasting definition where there is one: what runs may differ until its next start.
+        let xml = match domain.get_xml_desc(sys::VIR_DOMAIN_XML_INACTIVE) {
+            Ok(xml) => xml,
+            // Gone since the listing.
+            Err(e) if gone(&e) => continue,
+            Err(e) => return Err(e.into()),
+        };
+        let read = Element::parse(&xml)?;
+        let Ok(id) = domain.get_uuid() else { continue };
+        seen.push(Seen {
+            id,
+            name: domain.get_name()?,
+            mark: Mark::read(&read),
+            run: domain.get_id().map(i64::from),
+            shape: domain_xml::shape(&read),
+        });
+    }
+    Ok(seen)
+}
+
+/// Has the guest restart, by its power button's other function; a guest that does not listen is reset.
+pub fn reboot(connect: &Connect, intent: &Intent) -> Result<(), Fault> {
+    match find(connect, intent)? {
+        Found::Ours(domain) => match domain.reboot(sys::VIR_DOMAIN_REBOOT_GUEST_AGENT) {
+            Ok(()) => Ok(()),
+            Err(_) if domain.is_active()? => {
+                domain.reset()?;
+                Ok(())
+            }
+            Err(e) => Err(e.into()),
+        },
+        Found::ForeignId | Found::ForeignName => Err(foreign(intent)),
+        Found::Nothing => Err(Fault::Permanent("the domain is not defined".to_owned())),
+    }
+}
+
+/// Redefines the domain as the intent says; what runs keeps what it has until its next start.
+pub fn redefine(connect: &Connect, pool: &StoragePool, intent: &Intent, kind: DomainType) -> Result<(), Fault> {
+    match find(connect, intent)? {
+        Found::Ours(_) => {}
+        Found::ForeignId | Found::ForeignName => return Err(foreign(intent)),
+        Found::Nothing => return Err(Fault::Permanent("the domain is not defined".to_owned())),
+    }
+    Domain::define_xml(connect, &domain_xml::domain(intent, &places(pool, intent)?, kind)?)?;
+    Ok(())
+}
+
+/// Grows the machine's disk to the intent's size, under the running guest or at rest; larger already is success.
+pub fn grow_disk(connect: &Connect, pool: &StoragePool, intent: &Intent) -> Result<(), Fault> {
+    let Found::Ours(domain) = find(connect, intent)? else { return Err(foreign(intent)) };
+    let name = disk_name(intent);
+    let Some(volume) = storage::volume(pool, &name)? else {
+        return Err(Fault::Permanent(format!("volume {name} is missing")));
+    };
+    let wanted = u64::try_from(intent.disk.get()).unwrap_or_default();
+    let path = volume.get_path()?;
+    if domain.is_active()? {
+        let has = domain.get_block_info(&path, 0)?.capacity;
+        if has < wanted {
+            domain.block_resize(&path, wanted, sys::VIR_DOMAIN_BLOCK_RESIZE_BYTES)?;
+        }
+        return Ok(());
+    }
+    // What libvirt remembers of a volume may be older than a growth under the running guest.
+    storage::refresh(pool)?;
+    if volume.get_info()?.capacity < wanted {
+        volume.resize(wanted, 0)?;
+    }
+    Ok(())
 }

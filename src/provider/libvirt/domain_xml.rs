@@ -1,10 +1,7 @@
 //! A machine as libvirt's domain XML, and our mark in it.
 
 use super::xml::{Element, XmlError};
-use crate::{
-    ids::{MachineId, OperationId},
-    provider::{DomainType, ImageFormat, Intent},
-};
+use crate::provider::{DomainType, ImageFormat, Intent, Link, Mark, Shape};
 
 /// The namespace of our mark in a domain's metadata.
 pub const MARK: &str = "urn:jiyue:machine:1";
@@ -62,10 +59,14 @@ fn devices(intent: &Intent, places: &Places) -> Element {
         .child(Element::new("format").attr("type", format_word(intent.image.format)))
         .child(Element::new("source").attr("file", &places.image))
         .child(Element::new("backingStore"));
+    let kind = match intent.network.link {
+        Link::Network => "network",
+        Link::Bridge { .. } => "bridge",
+    };
     let interface = Element::new("interface")
-        .attr("type", "network")
+        .attr("type", kind)
         .child(Element::new("mac").attr("address", &intent.network.mac))
-        .child(Element::new("source").attr("network", &intent.network.network))
+        .child(Element::new("source").attr(kind, &intent.network.network))
         .child(Element::new("model").attr("type", "virtio"));
     let agent = Element::new("channel")
         .attr("type", "unix")
@@ -109,18 +110,7 @@ pub const fn format_word(format: ImageFormat) -> &'static str {
     }
 }
 
-/// Who made a domain, according to the domain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
-    pub machine: MachineId,
-    pub operation: OperationId,
-}
-
 impl Mark {
-    pub const fn of(intent: &Intent) -> Self {
-        Self { machine: intent.machine, operation: intent.operation }
-    }
-
     /// The mark in a domain's XML. Anything that is not exactly one well-formed mark of ours is no mark.
     pub fn read(domain: &Element) -> Option<Self> {
         let marks = domain.find(&["metadata"])?.all("machine").filter(|e| e.namespace.as_deref() == Some(MARK));
@@ -134,10 +124,42 @@ impl Mark {
     }
 }
 
+/// What a domain is made of, by its XML. Whatever cannot be read counts as nothing, which no machine of ours is.
+pub fn shape(domain: &Element) -> Shape {
+    let number = |element: &Element| element.text.trim().parse::<i64>().unwrap_or_default();
+    let memory = domain.find(&["memory"]).map_or(0, |memory| {
+        let unit = match memory.get("unit").unwrap_or("KiB") {
+            "b" | "bytes" => 1,
+            "KiB" | "k" => 1 << 10,
+            "MiB" | "M" => 1 << 20,
+            "GiB" | "G" => 1 << 30,
+            _ => 0,
+        };
+        number(memory).saturating_mul(unit)
+    });
+    let devices = || domain.find(&["devices"]).into_iter();
+    let file = |disk: &Element| {
+        let path = disk.find(&["source"])?.get("file")?;
+        Some(path.rsplit('/').next().unwrap_or(path).to_owned())
+    };
+    Shape {
+        vcpu: domain.find(&["vcpu"]).map_or(0, |vcpu| u32::try_from(number(vcpu)).unwrap_or_default()),
+        memory_bytes: memory,
+        disks: devices().flat_map(|d| d.all("disk")).filter_map(file).collect(),
+        macs: devices()
+            .flat_map(|d| d.all("interface"))
+            .filter_map(|i| Some(i.find(&["mac"])?.get("address")?.to_ascii_lowercase()))
+            .collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::tests::intent;
+    use crate::{
+        ids::{MachineId, OperationId},
+        provider::tests::intent,
+    };
     use proptest::prelude::*;
 
     fn places() -> Places {
@@ -166,6 +188,15 @@ mod tests {
     fn the_mark_is_read_back() {
         let read = Element::parse(&domain(&intent(), &places(), DomainType::Qemu).unwrap()).unwrap();
         assert_eq!(Mark::read(&read), Some(Mark::of(&intent())));
+    }
+
+    #[test]
+    fn the_shape_is_read_back() {
+        let read = Element::parse(&domain(&intent(), &places(), DomainType::Qemu).unwrap()).unwrap();
+        let shape = shape(&read);
+        assert_eq!((shape.vcpu, shape.memory_bytes), (2, 512 << 20));
+        assert_eq!(shape.disks, ["root.qcow2", "seed.img"]);
+        assert_eq!(shape.macs, ["52:54:00:00:00:05"]);
     }
 
     #[test]

@@ -16,7 +16,9 @@ mod xml;
 pub use network_xml::NetworkSetup;
 pub use probe::PROBE_LIMIT;
 
-use super::{Capacity, DomainType, Intent, Observed, Part, Provider, ProviderError, Stop, seed};
+use super::{
+    Capacity, DomainType, ImageRef, Intent, Journey, Observed, Part, Provider, ProviderError, Seen, Stop, seed,
+};
 use crate::{ids::MachineId, units::Bytes};
 use connection::{CALL_LIMIT, Call, Connection};
 use fault::Fault;
@@ -149,10 +151,10 @@ impl LibvirtHost {
         self.connection.run(act, CALL_LIMIT, call).await
     }
 
-    async fn ensure_image(&self, act: &str, intent: &Intent) -> Result<(), ProviderError> {
+    async fn ensure_image(&self, act: &str, image: &ImageRef) -> Result<(), ProviderError> {
         // Waiting for another machine's upload of the same image is the normal case, not a fault.
         let mut verified = Arc::clone(&self.images).lock_owned().await;
-        let (pool, image) = (self.settings.pool.clone(), intent.image.clone());
+        let (pool, image) = (self.settings.pool.clone(), image.clone());
         let call = move |call: &Call<'_>| {
             storage::ensure_image(call, &storage::pool(call.connect, &pool)?, &image, &mut verified)
         };
@@ -205,7 +207,7 @@ impl Provider for LibvirtHost {
         let act = format!("{part} of {}", intent.name);
         check(intent).map_err(|reason| ProviderError::Permanent { act: act.clone(), reason: reason.to_owned() })?;
         match part {
-            Part::Image => self.ensure_image(&act, intent).await,
+            Part::Image => self.ensure_image(&act, &intent.image).await,
             Part::Disk => {
                 let call = |call: &Call<'_>, pool: &StoragePool, intent: &Intent| {
                     let in_use = domain::in_use(call.connect, intent)?;
@@ -285,6 +287,45 @@ impl Provider for LibvirtHost {
             }
         }
         self.on(&act, intent, |call, _, intent| domain::ensure_off(call.connect, intent)).await
+    }
+
+    async fn list(&self) -> Result<Vec<Seen>, ProviderError> {
+        let act = format!("listing host {}", self.settings.name);
+        self.connection.run(&act, CALL_LIMIT, |call: &Call<'_>| domain::list(call.connect)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(host = self.settings.name, machine = %intent.machine))]
+    async fn reboot(&self, intent: &Intent) -> Result<(), ProviderError> {
+        let act = format!("rebooting {}", intent.name);
+        self.on(&act, intent, |call, _, intent| domain::reboot(call.connect, intent)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(host = self.settings.name, machine = %intent.machine))]
+    async fn reshape(&self, intent: &Intent) -> Result<(), ProviderError> {
+        let act = format!("resizing {}", intent.name);
+        check(intent).map_err(|reason| ProviderError::Permanent { act: act.clone(), reason: reason.to_owned() })?;
+        let kind = self.settings.domain_type;
+        let call = move |call: &Call<'_>, pool: &StoragePool, intent: &Intent| {
+            domain::grow_disk(call.connect, pool, intent)?;
+            domain::redefine(call.connect, pool, intent, kind)
+        };
+        self.on(&act, intent, call).await
+    }
+
+    async fn migrate(&self, journey: &Journey, _: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError> {
+        let act = format!("moving {}", journey.from.name);
+        Err(ProviderError::Permanent { act, reason: "libvirt hosts cannot do this yet".to_owned() })
+    }
+
+    async fn images(&self) -> Result<Vec<String>, ProviderError> {
+        let act = format!("listing the images of host {}", self.settings.name);
+        let pool = self.settings.pool.clone();
+        let call = move |call: &Call<'_>| storage::ready_images(&storage::pool(call.connect, &pool)?);
+        self.connection.run(&act, CALL_LIMIT, call).await
+    }
+
+    async fn bring_image(&self, image: &ImageRef, _: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError> {
+        self.ensure_image(&format!("image {}", image.sha256), image).await
     }
 
     async fn console(&self, intent: &Intent, limit: usize) -> Result<String, ProviderError> {

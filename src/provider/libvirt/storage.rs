@@ -213,6 +213,20 @@ pub fn ensure_image(
     Ok(())
 }
 
+/// Digests of the images that are in the pool with their record.
+pub fn ready_images(pool: &StoragePool) -> Result<Vec<String>, Fault> {
+    let mut names = Vec::new();
+    for volume in pool.list_all_volumes(0)? {
+        names.push(volume.get_name()?);
+    }
+    let ready = |name: &String| {
+        let image = name.strip_suffix(".ready")?;
+        let digest = image.strip_prefix("image-")?.split('.').next()?;
+        names.iter().any(|other| other == image).then(|| digest.to_owned())
+    };
+    Ok(names.iter().filter_map(ready).collect())
+}
+
 fn put_image(connect: &Connect, pool: &StoragePool, image: &ImageRef) -> Result<(), Fault> {
     let file = File::open(&image.path)?;
     let size = file.metadata()?.len();
