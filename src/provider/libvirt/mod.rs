@@ -17,7 +17,8 @@ pub use network_xml::NetworkSetup;
 pub use probe::PROBE_LIMIT;
 
 use super::{
-    Capacity, DomainType, ImageRef, Intent, Journey, Observed, Part, Provider, ProviderError, Seen, Stop, seed,
+    Capacity, Destination, DomainType, ImageRef, Intent, Journey, Observed, Part, Provider, ProviderError, Seen, Stop,
+    seed,
 };
 use crate::{ids::MachineId, units::Bytes};
 use connection::{CALL_LIMIT, Call, Connection};
@@ -310,6 +311,10 @@ impl Provider for LibvirtHost {
             domain::redefine(call.connect, pool, intent, kind)
         };
         self.on(&act, intent, call).await
+    }
+
+    fn destination(&self) -> Destination {
+        Destination::Libvirt(self.settings.clone())
     }
 
     async fn migrate(&self, journey: &Journey, _: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError> {
