@@ -6,6 +6,7 @@ use super::{
     layout::{Item, Layout, Paragraph},
     section::{CHAPTERS, Section},
     titles::TITLES,
+    words::Words,
 };
 use crate::{place::Place, request::fields::CONTEXT, text};
 
@@ -61,7 +62,7 @@ pub(super) fn outline(layout: &mut Layout) -> Vec<Prose> {
                     .iter()
                     .take(60)
                     .flat_map(|r| &r.cells)
-                    .filter(|c| label::whole(&c.text).is_some_and(|l| l.name == label::OTHER))
+                    .filter(|c| c.text.whole().is_some_and(|l| l.name == label::OTHER))
                     .take(4)
                     .count();
                 if walk.here.is_none() && application == 4 && !table.sparse {
@@ -74,7 +75,7 @@ pub(super) fn outline(layout: &mut Layout) -> Vec<Prose> {
                     if let (Some(only), None) = (first, second)
                         && may_be_heading(&only.text)
                     {
-                        let (column, words) = (only.column, only.text.clone());
+                        let (column, words) = (only.column, (*only.text).to_owned());
                         let place = table.place_at(row, column);
                         let paragraph = Paragraph { text: words, place, ..Paragraph::default() };
                         walk.paragraph(&paragraph, item);
@@ -93,8 +94,8 @@ pub(super) fn outline(layout: &mut Layout) -> Vec<Prose> {
 }
 
 /// A label alone in its row waits for its value; only what the outline itself has as a title may be a heading.
-fn may_be_heading(words: &str) -> bool {
-    label::whole(words).is_none_or(|l| {
+fn may_be_heading(words: &Words) -> bool {
+    words.whole().is_none_or(|l| {
         CONTEXT.iter().any(|f| f.name == l.name) && text::fold(words).starts_with(|c: char| c.is_ascii_digit())
     })
 }

@@ -138,8 +138,7 @@ fn hardware_header(table: &Table, row: usize) -> Option<Vec<Column>> {
     if here.cells.len() < 3 {
         return None;
     }
-    let words: Vec<(String, u32, &str)> =
-        here.cells.iter().map(|c| (bare(&c.text), c.column, c.text.as_str())).collect();
+    let words: Vec<(String, u32, &str)> = here.cells.iter().map(|c| (bare(&c.text), c.column, &*c.text)).collect();
     let mut columns: Vec<Column> = Vec::new();
     for (name, accepted) in HARDWARE {
         let found = accepted.iter().find_map(|w| words.iter().find(|(word, _, _)| word == w));
@@ -149,8 +148,7 @@ fn hardware_header(table: &Table, row: usize) -> Option<Vec<Column>> {
     }
     // A list of machines has such columns too.
     let machines = here.cells.iter().any(|c| {
-        label::whole(&c.text)
-            .is_some_and(|l| matches!(l.name, "vm_count" | "os_type" | "cpu_count" | "memory" | "disk"))
+        c.text.whole().is_some_and(|l| matches!(l.name, "vm_count" | "os_type" | "cpu_count" | "memory" | "disk"))
     });
     let has = |name| columns.iter().any(|(n, _, _)| *n == name);
     let remarks = !words.iter().any(|(w, _, _)| has_reason(w));
@@ -195,7 +193,7 @@ fn list(table: &Table, from: usize, mut each: impl FnMut(usize)) -> usize {
         if let Some(first) = here.cells.iter().find(|c| !c.text.trim().is_empty()) {
             let alone = here.cells.iter().filter(|c| !c.text.trim().is_empty()).count() == 1;
             // In a sheet other things follow below.
-            if label::with_value(&first.text).is_some() || alone && table.sparse {
+            if first.text.with_value().is_some() || alone && table.sparse {
                 break;
             }
             let start = text::fold(&first.text.chars().take(8).collect::<String>());
