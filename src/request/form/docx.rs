@@ -236,7 +236,7 @@ impl Reader<'_> {
             && let Some(paragraph) = self.paragraphs.last_mut()
         {
             self.budget.text(text)?;
-            paragraph.text.extend(text.chars().map(glyph::shown));
+            paragraph.text.push_str(&glyph::shown(text));
         }
         Ok(())
     }

@@ -74,8 +74,8 @@ fn sheets(workbook: &str) -> Result<(Vec<Sheet>, bool), FormFault> {
         let Token::Open(tag) = token else { continue };
         match tag.name() {
             "sheet" => out.push(Sheet {
-                name: tag.attribute("name").unwrap_or_default(),
-                id: tag.attribute("id").unwrap_or_default(),
+                name: tag.attribute("name").unwrap_or_default().into_owned(),
+                id: tag.attribute("id").unwrap_or_default().into_owned(),
                 is_hidden: tag.attribute("state").is_some_and(|s| s == "hidden" || s == "veryHidden"),
             }),
             "workbookPr" => from_1904 = tag.attribute("date1904").is_some_and(|v| v == "1" || v == "true"),
@@ -282,7 +282,7 @@ fn open(tag: &Tag<'_>, row: u32, column: u32) -> Open {
     Open {
         row: at.0,
         column: at.1,
-        kind: tag.attribute("t").unwrap_or_default(),
+        kind: tag.attribute("t").unwrap_or_default().into_owned(),
         style: tag.attribute("s").and_then(|s| s.parse().ok()).unwrap_or_default(),
         ..Open::default()
     }
