@@ -9,6 +9,7 @@ use super::{
     words::Words,
 };
 use crate::{place::Place, request::fields::CONTEXT, text};
+use std::borrow::Cow;
 
 /// A paragraph, or a row of a table that is one text, with its section.
 #[derive(Debug)]
@@ -208,7 +209,10 @@ impl Walk {
     }
 
     /// Without the outline's own hints in 【】, which people leave standing.
-    fn without_hints(&mut self, words: &str) -> String {
+    fn without_hints<'w>(&mut self, words: &'w str) -> Cow<'w, str> {
+        if self.hint == 0 && !words.contains('【') && !words.contains('】') {
+            return words.into();
+        }
         let mut out = String::new();
         let mut open = self.hint > 0;
         for c in words.chars() {
@@ -221,7 +225,7 @@ impl Walk {
         }
         // One that is never closed must not swallow the report.
         self.hint = if open { if self.hint == 0 { 4 } else { self.hint - 1 } } else { 0 };
-        out
+        out.into()
     }
 }
 
