@@ -26,12 +26,6 @@ async fn until(broker: &Broker, token: &str, path: &str, limit: Duration, so: im
     }
 }
 
-fn kinds(alarms: &Value) -> Vec<String> {
-    let mut kinds: Vec<_> = alarms["items"].as_array().unwrap().iter().map(|alarm| text(alarm, "kind")).collect();
-    kinds.sort();
-    kinds
-}
-
 /// `kill -9` of the QEMU that runs a domain.
 fn kill_qemu(name: &str) {
     let mark = format!("guest={name},");
