@@ -5,7 +5,7 @@ use crate::support::{libvirt::Libvirt, scratch};
 use jiyue::{
     ids::MachineId,
     provider::{
-        Intent, Link, NetworkIntent, Observed, Part, Provider, ProviderError,
+        Intent, NetworkIntent, Observed, Part, Provider, ProviderError,
         libvirt::{LibvirtHost, LibvirtSettings, NetworkSetup},
     },
 };
