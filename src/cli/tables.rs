@@ -217,7 +217,7 @@ const HOST: [Column; 8] = [
     Column::new("网络区域", Show::Of(zones)),
 ];
 
-const HOST_SHEET: [Column; 9] = [
+const HOST_SHEET: [Column; 10] = [
     HOST[0],
     Column::new("编号", Show::Text("/id")),
     HOST[1],
@@ -227,6 +227,7 @@ const HOST_SHEET: [Column; 9] = [
     HOST[4],
     HOST[5],
     HOST[6],
+    Column::new("注意", Show::Text("/warnings/0")).optional(),
 ];
 
 const ZONE: [Column; 4] = [

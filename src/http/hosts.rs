@@ -34,6 +34,8 @@ pub struct HostView {
     pub capacity: AmountView,
     pub used: AmountView,
     pub zones: Vec<HostZoneView>,
+    /// What an operator should know of this host, in Chinese; a connection without encryption, for instance.
+    pub warnings: Vec<String>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -61,6 +63,7 @@ pub struct HostZoneView {
 impl From<Host> for HostView {
     fn from(host: Host) -> Self {
         Self {
+            warnings: host.warnings(),
             id: host.id,
             name: host.name,
             provider: host.provider.word(),
@@ -91,7 +94,7 @@ pub async fn add(
     Caller(actor): Caller,
     document: Document<NewHost>,
 ) -> Result<impl IntoResponse, Problem> {
-    let host = service::add_host(&api.db, &api.inventory, &actor, document.value, api.allow_simulated_hosts).await?;
+    let host = service::add_host(&api.db, &api.inventory, &actor, document.value, &api.allowed_hosts).await?;
     Ok((StatusCode::CREATED, location(&format!("/v1/hosts/{}", host.id)), Json(HostView::from(host))))
 }
 

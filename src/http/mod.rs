@@ -66,7 +66,7 @@ pub struct Parts {
     pub machines: Machines,
     pub images: Images,
     pub metrics: Metrics,
-    pub allow_simulated_hosts: bool,
+    pub allowed_hosts: crate::capacity::service::Allowed,
 }
 
 impl Api {
