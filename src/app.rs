@@ -1,7 +1,7 @@
 //! Builds the parts once, starts them, and stops them gracefully.
 
 use crate::{
-    capacity::{inventory::Inventory, maintenance::Maintenance, providers::Providers},
+    capacity::{inventory::Inventory, maintenance::Maintenance, providers::Providers, service::Allowed},
     catalogue::Catalogue,
     config::{LogFormat, Settings},
     db::{Db, Options},
@@ -143,7 +143,8 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker, Rounds), St
     let metrics = Metrics::new()?;
     let profile = Profile::named(&settings.jurisdiction)?;
     let catalogue = Arc::new(Catalogue::embedded()?);
-    let (inventory, providers, bell) = (Inventory::default(), Providers::new(db.clone()), Bell::default());
+    let (inventory, providers, bell) =
+        (Inventory::default(), Providers::new(db.clone(), &settings.insecure_networks), Bell::default());
     let rules = Rules {
         db: db.clone(),
         profile: Arc::new(profile),
@@ -233,7 +234,10 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker, Rounds), St
         inventory,
         rules,
         metrics,
-        allow_simulated_hosts: settings.allow_simulated_hosts,
+        allowed_hosts: Allowed {
+            simulated: settings.allow_simulated_hosts,
+            insecure_networks: settings.insecure_networks.clone(),
+        },
     });
     Ok((api, worker, rounds))
 }

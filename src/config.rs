@@ -1,6 +1,7 @@
 //! Settings: built-in defaults, then a TOML file, then environment variables (`JIYUE_DATABASE_URL`, …).
 
 use config::{Config, Environment, File};
+use ipnet::IpNet;
 use serde::Deserialize;
 use std::{
     net::SocketAddr,
@@ -24,6 +25,9 @@ pub struct Settings {
     pub jurisdiction: String,
     /// Lets `simulated:` hosts be added, on which nothing runs: for load and fault tests, never for a service.
     pub allow_simulated_hosts: bool,
+    /// Management networks that nobody else can reach, in which hosts may be spoken to by `qemu+tcp`: unencrypted, and
+    /// with no proof of who it is on either side. As a variable: with commas between.
+    pub insecure_networks: Vec<IpNet>,
     /// Operations under way at once; 0 pauses the worker.
     pub worker_width: usize,
     /// How long a broker holds an operation without a sign of life.
@@ -66,6 +70,7 @@ impl Default for Settings {
             image_max_bytes: 64 << 30,
             jurisdiction: "xiangcheng".to_owned(),
             allow_simulated_hosts: false,
+            insecure_networks: Vec::new(),
             worker_width: 4,
             worker_lease_seconds: 15,
             worker_poll_millis: 1000,
@@ -98,7 +103,8 @@ impl Settings {
                 })
                 .collect(),
         ));
-        builder.add_source(ours.try_parsing(true)).build()?.try_deserialize()
+        let ours = ours.try_parsing(true).list_separator(",").with_list_parse_key("insecure_networks");
+        builder.add_source(ours).build()?.try_deserialize()
     }
 
     pub const fn lease(&self) -> Duration {

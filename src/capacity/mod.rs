@@ -15,7 +15,7 @@ use crate::{
     error::Shortage,
     ids::{HostId, MachineId, NetworkId, TaskBookId},
     labels::Zone,
-    provider::{DomainType, Link},
+    provider::{DomainType, Link, libvirt::Way},
     task_book::document::Indicators,
     units::Bytes,
 };
@@ -153,6 +153,14 @@ pub struct Host {
     pub limit: Amount,
     pub used: Amount,
     pub networks: Vec<HostNetwork>,
+}
+
+impl Host {
+    /// What an operator should know of this host even though it is allowed.
+    pub fn warnings(&self) -> Vec<String> {
+        let way = (self.provider == ProviderKind::Libvirt).then(|| Way::read(&self.uri).ok()).flatten();
+        way.and_then(|way| way.warning()).into_iter().collect()
+    }
 }
 
 /// A zone's network on one host.

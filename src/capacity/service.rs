@@ -19,12 +19,12 @@ use crate::{
     labels::Zone,
     provider::{
         Capacity, DomainType, Provider, ProviderError,
-        libvirt::{LibvirtHost, NetworkSetup},
+        libvirt::{self, LibvirtHost, NetworkSetup, Way},
         simulated::SimulatedHost,
     },
     units::Bytes,
 };
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use serde::Deserialize;
 use serde_json::json;
 use std::net::Ipv4Addr;
@@ -35,7 +35,9 @@ use std::net::Ipv4Addr;
 pub struct NewHost {
     /// 1 to 32 lower-case letters, digits and hyphens.
     pub name: String,
-    /// libvirt's address, as in `qemu:///system`.
+    /// libvirt's address: `qemu:///system`, `qemu+unix:///system?socket=/path`,
+    /// `qemu+tls://host/system?pkipath=/folder`, or `qemu+tcp://host/system` in a network that the settings list as
+    /// insecure.
     pub uri: String,
     /// The storage pool that machines' disks go to; made when it is not there.
     #[serde(default = "default_pool")]
@@ -98,17 +100,28 @@ const fn default_overcommit() -> u32 {
     4
 }
 
+/// Which hosts the settings let be added.
+#[derive(Clone, Debug, Default)]
+pub struct Allowed {
+    pub simulated: bool,
+    pub insecure_networks: Vec<IpNet>,
+}
+
 /// Prepares the host (pool, networks), boots a probe on it, measures it, and enters it.
 pub async fn add_host(
     db: &Db,
     inventory: &Inventory,
     actor: &Actor,
     new: NewHost,
-    allow_simulated: bool,
+    allowed: &Allowed,
 ) -> Result<Host, Problem> {
     policy::scope(actor, Act::HostAdd)?;
     let mut host = draft(&new)?;
-    if host.provider == ProviderKind::Simulated && !allow_simulated {
+    if let Ok(way) = Way::read(&host.uri) {
+        let vetted = libvirt::vet(&way, &allowed.insecure_networks).await;
+        vetted.map_err(|fault| Problem::new(Kind::Refused, "host_refused", format!("/uri: {fault}")))?;
+    }
+    if host.provider == ProviderKind::Simulated && !allowed.simulated {
         return Err(Problem::new(
             Kind::Refused,
             "simulated_host_refused",
@@ -121,7 +134,11 @@ pub async fn add_host(
             return Err(Problem::conflict("host_name_taken", format!("宿主机 {} 已登记", host.name)));
         }
     }
-    let (capacity, domain_type) = explore(&host).await.map_err(|error| unusable(&host, &error))?;
+    let (capacity, domain_type) =
+        explore(&host, &allowed.insecure_networks).await.map_err(|error| unusable(&host, &error))?;
+    for warning in host.warnings() {
+        tracing::warn!(host = host.name, uri = host.uri, "host.insecure: {warning}");
+    }
     host.domain_type = domain_type;
     host.limit = limit(capacity, &new);
     enter(db, actor, host.clone()).await?;
@@ -166,11 +183,11 @@ pub async fn enter(db: &Db, actor: &Actor, host: Host) -> Result<(), Problem> {
     .await
 }
 
-async fn explore(host: &Host) -> Result<(Capacity, DomainType), ProviderError> {
+async fn explore(host: &Host, insecure_networks: &[IpNet]) -> Result<(Capacity, DomainType), ProviderError> {
     if host.provider == ProviderKind::Simulated {
         return Ok((SimulatedHost::default().capacity().await?, DomainType::Qemu));
     }
-    let libvirt = LibvirtHost::new(providers::settings(host));
+    let opened = LibvirtHost::new(providers::settings(host, insecure_networks));
     let networks: Vec<_> = host
         .networks
         .iter()
@@ -184,21 +201,18 @@ async fn explore(host: &Host) -> Result<(Capacity, DomainType), ProviderError> {
             forward: true,
         })
         .collect();
-    libvirt.prepare(&networks).await?;
-    Ok((libvirt.capacity().await?, libvirt.probe_domain_type().await?))
+    opened.prepare(&networks).await?;
+    Ok((opened.capacity().await?, opened.probe_domain_type().await?))
 }
 
 fn unusable(host: &Host, error: &ProviderError) -> Problem {
-    Problem::new(
-        Kind::Refused,
-        "host_unusable",
-        format!(
-            "宿主机 {}（{}）无法使用：{}；请检查地址、libvirt 服务与网络后重试",
-            host.name,
-            host.uri,
-            story(error).join("：")
-        ),
-    )
+    let story = story(error).join("：");
+    let (name, uri) = (&host.name, &host.uri);
+    let detail = match libvirt::explain(&story) {
+        Some(meaning) => format!("宿主机 {name}（{uri}）无法使用：{meaning}（原文：{story}）"),
+        None => format!("宿主机 {name}（{uri}）无法使用：{story}；请检查地址、libvirt 服务与网络后重试"),
+    };
+    Problem::new(Kind::Refused, "host_unusable", detail)
 }
 
 fn limit(capacity: Capacity, new: &NewHost) -> Amount {
@@ -222,15 +236,17 @@ fn draft(new: &NewHost) -> Result<Host, Problem> {
     if !slug(&new.name, 32) {
         faults.push("/name: 只能由 1 至 32 个小写字母、数字和连字符组成".to_owned());
     }
-    let provider = match new.uri.as_str() {
-        uri if uri.starts_with("simulated:") => Some(ProviderKind::Simulated),
-        "qemu:///system" => Some(ProviderKind::Libvirt),
-        uri if uri.starts_with("qemu+unix:///system?socket=/") && !uri.contains('&') => Some(ProviderKind::Libvirt),
-        _ => None,
+    let provider = if new.uri.starts_with("simulated:") {
+        Some(ProviderKind::Simulated)
+    } else {
+        match Way::read(&new.uri) {
+            Ok(_) => Some(ProviderKind::Libvirt),
+            Err(fault) => {
+                faults.push(format!("/uri: {fault}"));
+                None
+            }
+        }
     };
-    if provider.is_none() {
-        faults.push("/uri: 支持 qemu:///system 或 qemu+unix:///system?socket=/路径".to_owned());
-    }
     if !slug(&new.pool, 32) {
         faults.push("/pool: 只能由 1 至 32 个小写字母、数字和连字符组成".to_owned());
     }

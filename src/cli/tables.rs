@@ -221,7 +221,7 @@ const HOST: [Column; 8] = [
     Column::new("网络区域", Show::Of(zones)),
 ];
 
-const HOST_SHEET: [Column; 13] = [
+const HOST_SHEET: [Column; 14] = [
     HOST[0],
     Column::new("编号", Show::Text("/id")),
     HOST[1],
@@ -231,6 +231,7 @@ const HOST_SHEET: [Column; 13] = [
     HOST[4],
     HOST[5],
     HOST[6],
+    Column::new("注意", Show::Text("/warnings/0")).optional(),
     Column::new("最近一次清点", Show::Time("/listed_at")).optional(),
     Column::new("失去联系于", Show::Time("/contact_since")).optional(),
     Column::new("原因", Show::Text("/contact_reason")).optional(),

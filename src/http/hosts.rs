@@ -48,6 +48,8 @@ pub struct HostView {
     pub capacity: AmountView,
     pub used: AmountView,
     pub zones: Vec<HostZoneView>,
+    /// What an operator should know of this host, in Chinese; a connection without encryption, for instance.
+    pub warnings: Vec<String>,
 }
 
 /// How far the moving away has come.
@@ -113,6 +115,7 @@ async fn shown(api: &Api, host: Host) -> Result<Json<HostView>, Problem> {
 impl From<Host> for HostView {
     fn from(host: Host) -> Self {
         Self {
+            warnings: host.warnings(),
             id: host.id,
             name: host.name,
             provider: host.provider.word(),
@@ -153,7 +156,7 @@ pub async fn add(
     Caller(actor): Caller,
     document: Document<NewHost>,
 ) -> Result<impl IntoResponse, Problem> {
-    let host = service::add_host(&api.db, &api.inventory, &actor, document.value, api.allow_simulated_hosts).await?;
+    let host = service::add_host(&api.db, &api.inventory, &actor, document.value, &api.allowed_hosts).await?;
     Ok((StatusCode::CREATED, location(&format!("/v1/hosts/{}", host.id)), Json(HostView::from(host))))
 }
 

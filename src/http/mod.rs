@@ -70,7 +70,7 @@ pub struct Parts {
     pub watch: Watch,
     pub images: Images,
     pub metrics: Metrics,
-    pub allow_simulated_hosts: bool,
+    pub allowed_hosts: crate::capacity::service::Allowed,
 }
 
 impl Api {

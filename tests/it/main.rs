@@ -11,6 +11,7 @@ mod crash;
 mod decisions;
 mod forms;
 mod goldens;
+mod hosts_libvirt;
 mod impatient;
 mod input;
 mod layers;

@@ -10,11 +10,13 @@ mod network;
 mod network_xml;
 mod probe;
 mod storage;
+mod uri;
 mod volume_xml;
 mod xml;
 
 pub use network_xml::NetworkSetup;
 pub use probe::PROBE_LIMIT;
+pub use uri::{UriFault, Way, explain, vet};
 
 use super::{
     Capacity, Destination, DomainType, ImageRef, Intent, Journey, Observed, Part, Provider, ProviderError, Seen, Stop,
@@ -23,6 +25,7 @@ use super::{
 use crate::{ids::MachineId, units::Bytes};
 use connection::{CALL_LIMIT, Call, Connection};
 use fault::Fault;
+use ipnet::IpNet;
 use network_xml::{Lease, Record};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -43,8 +46,10 @@ const BUTTON_EVERY: Duration = Duration::from_secs(3);
 pub struct LibvirtSettings {
     /// The host's name, for messages.
     pub name: String,
-    /// `qemu:///system`, or `qemu+unix`, `qemu+tcp`, `qemu+tls`.
+    /// `qemu:///system`, or `qemu+unix`, `qemu+tls`, `qemu+tcp`; see [`Way`].
     pub uri: String,
+    /// Networks in which bare TCP is allowed.
+    pub insecure_networks: Vec<IpNet>,
     /// The libvirt storage pool that is ours alone.
     pub pool: String,
     /// The pool's folder on that host.
@@ -70,7 +75,7 @@ impl LibvirtHost {
     /// Does not connect yet.
     pub fn new(settings: LibvirtSettings) -> Self {
         Self {
-            connection: Connection::new(settings.name.clone(), settings.uri.clone()),
+            connection: Connection::new(settings.name.clone(), &settings.uri, settings.insecure_networks.clone()),
             settings,
             machines: (0..STRIPES).map(|_| Arc::default()).collect(),
             networks: Arc::default(),
