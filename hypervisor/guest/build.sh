@@ -5,9 +5,8 @@
 #
 # prints the image's path on stdout, progress on stderr. With OUTDIR it is
 # OUTDIR/jiyue-FLAVOUR-guest.qcow2, a copy; without, the one in the cache folder
-# (JIYUE_CACHE, else XDG_CACHE_HOME/jiyue, else ~/.cache/jiyue). There it is
-# kept under a key made of this script, rootfs/ and the kernel's version; with
-# the flavour 'postgresql' also of rootfs-postgresql/ and PostgreSQL's version.
+# (see image.sh). It is built anew when this script, rootfs/ or the kernel's version
+# changes; 'postgresql' also with rootfs-postgresql/ and PostgreSQL's version.
 #
 # The disk: MBR, a FAT partition with syslinux, kernel and initramfs (the whole
 # system runs from memory), with 'postgresql' one for its programs, and last an
@@ -17,82 +16,20 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 flavour=small
 case ${1:-} in small|postgresql) flavour=$1; shift ;; esac
-image=jiyue-$flavour-guest.qcow2
-PATH=$PATH:/usr/sbin:/sbin
-export LC_ALL=C
+outdir=${1:-}
+label="guest $flavour" image=jiyue-$flavour-guest.qcow2 kind=guest-$flavour
+# shellcheck source-path=SCRIPTDIR source=../image.sh
+. "$here/../image.sh"
 
-say() { printf 'guest: %s\n' "$*" >&2; }
-die() { say "$*"; exit 1; }
+need run apt-get apt-cache cpio depmod sfdisk readelf mcopy mkfs.fat mke2fs qemu-img xz
 
-[[ $(dpkg --print-architecture 2>/dev/null) == amd64 ]] || die "needs Debian on amd64"
-for tool in apt-get apt-cache cpio depmod sfdisk readelf mcopy mkfs.fat mke2fs qemu-img xz; do
-  command -v "$tool" >/dev/null || die "$tool is missing; run hypervisor/install.sh run"
-done
-
-work=$(mktemp -d "${TMPDIR:-/tmp}/jiyue-guest.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-trap 'say "failed in line $LINENO"' ERR
-
-# ---- which versions, which cache entry ------------------------------------
-
-base=${JIYUE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/jiyue}
-mkdir -p "$base"
-
-# Containers often tell apt to keep no index of its lists; then every question
-# costs seconds. The index lives as long as this build.
-apt_index=(-o "Dir::Cache::pkgcache=$work/pkgcache.bin" -o "Dir::Cache::srcpkgcache=$work/srcpkgcache.bin")
-ask_apt() { apt-cache "${apt_index[@]}" "$@"; }
-
-# The package that another one only points at: the cloud kernel's and PostgreSQL's
-# names carry their versions. The answer holds until apt's lists change.
-find_package() {
-  local name
-  name=$(ask_apt depends "$1" 2>/dev/null | awk -v name="$2" '$1 == "Depends:" && $2 ~ name { print $2; exit }') || true
-  [[ -n $name ]] || return 1
-  echo "$name $(ask_apt show --no-all-versions "$name" | awk '$1 == "Version:" { print $2; exit }')"
-}
 find_packages() {
   find_package linux-image-cloud-amd64 '^linux-image-[0-9]' || return 1
-  if [[ $flavour == postgresql ]]; then find_package postgresql '^postgresql-[0-9]+$'; fi
+  [[ $flavour == small ]] || find_package postgresql '^postgresql-[0-9]+$'
 }
-lists=$(stat -c '%n %s %Y' /var/lib/apt/lists /var/lib/apt/lists/*_Packages* 2>/dev/null | sha256sum | cut -c1-16) || true
-remembered=$base/packages-$flavour-$lists
-if [[ ! -s $remembered ]]; then
-  if (( EUID == 0 )); then find_packages > "$work/found" || { apt-get -qq update >&2; find_packages > "$work/found" || true; }
-  else find_packages > "$work/found" || true; fi
-  [[ $(wc -l < "$work/found") == "$([[ $flavour == small ]] && echo 1 || echo 2)" ]] ||
-    die "apt knows no linux-image-cloud-amd64 or no postgresql; run apt-get update as root"
-  cp "$work/found" "$remembered.$$" && mv -f "$remembered.$$" "$remembered"
-fi
-{ read -r kernel _; read -r postgresql _ || true; } < "$remembered"
-
-sources="build.sh rootfs"
-[[ $flavour == small ]] || sources="$sources rootfs-$flavour"
-# shellcheck disable=SC2086  # a list of words
-key=$({ cd "$here"
-  echo "$flavour"; cat "$remembered"
-  find $sources -printf '%p %m %y\n' | sort
-  find $sources -type f -print0 | sort -z | xargs -0 sha256sum; } | sha256sum | cut -c1-16)
-cache=$base/guest-$key
-
-deliver() {
-  local fresh
-  if (( $# == 0 )); then echo "$cache/$image"; return; fi
-  mkdir -p "$1"
-  # Running overlays hold their base open: an equal file is left alone, another
-  # one is put in its place by a rename, never written into.
-  if ! cmp -s "$cache/$image" "$1/$image"; then
-    fresh=$(mktemp "$1/.$image.XXXXXX")
-    cp --reflink=auto "$cache/$image" "$fresh"
-    chmod 0444 "$fresh"
-    mv -f "$fresh" "$1/$image"
-  fi
-  echo "$(cd "$1" && pwd)/$image"
-}
-
-if [[ -s $cache/$image ]]; then deliver "$@"; exit; fi
-say "building $flavour with $(paste -sd' ' "$remembered")"
-SECONDS=0
+remember_packages
+{ read -r kernel _; read -r postgresql _ || true; } < "$packages"
+if [[ $flavour == small ]]; then find_image build.sh rootfs; else find_image build.sh rootfs "rootfs-$flavour"; fi
 
 # ---- packages, downloaded and unpacked ------------------------------------
 
@@ -103,20 +40,20 @@ libraries() {
     --no-replaces --no-enhances "$@" | sed -n 's/^\(z\{0,1\}lib[^:]*\)$/\1/p' | sort -u
 }
 programs="dropbear-bin qemu-guest-agent e2fsprogs"
-packages="$kernel busybox-static syslinux syslinux-common $programs"
+wanted="$kernel busybox-static syslinux syslinux-common $programs"
 if [[ $flavour == postgresql ]]; then
-  packages="$packages $postgresql ${postgresql/-/-client-} tzdata libc-bin"
+  wanted="$wanted $postgresql ${postgresql/-/-client-} tzdata libc-bin"
   # What it names itself is enough; its compiler for queries is as large as all
   # the rest, and left out.
   programs="$programs $(ask_apt depends "$postgresql" "${postgresql/-/-client-}" |
     awk '$1 == "Depends:" && $2 ~ /^z?lib/ && $2 !~ /^libllvm/ { print $2 }' | sort -u | paste -sd' ')"
 fi
-# shellcheck disable=SC2046,SC2086  # lists of words
-packages="$packages $(echo $(libraries $programs))"
+# shellcheck disable=SC2005,SC2046,SC2086  # lists of words
+wanted="$wanted $(echo $(libraries $programs))"
 
 mkdir "$work/debs" "$work/tree"
 # shellcheck disable=SC2086  # a list of words
-fetch() { (cd "$work/debs" && apt-get -qq "${apt_index[@]}" -o APT::Sandbox::User=root download $packages > "$work/apt.log" 2>&1); }
+fetch() { (cd "$work/debs" && apt-get -qq "${apt_index[@]}" -o APT::Sandbox::User=root download $wanted > "$work/apt.log" 2>&1); }
 # Lists older than the mirror name files that it has no more: once, start over
 # with new lists.
 if ! fetch; then
@@ -126,7 +63,7 @@ if ! fetch; then
   fi
   apt-get -qq update >&2
   rm -rf "$work"
-  JIYUE_LISTS_ARE_NEW=1 exec "$here/build.sh" "$flavour" "$@"
+  JIYUE_LISTS_ARE_NEW=1 exec "$here/build.sh" "$flavour" "$outdir"
 fi
 for deb in "$work"/debs/*.deb; do
   dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$work/tree" --keep-directory-symlink \
@@ -273,11 +210,4 @@ for i in "${!parts[@]}"; do
   at=$(( at + sizes[i] ))
 done
 
-# Whole or not at all, also when two builds run at the same time.
-mkdir -p "$cache"
-fresh=$(mktemp "$cache/.$image.XXXXXX")
-qemu-img convert -f raw -O qcow2 -c disk.raw "$fresh"
-chmod 0444 "$fresh"
-mv -f "$fresh" "$cache/$image"
-say "built in $SECONDS s, $(( $(stat -c %s "$cache/$image") / 1000000 )) MB"
-deliver "$@"
+publish disk.raw
