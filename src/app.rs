@@ -5,11 +5,16 @@ use crate::{
     catalogue::Catalogue,
     config::{LogFormat, Settings},
     db::{Db, Options},
+    dns::Zones,
     http::{self, Api, Parts},
     jurisdiction::Profile,
     machine::{
         approval::Approver,
         build::Build,
+        name::{
+            Names,
+            registrar::{self, Registrar},
+        },
         power::Power,
         service::{Images, Machines},
         steps::Patience,
@@ -44,6 +49,8 @@ pub enum StartError {
     Profile(#[from] crate::jurisdiction::ProfileError),
     #[error("the catalogue could not be read")]
     Catalogue(#[from] crate::catalogue::CatalogueError),
+    #[error("配置无法使用：{0}")]
+    Dns(#[from] crate::dns::SettingsFault),
     #[error("two metrics have one name")]
     Metrics(#[from] prometheus::Error),
     #[error("cannot listen on {address}")]
@@ -110,8 +117,9 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         .map_err(|source| StartError::Listen { address: settings.listen, source })?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
     let stop = CancellationToken::new();
-    let (api, worker) = assemble(db, &settings)?;
+    let (api, worker, registrar) = assemble(db, &settings)?;
     let working = tokio::spawn(worker.run(stop.child_token()));
+    let registering = tokio::spawn(registrar.run(stop.child_token()));
     tracing::info!(%address, database = %without_password(&settings.database_url), "service.started");
     let wanted = stop.clone();
     axum::serve(listener, http::router(api))
@@ -123,7 +131,8 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         .map_err(StartError::Serve)?;
     stop.cancel();
     // Steps that are under way come to their end; what is not finished is taken up at the next start.
-    if tokio::time::timeout(Duration::from_secs(8), working).await.is_err() {
+    let both = async { tokio::join!(working, registering) };
+    if tokio::time::timeout(Duration::from_secs(8), both).await.is_err() {
         tracing::warn!("service.stopped_with_work_under_way");
     }
     tracing::info!("service.stopped");
@@ -131,11 +140,16 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
 }
 
 /// Puts the parts together.
-pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker), StartError> {
+pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker, Registrar), StartError> {
     let metrics = Metrics::new()?;
     let profile = Profile::named(&settings.jurisdiction)?;
     let catalogue = Arc::new(Catalogue::embedded()?);
     let (inventory, providers, bell) = (Inventory::default(), Providers::new(db.clone()), Bell::default());
+    let names = Names {
+        zones: Zones::open(&settings.dns, db.clock())?,
+        bell: Bell::default(),
+        wait: Duration::from_secs(settings.dns_wait_seconds),
+    };
     let rules = Rules {
         db: db.clone(),
         profile: Arc::new(profile),
@@ -165,6 +179,7 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker), StartError
             metrics: metrics.clone(),
             patience,
             boots: Arc::new(Semaphore::new(settings.boots_at_once.max(1))),
+            names: names.clone(),
         }),
     );
     for kind in [Kind::Start, Kind::Stop, Kind::Bin, Kind::Restore] {
@@ -185,6 +200,17 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker), StartError
         bell: bell.clone(),
         metrics: metrics.clone(),
     };
+    let registrar = Registrar {
+        db: db.clone(),
+        names: names.clone(),
+        metrics: metrics.clone(),
+        settings: registrar::Settings {
+            poll: Duration::from_millis(settings.worker_poll_millis.max(10)),
+            limit: Duration::from_secs(settings.dns_timeout_seconds.max(1)),
+            lease: settings.lease(),
+            longest_pause: Duration::from_secs(settings.dns_retry_seconds.max(1)),
+        },
+    };
     let api = Api::new(Parts {
         approver: Approver {
             db: db.clone(),
@@ -193,7 +219,7 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker), StartError
             metrics: metrics.clone(),
             rules: rules.clone(),
         },
-        machines: Machines { db: db.clone(), inventory: inventory.clone(), providers, bell },
+        machines: Machines { db: db.clone(), inventory: inventory.clone(), providers, bell, names },
         images: Images {
             db: db.clone(),
             catalogue,
@@ -206,7 +232,7 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker), StartError
         metrics,
         allow_simulated_hosts: settings.allow_simulated_hosts,
     });
-    Ok((api, worker))
+    Ok((api, worker, registrar))
 }
 
 async fn signalled() {

@@ -1,5 +1,6 @@
 //! Settings: built-in defaults, then a TOML file, then environment variables (`JIYUE_DATABASE_URL`, …).
 
+use crate::dns::ZoneSettings;
 use config::{Config, Environment, File};
 use serde::Deserialize;
 use std::{
@@ -37,6 +38,16 @@ pub struct Settings {
     pub step_seconds: u64,
     /// How long a guest is asked to shut down before its power is cut.
     pub shutdown_seconds: u64,
+    /// Zones whose names are registered in a DNS server by signed updates; all other names are kept by the libvirt
+    /// networks' own DNS. In the file only: a list has no environment variable.
+    pub dns: Vec<ZoneSettings>,
+    /// How long one attempt at a DNS server may take.
+    pub dns_timeout_seconds: u64,
+    /// Longest pause before a DNS server that does not answer is tried again; five times as long where it refuses, sixty
+    /// times where a name is somebody else's.
+    pub dns_retry_seconds: u64,
+    /// How long a build waits for its names before it is delivered without them.
+    pub dns_wait_seconds: u64,
     /// `text` or `json`
     pub log_format: LogFormat,
     /// As in `info,jiyue=debug`.
@@ -67,6 +78,10 @@ impl Default for Settings {
             answer_seconds: 300,
             step_seconds: 120,
             shutdown_seconds: 60,
+            dns: Vec::new(),
+            dns_timeout_seconds: 10,
+            dns_retry_seconds: 60,
+            dns_wait_seconds: 15,
             log_format: LogFormat::Text,
             log_filter: "info".to_owned(),
         }

@@ -18,6 +18,8 @@ pub struct Metrics {
     requests: IntCounterVec,
     violations: IntCounterVec,
     ledger: IntGaugeVec,
+    names: IntGaugeVec,
+    name_attempts: IntCounterVec,
 }
 
 impl Metrics {
@@ -79,6 +81,12 @@ impl Metrics {
                 "Differences found by the last verification of the ledger; anything but 0 is a fault.",
                 &[],
             )?,
+            names: gauge("jiyue_names", "Names that are kept in a DNS server, by state.", &["state"])?,
+            name_attempts: counter(
+                "jiyue_name_attempts_total",
+                "Attempts at a DNS server, by what was wanted and what it came to.",
+                &["act", "outcome"],
+            )?,
             registry,
         };
         metrics.catalogue = catalogue.take().into();
@@ -119,6 +127,14 @@ impl Metrics {
 
     pub fn ledger_verified(&self, differences: usize) {
         self.ledger.with_label_values(&[] as &[&str]).set(i64::try_from(differences).unwrap_or(i64::MAX));
+    }
+
+    pub fn names_are(&self, state: &str, number: i64) {
+        self.names.with_label_values(&[state]).set(number);
+    }
+
+    pub fn name_tried(&self, act: &str, outcome: &str) {
+        self.name_attempts.with_label_values(&[act, outcome]).inc();
     }
 
     /// The text exposition.

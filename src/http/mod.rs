@@ -123,6 +123,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(machines::delete))
         .routes(routes!(machines::restore))
         .routes(routes!(machines::log))
+        .routes(routes!(machines::register_name))
         .routes(routes!(operations::list))
         .routes(routes!(operations::show))
         .routes(routes!(rules::list))

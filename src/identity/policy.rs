@@ -45,6 +45,7 @@ acts! {
     MachineDelete = "machine.delete",
     MachineRestore = "machine.restore",
     MachineLog = "machine.log",
+    MachineRegisterName = "machine.register_name",
     OperationRead = "operation.read",
     LedgerVerify = "ledger.verify",
     AuditRead = "audit.read",
@@ -63,9 +64,9 @@ pub enum Reach {
 pub const fn reach(role: Role, act: Act) -> Reach {
     use Act::{
         AuditRead, DepartmentCreate, DepartmentRead, HostAdd, HostRead, ImageImport, ImageRead, LedgerVerify,
-        MachineDelete, MachineLog, MachineRead, MachineRestore, MachineStart, MachineStop, OperationRead,
-        RequestApprove, RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, TaskBookImport,
-        TaskBookRead, TaskBookRevoke,
+        MachineDelete, MachineLog, MachineRead, MachineRegisterName, MachineRestore, MachineStart, MachineStop,
+        OperationRead, RequestApprove, RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit,
+        TaskBookImport, TaskBookRead, TaskBookRevoke,
     };
     match (role, act) {
         (
@@ -81,8 +82,8 @@ pub const fn reach(role: Role, act: Act) -> Reach {
         )
         | (
             Role::Operator,
-            HostAdd | HostRead | ImageImport | MachineRead | MachineStart | MachineStop | MachineLog | OperationRead
-            | LedgerVerify | RequestRead | DepartmentRead,
+            HostAdd | HostRead | ImageImport | MachineRead | MachineStart | MachineStop | MachineLog
+            | MachineRegisterName | OperationRead | LedgerVerify | RequestRead | DepartmentRead,
         )
         | (Role::Requester | Role::Operator, ImageRead)
         | (

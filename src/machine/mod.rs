@@ -6,6 +6,7 @@ pub mod image;
 mod intent;
 pub mod ledger;
 pub mod lifecycle;
+pub mod name;
 pub mod power;
 pub mod service;
 pub mod steps;

@@ -3,6 +3,7 @@
 use super::{
     Machine,
     image::{self, Image},
+    name::Names,
     power, store,
 };
 use crate::{
@@ -41,6 +42,7 @@ pub struct Machines {
     pub inventory: Inventory,
     pub providers: Providers,
     pub bell: Bell,
+    pub names: Names,
 }
 
 const fn act_of(kind: OperationKind) -> Act {
