@@ -193,7 +193,9 @@ impl Answer {
             return Err(Fault::Refused(word(code)));
         }
         let asked = |name: &Name| self.message.queries.first().is_some_and(|question| question.name() == name);
-        let told = self.message.answers.iter().filter(|record| asked(&record.name)).map(|record| {
+        // A delegation stands in the authority section.
+        let records = self.message.answers.iter().chain(&self.message.authorities);
+        let told = records.filter(|record| asked(&record.name)).map(|record| {
             let text = format!("{} {}", record.record_type(), record.data);
             let harmless = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
             text.chars().take(SHOWN).map(harmless).collect()

@@ -20,7 +20,7 @@ mod exchange;
 mod message;
 mod settings;
 
-pub use settings::{Algorithm, SettingsFault, ZoneSettings};
+pub use settings::{SettingsFault, ZoneSettings};
 
 use crate::{
     ids::{MachineId, OperationId},
@@ -205,6 +205,7 @@ impl Zone {
         for question in message::questions(entry)? {
             told.extend(exchange::ask(self, question).await?.told()?);
         }
+        told.dedup();
         Ok(told)
     }
 }

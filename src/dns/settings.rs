@@ -26,8 +26,9 @@ pub struct ZoneSettings {
     /// `address:port`, or an address alone for port 53. The zone's primary server.
     pub server: String,
     pub key_name: String,
-    #[serde(default)]
-    pub algorithm: Algorithm,
+    /// `hmac-sha256`, `hmac-sha384` or `hmac-sha512`.
+    #[serde(default = "default_algorithm")]
+    pub algorithm: String,
     /// The file that holds the key's secret in Base64, readable by its owner alone.
     pub key_file: PathBuf,
     #[serde(default = "default_ttl")]
@@ -38,23 +39,16 @@ pub struct ZoneSettings {
     pub fudge_seconds: u16,
 }
 
+fn default_algorithm() -> String {
+    "hmac-sha256".to_owned()
+}
+
 const fn default_ttl() -> u32 {
     300
 }
 
 const fn default_fudge() -> u16 {
     300
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-pub enum Algorithm {
-    #[default]
-    #[serde(rename = "hmac-sha256")]
-    HmacSha256,
-    #[serde(rename = "hmac-sha384")]
-    HmacSha384,
-    #[serde(rename = "hmac-sha512")]
-    HmacSha512,
 }
 
 /// A setting that cannot be used: which one, why, and how to mend it.
@@ -145,10 +139,14 @@ fn key(settings: &ZoneSettings) -> Result<Key, Wrong> {
         return Err(unnamed());
     }
     let name = Name::from_ascii(settings.key_name.trim().to_ascii_lowercase()).map_err(|_| unnamed())?;
-    let algorithm = match settings.algorithm {
-        Algorithm::HmacSha256 => TsigAlgorithm::HmacSha256,
-        Algorithm::HmacSha384 => TsigAlgorithm::HmacSha384,
-        Algorithm::HmacSha512 => TsigAlgorithm::HmacSha512,
+    let algorithm = match settings.algorithm.to_ascii_lowercase().as_str() {
+        "hmac-sha256" => TsigAlgorithm::HmacSha256,
+        "hmac-sha384" => TsigAlgorithm::HmacSha384,
+        "hmac-sha512" => TsigAlgorithm::HmacSha512,
+        _ => {
+            let fault = format!("“{}”不受支持", settings.algorithm.escape_default());
+            return wrong("algorithm", fault, "填写 hmac-sha256、hmac-sha384 或 hmac-sha512，与服务器上这把密钥的一致");
+        }
     };
     let secret = secret(&settings.key_file)?;
     let signer = TSigner::new(secret, algorithm, name, settings.fudge_seconds);
@@ -210,7 +208,7 @@ pub mod tests {
             suffix: "XC.example.".to_owned(),
             server: "192.0.2.1".to_owned(),
             key_name: "jiyue".to_owned(),
-            algorithm: Algorithm::HmacSha512,
+            algorithm: "hmac-sha512".to_owned(),
             key_file,
             ttl: 300,
             fudge_seconds: 300,
@@ -238,13 +236,14 @@ pub mod tests {
             change(&mut settings);
             open(&[settings], &Clock::System).unwrap_err()
         };
-        let wrong: [(&str, Change); 10] = [
+        let wrong: [(&str, Change); 11] = [
             ("suffix", |s| s.suffix = "相城.example".to_owned()),
             ("suffix", |s| s.suffix = String::new()),
             ("suffix", |s| s.suffix = "-a.example".to_owned()),
             ("server", |s| s.server = "dns.example".to_owned()),
             ("server", |s| s.server = "0.0.0.0:53".to_owned()),
             ("key_name", |s| s.key_name = " ".to_owned()),
+            ("algorithm", |s| s.algorithm = "hmac-md5".to_owned()),
             ("ttl", |s| s.ttl = 0),
             ("ttl", |s| s.ttl = u32::MAX),
             ("fudge_seconds", |s| s.fudge_seconds = 0),

@@ -9,11 +9,13 @@ mod authorization;
 #[cfg(feature = "crash-points")]
 mod crash;
 mod decisions;
+mod dns;
 mod forms;
 mod goldens;
 mod impatient;
 mod input;
 mod layers;
+mod names;
 mod provider_libvirt;
 mod race;
 mod real;

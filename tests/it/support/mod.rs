@@ -1,6 +1,7 @@
 //! What tests stand on: real servers, started on free ports and stopped by pid.
 
 pub mod broker;
+pub mod knot;
 pub mod libvirt;
 pub mod plain;
 pub mod postgres;
@@ -9,6 +10,7 @@ pub mod raw;
 pub mod site;
 pub mod source;
 pub mod sql;
+pub mod wire;
 
 pub use postgres::free_port;
 use std::{
