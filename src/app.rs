@@ -5,12 +5,17 @@ use crate::{
     catalogue::Catalogue,
     config::{LogFormat, Settings},
     db::{Db, Options},
+    dns::Zones,
     http::{self, Api, Parts},
     jurisdiction::Profile,
     machine::{
         approval::Approver,
         build::Build,
         drain,
+        name::{
+            Names,
+            registrar::{self, Registrar},
+        },
         power::Power,
         relocate::{Migrate, Rebuild},
         resize::Resize,
@@ -48,6 +53,8 @@ pub enum StartError {
     Profile(#[from] crate::jurisdiction::ProfileError),
     #[error("the catalogue could not be read")]
     Catalogue(#[from] crate::catalogue::CatalogueError),
+    #[error("配置无法使用：{0}")]
+    Dns(#[from] crate::dns::SettingsFault),
     #[error("two metrics have one name")]
     Metrics(#[from] prometheus::Error),
     #[error("cannot listen on {address}")]
@@ -114,10 +121,11 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         .map_err(|source| StartError::Listen { address: settings.listen, source })?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
     let stop = CancellationToken::new();
-    let (api, worker, rounds) = assemble(db, &settings)?;
+    let Service { api, worker, rounds, registrar } = assemble(db, &settings)?;
     let working = tokio::spawn(worker.run(stop.child_token()));
     let watching = tokio::spawn(rounds.run(stop.child_token()));
     let draining = tokio::spawn(drain::run(api.machines.clone(), stop.child_token()));
+    let registering = tokio::spawn(registrar.run(stop.child_token()));
     tracing::info!(%address, database = %without_password(&settings.database_url), "service.started");
     let wanted = stop.clone();
     axum::serve(listener, http::router(api))
@@ -131,20 +139,34 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     watching.abort();
     draining.abort();
     // Steps that are under way come to their end; what is not finished is taken up at the next start.
-    if tokio::time::timeout(Duration::from_secs(8), working).await.is_err() {
+    let both = async { tokio::join!(working, registering) };
+    if tokio::time::timeout(Duration::from_secs(8), both).await.is_err() {
         tracing::warn!("service.stopped_with_work_under_way");
     }
     tracing::info!("service.stopped");
     Ok(())
 }
 
+/// Everything that runs.
+pub struct Service {
+    pub api: Api,
+    pub worker: Worker,
+    pub rounds: Rounds,
+    pub registrar: Registrar,
+}
+
 /// Puts the parts together.
-pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker, Rounds), StartError> {
+pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
     let metrics = Metrics::new()?;
     let profile = Profile::named(&settings.jurisdiction)?;
     let catalogue = Arc::new(Catalogue::embedded()?);
     let (inventory, providers, bell) =
         (Inventory::default(), Providers::new(db.clone(), &settings.insecure_networks), Bell::default());
+    let names = Names {
+        zones: Zones::open(&settings.dns, db.clock())?,
+        bell: Bell::default(),
+        wait: Duration::from_secs(settings.dns_wait_seconds),
+    };
     let rules = Rules {
         db: db.clone(),
         profile: Arc::new(profile),
@@ -163,6 +185,7 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker, Rounds), St
         metrics: metrics.clone(),
         patience,
         grace: Duration::from_secs(settings.shutdown_seconds),
+        names: names.clone(),
     });
     let mut runners: HashMap<Kind, Arc<dyn Runner>> = HashMap::new();
     let build = Arc::new(Build {
@@ -172,6 +195,7 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker, Rounds), St
         metrics: metrics.clone(),
         patience,
         boots: Arc::new(Semaphore::new(settings.boots_at_once.max(1))),
+        names: names.clone(),
     });
     runners.insert(Kind::Build, build.clone());
     for kind in [Kind::Start, Kind::Stop, Kind::Bin, Kind::Restore, Kind::Reboot] {
@@ -203,6 +227,17 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker, Rounds), St
         every: Duration::from_secs(settings.listing_seconds.max(1)),
         silence: Duration::from_secs(settings.silence_seconds),
     };
+    let registrar = Registrar {
+        db: db.clone(),
+        names: names.clone(),
+        metrics: metrics.clone(),
+        settings: registrar::Settings {
+            poll: Duration::from_millis(settings.worker_poll_millis.max(10)),
+            limit: Duration::from_secs(settings.dns_timeout_seconds.max(1)),
+            lease: settings.lease(),
+            longest_pause: Duration::from_secs(settings.dns_retry_seconds.max(1)),
+        },
+    };
     let api = Api::new(Parts {
         approver: Approver {
             db: db.clone(),
@@ -217,6 +252,7 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker, Rounds), St
             providers,
             bell,
             catalogue: Arc::clone(&catalogue),
+            names,
         },
         maintenance: Maintenance {
             db: db.clone(),
@@ -239,7 +275,7 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker, Rounds), St
             insecure_networks: settings.insecure_networks.clone(),
         },
     });
-    Ok((api, worker, rounds))
+    Ok(Service { api, worker, rounds, registrar })
 }
 
 async fn signalled() {

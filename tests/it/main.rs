@@ -9,12 +9,14 @@ mod authorization;
 #[cfg(feature = "crash-points")]
 mod crash;
 mod decisions;
+mod dns;
 mod forms;
 mod goldens;
 mod hosts_libvirt;
 mod impatient;
 mod input;
 mod layers;
+mod names;
 mod provider_libvirt;
 mod race;
 mod real;
