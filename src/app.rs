@@ -155,25 +155,85 @@ pub struct Service {
     pub registrar: Registrar,
 }
 
+/// What most parts stand on.
+#[derive(Clone)]
+struct Shared {
+    db: Db,
+    inventory: Inventory,
+    providers: Providers,
+    bell: Bell,
+    names: Names,
+    metrics: Metrics,
+}
+
 /// Puts the parts together.
 pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
-    let metrics = Metrics::new()?;
-    let profile = Profile::named(&settings.jurisdiction)?;
     let catalogue = Arc::new(Catalogue::embedded()?);
-    let (inventory, providers, bell) =
-        (Inventory::default(), Providers::new(db.clone(), &settings.insecure_networks), Bell::default());
-    let names = Names {
-        zones: Zones::open(&settings.dns, db.clock())?,
+    let shared = Shared {
+        inventory: Inventory::default(),
+        providers: Providers::new(db.clone(), &settings.insecure_networks),
         bell: Bell::default(),
-        wait: Duration::from_secs(settings.dns_wait_seconds),
+        names: Names {
+            zones: Zones::open(&settings.dns, db.clock())?,
+            bell: Bell::default(),
+            wait: Duration::from_secs(settings.dns_wait_seconds),
+        },
+        metrics: Metrics::new()?,
+        db,
     };
     let rules = Rules {
-        db: db.clone(),
-        profile: Arc::new(profile),
+        db: shared.db.clone(),
+        profile: Arc::new(Profile::named(&settings.jurisdiction)?),
         catalogue: Arc::clone(&catalogue),
-        metrics: metrics.clone(),
+        metrics: shared.metrics.clone(),
         reader: crate::request::apart::Reader::default(),
     };
+    let (worker, registrar) = (worker(&shared, settings), registrar(&shared, settings));
+    let Shared { db, inventory, providers, bell, names, metrics } = shared;
+    let watch =
+        Watch { db: db.clone(), providers: providers.clone(), inventory: inventory.clone(), bell: bell.clone() };
+    let rounds = Rounds {
+        watch: watch.clone(),
+        metrics: metrics.clone(),
+        every: Duration::from_secs(settings.listing_seconds.max(1)),
+        silence: Duration::from_secs(settings.silence_seconds),
+    };
+    let api = Api::new(Parts {
+        approver: Approver {
+            db: db.clone(),
+            inventory: inventory.clone(),
+            bell: bell.clone(),
+            metrics: metrics.clone(),
+            rules: rules.clone(),
+        },
+        maintenance: Maintenance {
+            db: db.clone(),
+            inventory: inventory.clone(),
+            fence_command: settings.fence_command.clone(),
+        },
+        images: Images {
+            db: db.clone(),
+            catalogue: Arc::clone(&catalogue),
+            folder: settings.image_folder.clone(),
+            max_bytes: settings.image_max_bytes,
+        },
+        machines: Machines { db: db.clone(), inventory: inventory.clone(), providers, bell, catalogue, names },
+        watch,
+        db,
+        inventory,
+        rules,
+        metrics,
+        allowed_hosts: Allowed {
+            simulated: settings.allow_simulated_hosts,
+            insecure_networks: settings.insecure_networks.clone(),
+        },
+    });
+    Ok(Service { api, worker, rounds, registrar })
+}
+
+/// The worker, with a runner for every kind of operation.
+fn worker(shared: &Shared, settings: &Settings) -> Worker {
+    let Shared { db, inventory, providers, bell, names, metrics } = shared.clone();
     let patience = Patience {
         answer: Duration::from_secs(settings.answer_seconds),
         other: Duration::from_secs(settings.step_seconds),
@@ -187,16 +247,16 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
         grace: Duration::from_secs(settings.shutdown_seconds),
         names: names.clone(),
     });
-    let mut runners: HashMap<Kind, Arc<dyn Runner>> = HashMap::new();
     let build = Arc::new(Build {
         db: db.clone(),
-        providers: providers.clone(),
-        inventory: inventory.clone(),
+        providers,
+        inventory,
         metrics: metrics.clone(),
         patience,
         boots: Arc::new(Semaphore::new(settings.boots_at_once.max(1))),
-        names: names.clone(),
+        names,
     });
+    let mut runners: HashMap<Kind, Arc<dyn Runner>> = HashMap::new();
     runners.insert(Kind::Build, build.clone());
     for kind in [Kind::Start, Kind::Stop, Kind::Bin, Kind::Restore, Kind::Reboot] {
         runners.insert(kind, power.clone());
@@ -207,8 +267,8 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
     for kind in runners.keys() {
         metrics.operation_runs(kind.word());
     }
-    let worker = Worker {
-        db: db.clone(),
+    Worker {
+        db,
         runners,
         settings: worker::Settings {
             owner: uuid::Uuid::now_v7().to_string(),
@@ -216,66 +276,23 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
             poll: Duration::from_millis(settings.worker_poll_millis.max(10)),
             width: settings.worker_width,
         },
-        bell: bell.clone(),
-        metrics: metrics.clone(),
-    };
-    let watch =
-        Watch { db: db.clone(), providers: providers.clone(), inventory: inventory.clone(), bell: bell.clone() };
-    let rounds = Rounds {
-        watch: watch.clone(),
-        metrics: metrics.clone(),
-        every: Duration::from_secs(settings.listing_seconds.max(1)),
-        silence: Duration::from_secs(settings.silence_seconds),
-    };
-    let registrar = Registrar {
-        db: db.clone(),
-        names: names.clone(),
-        metrics: metrics.clone(),
+        bell,
+        metrics,
+    }
+}
+
+fn registrar(shared: &Shared, settings: &Settings) -> Registrar {
+    Registrar {
+        db: shared.db.clone(),
+        names: shared.names.clone(),
+        metrics: shared.metrics.clone(),
         settings: registrar::Settings {
             poll: Duration::from_millis(settings.worker_poll_millis.max(10)),
             limit: Duration::from_secs(settings.dns_timeout_seconds.max(1)),
             lease: settings.lease(),
             longest_pause: Duration::from_secs(settings.dns_retry_seconds.max(1)),
         },
-    };
-    let api = Api::new(Parts {
-        approver: Approver {
-            db: db.clone(),
-            inventory: inventory.clone(),
-            bell: bell.clone(),
-            metrics: metrics.clone(),
-            rules: rules.clone(),
-        },
-        machines: Machines {
-            db: db.clone(),
-            inventory: inventory.clone(),
-            providers,
-            bell,
-            catalogue: Arc::clone(&catalogue),
-            names,
-        },
-        maintenance: Maintenance {
-            db: db.clone(),
-            inventory: inventory.clone(),
-            fence_command: settings.fence_command.clone(),
-        },
-        watch,
-        images: Images {
-            db: db.clone(),
-            catalogue,
-            folder: settings.image_folder.clone(),
-            max_bytes: settings.image_max_bytes,
-        },
-        db,
-        inventory,
-        rules,
-        metrics,
-        allowed_hosts: Allowed {
-            simulated: settings.allow_simulated_hosts,
-            insecure_networks: settings.insecure_networks.clone(),
-        },
-    });
-    Ok(Service { api, worker, rounds, registrar })
+    }
 }
 
 async fn signalled() {
