@@ -295,7 +295,9 @@ async fn on_a_bad_line_every_name_comes_to_its_end() {
     }))
     .await;
     eprintln!("{} attempts for {} names", attempts.iter().sum::<usize>(), entries.len());
-    entries.iter().for_each(|entry| stands(&knot, entry));
+    for entry in &entries {
+        stands(&knot, entry);
+    }
     let leaving: Vec<_> = entries.iter().filter(|_| dice.once_in(2)).collect();
     futures_util::future::join_all(leaving.iter().map(async |entry| {
         while let Err(fault) = zone.remove(entry, limit).await {

@@ -4,6 +4,7 @@
 use crate::support::{
     broker::{self, Broker, Cast, On, Setup},
     knot::{Knot, OTHER_SECRET, SECRET, ZONE},
+    site::Site,
     sql::Sql,
     wire::{Mode, Wire},
 };
@@ -52,14 +53,20 @@ impl Town {
     }
 
     async fn open_at(on: On, knot: Knot, server: SocketAddr) -> Self {
+        let town = Self::empty(on, knot, server).await;
+        town.broker.simulated_host(&town.cast, "sim").await;
+        town.broker.image(&town.cast, broker::raw_image()).await;
+        town
+    }
+
+    /// Without a host.
+    async fn empty(on: On, knot: Knot, server: SocketAddr) -> Self {
         let setup = setup(on, &knot, server);
         let broker = Broker::start(setup.clone()).await;
         let cast = Cast::arrive(&broker).await;
         let mut book = broker::task_book();
         book["indicators"] = json!({"machines": 100, "vcpu": 400, "memory": "400 GiB", "disk": "4000 GiB"});
         broker.post("/v1/task-books", &cast.authority, &book).await.expect(201);
-        broker.simulated_host(&cast, "sim").await;
-        broker.image(&cast, broker::raw_image()).await;
         let sql = Sql::reading(&setup.database_url).await;
         Self { knot, setup, broker, cast, sql, requests: 0 }
     }
@@ -76,6 +83,7 @@ impl Town {
         let mut block = broker::request();
         block["域名"] = json!(format!("{host}.{ZONE}"));
         block["申请虚拟机数量"] = json!(machines);
+        block["磁盘空间"] = json!("1G");
         block["备注"] = json!(format!("第 {} 份", self.requests));
         let made = self.broker.post("/v1/requests", &self.cast.requester, &block).await.expect(201);
         made["items"][0]["id"].as_str().unwrap().to_owned()
@@ -513,4 +521,21 @@ async fn settings_that_cannot_be_used_are_refused_at_the_start() {
         assert!(words.iter().all(|word| said.contains(word)), "{words:?}: {said}");
         assert!(!said.contains(&SECRET[..20]), "{said}");
     }
+}
+
+/// On a real host the zone network's own DNS does not answer for a name that a DNS server keeps.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_real_host_the_networks_own_dns_stays_out_of_it() {
+    let (knot, site) = (Knot::started(), Site::new());
+    let server = knot.address();
+    let mut town = Town::empty(On::Sqlite, knot, server).await;
+    town.broker.post("/v1/hosts", &town.cast.operator, &site.host()).await.expect(201);
+    town.broker.image(&town.cast, broker::halting_image()).await;
+    site.play_guests(5, true).await;
+    let machine = town.build("oa", 1).await.remove(0);
+    assert_eq!(machine["registration"]["state"], "registered", "{machine:#}");
+    town.stands(&machine);
+    let network = Site::virsh(&["net-dumpxml", &site.name]);
+    assert!(network.contains(machine["address"].as_str().unwrap()), "{network}");
+    assert!(!network.contains(machine["fqdn"].as_str().unwrap()), "{network}");
 }

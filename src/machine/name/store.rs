@@ -97,7 +97,7 @@ pub async fn withdraw(tx: &mut Tx, machine: MachineId) -> Result<(), DbError> {
     let now = tx.now().as_microsecond();
     sqlx::query(
         "update names set state = 'removing', reason = null, attempts = 0, next_try = 0, updated_at = $2 \
-         where machine_id = $1 and state not in ('removing', 'removal_refused', 'removed')",
+         where machine_id = $1 and state not in ('removing', 'removed')",
     )
     .bind(machine.text())
     .bind(now)
