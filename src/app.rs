@@ -1,7 +1,7 @@
 //! Builds the parts once, starts them, and stops them gracefully.
 
 use crate::{
-    capacity::{inventory::Inventory, providers::Providers, service::Allowed},
+    capacity::{inventory::Inventory, maintenance::Maintenance, providers::Providers, service::Allowed},
     catalogue::Catalogue,
     config::{LogFormat, Settings},
     db::{Db, Options},
@@ -10,7 +10,10 @@ use crate::{
     machine::{
         approval::Approver,
         build::Build,
+        drain,
         power::Power,
+        relocate::{Migrate, Rebuild},
+        resize::Resize,
         service::{Images, Machines},
         steps::Patience,
     },
@@ -21,6 +24,7 @@ use crate::{
     },
     request::service::Rules,
     time::Clock,
+    watch::{service::Watch, task::Rounds},
 };
 use std::{collections::HashMap, io::IsTerminal, path::Path, sync::Arc, time::Duration};
 use tokio::{
@@ -110,8 +114,10 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         .map_err(|source| StartError::Listen { address: settings.listen, source })?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
     let stop = CancellationToken::new();
-    let (api, worker) = assemble(db, &settings)?;
+    let (api, worker, rounds) = assemble(db, &settings)?;
     let working = tokio::spawn(worker.run(stop.child_token()));
+    let watching = tokio::spawn(rounds.run(stop.child_token()));
+    let draining = tokio::spawn(drain::run(api.machines.clone(), stop.child_token()));
     tracing::info!(%address, database = %without_password(&settings.database_url), "service.started");
     let wanted = stop.clone();
     axum::serve(listener, http::router(api))
@@ -122,6 +128,8 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         .await
         .map_err(StartError::Serve)?;
     stop.cancel();
+    watching.abort();
+    draining.abort();
     // Steps that are under way come to their end; what is not finished is taken up at the next start.
     if tokio::time::timeout(Duration::from_secs(8), working).await.is_err() {
         tracing::warn!("service.stopped_with_work_under_way");
@@ -131,7 +139,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
 }
 
 /// Puts the parts together.
-pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker), StartError> {
+pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker, Rounds), StartError> {
     let metrics = Metrics::new()?;
     let profile = Profile::named(&settings.jurisdiction)?;
     let catalogue = Arc::new(Catalogue::embedded()?);
@@ -157,20 +165,21 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker), StartError
         grace: Duration::from_secs(settings.shutdown_seconds),
     });
     let mut runners: HashMap<Kind, Arc<dyn Runner>> = HashMap::new();
-    runners.insert(
-        Kind::Build,
-        Arc::new(Build {
-            db: db.clone(),
-            providers: providers.clone(),
-            inventory: inventory.clone(),
-            metrics: metrics.clone(),
-            patience,
-            boots: Arc::new(Semaphore::new(settings.boots_at_once.max(1))),
-        }),
-    );
-    for kind in [Kind::Start, Kind::Stop, Kind::Bin, Kind::Restore] {
+    let build = Arc::new(Build {
+        db: db.clone(),
+        providers: providers.clone(),
+        inventory: inventory.clone(),
+        metrics: metrics.clone(),
+        patience,
+        boots: Arc::new(Semaphore::new(settings.boots_at_once.max(1))),
+    });
+    runners.insert(Kind::Build, build.clone());
+    for kind in [Kind::Start, Kind::Stop, Kind::Bin, Kind::Restore, Kind::Reboot] {
         runners.insert(kind, power.clone());
     }
+    runners.insert(Kind::Resize, Arc::new(Resize { power: power.clone() }));
+    runners.insert(Kind::Migrate, Arc::new(Migrate { power: power.clone() }));
+    runners.insert(Kind::Rebuild, Arc::new(Rebuild { power, build }));
     for kind in runners.keys() {
         metrics.operation_runs(kind.word());
     }
@@ -186,6 +195,14 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker), StartError
         bell: bell.clone(),
         metrics: metrics.clone(),
     };
+    let watch =
+        Watch { db: db.clone(), providers: providers.clone(), inventory: inventory.clone(), bell: bell.clone() };
+    let rounds = Rounds {
+        watch: watch.clone(),
+        metrics: metrics.clone(),
+        every: Duration::from_secs(settings.listing_seconds.max(1)),
+        silence: Duration::from_secs(settings.silence_seconds),
+    };
     let api = Api::new(Parts {
         approver: Approver {
             db: db.clone(),
@@ -194,7 +211,19 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker), StartError
             metrics: metrics.clone(),
             rules: rules.clone(),
         },
-        machines: Machines { db: db.clone(), inventory: inventory.clone(), providers, bell },
+        machines: Machines {
+            db: db.clone(),
+            inventory: inventory.clone(),
+            providers,
+            bell,
+            catalogue: Arc::clone(&catalogue),
+        },
+        maintenance: Maintenance {
+            db: db.clone(),
+            inventory: inventory.clone(),
+            fence_command: settings.fence_command.clone(),
+        },
+        watch,
         images: Images {
             db: db.clone(),
             catalogue,
@@ -210,7 +239,7 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker), StartError
             insecure_networks: settings.insecure_networks.clone(),
         },
     });
-    Ok((api, worker))
+    Ok((api, worker, rounds))
 }
 
 async fn signalled() {

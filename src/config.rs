@@ -41,6 +41,12 @@ pub struct Settings {
     pub step_seconds: u64,
     /// How long a guest is asked to shut down before its power is cut.
     pub shutdown_seconds: u64,
+    /// Each host is listed in full at least this often.
+    pub listing_seconds: u64,
+    /// A host that has not answered for so long is unknown.
+    pub silence_seconds: u64,
+    /// A program that switches a host off and succeeds only when it is off; called with the host's name and URI.
+    pub fence_command: Option<PathBuf>,
     /// `text` or `json`
     pub log_format: LogFormat,
     /// As in `info,jiyue=debug`.
@@ -72,6 +78,9 @@ impl Default for Settings {
             answer_seconds: 300,
             step_seconds: 120,
             shutdown_seconds: 60,
+            listing_seconds: 30,
+            silence_seconds: 20,
+            fence_command: None,
             log_format: LogFormat::Text,
             log_filter: "info".to_owned(),
         }

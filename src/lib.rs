@@ -7,6 +7,7 @@
 //! cli, client      the command line; speaks HTTP like anybody else
 //! app, config      builds the parts once, starts them, stops them
 //! http             router and OpenAPI from one list; one file of handlers per domain
+//! watch            what hosts really run, held against what is known; alarms
 //! machine          approval → build → running → bin; images; the ledger
 //! request          block → rules → lifecycle
 //! capacity         hosts, claims, placement
@@ -52,4 +53,5 @@ pub mod text;
 pub mod time;
 pub mod units;
 pub mod violation;
+pub mod watch;
 pub mod yaml;

@@ -18,6 +18,8 @@ pub struct Metrics {
     requests: IntCounterVec,
     violations: IntCounterVec,
     ledger: IntGaugeVec,
+    hosts: IntGaugeVec,
+    alarms: IntGaugeVec,
 }
 
 impl Metrics {
@@ -79,6 +81,8 @@ impl Metrics {
                 "Differences found by the last verification of the ledger; anything but 0 is a fault.",
                 &[],
             )?,
+            hosts: gauge("jiyue_hosts", "Hosts by how they stand.", &["state"])?,
+            alarms: gauge("jiyue_alarms_open", "Alarms about what hosts run that nobody has cleared.", &["kind"])?,
             registry,
         };
         metrics.catalogue = catalogue.take().into();
@@ -119,6 +123,14 @@ impl Metrics {
 
     pub fn ledger_verified(&self, differences: usize) {
         self.ledger.with_label_values(&[] as &[&str]).set(i64::try_from(differences).unwrap_or(i64::MAX));
+    }
+
+    pub fn hosts(&self, state: &str, count: usize) {
+        self.hosts.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    pub fn alarms(&self, kind: &str, count: i64) {
+        self.alarms.with_label_values(&[kind]).set(count);
     }
 
     /// The text exposition.

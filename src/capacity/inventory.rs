@@ -8,11 +8,8 @@ use super::{
     Amount, Host, HostNetwork, Size,
     placement::{self, Candidate, Refusal, Score},
 };
-use crate::{
-    error::Shortage,
-    ids::{HostId, NetworkId},
-    labels::Zone,
-};
+use crate::{error::Shortage, ids::HostId, labels::Zone};
+use ipnet::Ipv4Net;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     net::Ipv4Addr,
@@ -68,18 +65,19 @@ struct State {
     /// differ at the start.
     changes: u64,
     read_at: Option<u64>,
-    hosts: Vec<Entry>,
+    hosts: Vec<Host>,
+    /// By the pool that they are unique in: hosts that share a network share its addresses.
+    addresses: HashMap<String, Addresses>,
     /// Another broker was met: look for addresses elsewhere than it does.
     scatter: bool,
 }
 
-struct Entry {
-    host: Host,
-    addresses: HashMap<Zone, Addresses>,
-}
-
 struct Addresses {
-    network: HostNetwork,
+    /// What machines may have, both ends included.
+    first: u32,
+    last: u32,
+    /// Not a machine's, though they lie in between.
+    reserved: Vec<Ipv4Addr>,
     taken: HashSet<Ipv4Addr>,
     /// Where the search for a free address goes on.
     next: u32,
@@ -88,11 +86,16 @@ struct Addresses {
 }
 
 impl Addresses {
-    fn new(network: HostNetwork, taken: HashSet<Ipv4Addr>, scatter: bool) -> Self {
-        let (first, last) = usable(&network);
-        let total = i64::from(last) - i64::from(first) + 1 - i64::from(contains(&network, first, last));
+    fn new(network: &HostNetwork, taken: HashSet<Ipv4Addr>, scatter: bool) -> Self {
+        let (first, last) = (u32::from(network.first), u32::from(network.last));
+        let mut reserved = vec![network.gateway];
+        if network.dns != network.gateway {
+            reserved.push(network.dns);
+        }
+        reserved.retain(|address| (first..=last).contains(&u32::from(*address)));
+        let total = i64::from(last) - i64::from(first) + 1 - i64::try_from(reserved.len()).unwrap_or_default();
         let next = if scatter && last > first { first + random() % (last - first) } else { first };
-        Self { network, taken, next, total: total.max(0) }
+        Self { first, last, reserved, taken, next, total: total.max(0) }
     }
 
     fn free(&self) -> i64 {
@@ -100,14 +103,13 @@ impl Addresses {
     }
 
     fn take(&mut self) -> Option<Ipv4Addr> {
-        let (first, last) = usable(&self.network);
         if self.free() < 1 {
             return None;
         }
-        for _ in first..=last {
+        for _ in self.first..=self.last {
             let address = Ipv4Addr::from(self.next);
-            self.next = if self.next >= last { first } else { self.next + 1 };
-            if address != self.network.gateway && self.taken.insert(address) {
+            self.next = if self.next >= self.last { self.first } else { self.next + 1 };
+            if !self.reserved.contains(&address) && self.taken.insert(address) {
                 return Some(address);
             }
         }
@@ -115,19 +117,18 @@ impl Addresses {
     }
 }
 
-/// First and last address between the network's own and its broadcast address.
-fn usable(network: &HostNetwork) -> (u32, u32) {
-    (u32::from(network.cidr.network()).saturating_add(1), u32::from(network.cidr.broadcast()).saturating_sub(1))
+/// First and last address between a range's own and its broadcast address.
+pub fn usable(cidr: Ipv4Net) -> (Ipv4Addr, Ipv4Addr) {
+    (
+        Ipv4Addr::from(u32::from(cidr.network()).saturating_add(1)),
+        Ipv4Addr::from(u32::from(cidr.broadcast()).saturating_sub(1)),
+    )
 }
 
 /// The random tail of an identifier: brokers must only differ, not be unpredictable.
 fn random() -> u32 {
     let bytes = uuid::Uuid::now_v7().into_bytes();
     u32::from_le_bytes([bytes[12], bytes[13], bytes[14], bytes[15]])
-}
-
-fn contains(network: &HostNetwork, first: u32, last: u32) -> bool {
-    (first..=last).contains(&u32::from(network.gateway))
 }
 
 impl Inventory {
@@ -159,23 +160,54 @@ impl Inventory {
     }
 
     /// What was read becomes the index. What changed while it was being read makes it stale again.
-    pub fn replace(&self, mark: u64, hosts: Vec<Host>, held_addresses: Vec<(NetworkId, Ipv4Addr)>) {
+    pub fn replace(&self, mark: u64, hosts: Vec<Host>, held_addresses: Vec<(String, Ipv4Addr)>) {
         let mut held: HashMap<_, HashSet<Ipv4Addr>> = HashMap::new();
-        for (network, address) in held_addresses {
-            held.entry(network).or_default().insert(address);
+        for (pool, address) in held_addresses {
+            held.entry(pool).or_default().insert(address);
         }
         let mut state = self.lock();
         let scatter = state.scatter;
-        let entry = |host: Host| Entry {
-            addresses: host
-                .networks
-                .iter()
-                .map(|n| (n.zone, Addresses::new(n.clone(), held.remove(&n.id).unwrap_or_default(), scatter)))
-                .collect(),
-            host,
-        };
-        state.hosts = hosts.into_iter().map(entry).collect();
+        let mut addresses = HashMap::new();
+        for network in hosts.iter().flat_map(|host| &host.networks) {
+            addresses
+                .entry(network.pool())
+                .or_insert_with_key(|pool| Addresses::new(network, held.remove(pool).unwrap_or_default(), scatter));
+        }
+        (state.hosts, state.addresses) = (hosts, addresses);
         state.read_at = Some(mark);
+    }
+
+    /// Another host on the same segment for a machine that keeps its address: the best one, or the one asked for. Taken
+    /// in the index.
+    pub fn reserve_beside(
+        &self,
+        size: Size,
+        zone: Zone,
+        segment: &str,
+        from: HostId,
+        only: Option<HostId>,
+    ) -> Result<(HostId, HostNetwork), NoPlace> {
+        let mut state = self.lock();
+        let mut best: Option<(Score, usize)> = None;
+        let mut refusals = Vec::new();
+        for (index, host) in state.hosts.iter().enumerate() {
+            if host.id == from || only.is_some_and(|only| only != host.id) {
+                continue;
+            }
+            let shared = host.networks.iter().any(|n| n.zone == zone && n.segment.as_deref() == Some(segment));
+            match placement::judge(&candidate(host, shared.then_some(1), 0), size, zone) {
+                Ok(score) if best.is_none_or(|(held, _)| score < held) => best = Some((score, index)),
+                Ok(_) => {}
+                Err(refusal) => refusals.push((host.name.clone(), refusal)),
+            }
+        }
+        let found = best.and_then(|(_, index)| {
+            let host = state.hosts.get_mut(index)?;
+            let network = host.networks.iter().find(|n| n.zone == zone)?.clone();
+            count(&mut host.used, size, 1);
+            Some((host.id, network))
+        });
+        found.ok_or(NoPlace { refusals })
     }
 
     /// Finds a place for `count` machines of one size and takes them in the index, or takes nothing.
@@ -184,13 +216,13 @@ impl Inventory {
         let mut places = Vec::new();
         let mut siblings: HashMap<HostId, i64> = HashMap::new();
         for _ in 0..count {
-            match take_best(&mut state.hosts, &siblings, size, zone) {
+            match take_best(&mut state, &siblings, size, zone) {
                 Ok(place) => {
                     *siblings.entry(place.host).or_default() += 1;
                     places.push(place);
                 }
                 Err(refusals) => {
-                    give_back(&mut state.hosts, &places);
+                    give_back(&mut state, &places);
                     return Err(NoPlace { refusals });
                 }
             }
@@ -200,49 +232,56 @@ impl Inventory {
 
     /// Gives back places that the database refused or that were not needed.
     pub fn release(&self, places: &[Place]) {
-        give_back(&mut self.lock().hosts, places);
+        give_back(&mut self.lock(), places);
+    }
+}
+
+fn candidate(host: &Host, free_addresses: Option<i64>, siblings: i64) -> Candidate {
+    Candidate {
+        id: host.id,
+        state: host.standing.state(),
+        limit: host.limit,
+        used: host.used,
+        free_addresses,
+        siblings,
     }
 }
 
 fn take_best(
-    hosts: &mut [Entry],
+    state: &mut State,
     siblings: &HashMap<HostId, i64>,
     size: Size,
     zone: Zone,
 ) -> Result<Place, Vec<(String, Refusal)>> {
     let mut best: Option<(Score, usize)> = None;
     let mut refusals = Vec::new();
-    for (index, entry) in hosts.iter().enumerate() {
-        let candidate = Candidate {
-            id: entry.host.id,
-            state: entry.host.state,
-            limit: entry.host.limit,
-            used: entry.host.used,
-            free_addresses: entry.addresses.get(&zone).map(Addresses::free),
-            siblings: siblings.get(&entry.host.id).copied().unwrap_or(0),
-        };
+    for (index, host) in state.hosts.iter().enumerate() {
+        let network = host.networks.iter().find(|network| network.zone == zone);
+        let free = network.and_then(|network| state.addresses.get(&network.pool())).map(Addresses::free);
+        let candidate = candidate(host, free, siblings.get(&host.id).copied().unwrap_or(0));
         match placement::judge(&candidate, size, zone) {
             Ok(score) if best.is_none_or(|(held, _)| score < held) => best = Some((score, index)),
-            Err(refusal) if best.is_none() => refusals.push((entry.host.name.clone(), refusal)),
+            Err(refusal) if best.is_none() => refusals.push((host.name.clone(), refusal)),
             // Not better than the best, or refused where another host takes it: nobody asks why.
             Ok(_) | Err(_) => {}
         }
     }
-    let Some((_, index)) = best else { return Err(refusals) };
-    let entry = &mut hosts[index];
-    let taken = entry.addresses.get_mut(&zone).and_then(|a| a.take().map(|address| (a.network.clone(), address)));
+    let Some(host) = best.and_then(|(_, index)| state.hosts.get_mut(index)) else { return Err(refusals) };
+    let network = host.networks.iter().find(|network| network.zone == zone).cloned();
+    let taken = network.and_then(|n| state.addresses.get_mut(&n.pool())?.take().map(|address| (n, address)));
     let Some((network, address)) = taken else {
-        return Err(vec![(entry.host.name.clone(), Refusal::AddressesShort { free: 0 })]);
+        return Err(vec![(host.name.clone(), Refusal::AddressesShort { free: 0 })]);
     };
-    count(&mut entry.host.used, size, 1);
-    Ok(Place { host: entry.host.id, network, address, size })
+    count(&mut host.used, size, 1);
+    Ok(Place { host: host.id, network, address, size })
 }
 
-fn give_back(hosts: &mut [Entry], places: &[Place]) {
+fn give_back(state: &mut State, places: &[Place]) {
     for place in places {
-        let Some(entry) = hosts.iter_mut().find(|entry| entry.host.id == place.host) else { continue };
-        count(&mut entry.host.used, place.size, -1);
-        if let Some(addresses) = entry.addresses.get_mut(&place.network.zone) {
+        if let Some(host) = state.hosts.iter_mut().find(|host| host.id == place.host) {
+            count(&mut host.used, place.size, -1);
+        }
+        if let Some(addresses) = state.addresses.get_mut(&place.network.pool()) {
             addresses.taken.remove(&place.address);
         }
     }

@@ -3,7 +3,7 @@
 //! A host is refused by the first filter it fails. Those that pass are ranked by [`Score`], whose order is the order of
 //! its fields; the host's id comes last, so that equal hosts are never chosen between by chance.
 
-use super::{Amount, HostState, Size};
+use super::{Amount, Size, standing::HostState};
 use crate::{ids::HostId, labels::Zone};
 use serde::Serialize;
 

@@ -1,14 +1,15 @@
 //! Acts on hosts: adding one, after it has shown what it can do.
 
 use super::{
-    Amount, Host, HostNetwork, HostState, ProviderKind,
-    inventory::Inventory,
+    Amount, Host, HostNetwork, ProviderKind,
+    inventory::{Inventory, usable},
     providers::{self},
+    standing::Standing,
     store,
 };
 use crate::{
     audit::{self, Outcome, Record, Who},
-    db::Db,
+    db::{Db, DbError, Tx},
     error::{Kind, Problem, story},
     identity::{
         Actor,
@@ -26,6 +27,7 @@ use crate::{
 use ipnet::{IpNet, Ipv4Net};
 use serde::Deserialize;
 use serde_json::json;
+use std::net::Ipv4Addr;
 
 /// What an operator says about a new host.
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
@@ -59,11 +61,27 @@ pub struct NewHost {
 pub struct NewZone {
     /// `government_extranet`, `internet` or `government_private`.
     pub zone: String,
-    /// The libvirt network's name; made when it is not there.
-    pub network: String,
+    /// The libvirt network's name; made when it is not there. Not with `segment`.
+    #[serde(default)]
+    pub network: Option<String>,
     pub bridge: String,
     /// The range of addresses, of which the first is the host's own, as in `192.168.150.0/24`.
     pub cidr: String,
+    /// The name of a network that hosts share, reached by the bridge, which must be there. Machines on it can move from
+    /// host to host and have fixed addresses.
+    #[serde(default)]
+    pub segment: Option<String>,
+    /// With `segment`: the way out, when it is not the range's first address.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub gateway: Option<Ipv4Addr>,
+    /// With `segment`: who answers names, when it is not the gateway.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub dns: Option<Ipv4Addr>,
+    /// With `segment`: the part of the range that machines may have, as in `10.8.0.50-10.8.0.200`.
+    #[serde(default)]
+    pub addresses: Option<String>,
 }
 
 fn default_pool() -> String {
@@ -128,6 +146,18 @@ pub async fn add_host(
     Ok(host)
 }
 
+/// Reads hosts and claims into the index if it is behind, inside the transaction that will claim. Answers whether it was.
+pub async fn refresh(inventory: &Inventory, tx: &mut Tx) -> Result<bool, DbError> {
+    if inventory.is_fresh() {
+        return Ok(false);
+    }
+    let mark = inventory.mark();
+    let hosts = store::list_hosts(tx.conn()).await?;
+    let held = store::held_addresses(tx.conn()).await?;
+    inventory.replace(mark, hosts, held);
+    Ok(true)
+}
+
 /// Writes the host's row with its audit record.
 pub async fn enter(db: &Db, actor: &Actor, host: Host) -> Result<(), Problem> {
     let who = Who::from(actor);
@@ -161,6 +191,7 @@ async fn explore(host: &Host, insecure_networks: &[IpNet]) -> Result<(Capacity, 
     let networks: Vec<_> = host
         .networks
         .iter()
+        .filter(|network| network.segment.is_none())
         .map(|network| NetworkSetup {
             network: network.network.clone(),
             bridge: network.bridge.clone(),
@@ -243,8 +274,16 @@ fn draft(new: &NewHost) -> Result<Host, Problem> {
             Ok(network) => networks.push(network),
             Err(fault) => faults.push(format!("/zones/{index}{fault}")),
         }
-        if !slug(&zone.network, 32) {
-            faults.push(format!("/zones/{index}/network: 只能由小写字母、数字和连字符组成"));
+        match (&zone.network, &zone.segment) {
+            (Some(_), Some(_)) => faults.push(format!(
+                "/zones/{index}/segment: 与 network 二选一：libvirt 网络只属于这一台，segment 由多台宿主机共用"
+            )),
+            (Some(name), None) | (None, Some(name)) if slug(name, 32) => {}
+            (Some(_), None) => faults.push(format!("/zones/{index}/network: 只能由小写字母、数字和连字符组成")),
+            (None, Some(_)) => faults.push(format!("/zones/{index}/segment: 只能由小写字母、数字和连字符组成")),
+            (None, None) => {
+                faults.push(format!("/zones/{index}/network: 写明 libvirt 网络名，或者用 segment 写明共用网段"));
+            }
         }
         if !slug(&zone.bridge, 15) {
             faults.push(format!("/zones/{index}/bridge: 网桥名不超过 15 个字符"));
@@ -259,7 +298,7 @@ fn draft(new: &NewHost) -> Result<Host, Problem> {
             pool: new.pool.clone(),
             pool_path: new.pool_path.clone(),
             domain_type: DomainType::Qemu,
-            state: HostState::Active,
+            standing: Standing::default(),
             limit: Amount::default(),
             used: Amount::default(),
             networks,
@@ -276,13 +315,32 @@ fn network(new: &NewZone) -> Result<HostNetwork, String> {
     if !(8..=29).contains(&cidr.prefix_len()) || !cidr.network().is_private() {
         return Err("/cidr: 须为私有地址段，前缀长度 8 至 29".to_owned());
     }
-    let gateway = cidr.hosts().next().ok_or("/cidr: 地址段内没有可用地址")?;
+    let own = cidr.hosts().next().ok_or("/cidr: 地址段内没有可用地址")?;
+    let (mut first, mut last) = usable(cidr);
+    if new.segment.is_none() && (new.gateway.is_some() || new.dns.is_some() || new.addresses.is_some()) {
+        return Err("/segment: gateway、dns、addresses 只用于共用网段".to_owned());
+    }
+    let inside = |address: &Ipv4Addr| cidr.contains(address);
+    if new.gateway.as_ref().is_some_and(|gateway| !inside(gateway)) {
+        return Err("/gateway: 须在 cidr 之内".to_owned());
+    }
+    if let Some(text) = &new.addresses {
+        let ends = text.split_once('-').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
+        (first, last) = ends
+            .filter(|(a, b): &(Ipv4Addr, Ipv4Addr)| a <= b && *a >= first && *b <= last)
+            .ok_or("/addresses: 须为 cidr 之内的起止地址，例如 10.8.0.50-10.8.0.200")?;
+    }
+    let gateway = new.gateway.unwrap_or(own);
     Ok(HostNetwork {
         id: NetworkId::new(),
         zone,
-        network: new.network.clone(),
+        network: new.network.clone().unwrap_or_default(),
         bridge: new.bridge.clone(),
         cidr,
         gateway,
+        dns: new.dns.unwrap_or(gateway),
+        segment: new.segment.clone(),
+        first,
+        last,
     })
 }

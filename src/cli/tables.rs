@@ -84,10 +84,11 @@ pub enum Kind {
     Operation,
     Token,
     Rule,
+    Alarm,
 }
 
 impl Kind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Department,
         Self::TaskBook,
         Self::Host,
@@ -97,6 +98,7 @@ impl Kind {
         Self::Operation,
         Self::Token,
         Self::Rule,
+        Self::Alarm,
     ];
 
     /// What people call it.
@@ -111,6 +113,7 @@ impl Kind {
             Self::Operation => "操作",
             Self::Token => "令牌",
             Self::Rule => "规则",
+            Self::Alarm => "告警",
         }
     }
 
@@ -126,6 +129,7 @@ impl Kind {
             Self::Operation => &OPERATION,
             Self::Token => &TOKEN,
             Self::Rule => &RULE,
+            Self::Alarm => &ALARM,
         }
     }
 
@@ -138,7 +142,7 @@ impl Kind {
             Self::Machine => &MACHINE_SHEET,
             Self::Operation => &OPERATION_SHEET,
             Self::Rule => &RULE_SHEET,
-            Self::Department | Self::Image | Self::Token => self.columns(),
+            Self::Department | Self::Image | Self::Token | Self::Alarm => self.columns(),
         }
     }
 
@@ -146,7 +150,7 @@ impl Kind {
     pub const fn sections(self) -> &'static [(&'static str, &'static str, &'static [Column])] {
         match self {
             Self::TaskBook => &[("控制指标", "/indicators", &INDICATOR)],
-            Self::Host => &[("网络区域", "/zones", &ZONE)],
+            Self::Host => &[("网络区域", "/zones", &ZONE), ("迁不走的", "/drain/stuck", &STUCK)],
             Self::Request => &[("虚拟机", "/machines", &MACHINE)],
             _ => &[],
         }
@@ -217,7 +221,7 @@ const HOST: [Column; 8] = [
     Column::new("网络区域", Show::Of(zones)),
 ];
 
-const HOST_SHEET: [Column; 10] = [
+const HOST_SHEET: [Column; 14] = [
     HOST[0],
     Column::new("编号", Show::Text("/id")),
     HOST[1],
@@ -228,6 +232,21 @@ const HOST_SHEET: [Column; 10] = [
     HOST[5],
     HOST[6],
     Column::new("注意", Show::Text("/warnings/0")).optional(),
+    Column::new("最近一次清点", Show::Time("/listed_at")).optional(),
+    Column::new("失去联系于", Show::Time("/contact_since")).optional(),
+    Column::new("原因", Show::Text("/contact_reason")).optional(),
+    Column::new("还没迁出", Show::Text("/drain/left")).optional(),
+];
+
+const ALARM: [Column; 8] = [
+    Column::new("编号", Show::Text("/id")),
+    Column::new("种类", Show::Word("/kind", words::alarm_kind)),
+    Column::new("宿主机", Show::Text("/host")),
+    Column::new("虚拟机", Show::Text("/name")),
+    Column::new("说明", Show::Text("/detail")),
+    Column::new("首次发现", Show::Time("/first_seen_at")),
+    Column::new("知悉人", Show::Text("/acknowledged_by")).optional(),
+    Column::new("消失于", Show::Time("/cleared_at")).optional(),
 ];
 
 const ZONE: [Column; 4] = [
@@ -236,6 +255,8 @@ const ZONE: [Column; 4] = [
     Column::new("网段", Show::Text("/cidr")),
     Column::new("网关", Show::Text("/gateway")),
 ];
+
+const STUCK: [Column; 2] = [Column::new("虚拟机", Show::Text("/name")), Column::new("原因", Show::Text("/reason"))];
 
 const IMAGE: [Column; 8] = [
     Column::new("名称", Show::Text("/name")),

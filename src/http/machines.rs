@@ -2,13 +2,13 @@
 
 use super::{
     Api,
-    extract::{Caller, Path, Query},
+    extract::{Caller, Document, Path, Query},
     location, operations,
     page::{Page, PageQuery},
     task_books::departments,
 };
 use crate::{
-    capacity::store as capacity_store,
+    capacity::{Host, standing::Contact, store as capacity_store},
     error::{Problem, ProblemDocument},
     identity::{
         Actor, Department,
@@ -17,7 +17,9 @@ use crate::{
     ids::{MachineId, OperationId, RequestId},
     machine::{
         Machine,
+        change::{NewLeaseEnd, NewSize},
         image::Image,
+        journey::Target,
         lifecycle,
         store::{self, Filter},
     },
@@ -34,6 +36,9 @@ use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 use std::collections::HashMap;
 
+/// What is said of a machine whose host does not answer.
+const UNKNOWN: &str = "unknown";
+
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct MachineView {
     /// Also the UUID of the libvirt domain.
@@ -41,8 +46,11 @@ pub struct MachineView {
     pub id: MachineId,
     pub name: String,
     pub fqdn: Option<String>,
-    /// `building`, `running`, `stopped`, `in_bin` or `undone`.
+    /// `building`, `running`, `stopped`, `in_bin` or `undone`; `unknown` while its host does not answer: it may well run,
+    /// and nothing is given up of it.
     pub state: &'static str,
+    /// What it was when its host was last heard of; the same as `state` otherwise.
+    pub last_known_state: &'static str,
     #[schema(value_type = Option<String>, format = Uuid)]
     pub operation_id: Option<OperationId>,
     /// Absent for project teams: which host carries a machine is the operators' business.
@@ -75,7 +83,10 @@ pub struct MachineView {
 
 /// What views of machines name besides the machine's own row.
 struct Names {
-    hosts: HashMap<String, String>,
+    /// Whether the caller is told which host carries a machine.
+    sees_hosts: bool,
+    /// By id: the name, and whether the host is heard of.
+    hosts: HashMap<String, (String, bool)>,
     images: HashMap<String, Image>,
     departments: HashMap<String, Department>,
 }
@@ -83,10 +94,12 @@ struct Names {
 impl Names {
     async fn read(conn: &mut AnyConnection, actor: &Actor) -> Result<Self, Problem> {
         let sees_hosts = policy::scope(actor, Act::HostRead).is_ok();
-        let hosts = if sees_hosts { capacity_store::list_hosts(conn).await? } else { Vec::new() };
+        let hosts = capacity_store::list_hosts(conn).await?.into_iter();
+        let heard = |host: &Host| host.standing.contact == Contact::Reachable;
         let images = store::list_images(conn).await?;
         Ok(Self {
-            hosts: hosts.into_iter().map(|host| (host.id.text(), host.name)).collect(),
+            sees_hosts,
+            hosts: hosts.map(|host| (host.id.text(), (host.name.clone(), heard(&host)))).collect(),
             images: images.into_iter().map(|image| (image.sha256.clone(), image)).collect(),
             departments: departments(conn).await?,
         })
@@ -94,11 +107,14 @@ impl Names {
 
     fn view(&self, machine: Machine) -> MachineView {
         let image = self.images.get(&machine.intent.image.sha256);
+        let host = self.hosts.get(&machine.host.text());
+        let unheard = host.is_some_and(|(_, heard)| !heard) && machine.state.holds().1;
         MachineView {
             id: machine.id,
-            state: machine.state.word(),
+            state: if unheard { UNKNOWN } else { machine.state.word() },
+            last_known_state: machine.state.word(),
             operation_id: machine.operation,
-            host: self.hosts.get(&machine.host.text()).cloned(),
+            host: host.filter(|_| self.sees_hosts).map(|(name, _)| name.clone()),
             zone: machine.zone.word(),
             address: machine.intent.network.address.to_string(),
             mac: machine.intent.network.mac,
@@ -220,6 +236,72 @@ pub async fn delete(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     act(&api, &actor, &id, Kind::Bin).await
+}
+
+/// 重新启动
+#[utoipa::path(post, path = "/v1/machines/{id}/reboot", tag = "machines", params(("id" = String, Path)),
+    responses((status = 202, body = operation::View), (status = "4XX", body = ProblemDocument)))]
+pub async fn reboot(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    act(&api, &actor, &id, Kind::Reboot).await
+}
+
+/// 变更规格：额度与宿主机的占用在同一个事务里重新扣；CPU、内存要重启才生效，磁盘只能扩大
+#[utoipa::path(post, path = "/v1/machines/{id}/resize", tag = "machines", params(("id" = String, Path)),
+    request_body = NewSize,
+    responses((status = 202, body = operation::View), (status = "4XX", body = ProblemDocument)))]
+pub async fn resize(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+    document: Document<NewSize>,
+) -> Result<Response, Problem> {
+    let operation = api.machines.resize(&actor, &id, document.value).await?;
+    accepted(&api, &actor, operation).await
+}
+
+/// 迁移到另一台宿主机；运行中的不停机
+#[utoipa::path(post, path = "/v1/machines/{id}/migrate", tag = "machines", params(("id" = String, Path)),
+    request_body = Target,
+    responses((status = 202, body = operation::View), (status = "4XX", body = ProblemDocument)))]
+pub async fn migrate(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+    document: Document<Target>,
+) -> Result<Response, Problem> {
+    let operation = api.machines.migrate(&actor, &id, document.value).await?;
+    accepted(&api, &actor, operation).await
+}
+
+/// 在别处重建：宿主机已证明断电之后；磁盘是新的，旧磁盘上的数据不在
+#[utoipa::path(post, path = "/v1/machines/{id}/rebuild", tag = "machines", params(("id" = String, Path)),
+    responses((status = 202, body = operation::View), (status = "4XX", body = ProblemDocument)))]
+pub async fn rebuild(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let operation = api.machines.rebuild(&actor, &id).await?;
+    accepted(&api, &actor, operation).await
+}
+
+/// 延长使用期限，不超过任务书的资源使用期限
+#[utoipa::path(post, path = "/v1/machines/{id}/extend", tag = "machines", params(("id" = String, Path)),
+    request_body = NewLeaseEnd,
+    responses((status = 200, body = MachineView), (status = "4XX", body = ProblemDocument)))]
+pub async fn extend(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+    document: Document<NewLeaseEnd>,
+) -> Result<Json<MachineView>, Problem> {
+    let machine = api.machines.extend(&actor, &id, document.value).await?;
+    let mut conn = api.db.read().await?;
+    Ok(Json(Names::read(&mut conn, &actor).await?.view(machine)))
 }
 
 /// 从回收站恢复

@@ -77,10 +77,7 @@ impl Group for ApprovalGroup {
     async fn run(&self, tx: &mut Tx, items: &[Decision]) -> Result<Vec<OperationId>, Refusal> {
         let mut refusal = Refusal::Place;
         for _ in 0..ATTEMPTS {
-            let read_now = !self.inventory.is_fresh();
-            if read_now {
-                self.read(tx).await?;
-            }
+            let read_now = capacity::service::refresh(&self.inventory, tx).await?;
             let (approvals, places) = match self.place(items) {
                 Ok(found) => found,
                 // A no is only believed of an index that has just been read.
@@ -106,15 +103,6 @@ impl Group for ApprovalGroup {
 }
 
 impl ApprovalGroup {
-    /// Reads hosts and claims, inside the transaction that will claim.
-    async fn read(&self, tx: &mut Tx) -> Result<(), DbError> {
-        let mark = self.inventory.mark();
-        let hosts = capacity::store::list_hosts(tx.conn()).await?;
-        let held = capacity::store::held_addresses(tx.conn()).await?;
-        self.inventory.replace(mark, hosts, held);
-        Ok(())
-    }
-
     /// Places in the index for the whole list, or for nobody.
     fn place(&self, items: &[Decision]) -> Result<(Vec<Approval>, Vec<Place>), NoPlace> {
         let (mut approvals, mut all) = (Vec::with_capacity(items.len()), Vec::new());
@@ -303,7 +291,7 @@ impl Approver {
     }
 }
 
-fn no_place(no: &NoPlace) -> Problem {
+pub(super) fn no_place(no: &NoPlace) -> Problem {
     let reasons: Vec<_> = no
         .refusals
         .iter()

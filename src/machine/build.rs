@@ -55,7 +55,7 @@ pub struct Build {
 }
 
 /// Why going forward ended.
-enum Turn {
+pub(super) enum Turn {
     Back(String),
     Interrupted(RunError),
 }
@@ -151,7 +151,7 @@ impl Build {
         interrupted.map_or(Ok(()), |error| Err(Turn::Interrupted(error)))
     }
 
-    async fn build_one(
+    pub(super) async fn build_one(
         &self,
         held: &Held,
         machine: &Machine,

@@ -22,6 +22,10 @@ const IO: &[(&str, &str)] = &[
     ("request/apart.rs", "talks to the process that reads files"),
     ("operation/worker.rs", "drives the runners"),
     ("machine/build.rs", "is a runner"),
+    ("machine/drain.rs", "goes round"),
+    ("machine/relocate.rs", "is a runner"),
+    ("capacity/maintenance.rs", "runs the fence command"),
+    ("watch/task.rs", "goes round"),
     ("provider/libvirt/", "speaks to libvirt"),
     ("provider/simulated.rs", "plays a host at a distance, so it sleeps"),
 ];

@@ -22,4 +22,5 @@ mod statements;
 mod support;
 mod two_brokers;
 mod uploads;
+mod watch;
 mod write_queue;

@@ -3,11 +3,12 @@
 use super::{
     domain_xml::{self, Places},
     fault::Fault,
+    probe,
     storage::{self, path_of},
     volume_xml::{NewVolume, console_name, disk_name, image_name, seed_name},
     xml::Element,
 };
-use crate::provider::{DomainType, Intent, Mark, Observed, Seen};
+use crate::provider::{DomainType, Intent, Mark, Observed, Power, Seen};
 use virt::{connect::Connect, domain::Domain, error::ErrorNumber, storage_pool::StoragePool, sys};
 
 /// What stands where the machine's domain should be.
@@ -212,15 +213,36 @@ pub fn list(connect: &Connect) -> Result<Vec<Seen>, Fault> {
         };
         let read = Element::parse(&xml)?;
         let Ok(id) = domain.get_uuid() else { continue };
-        seen.push(Seen {
-            id,
-            name: domain.get_name()?,
-            mark: Mark::read(&read),
-            run: domain.get_id().map(i64::from),
-            shape: domain_xml::shape(&read),
-        });
+        let name = domain.get_name()?;
+        if probe::is_running_probe(&name, &read) {
+            continue;
+        }
+        seen.push(Seen { id, name, mark: Mark::read(&read), power: power(&domain)?, shape: domain_xml::shape(&read) });
     }
     Ok(seen)
+}
+
+fn power(domain: &Domain) -> Result<Power, Fault> {
+    let (state, reason) = match domain.get_state() {
+        Ok((state, reason)) => (state, u32::try_from(reason).unwrap_or_default()),
+        Err(e) if gone(&e) => return Ok(Power::Cut),
+        Err(e) => return Err(e.into()),
+    };
+    if let Some(run) = domain.get_id() {
+        return Ok(Power::On(run.into()));
+    }
+    Ok(match (state, reason) {
+        (sys::VIR_DOMAIN_SHUTOFF, sys::VIR_DOMAIN_SHUTOFF_SHUTDOWN) => Power::ShutDown,
+        // Unknown is what a daemon says of domains that ran before the host lost its power.
+        (
+            sys::VIR_DOMAIN_SHUTOFF | sys::VIR_DOMAIN_CRASHED,
+            sys::VIR_DOMAIN_SHUTOFF_UNKNOWN
+            | sys::VIR_DOMAIN_SHUTOFF_CRASHED
+            | sys::VIR_DOMAIN_SHUTOFF_FAILED
+            | sys::VIR_DOMAIN_SHUTOFF_DAEMON,
+        ) => Power::Lost,
+        _ => Power::Cut,
+    })
 }
 
 /// Has the guest restart, by its power button's other function; a guest that does not listen is reset.

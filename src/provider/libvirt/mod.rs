@@ -22,7 +22,8 @@ pub use probe::PROBE_LIMIT;
 pub use uri::{UriFault, Way, explain, vet};
 
 use super::{
-    Capacity, DomainType, ImageRef, Intent, Journey, Link, Observed, Part, Provider, ProviderError, Seen, Stop, seed,
+    Capacity, Destination, DomainType, ImageRef, Intent, Journey, Link, Observed, Part, Provider, ProviderError, Seen,
+    Stop, seed,
 };
 use crate::{ids::MachineId, units::Bytes};
 use connection::{CALL_LIMIT, Call, Connection};
@@ -340,6 +341,10 @@ impl Provider for LibvirtHost {
             domain::redefine(call.connect, pool, intent, kind)
         };
         self.on(&act, intent, call).await
+    }
+
+    fn destination(&self) -> Destination {
+        Destination::Libvirt(self.settings.clone())
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(host = self.settings.name, machine = %journey.from.machine))]
