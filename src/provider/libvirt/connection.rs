@@ -35,7 +35,7 @@ const OPEN_LIMIT: Duration = Duration::from_secs(15);
 pub const CALL_LIMIT: Duration = Duration::from_mins(1);
 
 /// A host's connections.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Connection {
     host: String,
     way: Result<Way, UriFault>,

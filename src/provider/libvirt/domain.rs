@@ -75,17 +75,22 @@ pub fn ensure_defined(connect: &Connect, pool: &StoragePool, intent: &Intent, ki
         Found::ForeignId | Found::ForeignName => return Err(foreign(intent)),
         Found::Nothing => {}
     }
-    // The console's file is made as a volume first: it is then in libvirt's list from the start, and read like any other.
-    let console = console_name(intent);
-    if storage::volume(pool, &console)?.is_none() {
-        storage::create(pool, &NewVolume::raw(console.clone(), 0))?;
-    }
+    ensure_console(pool, intent)?;
     Domain::define_xml(connect, &domain_xml::domain(intent, &places(pool, intent)?, kind)?)?;
     Ok(())
 }
 
+/// The console's file is made as a volume first: it is then in libvirt's list from the start, and read like any other.
+pub fn ensure_console(pool: &StoragePool, intent: &Intent) -> Result<(), Fault> {
+    let console = console_name(intent);
+    if storage::volume(pool, &console)?.is_none() {
+        storage::create(pool, &NewVolume::raw(console, 0))?;
+    }
+    Ok(())
+}
+
 /// Where the machine's volumes lie, all of which must be there by now.
-fn places(pool: &StoragePool, intent: &Intent) -> Result<Places, Fault> {
+pub fn places(pool: &StoragePool, intent: &Intent) -> Result<Places, Fault> {
     Ok(Places {
         disk: path_of(pool, &disk_name(intent))?,
         image: path_of(pool, &image_name(&intent.image))?,
@@ -100,14 +105,7 @@ pub fn remove_definition(connect: &Connect, pool: &StoragePool, intent: &Intent)
         Found::Ours(domain) => {
             // Undefining a running domain would only make it transient, and then it would be nobody's.
             power_off(&domain)?;
-            let flags = sys::VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
-                | sys::VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-                | sys::VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-                | sys::VIR_DOMAIN_UNDEFINE_NVRAM;
-            match domain.undefine_flags(flags) {
-                Err(e) if !gone(&e) => return Err(e.into()),
-                _ => {}
-            }
+            undefine(&domain)?;
         }
         Found::ForeignId => return Err(foreign(intent)),
         // Another's domain that merely has the name is not in the way of "ours is gone".
@@ -115,6 +113,18 @@ pub fn remove_definition(connect: &Connect, pool: &StoragePool, intent: &Intent)
     }
     // All that begin so: where virtlogd keeps the log it also keeps `.0`, `.1` and so on.
     storage::delete_all(pool, &console_name(intent))
+}
+
+/// Has the host forget the domain and all that it keeps of it besides volumes.
+pub fn undefine(domain: &Domain) -> Result<(), Fault> {
+    let flags = sys::VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+        | sys::VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+        | sys::VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+        | sys::VIR_DOMAIN_UNDEFINE_NVRAM;
+    match domain.undefine_flags(flags) {
+        Err(e) if !gone(&e) => Err(e.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Makes sure that the domain runs.
@@ -162,7 +172,7 @@ pub fn press_button(connect: &Connect, intent: &Intent) -> Result<bool, Fault> {
     }
 }
 
-fn power_off(domain: &Domain) -> Result<(), Fault> {
+pub fn power_off(domain: &Domain) -> Result<(), Fault> {
     if !domain.is_active()? {
         return Ok(());
     }
