@@ -15,6 +15,7 @@ mod hosts_libvirt;
 mod impatient;
 mod input;
 mod layers;
+mod migration;
 mod provider_libvirt;
 mod race;
 mod real;
