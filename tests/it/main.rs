@@ -16,6 +16,7 @@ mod hosts_libvirt;
 mod impatient;
 mod input;
 mod layers;
+mod migration;
 mod names;
 mod provider_libvirt;
 mod race;

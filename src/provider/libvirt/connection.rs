@@ -166,7 +166,13 @@ impl Connection {
     }
 
     fn refused(&self, fault: &UriFault) -> ProviderError {
-        ProviderError::Permanent { act: format!("connecting to host {}", self.host), reason: fault.to_string() }
+        let act = format!("connecting to host {}", self.host);
+        match fault {
+            UriFault::Refused(reason) => ProviderError::Permanent { act, reason: reason.clone() },
+            UriFault::Unknown(_) => {
+                ProviderError::Unreachable { host: self.host.clone(), source: Some(Box::new(fault.clone())) }
+            }
+        }
     }
 
     async fn begin_opening(&self) -> Result<Start, ProviderError> {

@@ -1,0 +1,1 @@
+//! A guest that really runs, on its way and after it.
