@@ -1,6 +1,7 @@
 //! What tests stand on: real servers, started on free ports and stopped by pid.
 
 pub mod broker;
+pub mod guest;
 #[allow(dead_code, reason = "the tests that use all of it come next")]
 pub mod hosts;
 pub mod knot;
