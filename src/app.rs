@@ -5,12 +5,17 @@ use crate::{
     catalogue::Catalogue,
     config::{LogFormat, Settings},
     db::{Db, Options},
+    dns::Zones,
     http::{self, Api, Parts},
     jurisdiction::Profile,
     machine::{
         approval::Approver,
         build::Build,
         drain,
+        name::{
+            Names,
+            registrar::{self, Registrar},
+        },
         power::Power,
         relocate::{Migrate, Rebuild},
         resize::Resize,
@@ -48,6 +53,8 @@ pub enum StartError {
     Profile(#[from] crate::jurisdiction::ProfileError),
     #[error("the catalogue could not be read")]
     Catalogue(#[from] crate::catalogue::CatalogueError),
+    #[error("配置无法使用：{0}")]
+    Dns(#[from] crate::dns::SettingsFault),
     #[error("two metrics have one name")]
     Metrics(#[from] prometheus::Error),
     #[error("cannot listen on {address}")]
@@ -114,10 +121,11 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         .map_err(|source| StartError::Listen { address: settings.listen, source })?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
     let stop = CancellationToken::new();
-    let (api, worker, rounds) = assemble(db, &settings)?;
+    let Service { api, worker, rounds, registrar } = assemble(db, &settings)?;
     let working = tokio::spawn(worker.run(stop.child_token()));
     let watching = tokio::spawn(rounds.run(stop.child_token()));
     let draining = tokio::spawn(drain::run(api.machines.clone(), stop.child_token()));
+    let registering = tokio::spawn(registrar.run(stop.child_token()));
     tracing::info!(%address, database = %without_password(&settings.database_url), "service.started");
     let wanted = stop.clone();
     axum::serve(listener, http::router(api))
@@ -131,70 +139,57 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     watching.abort();
     draining.abort();
     // Steps that are under way come to their end; what is not finished is taken up at the next start.
-    if tokio::time::timeout(Duration::from_secs(8), working).await.is_err() {
+    let both = async { tokio::join!(working, registering) };
+    if tokio::time::timeout(Duration::from_secs(8), both).await.is_err() {
         tracing::warn!("service.stopped_with_work_under_way");
     }
     tracing::info!("service.stopped");
     Ok(())
 }
 
+/// Everything that runs.
+pub struct Service {
+    pub api: Api,
+    pub worker: Worker,
+    pub rounds: Rounds,
+    pub registrar: Registrar,
+}
+
+/// What most parts stand on.
+#[derive(Clone)]
+struct Shared {
+    db: Db,
+    inventory: Inventory,
+    providers: Providers,
+    bell: Bell,
+    names: Names,
+    metrics: Metrics,
+}
+
 /// Puts the parts together.
-pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker, Rounds), StartError> {
-    let metrics = Metrics::new()?;
-    let profile = Profile::named(&settings.jurisdiction)?;
+pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
     let catalogue = Arc::new(Catalogue::embedded()?);
-    let (inventory, providers, bell) =
-        (Inventory::default(), Providers::new(db.clone(), &settings.insecure_networks), Bell::default());
+    let shared = Shared {
+        inventory: Inventory::default(),
+        providers: Providers::new(db.clone(), &settings.insecure_networks),
+        bell: Bell::default(),
+        names: Names {
+            zones: Zones::open(&settings.dns, db.clock())?,
+            bell: Bell::default(),
+            wait: Duration::from_secs(settings.dns_wait_seconds),
+        },
+        metrics: Metrics::new()?,
+        db,
+    };
     let rules = Rules {
-        db: db.clone(),
-        profile: Arc::new(profile),
+        db: shared.db.clone(),
+        profile: Arc::new(Profile::named(&settings.jurisdiction)?),
         catalogue: Arc::clone(&catalogue),
-        metrics: metrics.clone(),
+        metrics: shared.metrics.clone(),
         reader: crate::request::apart::Reader::default(),
     };
-    let patience = Patience {
-        answer: Duration::from_secs(settings.answer_seconds),
-        other: Duration::from_secs(settings.step_seconds),
-    };
-    let power = Arc::new(Power {
-        db: db.clone(),
-        providers: providers.clone(),
-        inventory: inventory.clone(),
-        metrics: metrics.clone(),
-        patience,
-        grace: Duration::from_secs(settings.shutdown_seconds),
-    });
-    let mut runners: HashMap<Kind, Arc<dyn Runner>> = HashMap::new();
-    let build = Arc::new(Build {
-        db: db.clone(),
-        providers: providers.clone(),
-        inventory: inventory.clone(),
-        metrics: metrics.clone(),
-        patience,
-        boots: Arc::new(Semaphore::new(settings.boots_at_once.max(1))),
-    });
-    runners.insert(Kind::Build, build.clone());
-    for kind in [Kind::Start, Kind::Stop, Kind::Bin, Kind::Restore, Kind::Reboot] {
-        runners.insert(kind, power.clone());
-    }
-    runners.insert(Kind::Resize, Arc::new(Resize { power: power.clone() }));
-    runners.insert(Kind::Migrate, Arc::new(Migrate { power: power.clone() }));
-    runners.insert(Kind::Rebuild, Arc::new(Rebuild { power, build }));
-    for kind in runners.keys() {
-        metrics.operation_runs(kind.word());
-    }
-    let worker = Worker {
-        db: db.clone(),
-        runners,
-        settings: worker::Settings {
-            owner: uuid::Uuid::now_v7().to_string(),
-            lease: settings.lease(),
-            poll: Duration::from_millis(settings.worker_poll_millis.max(10)),
-            width: settings.worker_width,
-        },
-        bell: bell.clone(),
-        metrics: metrics.clone(),
-    };
+    let (worker, registrar) = (worker(&shared, settings), registrar(&shared, settings));
+    let Shared { db, inventory, providers, bell, names, metrics } = shared;
     let watch =
         Watch { db: db.clone(), providers: providers.clone(), inventory: inventory.clone(), bell: bell.clone() };
     let rounds = Rounds {
@@ -211,25 +206,19 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker, Rounds), St
             metrics: metrics.clone(),
             rules: rules.clone(),
         },
-        machines: Machines {
-            db: db.clone(),
-            inventory: inventory.clone(),
-            providers,
-            bell,
-            catalogue: Arc::clone(&catalogue),
-        },
         maintenance: Maintenance {
             db: db.clone(),
             inventory: inventory.clone(),
             fence_command: settings.fence_command.clone(),
         },
-        watch,
         images: Images {
             db: db.clone(),
-            catalogue,
+            catalogue: Arc::clone(&catalogue),
             folder: settings.image_folder.clone(),
             max_bytes: settings.image_max_bytes,
         },
+        machines: Machines { db: db.clone(), inventory: inventory.clone(), providers, bell, catalogue, names },
+        watch,
         db,
         inventory,
         rules,
@@ -239,7 +228,71 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker, Rounds), St
             insecure_networks: settings.insecure_networks.clone(),
         },
     });
-    Ok((api, worker, rounds))
+    Ok(Service { api, worker, rounds, registrar })
+}
+
+/// The worker, with a runner for every kind of operation.
+fn worker(shared: &Shared, settings: &Settings) -> Worker {
+    let Shared { db, inventory, providers, bell, names, metrics } = shared.clone();
+    let patience = Patience {
+        answer: Duration::from_secs(settings.answer_seconds),
+        other: Duration::from_secs(settings.step_seconds),
+    };
+    let power = Arc::new(Power {
+        db: db.clone(),
+        providers: providers.clone(),
+        inventory: inventory.clone(),
+        metrics: metrics.clone(),
+        patience,
+        grace: Duration::from_secs(settings.shutdown_seconds),
+        names: names.clone(),
+    });
+    let build = Arc::new(Build {
+        db: db.clone(),
+        providers,
+        inventory,
+        metrics: metrics.clone(),
+        patience,
+        boots: Arc::new(Semaphore::new(settings.boots_at_once.max(1))),
+        names,
+    });
+    let mut runners: HashMap<Kind, Arc<dyn Runner>> = HashMap::new();
+    runners.insert(Kind::Build, build.clone());
+    for kind in [Kind::Start, Kind::Stop, Kind::Bin, Kind::Restore, Kind::Reboot] {
+        runners.insert(kind, power.clone());
+    }
+    runners.insert(Kind::Resize, Arc::new(Resize { power: power.clone() }));
+    runners.insert(Kind::Migrate, Arc::new(Migrate { power: power.clone() }));
+    runners.insert(Kind::Rebuild, Arc::new(Rebuild { power, build }));
+    for kind in runners.keys() {
+        metrics.operation_runs(kind.word());
+    }
+    Worker {
+        db,
+        runners,
+        settings: worker::Settings {
+            owner: uuid::Uuid::now_v7().to_string(),
+            lease: settings.lease(),
+            poll: Duration::from_millis(settings.worker_poll_millis.max(10)),
+            width: settings.worker_width,
+        },
+        bell,
+        metrics,
+    }
+}
+
+fn registrar(shared: &Shared, settings: &Settings) -> Registrar {
+    Registrar {
+        db: shared.db.clone(),
+        names: shared.names.clone(),
+        metrics: shared.metrics.clone(),
+        settings: registrar::Settings {
+            poll: Duration::from_millis(settings.worker_poll_millis.max(10)),
+            limit: Duration::from_secs(settings.dns_timeout_seconds.max(1)),
+            lease: settings.lease(),
+            longest_pause: Duration::from_secs(settings.dns_retry_seconds.max(1)),
+        },
+    }
 }
 
 async fn signalled() {

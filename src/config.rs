@@ -1,5 +1,6 @@
 //! Settings: built-in defaults, then a TOML file, then environment variables (`JIYUE_DATABASE_URL`, …).
 
+use crate::dns::ZoneSettings;
 use config::{Config, Environment, File};
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -47,6 +48,16 @@ pub struct Settings {
     pub silence_seconds: u64,
     /// A program that switches a host off and succeeds only when it is off; called with the host's name and URI.
     pub fence_command: Option<PathBuf>,
+    /// Zones whose names are registered in a DNS server by signed updates; all other names are kept by the libvirt
+    /// networks' own DNS. In the file only: a list has no environment variable.
+    pub dns: Vec<ZoneSettings>,
+    /// How long one attempt at a DNS server may take.
+    pub dns_timeout_seconds: u64,
+    /// Longest pause before a DNS server that does not answer is tried again; five times as long where it refuses, sixty
+    /// times where a name is somebody else's.
+    pub dns_retry_seconds: u64,
+    /// How long a build waits for its names before it is delivered without them.
+    pub dns_wait_seconds: u64,
     /// `text` or `json`
     pub log_format: LogFormat,
     /// As in `info,jiyue=debug`.
@@ -81,6 +92,10 @@ impl Default for Settings {
             listing_seconds: 30,
             silence_seconds: 20,
             fence_command: None,
+            dns: Vec::new(),
+            dns_timeout_seconds: 10,
+            dns_retry_seconds: 60,
+            dns_wait_seconds: 15,
             log_format: LogFormat::Text,
             log_filter: "info".to_owned(),
         }

@@ -18,6 +18,7 @@
 //! audit            one record per act, in the act's own transaction
 //! db               one SQL text, the write queue
 //! provider         what we need of a place that runs machines; libvirt, simulated. Knows only the ground.
+//! dns              signed updates of a district's DNS. Knows only the ground.
 //! ground           ids, units, time, text, labels, quantity, place, field, rule, rulebook, violation, yaml,
 //!                  jurisdiction, catalogue, metrics
 //! ```
@@ -32,6 +33,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod db;
+pub mod dns;
 pub mod error;
 pub mod field;
 pub mod http;

@@ -76,6 +76,11 @@ CPU、内存要停机重启才生效；磁盘只能扩大，不停机。")]
     Delete(ActArgs),
     /// 从回收站恢复
     Restore(ActArgs),
+    /// 马上再登记一次域名（区里的 DNS）
+    #[command(
+        after_help = "例：\n  jiyue machine register-name ID\n\n域名被占用、密钥被拒等问题处理好之后用；登记状态见 jiyue machine show ID。"
+    )]
+    RegisterName(IdArg),
     /// 打印串口控制台日志
     #[command(after_help = "例：\n  jiyue machine log ID --lines 50")]
     Log {

@@ -218,6 +218,10 @@ impl Session<'_> {
                 return self.list(Kind::Machine, "machines", &query, list).await;
             }
             MachineCommand::Show(target) => return self.show(Kind::Machine, "machines", &target.id).await,
+            MachineCommand::RegisterName(target) => {
+                let answer = self.client.post(&["machines", &target.id, "register-name"], &json!({})).await?;
+                return self.made("已安排登记；结果见 jiyue machine show", Kind::Machine, &answer.body);
+            }
             MachineCommand::Log { target, lines } => {
                 let lines = lines.map(|n| n.to_string());
                 let query: Vec<_> = lines.as_deref().map(|n| ("lines", n)).into_iter().collect();

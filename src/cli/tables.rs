@@ -296,29 +296,33 @@ const REQUEST_SHEET: [Column; 13] = [
     Column::new("原件摘要", Show::Text("/file/sha256")).optional(),
 ];
 
-const MACHINE: [Column; 8] = [
+const MACHINE: [Column; 9] = [
     Column::new("编号", Show::Text("/id")),
     Column::new("名称", Show::Text("/name")),
     Column::new("状态", Show::State("/state", words::machine_state)),
     Column::new("地址", Show::Text("/address")),
     Column::new("域名", Show::Text("/fqdn")),
+    Column::new("域名登记", Show::State("/registration/state", words::name_state)).optional(),
     Column::new("规格", Show::Of(shape)).optional(),
     Column::new("系统", Show::Of(system)).optional(),
     Column::new("宿主机", Show::Text("/host")).optional(),
 ];
 
-const MACHINE_SHEET: [Column; 15] = [
+const MACHINE_SHEET: [Column; 18] = [
     MACHINE[1],
     MACHINE[0],
     MACHINE[2],
     MACHINE[4],
+    MACHINE[5],
+    Column::new("登记说明", Show::Text("/registration/reason")).optional(),
+    Column::new("DNS 服务器", Show::Text("/registration/server")).optional(),
     MACHINE[3],
     Column::new("MAC", Show::Text("/mac")),
     Column::new("网络区域", Show::Field("/zone")),
-    MACHINE[5],
     MACHINE[6],
-    Column::new("镜像", Show::Text("/image")),
     MACHINE[7],
+    Column::new("镜像", Show::Text("/image")),
+    MACHINE[8],
     Column::new("建设单位", Show::Text("/department")),
     Column::new("申请", Show::Text("/request_id")),
     Column::new("租期至", Show::Time("/lease_end")).optional(),

@@ -55,6 +55,21 @@ pub fn alarm_kind(word: &str) -> &str {
     }
 }
 
+/// The state of a name in the district's DNS.
+pub fn name_state(word: &str) -> (&str, Tone) {
+    match word {
+        "pending" => ("待登记", Tone::Busy),
+        "registered" => ("已登记", Tone::Good),
+        "refused_key" => ("密钥被拒", Tone::Bad),
+        "refused" => ("被服务器拒绝", Tone::Bad),
+        "taken" => ("域名被占用", Tone::Bad),
+        "removing" => ("待注销", Tone::Busy),
+        "removal_refused" => ("注销受阻", Tone::Bad),
+        "removed" => ("已注销", Tone::Plain),
+        other => (other, Tone::Plain),
+    }
+}
+
 /// The state of an operation.
 pub fn operation_state(word: &str) -> (&str, Tone) {
     match word {

@@ -21,6 +21,7 @@ use crate::{
         image::Image,
         journey::Target,
         lifecycle,
+        name::{self, Registration},
         store::{self, Filter},
     },
     operation::{self, Kind},
@@ -79,6 +80,37 @@ pub struct MachineView {
     pub ready_at: Option<Timestamp>,
     #[schema(value_type = Option<String>, format = DateTime)]
     pub binned_at: Option<Timestamp>,
+    /// The name in the district's DNS; absent where the zone network's own DNS keeps it, or there is none.
+    pub registration: Option<RegistrationView>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct RegistrationView {
+    /// `pending`, `registered`, `refused_key`, `refused`, `taken`, `removing`, `removal_refused` or `removed`.
+    pub state: &'static str,
+    /// Why it is not as it should be, and what to do about it.
+    pub reason: Option<String>,
+    pub server: String,
+    /// Attempts since it was last wished for.
+    pub attempts: i64,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub next_try_at: Option<Timestamp>,
+    /// Since when it is in this state.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Timestamp,
+}
+
+impl From<&Registration> for RegistrationView {
+    fn from(name: &Registration) -> Self {
+        Self {
+            state: name.state.word(),
+            reason: name.reason.clone(),
+            server: name.server.clone(),
+            attempts: name.attempts,
+            next_try_at: name.next_try,
+            updated_at: name.updated_at,
+        }
+    }
 }
 
 /// What views of machines name besides the machine's own row.
@@ -89,10 +121,11 @@ struct Names {
     hosts: HashMap<String, (String, bool)>,
     images: HashMap<String, Image>,
     departments: HashMap<String, Department>,
+    registrations: HashMap<MachineId, Registration>,
 }
 
 impl Names {
-    async fn read(conn: &mut AnyConnection, actor: &Actor) -> Result<Self, Problem> {
+    async fn read(conn: &mut AnyConnection, actor: &Actor, machines: &[Machine]) -> Result<Self, Problem> {
         let sees_hosts = policy::scope(actor, Act::HostRead).is_ok();
         let hosts = capacity_store::list_hosts(conn).await?.into_iter();
         let heard = |host: &Host| host.standing.contact == Contact::Reachable;
@@ -102,6 +135,7 @@ impl Names {
             hosts: hosts.map(|host| (host.id.text(), (host.name.clone(), heard(&host)))).collect(),
             images: images.into_iter().map(|image| (image.sha256.clone(), image)).collect(),
             departments: departments(conn).await?,
+            registrations: name::store::of(conn, &machines.iter().map(|m| m.id).collect::<Vec<_>>()).await?,
         })
     }
 
@@ -131,6 +165,7 @@ impl Names {
             created_at: machine.created_at,
             ready_at: machine.ready_at,
             binned_at: machine.binned_at,
+            registration: self.registrations.get(&machine.id).map(RegistrationView::from),
             name: machine.intent.name,
             fqdn: machine.intent.fqdn,
         }
@@ -147,7 +182,7 @@ pub async fn of_request(
     if machines.is_empty() {
         return Ok(Vec::new());
     }
-    let names = Names::read(conn, actor).await?;
+    let names = Names::read(conn, actor, &machines).await?;
     Ok(machines.into_iter().map(|machine| names.view(machine)).collect())
 }
 
@@ -184,7 +219,7 @@ pub async fn list(
     let filter = Filter { department: scope.filter(), request: query.request, state: query.state };
     let mut conn = api.db.read().await?;
     let rows = store::list(&mut conn, &filter, &cut.bound, cut.fetch()).await?;
-    let names = Names::read(&mut conn, &actor).await?;
+    let names = Names::read(&mut conn, &actor, &rows).await?;
     Ok(Json(cut.page(rows, |row| row.id.0, |row| names.view(row))))
 }
 
@@ -196,10 +231,14 @@ pub async fn show(
     Caller(actor): Caller,
     Path(id): Path<String>,
 ) -> Result<Json<MachineView>, Problem> {
-    let scope = policy::scope(&actor, Act::MachineRead)?;
-    let machine = api.machines.find(&id, scope.filter()).await?;
+    one(&api, &actor, &id).await
+}
+
+async fn one(api: &Api, actor: &Actor, id: &str) -> Result<Json<MachineView>, Problem> {
+    let scope = policy::scope(actor, Act::MachineRead)?;
+    let machine = api.machines.find(id, scope.filter()).await?;
     let mut conn = api.db.read().await?;
-    Ok(Json(Names::read(&mut conn, &actor).await?.view(machine)))
+    Ok(Json(Names::read(&mut conn, actor, std::slice::from_ref(&machine)).await?.view(machine)))
 }
 
 async fn act(api: &Api, actor: &Actor, id: &str, kind: Kind) -> Result<Response, Problem> {
@@ -301,7 +340,8 @@ pub async fn extend(
 ) -> Result<Json<MachineView>, Problem> {
     let machine = api.machines.extend(&actor, &id, document.value).await?;
     let mut conn = api.db.read().await?;
-    Ok(Json(Names::read(&mut conn, &actor).await?.view(machine)))
+    let names = Names::read(&mut conn, &actor, std::slice::from_ref(&machine)).await?;
+    Ok(Json(names.view(machine)))
 }
 
 /// 从回收站恢复
@@ -333,4 +373,16 @@ pub async fn log(
     Query(query): Query<LogQuery>,
 ) -> Result<String, Problem> {
     api.machines.console(&actor, &id, query.lines.unwrap_or(200).min(2000)).await
+}
+
+/// 重新登记域名：马上再试一次
+#[utoipa::path(post, path = "/v1/machines/{id}/register-name", tag = "machines", params(("id" = String, Path)),
+    responses((status = 200, body = MachineView), (status = "4XX", body = ProblemDocument)))]
+pub async fn register_name(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<MachineView>, Problem> {
+    api.machines.register_name(&actor, &id).await?;
+    one(&api, &actor, &id).await
 }

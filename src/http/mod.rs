@@ -141,6 +141,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(machines::rebuild))
         .routes(routes!(machines::extend))
         .routes(routes!(machines::log))
+        .routes(routes!(machines::register_name))
         .routes(routes!(operations::list))
         .routes(routes!(operations::show))
         .routes(routes!(rules::list))

@@ -58,6 +58,7 @@ acts! {
     MachineRebuild = "machine.rebuild",
     MachineExtend = "machine.extend",
     MachineLog = "machine.log",
+    MachineRegisterName = "machine.register_name",
     OperationRead = "operation.read",
     LedgerVerify = "ledger.verify",
     AuditRead = "audit.read",
@@ -78,8 +79,9 @@ pub const fn reach(role: Role, act: Act) -> Reach {
         AlarmAcknowledge, AlarmRead, AuditRead, DepartmentCreate, DepartmentRead, HostAdd, HostConfirmFenced,
         HostCordon, HostDrain, HostFence, HostRead, HostReadmit, HostUncordon, ImageImport, ImageRead, LedgerVerify,
         MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild,
-        MachineResize, MachineRestore, MachineStart, MachineStop, OperationRead, RequestApprove, RequestCancel,
-        RequestCheck, RequestRead, RequestReturn, RequestSubmit, TaskBookImport, TaskBookRead, TaskBookRevoke,
+        MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop, OperationRead, RequestApprove,
+        RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, TaskBookImport, TaskBookRead,
+        TaskBookRevoke,
     };
     match (role, act) {
         (
@@ -98,8 +100,8 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             Role::Operator,
             HostAdd | HostRead | HostCordon | HostUncordon | HostDrain | HostFence | HostConfirmFenced | HostReadmit
             | AlarmRead | AlarmAcknowledge | ImageImport | MachineRead | MachineStart | MachineStop | MachineReboot
-            | MachineMigrate | MachineRebuild | MachineLog | OperationRead | LedgerVerify | RequestRead
-            | DepartmentRead,
+            | MachineMigrate | MachineRebuild | MachineRegisterName | MachineLog | OperationRead | LedgerVerify
+            | RequestRead | DepartmentRead,
         )
         | (Role::Requester | Role::Operator, ImageRead)
         | (

@@ -2,10 +2,11 @@
 //! host is proven to be off.
 
 use super::{
-    Machine,
+    Machine, build,
     change::busy,
     intent::mac_of,
     lifecycle::State,
+    name,
     plan::{Plan, Spec},
     service::{Machines, may},
     store,
@@ -26,7 +27,7 @@ use crate::{
     },
     ids::{HostId, OperationId},
     operation::{Kind, NewOperation, store as operations},
-    provider::{Intent, NetworkIntent, Part},
+    provider::{Intent, NetworkIntent},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -195,7 +196,7 @@ async fn begin_anew(
     if capacity::store::claim_hosts(tx, &[(place.host, amount)]).await? != 1 {
         return Err(contended());
     }
-    let parts = i64::try_from(Part::ALL.len()).unwrap_or(i64::MAX);
+    let parts = build::steps_total(1);
     let operation = cause.operation(Kind::Rebuild, machine, parts, None);
     if !store::begin(tx, machine.id, operation.id, machine.state).await? {
         return Err(busy());
@@ -214,6 +215,7 @@ async fn begin_anew(
         },
         ..machine.intent.clone()
     };
+    name::store::withdraw(tx, machine.id).await?;
     transfer::rebase(tx, machine.id, &place, &mac).await?;
     store::set_intent(tx, machine.id, place.host, &intent).await?;
     store::set_state(tx, machine.id, State::Building).await?;

@@ -9,6 +9,7 @@ mod intent;
 pub mod journey;
 pub mod ledger;
 pub mod lifecycle;
+pub mod name;
 pub mod plan;
 pub mod power;
 pub mod relocate;

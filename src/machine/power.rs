@@ -4,6 +4,7 @@ use super::{
     Machine,
     build::settle,
     lifecycle::{Event, State},
+    name::{self, Names},
     steps::{self, Patience, StepError},
     store,
 };
@@ -32,6 +33,7 @@ pub struct Power {
     pub patience: Patience,
     /// How long a guest is asked to shut down before its power is cut.
     pub grace: Duration,
+    pub names: Names,
 }
 
 /// Steps of a stop and of a start.
@@ -61,6 +63,9 @@ impl Runner for Power {
             Err(error) => return Err(later(error.to_string())),
         };
         crash::point("power.acted");
+        if operation.kind == Kind::Restore && failure.is_none() {
+            self.name_again(&machine).await?;
+        }
         self.finish(held, operation, machine, failure).await
     }
 }
@@ -72,6 +77,15 @@ impl Power {
         let id = operation.machine.map(crate::ids::MachineId::text).unwrap_or_default();
         let machine = store::find(&mut conn, &id, None).await?;
         machine.ok_or_else(|| RunError::Later(format!("no machine {id}")))
+    }
+
+    /// What went into the bin has lost its name in the district's DNS; what comes out of it has it again.
+    async fn name_again(&self, machine: &Machine) -> Result<(), RunError> {
+        let Some(wanted) = self.names.wanted(machine) else { return Ok(()) };
+        let on_its_way = self.db.housekeep(async move |tx| name::store::want(tx, &wanted).await).await?;
+        self.names.bell.ring();
+        let later = || RunError::Later("the name's former record is still being removed".to_owned());
+        if on_its_way { Ok(()) } else { Err(later()) }
     }
 
     async fn act(&self, held: &Held, kind: Kind, machine: &Machine, provider: &dyn Provider) -> Result<(), StepError> {
@@ -120,6 +134,7 @@ impl Power {
             .write(async move |tx| -> Result<(), LeaseError> {
                 if frees {
                     capacity::store::release_compute(tx, machine.id).await?;
+                    name::store::withdraw(tx, machine.id).await?;
                 }
                 match event {
                     Some(event) => settle(tx, machine.id, operation.id, machine.state, event).await?,
@@ -149,6 +164,7 @@ impl Power {
             .await?;
         if frees {
             self.inventory.stale();
+            self.names.bell.ring();
         }
         Ok(())
     }

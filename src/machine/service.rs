@@ -3,6 +3,7 @@
 use super::{
     Machine,
     image::{self, Image},
+    name::Names,
     power, store,
 };
 use crate::{
@@ -43,6 +44,7 @@ pub struct Machines {
     pub providers: Providers,
     pub bell: Bell,
     pub catalogue: Arc<Catalogue>,
+    pub names: Names,
 }
 
 const fn act_of(kind: OperationKind) -> Act {

@@ -33,6 +33,7 @@ const ROUTES: &[(&str, &str, Option<Act>)] = &[
     ("GET", "/v1/machines/{id}", Some(Act::MachineRead)),
     ("POST", "/v1/machines/{id}/delete", Some(Act::MachineDelete)),
     ("GET", "/v1/machines/{id}/log", Some(Act::MachineLog)),
+    ("POST", "/v1/machines/{id}/register-name", Some(Act::MachineRegisterName)),
     ("POST", "/v1/machines/{id}/restore", Some(Act::MachineRestore)),
     ("POST", "/v1/machines/{id}/start", Some(Act::MachineStart)),
     ("POST", "/v1/machines/{id}/stop", Some(Act::MachineStop)),
