@@ -1,8 +1,8 @@
 //! What tests stand on: real servers, started on free ports and stopped by pid.
 
 pub mod broker;
-pub mod guest;
 #[allow(dead_code, reason = "the tests that use all of it come next")]
+pub mod guest;
 pub mod hosts;
 pub mod knot;
 pub mod libvirt;
