@@ -10,6 +10,7 @@ mod authorization;
 mod crash;
 mod decisions;
 mod dns;
+mod faults;
 mod forms;
 mod goldens;
 mod guest_images;
