@@ -94,6 +94,7 @@ impl Cloud {
         let mut block = broker::request();
         block["域名"] = json!(format!("f{}.xiangcheng.example", self.built));
         block["申请虚拟机数量"] = json!(machines);
+        block["磁盘空间"] = json!("1G");
         let made = self.broker.post("/v1/requests", &self.cast.requester, &block).await.expect(201);
         let id = text(&made["items"][0], "id");
         let path = format!("/v1/requests/{id}/approve");
@@ -155,7 +156,7 @@ impl Cloud {
         if open > 0 {
             return vec![format!("{open} operations are under way")];
         }
-        let rows = "select machines.id, hosts.name, machines.state, machines.name, claims.vcpu from machines \
+        let rows = "select machines.id, hosts.name, machines.state, machines.name, cast(claims.vcpu as text) from machines \
              join claims on machine_id = machines.id join hosts on hosts.id = machines.host_id \
              where machines.state <> 'undone'";
         let rows = self.sql.rows(rows).await;
@@ -279,12 +280,12 @@ async fn whatever_befalls_a_host_all_is_in_order_within_a_minute_of_its_return()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_pool_costs_a_build_and_a_swapped_domain_nothing() {
-    let mut cloud = Cloud::new(Some(32)).await;
+    let mut cloud = Cloud::new(Some(2300)).await;
     let standing = cloud.build_on_first(1).await;
     cloud.for_others("cordon").await;
     let filler = cloud.pool_of_first().join("filler");
     let mut full = Command::new("dd");
-    full.args(["if=/dev/zero", "bs=64k", "status=none"]).arg(format!("of={}", filler.display()));
+    full.args(["if=/dev/zero", "bs=1M", "status=none"]).arg(format!("of={}", filler.display()));
     assert!(!full.status().unwrap().success(), "the pool has no end");
     let (request, operation) = cloud.begin(1).await;
     let done = cloud.broker.finished(&operation, &cloud.cast.operator, CONVERGED).await;
