@@ -16,6 +16,7 @@ mod guest_images;
 mod hosts_libvirt;
 mod impatient;
 mod input;
+mod journeys;
 mod layers;
 mod migration;
 mod names;
