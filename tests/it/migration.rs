@@ -10,12 +10,13 @@ use jiyue::{
     provider::{
         Destination, DomainType, ImageFormat, ImageRef, Intent, Journey, Link, NetworkIntent, Part, Power, Provider,
         ProviderError,
-        libvirt::{LibvirtHost, LibvirtSettings},
+        libvirt::{LibvirtHost, LibvirtSettings, NetworkSetup},
     },
     units::Bytes,
 };
 use sha2::{Digest, Sha256};
 use std::{
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::Command,
     sync::{
@@ -405,4 +406,73 @@ async fn what_cannot_be_moved_stays_as_it_was() {
     trip.insist(&journey).await;
     trip.assert_arrived(&intent, "running");
     assert!(trip.is_scribbled(3, &intent, 7, WRITTEN));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_networks_of_the_hosts_own_the_reservation_goes_along() {
+    let hosts = crate::support::hosts::shared();
+    let trip = Trip::new(hosts, 3, 1).await;
+    let net = |third: u8| NetworkSetup {
+        network: trip.name.clone(),
+        bridge: format!("v-{}", trip.name),
+        gateway: Ipv4Addr::new(10, 201, third, 1),
+        prefix: 24,
+        domain: None,
+        forward: false,
+    };
+    trip.host(3).prepare(&[net(1)]).await.unwrap();
+    trip.host(1).prepare(&[net(2)]).await.unwrap();
+    let at = |third: u8, last: u8| NetworkIntent {
+        network: trip.name.clone(),
+        link: Link::Network,
+        mac: format!("52:54:00:c9:{third:02x}:{last:02x}"),
+        address: Ipv4Addr::new(10, 201, third, last),
+        gateway: Ipv4Addr::new(10, 201, third, 1),
+        dns: Ipv4Addr::new(10, 201, third, 1),
+    };
+    let reserved = |n: u8| {
+        let copies = [&["net-dumpxml"][..], &["net-dumpxml", "--inactive"]];
+        let dumps = copies.map(|words| trip.virsh(n, &[words, &[trip.name.as_str()]].concat()));
+        dumps.map(|xml| xml.lines().filter(|line| line.contains("<host ")).count())
+    };
+    let bare = trip.intent(halting());
+    let intent = Intent { network: at(1, 10), fqdn: Some("m.zone.test".into()), ..bare };
+    let source = trip.host(3);
+    for part in [Part::Image, Part::Disk, Part::Seed, Part::Address] {
+        source.ensure(part, &intent).await.unwrap();
+    }
+    // The name as it stands there; whether it answers cannot be asked from here.
+    let record = "<host ip='10.201.1.10'><hostname>m.zone.test</hostname></host>";
+    trip.virsh(3, &["net-update", &trip.name, "add", "dns-host", record, "--live", "--config"]);
+    trip.scribble(3, &intent, 7, WRITTEN);
+    source.ensure(Part::Domain, &intent).await.unwrap();
+    assert_eq!((reserved(3), reserved(1)), ([2, 2], [0, 0]));
+
+    // Off, it may get another address, and its card with it.
+    let to = Intent { network: at(2, 20), ..intent.clone() };
+    let journey = Journey { to: to.clone(), ..trip.journey(&intent) };
+    source.migrate(&journey, &|_| ()).await.unwrap();
+    trip.assert_arrived(&to, "shut off");
+    assert!(trip.is_scribbled(1, &to, 7, WRITTEN));
+    assert_eq!((reserved(3), reserved(1)), ([0, 0], [2, 2]));
+    assert!(trip.virsh(1, &["dumpxml", &to.name]).contains(&to.network.mac));
+
+    // Running, it goes back only to a network that has the same address behind the same gateway.
+    trip.host(1).ensure(Part::Power, &to).await.unwrap();
+    let back = Trip { hosts, name: trip.name.clone(), from: 1, to: 3 };
+    let elsewhere = Journey { from: to.clone(), to: intent.clone(), ..back.journey(&to) };
+    let refused = back.host(1).migrate(&elsewhere, &|_| ()).await;
+    assert!(matches!(refused, Err(ProviderError::Permanent { .. })), "{refused:?}");
+    assert_eq!((reserved(3), reserved(1), trip.state(1, &to)), ([0, 0], [2, 2], "running".to_owned()));
+    trip.virsh(3, &["net-destroy", &trip.name]);
+    trip.virsh(3, &["net-undefine", &trip.name]);
+    trip.host(3).prepare(&[net(2)]).await.unwrap();
+    back.insist(&back.journey(&to)).await;
+    back.assert_arrived(&to, "running");
+    assert_eq!((reserved(3), reserved(1)), ([2, 2], [0, 0]));
+    for n in [1, 3] {
+        trip.virsh(n, &["net-destroy", &trip.name]);
+        trip.virsh(n, &["net-undefine", &trip.name]);
+    }
+    std::mem::forget(back);
 }

@@ -1,7 +1,6 @@
 //! What tests stand on: real servers, started on free ports and stopped by pid.
 
 pub mod broker;
-#[allow(dead_code, reason = "the tests that use all of it come next")]
 pub mod guest;
 pub mod hosts;
 pub mod knot;
