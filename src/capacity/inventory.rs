@@ -1,18 +1,26 @@
-//! The index in memory that placement ranks hosts on: free capacity and free addresses.
+//! The index in memory that placement ranks hosts on: free capacity, free addresses, and who is where until when.
 //!
 //! Only the writer's job places, so approvals of one broker never compete for a place. The index may still be wrong:
 //! another broker claims too. That is safe, because the guarded updates decide. A refusal by the database means that the
 //! index is behind: it is read anew before anybody is told no.
+//!
+//! A decision looks at every host. What it looks at lies side by side ([`Candidate`]s, a few hundred bytes each), and
+//! nothing is written down about hosts that refuse unless all of them do.
+
+mod addresses;
+#[cfg(test)]
+mod tests;
 
 use super::{
     Amount, Host, HostNetwork, Size,
-    placement::{self, Candidate, Refusal, Score},
+    placement::{self, Candidate, Here, Refusal, Score, Tenancy, Wanted},
 };
 use crate::{
-    error::Shortage,
+    error::{HostRefusal, Shortage},
     ids::{HostId, NetworkId},
     labels::Zone,
 };
+use addresses::Addresses;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     net::Ipv4Addr,
@@ -26,11 +34,33 @@ pub struct Place {
     pub network: HostNetwork,
     pub address: Ipv4Addr,
     pub size: Size,
+    /// Since when, and until when, as in [`Wanted`]: for giving it back.
+    pub since: i64,
+    pub lease_end: Option<i64>,
+}
+
+/// The image that machines start from.
+#[derive(Clone, Copy, Debug)]
+pub struct ImageNeed<'a> {
+    pub sha256: &'a str,
+    /// The broker has a copy to send, so that every host can be reached with it.
+    pub sendable: bool,
+}
+
+/// What is asked for: `count` machines alike.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    pub wanted: Wanted,
+    /// Without one, every host will do.
+    pub image: Option<ImageNeed<'a>>,
+    pub count: u32,
 }
 
 /// No host can take the machine: each host with its reason.
 #[derive(Clone, Debug)]
 pub struct NoPlace {
+    /// Which of the machines asked for, from 1.
+    pub machine: u32,
     pub refusals: Vec<(String, Refusal)>,
 }
 
@@ -39,13 +69,7 @@ impl NoPlace {
     pub fn shortage(&self) -> Vec<Shortage> {
         let mut best: BTreeMap<&'static str, (i64, i64)> = BTreeMap::new();
         for (_, refusal) in &self.refusals {
-            let (dimension, asked, free) = match *refusal {
-                Refusal::VcpuShort { asked, free } => ("vcpu", asked, free),
-                Refusal::MemoryShort { asked, free } => ("memory_bytes", asked, free),
-                Refusal::DiskShort { asked, free } => ("disk_bytes", asked, free),
-                Refusal::AddressesShort { free } => ("addresses", 1, free),
-                Refusal::Cordoned | Refusal::ZoneMissing { .. } => ("hosts", 1, 0),
-            };
+            let (dimension, asked, free) = refusal.shortage();
             let entry = best.entry(dimension).or_insert((asked, free));
             entry.1 = entry.1.max(free);
         }
@@ -54,6 +78,53 @@ impl NoPlace {
         }
         best.into_iter().map(|(dimension, (asked, free))| Shortage { dimension, asked, free, of: "host" }).collect()
     }
+
+    /// The reasons for an answer, of at most `limit` hosts.
+    pub fn hosts(&self, limit: usize) -> Vec<HostRefusal> {
+        self.refusals.iter().take(limit).map(|(host, refusal)| refusal.of(host)).collect()
+    }
+}
+
+/// Where one machine would go, and what stood against it.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    pub host: String,
+    pub score: Score,
+    /// Hosts that could take it.
+    pub passed: usize,
+    /// The best of the others, in order.
+    pub next: Vec<(String, Score)>,
+}
+
+/// A decision that nobody made, with its reasons.
+#[derive(Clone, Debug, Default)]
+pub struct Explanation {
+    pub choices: Vec<Choice>,
+    /// Hosts that cannot take the machine of this number, from 1, and so none of those after it.
+    pub refused: Vec<(u32, String, Refusal)>,
+    /// How many hosts there are.
+    pub hosts: usize,
+}
+
+/// What the index is made from, as read in one transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    pub hosts: Vec<Host>,
+    pub held_addresses: Vec<(NetworkId, Ipv4Addr)>,
+    /// Machines that run on a host until the same day.
+    pub tenants: Vec<Tenants>,
+    /// Images known to lie on a host, by their SHA-256.
+    pub images: Vec<(HostId, String)>,
+}
+
+/// Machines of one host whose leases end together.
+#[derive(Clone, Copy, Debug)]
+pub struct Tenants {
+    pub host: HostId,
+    pub machines: i64,
+    /// The sum of the instants since when they are there, in seconds since the epoch.
+    pub since_sum: i64,
+    pub lease_end: Option<i64>,
 }
 
 /// The index; cheap to clone.
@@ -68,66 +139,20 @@ struct State {
     /// differ at the start.
     changes: u64,
     read_at: Option<u64>,
-    hosts: Vec<Entry>,
     /// Another broker was met: look for addresses elsewhere than it does.
     scatter: bool,
+    /// What every decision looks at.
+    candidates: Vec<Candidate>,
+    /// What only a decision's outcome looks at; one for each candidate.
+    entries: Vec<Entry>,
+    index: HashMap<HostId, usize>,
 }
 
 struct Entry {
-    host: Host,
-    addresses: HashMap<Zone, Addresses>,
-}
-
-struct Addresses {
-    network: HostNetwork,
-    taken: HashSet<Ipv4Addr>,
-    /// Where the search for a free address goes on.
-    next: u32,
-    /// Addresses that machines may have at all.
-    total: i64,
-}
-
-impl Addresses {
-    fn new(network: HostNetwork, taken: HashSet<Ipv4Addr>, scatter: bool) -> Self {
-        let (first, last) = usable(&network);
-        let total = i64::from(last) - i64::from(first) + 1 - i64::from(contains(&network, first, last));
-        let next = if scatter && last > first { first + random() % (last - first) } else { first };
-        Self { network, taken, next, total: total.max(0) }
-    }
-
-    fn free(&self) -> i64 {
-        self.total - i64::try_from(self.taken.len()).unwrap_or(i64::MAX)
-    }
-
-    fn take(&mut self) -> Option<Ipv4Addr> {
-        let (first, last) = usable(&self.network);
-        if self.free() < 1 {
-            return None;
-        }
-        for _ in first..=last {
-            let address = Ipv4Addr::from(self.next);
-            self.next = if self.next >= last { first } else { self.next + 1 };
-            if address != self.network.gateway && self.taken.insert(address) {
-                return Some(address);
-            }
-        }
-        None
-    }
-}
-
-/// First and last address between the network's own and its broadcast address.
-fn usable(network: &HostNetwork) -> (u32, u32) {
-    (u32::from(network.cidr.network()).saturating_add(1), u32::from(network.cidr.broadcast()).saturating_sub(1))
-}
-
-/// The random tail of an identifier: brokers must only differ, not be unpredictable.
-fn random() -> u32 {
-    let bytes = uuid::Uuid::now_v7().into_bytes();
-    u32::from_le_bytes([bytes[12], bytes[13], bytes[14], bytes[15]])
-}
-
-fn contains(network: &HostNetwork, first: u32, last: u32) -> bool {
-    (first..=last).contains(&u32::from(network.gateway))
+    name: String,
+    addresses: [Option<Addresses>; Zone::ALL.len()],
+    tenancy: Tenancy,
+    images: HashSet<String>,
 }
 
 impl Inventory {
@@ -159,91 +184,180 @@ impl Inventory {
     }
 
     /// What was read becomes the index. What changed while it was being read makes it stale again.
-    pub fn replace(&self, mark: u64, hosts: Vec<Host>, held_addresses: Vec<(NetworkId, Ipv4Addr)>) {
-        let mut held: HashMap<_, HashSet<Ipv4Addr>> = HashMap::new();
-        for (network, address) in held_addresses {
-            held.entry(network).or_default().insert(address);
-        }
+    pub fn replace(&self, mark: u64, reading: Reading) {
         let mut state = self.lock();
         let scatter = state.scatter;
-        let entry = |host: Host| Entry {
-            addresses: host
-                .networks
-                .iter()
-                .map(|n| (n.zone, Addresses::new(n.clone(), held.remove(&n.id).unwrap_or_default(), scatter)))
-                .collect(),
-            host,
-        };
-        state.hosts = hosts.into_iter().map(entry).collect();
+        let mut held: HashMap<_, HashSet<Ipv4Addr>> = HashMap::new();
+        for (network, address) in reading.held_addresses {
+            held.entry(network).or_default().insert(address);
+        }
+        state.index = reading.hosts.iter().enumerate().map(|(at, host)| (host.id, at)).collect();
+        state.candidates = Vec::with_capacity(reading.hosts.len());
+        state.entries = Vec::with_capacity(reading.hosts.len());
+        for host in reading.hosts {
+            let mut addresses = Zone::ALL.map(|_| None);
+            for network in host.networks {
+                let (zone, taken) = (network.zone, held.remove(&network.id).unwrap_or_default());
+                addresses[zone as usize] = Some(Addresses::new(network, taken, scatter));
+            }
+            state.candidates.push(Candidate {
+                id: host.id,
+                state: host.state,
+                mlps_level: host.mlps_level,
+                limit: host.limit,
+                used: host.used,
+                free_addresses: [None; Zone::ALL.len()],
+                machines: 0,
+                since_sum: 0,
+                last_end: i64::MIN,
+            });
+            let (tenancy, images) = (Tenancy::default(), HashSet::new());
+            state.entries.push(Entry { name: host.name, addresses, tenancy, images });
+        }
+        for tenants in reading.tenants {
+            if let Some(entry) = state.at(tenants.host).and_then(|at| state.entries.get_mut(at)) {
+                entry.tenancy.arrive(tenants.machines, tenants.since_sum, tenants.lease_end);
+            }
+        }
+        for (host, sha256) in reading.images {
+            if let Some(entry) = state.at(host).and_then(|at| state.entries.get_mut(at)) {
+                entry.images.insert(sha256);
+            }
+        }
+        for at in 0..state.entries.len() {
+            state.agree(at);
+        }
         state.read_at = Some(mark);
     }
 
-    /// Finds a place for `count` machines of one size and takes them in the index, or takes nothing.
-    pub fn reserve(&self, size: Size, zone: Zone, count: u32) -> Result<Vec<Place>, NoPlace> {
+    /// Finds a place for each machine asked for and takes them in the index, or takes nothing.
+    pub fn reserve(&self, ask: &Ask<'_>) -> Result<Vec<Place>, NoPlace> {
         let mut state = self.lock();
-        let mut places = Vec::new();
-        let mut siblings: HashMap<HostId, i64> = HashMap::new();
-        for _ in 0..count {
-            match take_best(&mut state.hosts, &siblings, size, zone) {
-                Ok(place) => {
-                    *siblings.entry(place.host).or_default() += 1;
-                    places.push(place);
-                }
-                Err(refusals) => {
-                    give_back(&mut state.hosts, &places);
-                    return Err(NoPlace { refusals });
-                }
-            }
+        let mut places = Vec::with_capacity(ask.count as usize);
+        let mut siblings = vec![0; state.candidates.len()];
+        for machine in 1..=ask.count {
+            let taken = state.best(ask, &siblings).and_then(|at| Some((at, state.take(at, &ask.wanted)?)));
+            let Some((at, place)) = taken else {
+                let refusals = state.refusals(ask, &siblings);
+                state.give_back(&places);
+                return Err(NoPlace { machine, refusals });
+            };
+            siblings[at] += 1;
+            places.push(place);
         }
         Ok(places)
     }
 
     /// Gives back places that the database refused or that were not needed.
     pub fn release(&self, places: &[Place]) {
-        give_back(&mut self.lock().hosts, places);
+        self.lock().give_back(places);
+    }
+
+    /// What [`Inventory::reserve`] would do and why, with the best `next` of the hosts that were passed over. The places
+    /// stay taken: this is for an index that is thrown away.
+    pub fn explain(&self, ask: &Ask<'_>, next: usize) -> Explanation {
+        let mut state = self.lock();
+        let mut told = Explanation { hosts: state.candidates.len(), ..Explanation::default() };
+        let mut siblings = vec![0; state.candidates.len()];
+        let mut refused = vec![false; state.candidates.len()];
+        for machine in 1..=ask.count {
+            let mut passed = Vec::new();
+            for (at, candidate) in state.candidates.iter().enumerate() {
+                match placement::judge(candidate, &ask.wanted, state.here(ask, at, siblings[at])) {
+                    Ok(score) => passed.push((score, at)),
+                    // Within a request a host only fills up: what refuses one machine refuses those after it.
+                    Err(_) if refused[at] => {}
+                    Err(refusal) => {
+                        refused[at] = true;
+                        told.refused.push((machine, state.entries[at].name.clone(), refusal));
+                    }
+                }
+            }
+            passed.sort_unstable();
+            let Some(&(score, at)) = passed.first() else { break };
+            if state.take(at, &ask.wanted).is_none() {
+                break;
+            }
+            siblings[at] += 1;
+            let name = |at: usize| state.entries[at].name.clone();
+            let others = passed.iter().skip(1).take(next).map(|(score, at)| (name(*at), *score));
+            told.choices.push(Choice { host: name(at), score, passed: passed.len(), next: others.collect() });
+        }
+        told
     }
 }
 
-fn take_best(
-    hosts: &mut [Entry],
-    siblings: &HashMap<HostId, i64>,
-    size: Size,
-    zone: Zone,
-) -> Result<Place, Vec<(String, Refusal)>> {
-    let mut best: Option<(Score, usize)> = None;
-    let mut refusals = Vec::new();
-    for (index, entry) in hosts.iter().enumerate() {
-        let candidate = Candidate {
-            id: entry.host.id,
-            state: entry.host.state,
-            limit: entry.host.limit,
-            used: entry.host.used,
-            free_addresses: entry.addresses.get(&zone).map(Addresses::free),
-            siblings: siblings.get(&entry.host.id).copied().unwrap_or(0),
-        };
-        match placement::judge(&candidate, size, zone) {
-            Ok(score) if best.is_none_or(|(held, _)| score < held) => best = Some((score, index)),
-            Err(refusal) if best.is_none() => refusals.push((entry.host.name.clone(), refusal)),
-            // Not better than the best, or refused where another host takes it: nobody asks why.
-            Ok(_) | Err(_) => {}
+impl State {
+    fn at(&self, host: HostId) -> Option<usize> {
+        self.index.get(&host).copied()
+    }
+
+    fn here(&self, ask: &Ask<'_>, at: usize, siblings: u32) -> Here {
+        let image = ask.image.is_none_or(|image| image.sendable || self.entries[at].images.contains(image.sha256));
+        Here { siblings, image }
+    }
+
+    /// The best host of all.
+    fn best(&self, ask: &Ask<'_>, siblings: &[u32]) -> Option<usize> {
+        let mut best: Option<(Score, usize)> = None;
+        for (at, candidate) in self.candidates.iter().enumerate() {
+            let here = self.here(ask, at, siblings[at]);
+            let held = best.as_ref().map(|(held, _)| held);
+            if let Some(score) = placement::outdo(candidate, &ask.wanted, here, held) {
+                best = Some((score, at));
+            }
+        }
+        best.map(|(_, at)| at)
+    }
+
+    /// Why each host refuses; asked only when all do.
+    fn refusals(&self, ask: &Ask<'_>, siblings: &[u32]) -> Vec<(String, Refusal)> {
+        let judged = self.candidates.iter().enumerate().filter_map(|(at, candidate)| {
+            let refusal = placement::judge(candidate, &ask.wanted, self.here(ask, at, siblings[at])).err()?;
+            Some((self.entries[at].name.clone(), refusal))
+        });
+        judged.collect()
+    }
+
+    fn take(&mut self, at: usize, wanted: &Wanted) -> Option<Place> {
+        let entry = &mut self.entries[at];
+        let addresses = entry.addresses[wanted.zone as usize].as_mut()?;
+        let address = addresses.take()?;
+        let network = addresses.network.clone();
+        entry.tenancy.arrive(1, wanted.now, wanted.lease_end);
+        count(&mut self.candidates[at].used, wanted.size, 1);
+        self.agree(at);
+        Some(Place {
+            host: self.candidates[at].id,
+            network,
+            address,
+            size: wanted.size,
+            since: wanted.now,
+            lease_end: wanted.lease_end,
+        })
+    }
+
+    fn give_back(&mut self, places: &[Place]) {
+        for place in places {
+            let Some(at) = self.at(place.host) else { continue };
+            let entry = &mut self.entries[at];
+            if let Some(addresses) = &mut entry.addresses[place.network.zone as usize] {
+                addresses.free_again(place.address);
+            }
+            entry.tenancy.leave(place.since, place.lease_end);
+            count(&mut self.candidates[at].used, place.size, -1);
+            self.agree(at);
         }
     }
-    let Some((_, index)) = best else { return Err(refusals) };
-    let entry = &mut hosts[index];
-    let taken = entry.addresses.get_mut(&zone).and_then(|a| a.take().map(|address| (a.network.clone(), address)));
-    let Some((network, address)) = taken else {
-        return Err(vec![(entry.host.name.clone(), Refusal::AddressesShort { free: 0 })]);
-    };
-    count(&mut entry.host.used, size, 1);
-    Ok(Place { host: entry.host.id, network, address, size })
-}
 
-fn give_back(hosts: &mut [Entry], places: &[Place]) {
-    for place in places {
-        let Some(entry) = hosts.iter_mut().find(|entry| entry.host.id == place.host) else { continue };
-        count(&mut entry.host.used, place.size, -1);
-        if let Some(addresses) = entry.addresses.get_mut(&place.network.zone) {
-            addresses.taken.remove(&place.address);
+    /// Copies into the candidate what its entry says.
+    fn agree(&mut self, at: usize) {
+        let (entry, candidate) = (&self.entries[at], &mut self.candidates[at]);
+        candidate.machines = entry.tenancy.machines();
+        candidate.since_sum = entry.tenancy.since_sum();
+        candidate.last_end = entry.tenancy.last_end();
+        for (free, addresses) in candidate.free_addresses.iter_mut().zip(&entry.addresses) {
+            *free = addresses.as_ref().map(Addresses::free);
         }
     }
 }

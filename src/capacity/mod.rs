@@ -11,7 +11,7 @@ pub mod store;
 use crate::{
     error::Shortage,
     ids::{HostId, MachineId, NetworkId, TaskBookId},
-    labels::Zone,
+    labels::{MlpsLevel, Zone},
     provider::DomainType,
     task_book::document::Indicators,
     units::Bytes,
@@ -173,6 +173,8 @@ pub struct Host {
     pub pool_path: String,
     pub domain_type: DomainType,
     pub state: HostState,
+    /// The highest MLPS level (等保级别) that the host may carry.
+    pub mlps_level: MlpsLevel,
     /// What may be given out: what there is, times the overcommit, less the reserve. `machines` is not limited.
     pub limit: Amount,
     pub used: Amount,

@@ -30,6 +30,8 @@ pub struct HostView {
     /// `kvm` or `qemu` (software emulation), found by booting a probe.
     pub domain_type: &'static str,
     pub state: &'static str,
+    /// The highest MLPS level (等保级别) that the host may carry.
+    pub mlps_level: u8,
     /// What may be given out.
     pub capacity: AmountView,
     pub used: AmountView,
@@ -67,6 +69,7 @@ impl From<Host> for HostView {
             uri: host.uri,
             domain_type: host.domain_type.word(),
             state: host.state.word(),
+            mlps_level: host.mlps_level.get(),
             capacity: host.limit.into(),
             used: host.used.into(),
             zones: host
