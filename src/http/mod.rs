@@ -12,6 +12,7 @@ pub mod machines;
 pub mod observability;
 pub mod operations;
 pub mod page;
+pub mod placement;
 pub mod requests;
 pub mod rules;
 pub mod task_books;
@@ -109,6 +110,8 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(task_books::revoke))
         .routes(routes!(hosts::add, hosts::list))
         .routes(routes!(hosts::show))
+        .routes(routes!(placement::explain))
+        .routes(routes!(placement::explain))
         .routes(routes!(images::list))
         .routes(routes!(requests::list))
         .routes(routes!(requests::original))

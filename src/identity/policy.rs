@@ -31,6 +31,7 @@ acts! {
     TaskBookRead = "task_book.read",
     HostAdd = "host.add",
     HostRead = "host.read",
+    PlacementExplain = "placement.explain",
     ImageImport = "image.import",
     ImageRead = "image.read",
     RequestCheck = "request.check",
@@ -64,7 +65,7 @@ pub const fn reach(role: Role, act: Act) -> Reach {
     use Act::{
         AuditRead, DepartmentCreate, DepartmentRead, HostAdd, HostRead, ImageImport, ImageRead, LedgerVerify,
         MachineDelete, MachineLog, MachineRead, MachineRestore, MachineStart, MachineStop, OperationRead,
-        RequestApprove, RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, TaskBookImport,
+        PlacementExplain, RequestApprove, RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, TaskBookImport,
         TaskBookRead, TaskBookRevoke,
     };
     match (role, act) {
@@ -85,6 +86,7 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | LedgerVerify | RequestRead | DepartmentRead,
         )
         | (Role::Requester | Role::Operator, ImageRead)
+        | (Role::Authority | Role::Operator | Role::Auditor, PlacementExplain)
         | (
             Role::Auditor,
             DepartmentRead | TaskBookRead | HostRead | ImageRead | RequestRead | MachineRead | OperationRead

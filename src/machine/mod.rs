@@ -2,6 +2,7 @@
 
 pub mod approval;
 pub mod build;
+pub mod explain;
 pub mod image;
 mod intent;
 pub mod ledger;

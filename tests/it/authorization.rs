@@ -37,6 +37,7 @@ const ROUTES: &[(&str, &str, Option<Act>)] = &[
     ("POST", "/v1/machines/{id}/stop", Some(Act::MachineStop)),
     ("GET", "/v1/operations", Some(Act::OperationRead)),
     ("GET", "/v1/operations/{id}", Some(Act::OperationRead)),
+    ("POST", "/v1/placement/explain", Some(Act::PlacementExplain)),
     ("GET", "/v1/requests", Some(Act::RequestRead)),
     ("POST", "/v1/requests", Some(Act::RequestSubmit)),
     ("POST", "/v1/requests/check", Some(Act::RequestCheck)),
