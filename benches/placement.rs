@@ -88,10 +88,7 @@ fn pack() {
     let trace = read(content, &file, &part);
     assert!(!trace.is_empty(), "{} has no rows of part {part} (PART=)", file.display());
     println!("packing, {} requests of part {part} of {}\n", trace.len(), file.display());
-    println!(
-        "{:>10} {:<16} {:>10} {:>10} {:>8} {:>8} {:>6}",
-        "host", "order", "hosts", "bound", "ratio", "limit", ""
-    );
+    println!("{:>10} {:<16} {:>10} {:>10} {:>8} {:>8} {:>6}", "host", "order", "hosts", "bound", "ratio", "limit", "");
     for (shape, blind, seeing) in SHAPES {
         let name = format!("{} / {}", shape.vcpu, shape.memory >> 30);
         let rows = [

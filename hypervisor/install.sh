@@ -17,7 +17,7 @@ build="gcc libc6-dev make pkg-config libvirt-dev ca-certificates"
 run="libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients dnsmasq-base iptables
      qemu-system-x86 qemu-utils
      bind9-host curl jq cpio kmod fdisk binutils mtools dosfstools e2fsprogs util-linux iproute2 procps xz-utils"
-test="postgresql curl jq libreoffice-writer-nogui libreoffice-calc-nogui"
+test="postgresql curl jq libreoffice-writer-nogui libreoffice-calc-nogui knot knot-dnsutils"
 
 # Packages whose drivers were split off after Debian 12; taken where they exist.
 run_if_known="libvirt-daemon-driver-network libvirt-daemon-driver-storage libvirt-daemon-driver-nodedev
@@ -84,6 +84,12 @@ if [[ " ${missing[*]} " == *" postgresql "* && ! -e /etc/postgresql-common/creat
   mkdir -p /etc/postgresql-common
   printf '# Written by Jiyue install.sh: do not create a cluster on installation.\ncreate_main_cluster = false\n' \
     > /etc/postgresql-common/createcluster.conf
+fi
+
+# The tests run a Knot of their own; the package's would only take port 53 and
+# answer for nothing. Whoever wants it unmasks it.
+if [[ " ${missing[*]} " == *" knot "* && -d /run/systemd/system ]]; then
+  systemctl mask knot.service >/dev/null 2>&1 || true
 fi
 
 # One package of a newer suite (backports' qemu-utils, say) can keep this

@@ -1,16 +1,24 @@
 //! Builds the parts once, starts them, and stops them gracefully.
 
 use crate::{
-    capacity::{inventory::Inventory, providers::Providers},
+    capacity::{inventory::Inventory, maintenance::Maintenance, providers::Providers, service::Allowed},
     catalogue::Catalogue,
     config::{LogFormat, Settings},
     db::{Db, Options},
+    dns::Zones,
     http::{self, Api, Parts},
     jurisdiction::Profile,
     machine::{
         approval::Approver,
         build::Build,
+        drain,
+        name::{
+            Names,
+            registrar::{self, Registrar},
+        },
         power::Power,
+        relocate::{Migrate, Rebuild},
+        resize::Resize,
         service::{Images, Machines},
         steps::Patience,
     },
@@ -21,6 +29,7 @@ use crate::{
     },
     request::service::Rules,
     time::Clock,
+    watch::{service::Watch, task::Rounds},
 };
 use std::{collections::HashMap, io::IsTerminal, path::Path, sync::Arc, time::Duration};
 use tokio::{
@@ -44,6 +53,8 @@ pub enum StartError {
     Profile(#[from] crate::jurisdiction::ProfileError),
     #[error("the catalogue could not be read")]
     Catalogue(#[from] crate::catalogue::CatalogueError),
+    #[error("配置无法使用：{0}")]
+    Dns(#[from] crate::dns::SettingsFault),
     #[error("two metrics have one name")]
     Metrics(#[from] prometheus::Error),
     #[error("cannot listen on {address}")]
@@ -110,8 +121,11 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         .map_err(|source| StartError::Listen { address: settings.listen, source })?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
     let stop = CancellationToken::new();
-    let (api, worker) = assemble(db, &settings)?;
+    let Service { api, worker, rounds, registrar } = assemble(db, &settings)?;
     let working = tokio::spawn(worker.run(stop.child_token()));
+    let watching = tokio::spawn(rounds.run(stop.child_token()));
+    let draining = tokio::spawn(drain::run(api.machines.clone(), stop.child_token()));
+    let registering = tokio::spawn(registrar.run(stop.child_token()));
     tracing::info!(%address, database = %without_password(&settings.database_url), "service.started");
     let wanted = stop.clone();
     axum::serve(listener, http::router(api))
@@ -122,27 +136,104 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         .await
         .map_err(StartError::Serve)?;
     stop.cancel();
+    watching.abort();
+    draining.abort();
     // Steps that are under way come to their end; what is not finished is taken up at the next start.
-    if tokio::time::timeout(Duration::from_secs(8), working).await.is_err() {
+    let both = async { tokio::join!(working, registering) };
+    if tokio::time::timeout(Duration::from_secs(8), both).await.is_err() {
         tracing::warn!("service.stopped_with_work_under_way");
     }
     tracing::info!("service.stopped");
     Ok(())
 }
 
+/// Everything that runs.
+pub struct Service {
+    pub api: Api,
+    pub worker: Worker,
+    pub rounds: Rounds,
+    pub registrar: Registrar,
+}
+
+/// What most parts stand on.
+#[derive(Clone)]
+struct Shared {
+    db: Db,
+    inventory: Inventory,
+    providers: Providers,
+    bell: Bell,
+    names: Names,
+    metrics: Metrics,
+}
+
 /// Puts the parts together.
-pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker), StartError> {
-    let metrics = Metrics::new()?;
-    let profile = Profile::named(&settings.jurisdiction)?;
+pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
     let catalogue = Arc::new(Catalogue::embedded()?);
-    let (inventory, providers, bell) = (Inventory::default(), Providers::new(db.clone()), Bell::default());
+    let shared = Shared {
+        inventory: Inventory::default(),
+        providers: Providers::new(db.clone(), &settings.insecure_networks),
+        bell: Bell::default(),
+        names: Names {
+            zones: Zones::open(&settings.dns, db.clock())?,
+            bell: Bell::default(),
+            wait: Duration::from_secs(settings.dns_wait_seconds),
+        },
+        metrics: Metrics::new()?,
+        db,
+    };
     let rules = Rules {
-        db: db.clone(),
-        profile: Arc::new(profile),
+        db: shared.db.clone(),
+        profile: Arc::new(Profile::named(&settings.jurisdiction)?),
         catalogue: Arc::clone(&catalogue),
-        metrics: metrics.clone(),
+        metrics: shared.metrics.clone(),
         reader: crate::request::apart::Reader::default(),
     };
+    let (worker, registrar) = (worker(&shared, settings), registrar(&shared, settings));
+    let Shared { db, inventory, providers, bell, names, metrics } = shared;
+    let watch =
+        Watch { db: db.clone(), providers: providers.clone(), inventory: inventory.clone(), bell: bell.clone() };
+    let rounds = Rounds {
+        watch: watch.clone(),
+        metrics: metrics.clone(),
+        every: Duration::from_secs(settings.listing_seconds.max(1)),
+        silence: Duration::from_secs(settings.silence_seconds),
+    };
+    let api = Api::new(Parts {
+        approver: Approver {
+            db: db.clone(),
+            inventory: inventory.clone(),
+            bell: bell.clone(),
+            metrics: metrics.clone(),
+            rules: rules.clone(),
+        },
+        maintenance: Maintenance {
+            db: db.clone(),
+            inventory: inventory.clone(),
+            fence_command: settings.fence_command.clone(),
+        },
+        images: Images {
+            db: db.clone(),
+            catalogue: Arc::clone(&catalogue),
+            folder: settings.image_folder.clone(),
+            max_bytes: settings.image_max_bytes,
+        },
+        machines: Machines { db: db.clone(), inventory: inventory.clone(), providers, bell, catalogue, names },
+        watch,
+        db,
+        inventory,
+        rules,
+        metrics,
+        allowed_hosts: Allowed {
+            simulated: settings.allow_simulated_hosts,
+            insecure_networks: settings.insecure_networks.clone(),
+        },
+    });
+    Ok(Service { api, worker, rounds, registrar })
+}
+
+/// The worker, with a runner for every kind of operation.
+fn worker(shared: &Shared, settings: &Settings) -> Worker {
+    let Shared { db, inventory, providers, bell, names, metrics } = shared.clone();
     let patience = Patience {
         answer: Duration::from_secs(settings.answer_seconds),
         other: Duration::from_secs(settings.step_seconds),
@@ -154,27 +245,30 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker), StartError
         metrics: metrics.clone(),
         patience,
         grace: Duration::from_secs(settings.shutdown_seconds),
+        names: names.clone(),
+    });
+    let build = Arc::new(Build {
+        db: db.clone(),
+        providers,
+        inventory,
+        metrics: metrics.clone(),
+        patience,
+        boots: Arc::new(Semaphore::new(settings.boots_at_once.max(1))),
+        names,
     });
     let mut runners: HashMap<Kind, Arc<dyn Runner>> = HashMap::new();
-    runners.insert(
-        Kind::Build,
-        Arc::new(Build {
-            db: db.clone(),
-            providers: providers.clone(),
-            inventory: inventory.clone(),
-            metrics: metrics.clone(),
-            patience,
-            boots: Arc::new(Semaphore::new(settings.boots_at_once.max(1))),
-        }),
-    );
-    for kind in [Kind::Start, Kind::Stop, Kind::Bin, Kind::Restore] {
+    runners.insert(Kind::Build, build.clone());
+    for kind in [Kind::Start, Kind::Stop, Kind::Bin, Kind::Restore, Kind::Reboot] {
         runners.insert(kind, power.clone());
     }
+    runners.insert(Kind::Resize, Arc::new(Resize { power: power.clone() }));
+    runners.insert(Kind::Migrate, Arc::new(Migrate { power: power.clone() }));
+    runners.insert(Kind::Rebuild, Arc::new(Rebuild { power, build }));
     for kind in runners.keys() {
         metrics.operation_runs(kind.word());
     }
-    let worker = Worker {
-        db: db.clone(),
+    Worker {
+        db,
         runners,
         settings: worker::Settings {
             owner: uuid::Uuid::now_v7().to_string(),
@@ -182,31 +276,23 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<(Api, Worker), StartError
             poll: Duration::from_millis(settings.worker_poll_millis.max(10)),
             width: settings.worker_width,
         },
-        bell: bell.clone(),
-        metrics: metrics.clone(),
-    };
-    let api = Api::new(Parts {
-        approver: Approver {
-            db: db.clone(),
-            inventory: inventory.clone(),
-            bell: bell.clone(),
-            metrics: metrics.clone(),
-            rules: rules.clone(),
-        },
-        machines: Machines { db: db.clone(), inventory: inventory.clone(), providers, bell },
-        images: Images {
-            db: db.clone(),
-            catalogue,
-            folder: settings.image_folder.clone(),
-            max_bytes: settings.image_max_bytes,
-        },
-        db,
-        inventory,
-        rules,
+        bell,
         metrics,
-        allow_simulated_hosts: settings.allow_simulated_hosts,
-    });
-    Ok((api, worker))
+    }
+}
+
+fn registrar(shared: &Shared, settings: &Settings) -> Registrar {
+    Registrar {
+        db: shared.db.clone(),
+        names: shared.names.clone(),
+        metrics: shared.metrics.clone(),
+        settings: registrar::Settings {
+            poll: Duration::from_millis(settings.worker_poll_millis.max(10)),
+            limit: Duration::from_secs(settings.dns_timeout_seconds.max(1)),
+            lease: settings.lease(),
+            longest_pause: Duration::from_secs(settings.dns_retry_seconds.max(1)),
+        },
+    }
 }
 
 async fn signalled() {

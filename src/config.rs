@@ -1,6 +1,8 @@
 //! Settings: built-in defaults, then a TOML file, then environment variables (`JIYUE_DATABASE_URL`, …).
 
+use crate::dns::ZoneSettings;
 use config::{Config, Environment, File};
+use ipnet::IpNet;
 use serde::Deserialize;
 use std::{
     net::SocketAddr,
@@ -24,6 +26,9 @@ pub struct Settings {
     pub jurisdiction: String,
     /// Lets `simulated:` hosts be added, on which nothing runs: for load and fault tests, never for a service.
     pub allow_simulated_hosts: bool,
+    /// Management networks that nobody else can reach, in which hosts may be spoken to by `qemu+tcp`: unencrypted, and
+    /// with no proof of who it is on either side. As a variable: with commas between.
+    pub insecure_networks: Vec<IpNet>,
     /// Operations under way at once; 0 pauses the worker.
     pub worker_width: usize,
     /// How long a broker holds an operation without a sign of life.
@@ -37,6 +42,22 @@ pub struct Settings {
     pub step_seconds: u64,
     /// How long a guest is asked to shut down before its power is cut.
     pub shutdown_seconds: u64,
+    /// Each host is listed in full at least this often.
+    pub listing_seconds: u64,
+    /// A host that has not answered for so long is unknown.
+    pub silence_seconds: u64,
+    /// A program that switches a host off and succeeds only when it is off; called with the host's name and URI.
+    pub fence_command: Option<PathBuf>,
+    /// Zones whose names are registered in a DNS server by signed updates; all other names are kept by the libvirt
+    /// networks' own DNS. In the file only: a list has no environment variable.
+    pub dns: Vec<ZoneSettings>,
+    /// How long one attempt at a DNS server may take.
+    pub dns_timeout_seconds: u64,
+    /// Longest pause before a DNS server that does not answer is tried again; five times as long where it refuses, sixty
+    /// times where a name is somebody else's.
+    pub dns_retry_seconds: u64,
+    /// How long a build waits for its names before it is delivered without them.
+    pub dns_wait_seconds: u64,
     /// `text` or `json`
     pub log_format: LogFormat,
     /// As in `info,jiyue=debug`.
@@ -60,6 +81,7 @@ impl Default for Settings {
             image_max_bytes: 64 << 30,
             jurisdiction: "xiangcheng".to_owned(),
             allow_simulated_hosts: false,
+            insecure_networks: Vec::new(),
             worker_width: 4,
             worker_lease_seconds: 15,
             worker_poll_millis: 1000,
@@ -67,6 +89,13 @@ impl Default for Settings {
             answer_seconds: 300,
             step_seconds: 120,
             shutdown_seconds: 60,
+            listing_seconds: 30,
+            silence_seconds: 20,
+            fence_command: None,
+            dns: Vec::new(),
+            dns_timeout_seconds: 10,
+            dns_retry_seconds: 60,
+            dns_wait_seconds: 15,
             log_format: LogFormat::Text,
             log_filter: "info".to_owned(),
         }
@@ -89,7 +118,8 @@ impl Settings {
                 })
                 .collect(),
         ));
-        builder.add_source(ours.try_parsing(true)).build()?.try_deserialize()
+        let ours = ours.try_parsing(true).list_separator(",").with_list_parse_key("insecure_networks");
+        builder.add_source(ours).build()?.try_deserialize()
     }
 
     pub const fn lease(&self) -> Duration {

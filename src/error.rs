@@ -91,7 +91,7 @@ pub struct Shortage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct HostRefusal {
     pub host: String,
-    /// `cordoned`, `zone_missing`, `mlps_level_low`, `image_unreachable`, `sibling_here`, `vcpu_short`, `memory_short`,
+    /// `not_active`, `zone_missing`, `mlps_level_low`, `image_unreachable`, `sibling_here`, `vcpu_short`, `memory_short`,
     /// `disk_short` or `addresses_short`.
     pub reason: &'static str,
     /// Chinese, with the numbers.
@@ -120,7 +120,15 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(kind: Kind, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind, code, detail: detail.into(), errors: Vec::new(), shortage: Vec::new(), hosts: Vec::new(), source: None }
+        Self {
+            kind,
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            shortage: Vec::new(),
+            hosts: Vec::new(),
+            source: None,
+        }
     }
 
     pub fn not_found(what: &str) -> Self {

@@ -77,4 +77,6 @@ ids! {
     NetworkId,
     /// A durable operation.
     OperationId,
+    /// Something odd seen on a host.
+    AlarmId,
 }

@@ -349,9 +349,12 @@ mod tests {
 
     #[test]
     fn spreads_are_read_by_word_and_label() {
-        for (text, spread) in
-            [("prefer", Spread::Prefer), ("尽量", Spread::Prefer), ("require（必须）", Spread::Require), ("必须", Spread::Require)]
-        {
+        for (text, spread) in [
+            ("prefer", Spread::Prefer),
+            ("尽量", Spread::Prefer),
+            ("require（必须）", Spread::Require),
+            ("必须", Spread::Require),
+        ] {
             assert_eq!(text.parse(), Ok(spread), "{text}");
         }
         assert_eq!("随便".parse::<Spread>(), Err(BadSpread));

@@ -7,6 +7,7 @@
 //! cli, client      the command line; speaks HTTP like anybody else
 //! app, config      builds the parts once, starts them, stops them
 //! http             router and OpenAPI from one list; one file of handlers per domain
+//! watch            what hosts really run, held against what is known; alarms
 //! machine          approval → build → running → bin; images; the ledger
 //! request          block → rules → lifecycle
 //! capacity         hosts, claims, placement
@@ -17,6 +18,7 @@
 //! audit            one record per act, in the act's own transaction
 //! db               one SQL text, the write queue
 //! provider         what we need of a place that runs machines; libvirt, simulated. Knows only the ground.
+//! dns              signed updates of a district's DNS. Knows only the ground.
 //! ground           ids, units, time, text, labels, quantity, place, field, rule, rulebook, violation, yaml,
 //!                  jurisdiction, catalogue, metrics
 //! ```
@@ -31,6 +33,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod db;
+pub mod dns;
 pub mod error;
 pub mod field;
 pub mod http;
@@ -52,4 +55,5 @@ pub mod text;
 pub mod time;
 pub mod units;
 pub mod violation;
+pub mod watch;
 pub mod yaml;

@@ -18,6 +18,10 @@ pub struct Metrics {
     requests: IntCounterVec,
     violations: IntCounterVec,
     ledger: IntGaugeVec,
+    hosts: IntGaugeVec,
+    alarms: IntGaugeVec,
+    names: IntGaugeVec,
+    name_attempts: IntCounterVec,
 }
 
 impl Metrics {
@@ -79,6 +83,14 @@ impl Metrics {
                 "Differences found by the last verification of the ledger; anything but 0 is a fault.",
                 &[],
             )?,
+            hosts: gauge("jiyue_hosts", "Hosts by how they stand.", &["state"])?,
+            alarms: gauge("jiyue_alarms_open", "Alarms about what hosts run that nobody has cleared.", &["kind"])?,
+            names: gauge("jiyue_names", "Names that are kept in a DNS server, by state.", &["state"])?,
+            name_attempts: counter(
+                "jiyue_name_attempts_total",
+                "Attempts at a DNS server, by what was wanted and what it came to.",
+                &["act", "outcome"],
+            )?,
             registry,
         };
         metrics.catalogue = catalogue.take().into();
@@ -119,6 +131,22 @@ impl Metrics {
 
     pub fn ledger_verified(&self, differences: usize) {
         self.ledger.with_label_values(&[] as &[&str]).set(i64::try_from(differences).unwrap_or(i64::MAX));
+    }
+
+    pub fn hosts(&self, state: &str, count: usize) {
+        self.hosts.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    pub fn alarms(&self, kind: &str, count: i64) {
+        self.alarms.with_label_values(&[kind]).set(count);
+    }
+
+    pub fn names_are(&self, state: &str, number: i64) {
+        self.names.with_label_values(&[state]).set(number);
+    }
+
+    pub fn name_tried(&self, act: &str, outcome: &str) {
+        self.name_attempts.with_label_values(&[act, outcome]).inc();
     }
 
     /// The text exposition.

@@ -17,10 +17,11 @@ use super::{
 };
 use crate::{
     error::{HostRefusal, Shortage},
-    ids::{HostId, NetworkId},
+    ids::HostId,
     labels::Zone,
 };
 use addresses::Addresses;
+pub use addresses::usable;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     net::Ipv4Addr,
@@ -54,6 +55,18 @@ pub struct Ask<'a> {
     /// Without one, every host will do.
     pub image: Option<ImageNeed<'a>>,
     pub count: u32,
+    /// Where machines of the same request are already, one entry each.
+    pub siblings: &'a [HostId],
+}
+
+/// A machine that keeps its address when it goes to another host.
+#[derive(Clone, Copy, Debug)]
+pub struct Move<'a> {
+    /// The network that both hosts must share.
+    pub segment: &'a str,
+    pub from: HostId,
+    /// The host that was asked for.
+    pub only: Option<HostId>,
 }
 
 /// No host can take the machine: each host with its reason.
@@ -110,7 +123,8 @@ pub struct Explanation {
 #[derive(Clone, Debug, Default)]
 pub struct Reading {
     pub hosts: Vec<Host>,
-    pub held_addresses: Vec<(NetworkId, Ipv4Addr)>,
+    /// By the pool that they are unique in.
+    pub held_addresses: Vec<(String, Ipv4Addr)>,
     /// Machines that run on a host until the same day.
     pub tenants: Vec<Tenants>,
     /// Images known to lie on a host, by their SHA-256.
@@ -146,11 +160,17 @@ struct State {
     /// What only a decision's outcome looks at; one for each candidate.
     entries: Vec<Entry>,
     index: HashMap<HostId, usize>,
+    /// Hosts that share a network share its addresses.
+    pools: Vec<Addresses>,
+    /// Free addresses of each pool.
+    free: Vec<i64>,
+    /// Each candidate's pool of each zone.
+    pool_of: Vec<[Option<usize>; Zone::ALL.len()]>,
 }
 
 struct Entry {
     name: String,
-    addresses: [Option<Addresses>; Zone::ALL.len()],
+    networks: Vec<HostNetwork>,
     tenancy: Tenancy,
     images: HashSet<String>,
 }
@@ -186,55 +206,45 @@ impl Inventory {
     /// What was read becomes the index. What changed while it was being read makes it stale again.
     pub fn replace(&self, mark: u64, reading: Reading) {
         let mut state = self.lock();
-        let scatter = state.scatter;
-        let mut held: HashMap<_, HashSet<Ipv4Addr>> = HashMap::new();
-        for (network, address) in reading.held_addresses {
-            held.entry(network).or_default().insert(address);
-        }
-        state.index = reading.hosts.iter().enumerate().map(|(at, host)| (host.id, at)).collect();
-        state.candidates = Vec::with_capacity(reading.hosts.len());
-        state.entries = Vec::with_capacity(reading.hosts.len());
-        for host in reading.hosts {
-            let mut addresses = Zone::ALL.map(|_| None);
-            for network in host.networks {
-                let (zone, taken) = (network.zone, held.remove(&network.id).unwrap_or_default());
-                addresses[zone as usize] = Some(Addresses::new(network, taken, scatter));
+        let fresh = State {
+            changes: state.changes,
+            scatter: state.scatter,
+            read_at: Some(mark),
+            ..State::of(reading, state.scatter)
+        };
+        *state = fresh;
+    }
+
+    /// Another host on the same network for a machine that keeps its address, taken in the index.
+    pub fn reserve_beside(&self, ask: &Ask<'_>, way: Move<'_>) -> Result<(HostId, HostNetwork), NoPlace> {
+        let mut state = self.lock();
+        let siblings = state.siblings(ask);
+        let mut best: Option<(Score, usize)> = None;
+        let mut refusals = Vec::new();
+        for (at, candidate) in state.candidates.iter().enumerate() {
+            if candidate.id == way.from || way.only.is_some_and(|only| only != candidate.id) {
+                continue;
             }
-            state.candidates.push(Candidate {
-                id: host.id,
-                state: host.state,
-                mlps_level: host.mlps_level,
-                limit: host.limit,
-                used: host.used,
-                free_addresses: [None; Zone::ALL.len()],
-                machines: 0,
-                since_sum: 0,
-                last_end: i64::MIN,
-            });
-            let (tenancy, images) = (Tenancy::default(), HashSet::new());
-            state.entries.push(Entry { name: host.name, addresses, tenancy, images });
-        }
-        for tenants in reading.tenants {
-            if let Some(entry) = state.at(tenants.host).and_then(|at| state.entries.get_mut(at)) {
-                entry.tenancy.arrive(tenants.machines, tenants.since_sum, tenants.lease_end);
+            // It brings its address along; a host without the segment might as well lack the zone.
+            let shared = state.entries[at].network(ask.wanted.zone).is_some_and(|n| n.is_on(way.segment));
+            let here = Here { free_addresses: shared.then_some(1), ..state.here(ask, at, siblings[at]) };
+            match placement::judge(candidate, &ask.wanted, here) {
+                Ok(score) if best.is_none_or(|(held, _)| score < held) => best = Some((score, at)),
+                Ok(_) => {}
+                Err(refusal) => refusals.push((state.entries[at].name.clone(), refusal)),
             }
         }
-        for (host, sha256) in reading.images {
-            if let Some(entry) = state.at(host).and_then(|at| state.entries.get_mut(at)) {
-                entry.images.insert(sha256);
-            }
-        }
-        for at in 0..state.entries.len() {
-            state.agree(at);
-        }
-        state.read_at = Some(mark);
+        let found = best.and_then(|(_, at)| Some((at, state.entries[at].network(ask.wanted.zone)?.clone())));
+        let Some((at, network)) = found else { return Err(NoPlace { machine: 1, refusals }) };
+        state.settle(at, &ask.wanted);
+        Ok((state.candidates[at].id, network))
     }
 
     /// Finds a place for each machine asked for and takes them in the index, or takes nothing.
     pub fn reserve(&self, ask: &Ask<'_>) -> Result<Vec<Place>, NoPlace> {
         let mut state = self.lock();
         let mut places = Vec::with_capacity(ask.count as usize);
-        let mut siblings = vec![0; state.candidates.len()];
+        let mut siblings = state.siblings(ask);
         for machine in 1..=ask.count {
             let taken = state.best(ask, &siblings).and_then(|at| Some((at, state.take(at, &ask.wanted)?)));
             let Some((at, place)) = taken else {
@@ -258,7 +268,7 @@ impl Inventory {
     pub fn explain(&self, ask: &Ask<'_>, next: usize) -> Explanation {
         let mut state = self.lock();
         let mut told = Explanation { hosts: state.candidates.len(), ..Explanation::default() };
-        let mut siblings = vec![0; state.candidates.len()];
+        let mut siblings = state.siblings(ask);
         let mut refused = vec![false; state.candidates.len()];
         for machine in 1..=ask.count {
             let mut passed = Vec::new();
@@ -287,14 +297,79 @@ impl Inventory {
     }
 }
 
+impl Entry {
+    fn network(&self, zone: Zone) -> Option<&HostNetwork> {
+        self.networks.iter().find(|network| network.zone == zone)
+    }
+}
+
 impl State {
+    fn of(reading: Reading, scatter: bool) -> Self {
+        let mut held: HashMap<String, HashSet<Ipv4Addr>> = HashMap::new();
+        for (pool, address) in reading.held_addresses {
+            held.entry(pool).or_default().insert(address);
+        }
+        let mut state = Self::default();
+        let mut pools: HashMap<String, usize> = HashMap::new();
+        for host in reading.hosts {
+            let mut pool_of = [None; Zone::ALL.len()];
+            for network in &host.networks {
+                let pool = *pools.entry(network.pool()).or_insert_with_key(|pool| {
+                    let taken = held.remove(pool).unwrap_or_default();
+                    state.pools.push(Addresses::new(network, taken, scatter));
+                    state.pools.len() - 1
+                });
+                pool_of[network.zone as usize] = Some(pool);
+            }
+            state.index.insert(host.id, state.candidates.len());
+            state.pool_of.push(pool_of);
+            state.candidates.push(Candidate {
+                id: host.id,
+                state: host.standing.state(),
+                mlps_level: host.mlps_level,
+                limit: host.limit,
+                used: host.used,
+                machines: 0,
+                since_sum: 0,
+                last_end: i64::MIN,
+            });
+            let (tenancy, images) = (Tenancy::default(), HashSet::new());
+            state.entries.push(Entry { name: host.name, networks: host.networks, tenancy, images });
+        }
+        state.free = state.pools.iter().map(Addresses::free).collect();
+        for tenants in reading.tenants {
+            if let Some(entry) = state.at(tenants.host).and_then(|at| state.entries.get_mut(at)) {
+                entry.tenancy.arrive(tenants.machines, tenants.since_sum, tenants.lease_end);
+            }
+        }
+        for (host, sha256) in reading.images {
+            if let Some(entry) = state.at(host).and_then(|at| state.entries.get_mut(at)) {
+                entry.images.insert(sha256);
+            }
+        }
+        for at in 0..state.entries.len() {
+            state.agree(at);
+        }
+        state
+    }
+
     fn at(&self, host: HostId) -> Option<usize> {
         self.index.get(&host).copied()
     }
 
+    /// How many machines of the same request are on each host.
+    fn siblings(&self, ask: &Ask<'_>) -> Vec<u32> {
+        let mut siblings = vec![0; self.candidates.len()];
+        for at in ask.siblings.iter().filter_map(|host| self.at(*host)) {
+            siblings[at] += 1;
+        }
+        siblings
+    }
+
     fn here(&self, ask: &Ask<'_>, at: usize, siblings: u32) -> Here {
         let image = ask.image.is_none_or(|image| image.sendable || self.entries[at].images.contains(image.sha256));
-        Here { siblings, image }
+        let free_addresses = self.pool_of[at][ask.wanted.zone as usize].map(|pool| self.free[pool]);
+        Here { free_addresses, siblings, image }
     }
 
     /// The best host of all.
@@ -320,13 +395,11 @@ impl State {
     }
 
     fn take(&mut self, at: usize, wanted: &Wanted) -> Option<Place> {
-        let entry = &mut self.entries[at];
-        let addresses = entry.addresses[wanted.zone as usize].as_mut()?;
-        let address = addresses.take()?;
-        let network = addresses.network.clone();
-        entry.tenancy.arrive(1, wanted.now, wanted.lease_end);
-        count(&mut self.candidates[at].used, wanted.size, 1);
-        self.agree(at);
+        let network = self.entries[at].network(wanted.zone)?.clone();
+        let pool = self.pool_of[at][wanted.zone as usize]?;
+        let address = self.pools[pool].take()?;
+        self.free[pool] = self.pools[pool].free();
+        self.settle(at, wanted);
         Some(Place {
             host: self.candidates[at].id,
             network,
@@ -337,14 +410,20 @@ impl State {
         })
     }
 
+    fn settle(&mut self, at: usize, wanted: &Wanted) {
+        self.entries[at].tenancy.arrive(1, wanted.now, wanted.lease_end);
+        count(&mut self.candidates[at].used, wanted.size, 1);
+        self.agree(at);
+    }
+
     fn give_back(&mut self, places: &[Place]) {
         for place in places {
             let Some(at) = self.at(place.host) else { continue };
-            let entry = &mut self.entries[at];
-            if let Some(addresses) = &mut entry.addresses[place.network.zone as usize] {
-                addresses.free_again(place.address);
+            if let Some(pool) = self.pool_of[at][place.network.zone as usize] {
+                self.pools[pool].free_again(place.address);
+                self.free[pool] = self.pools[pool].free();
             }
-            entry.tenancy.leave(place.since, place.lease_end);
+            self.entries[at].tenancy.leave(place.since, place.lease_end);
             count(&mut self.candidates[at].used, place.size, -1);
             self.agree(at);
         }
@@ -352,13 +431,10 @@ impl State {
 
     /// Copies into the candidate what its entry says.
     fn agree(&mut self, at: usize) {
-        let (entry, candidate) = (&self.entries[at], &mut self.candidates[at]);
-        candidate.machines = entry.tenancy.machines();
-        candidate.since_sum = entry.tenancy.since_sum();
-        candidate.last_end = entry.tenancy.last_end();
-        for (free, addresses) in candidate.free_addresses.iter_mut().zip(&entry.addresses) {
-            *free = addresses.as_ref().map(Addresses::free);
-        }
+        let (tenancy, candidate) = (&self.entries[at].tenancy, &mut self.candidates[at]);
+        candidate.machines = tenancy.machines();
+        candidate.since_sum = tenancy.since_sum();
+        candidate.last_end = tenancy.last_end();
     }
 }
 

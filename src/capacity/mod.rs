@@ -3,20 +3,24 @@
 //! Placement ranks hosts on an index in memory; the guarded updates of `store.rs` decide. See [`inventory`].
 
 pub mod inventory;
+pub mod maintenance;
 pub mod placement;
 pub mod providers;
 pub mod service;
+pub mod standing;
 pub mod store;
+pub mod transfer;
 
 use crate::{
     error::Shortage,
     ids::{HostId, MachineId, NetworkId, TaskBookId},
     labels::{MlpsLevel, Zone},
-    provider::DomainType,
+    provider::{DomainType, Link, libvirt::Way},
     task_book::document::Indicators,
     units::Bytes,
 };
 use ipnet::Ipv4Net;
+use standing::Standing;
 use std::{net::Ipv4Addr, str::FromStr};
 
 /// What one machine takes of a host and of a task book.
@@ -133,34 +137,6 @@ impl FromStr for ProviderKind {
     }
 }
 
-/// Whether a host takes new machines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HostState {
-    Active,
-    /// Keeps what it has, takes nothing new.
-    Cordoned,
-}
-
-impl HostState {
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Cordoned => "cordoned",
-        }
-    }
-}
-
-impl FromStr for HostState {
-    type Err = UnknownWord;
-    fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        match word {
-            "active" => Ok(Self::Active),
-            "cordoned" => Ok(Self::Cordoned),
-            _ => Err(UnknownWord(word.to_owned())),
-        }
-    }
-}
-
 /// 宿主机
 #[derive(Clone, Debug)]
 pub struct Host {
@@ -172,13 +148,21 @@ pub struct Host {
     pub pool: String,
     pub pool_path: String,
     pub domain_type: DomainType,
-    pub state: HostState,
+    pub standing: Standing,
     /// The highest MLPS level (等保级别) that the host may carry.
     pub mlps_level: MlpsLevel,
     /// What may be given out: what there is, times the overcommit, less the reserve. `machines` is not limited.
     pub limit: Amount,
     pub used: Amount,
     pub networks: Vec<HostNetwork>,
+}
+
+impl Host {
+    /// What an operator should know of this host even though it is allowed.
+    pub fn warnings(&self) -> Vec<String> {
+        let way = (self.provider == ProviderKind::Libvirt).then(|| Way::read(&self.uri).ok()).flatten();
+        way.and_then(|way| way.warning()).into_iter().collect()
+    }
 }
 
 /// A zone's network on one host.
@@ -190,8 +174,41 @@ pub struct HostNetwork {
     pub network: String,
     pub bridge: String,
     pub cidr: Ipv4Net,
-    /// The host's own address on it, which also answers DNS.
+    /// The way out of it; on a network of the host's own, that is the host.
     pub gateway: Ipv4Addr,
+    /// Who answers names there.
+    pub dns: Ipv4Addr,
+    /// A network that hosts share, by its bridge; a machine keeps its address when it goes from one host to another.
+    /// Without it the network is libvirt's, of this host alone.
+    pub segment: Option<String>,
+    /// The part of the range that machines may have.
+    pub first: Ipv4Addr,
+    pub last: Ipv4Addr,
+}
+
+impl HostNetwork {
+    /// Where an address of it is unique.
+    pub fn pool(&self) -> String {
+        self.segment.clone().unwrap_or_else(|| self.id.text())
+    }
+
+    /// Whether it is the segment of this name, which other hosts may share.
+    pub fn is_on(&self, segment: &str) -> bool {
+        self.segment.as_deref() == Some(segment)
+    }
+
+    /// The name by which the host knows it: the libvirt network's, or the bridge's.
+    pub fn device(&self) -> &str {
+        if self.segment.is_some() { &self.bridge } else { &self.network }
+    }
+
+    /// How machines are attached to it.
+    pub const fn link(&self) -> Link {
+        match self.segment {
+            Some(_) => Link::Bridge { prefix: self.cidr.prefix_len() },
+            None => Link::Network,
+        }
+    }
 }
 
 /// What one machine holds of everything that is scarce; see the table `claims`.
@@ -201,6 +218,8 @@ pub struct Claim {
     pub task_book: TaskBookId,
     pub host: HostId,
     pub network: NetworkId,
+    /// Where the address is unique; see [`HostNetwork::pool`].
+    pub pool: String,
     pub size: Size,
     pub address: Ipv4Addr,
     pub mac: String,

@@ -13,7 +13,7 @@ mod tests;
 pub use refusal::Refusal;
 pub use tenancy::Tenancy;
 
-use super::{Amount, HostState, Size};
+use super::{Amount, Size, standing::HostState};
 use crate::{
     ids::HostId,
     labels::{MlpsLevel, Spread, Zone},
@@ -47,8 +47,6 @@ pub struct Candidate {
     /// What may be given out: overcommit and the host's own reserve are already in it.
     pub limit: Amount,
     pub used: Amount,
-    /// Free addresses by zone, in the order of [`Zone::ALL`]; `None` where the zone has no network here.
-    pub free_addresses: [Option<i64>; Zone::ALL.len()],
     /// Machines that run here, and the sum of the instants since when, in seconds since the epoch.
     pub machines: i64,
     pub since_sum: i64,
@@ -59,6 +57,8 @@ pub struct Candidate {
 /// What only this decision makes of a host.
 #[derive(Clone, Copy, Debug)]
 pub struct Here {
+    /// Free addresses in the zone asked for; `None` where the zone has no network here.
+    pub free_addresses: Option<i64>,
     /// Machines of the same request already placed here.
     pub siblings: u32,
     /// The image lies on the host, or the broker has a copy to send.
@@ -149,10 +149,10 @@ fn score(host: &Candidate, wanted: &Wanted, left: Amount, lead: (u32, bool, i64)
 /// The filters; what would be left of the host when all let the machine pass.
 fn admit(host: &Candidate, wanted: &Wanted, here: Here) -> Result<Amount, Refusal> {
     if host.state != HostState::Active {
-        return Err(Refusal::Cordoned);
+        return Err(Refusal::NotActive { state: host.state });
     }
     let zone = wanted.zone;
-    let Some(free_addresses) = host.free_addresses[zone as usize] else {
+    let Some(free_addresses) = here.free_addresses else {
         return Err(Refusal::ZoneMissing { zone });
     };
     if wanted.mlps_level > host.mlps_level {

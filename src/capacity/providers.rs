@@ -10,6 +10,7 @@ use crate::{
         simulated::SimulatedHost,
     },
 };
+use ipnet::IpNet;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -19,6 +20,7 @@ use std::{
 #[derive(Clone)]
 pub struct Providers {
     db: Db,
+    insecure_networks: Arc<[IpNet]>,
     open: Arc<Mutex<HashMap<HostId, Arc<dyn Provider>>>>,
 }
 
@@ -32,8 +34,9 @@ pub enum NoProvider {
 }
 
 impl Providers {
-    pub fn new(db: Db) -> Self {
-        Self { db, open: Arc::default() }
+    /// `insecure_networks` are those in which hosts may be spoken to by bare TCP.
+    pub fn new(db: Db, insecure_networks: &[IpNet]) -> Self {
+        Self { db, insecure_networks: insecure_networks.into(), open: Arc::default() }
     }
 
     pub async fn of(&self, id: HostId) -> Result<Arc<dyn Provider>, NoProvider> {
@@ -43,8 +46,20 @@ impl Providers {
         let mut conn = self.db.read().await?;
         let host = store::find_host(&mut conn, &id.text()).await?.ok_or(NoProvider::Unknown(id))?;
         // Two tasks may both come here; the first one's provider is kept, so that there is one connection per host.
-        let provider = open(&host);
+        let provider = self.open(&host);
         Ok(Arc::clone(self.lock().entry(id).or_insert(provider)))
+    }
+
+    /// How a host's libvirt is reached.
+    pub fn settings(&self, host: &Host) -> LibvirtSettings {
+        settings(host, &self.insecure_networks)
+    }
+
+    fn open(&self, host: &Host) -> Arc<dyn Provider> {
+        match host.provider {
+            ProviderKind::Libvirt => Arc::new(LibvirtHost::new(self.settings(host))),
+            ProviderKind::Simulated => Arc::new(SimulatedHost::default()),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<HostId, Arc<dyn Provider>>> {
@@ -52,18 +67,12 @@ impl Providers {
     }
 }
 
-fn open(host: &Host) -> Arc<dyn Provider> {
-    match host.provider {
-        ProviderKind::Libvirt => Arc::new(LibvirtHost::new(settings(host))),
-        ProviderKind::Simulated => Arc::new(SimulatedHost::default()),
-    }
-}
-
 /// How a host's libvirt is reached.
-pub fn settings(host: &Host) -> LibvirtSettings {
+pub fn settings(host: &Host, insecure_networks: &[IpNet]) -> LibvirtSettings {
     LibvirtSettings {
         name: host.name.clone(),
         uri: host.uri.clone(),
+        insecure_networks: insecure_networks.to_vec(),
         pool: host.pool.clone(),
         pool_path: host.pool_path.clone(),
         domain_type: host.domain_type,

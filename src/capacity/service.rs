@@ -1,14 +1,15 @@
 //! Acts on hosts: adding one, after it has shown what it can do.
 
 use super::{
-    Amount, Host, HostNetwork, HostState, ProviderKind,
-    inventory::Inventory,
+    Amount, Host, HostNetwork, ProviderKind,
+    inventory::{Inventory, usable},
     providers::{self},
+    standing::Standing,
     store,
 };
 use crate::{
     audit::{self, Outcome, Record, Who},
-    db::Db,
+    db::{Db, DbError, Tx},
     error::{Kind, Problem, story},
     identity::{
         Actor,
@@ -18,14 +19,15 @@ use crate::{
     labels::{MlpsLevel, Zone},
     provider::{
         Capacity, DomainType, Provider, ProviderError,
-        libvirt::{LibvirtHost, NetworkSetup},
+        libvirt::{self, LibvirtHost, NetworkSetup, Way},
         simulated::SimulatedHost,
     },
     units::Bytes,
 };
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use serde::Deserialize;
 use serde_json::json;
+use std::net::Ipv4Addr;
 
 /// What an operator says about a new host.
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
@@ -33,7 +35,9 @@ use serde_json::json;
 pub struct NewHost {
     /// 1 to 32 lower-case letters, digits and hyphens.
     pub name: String,
-    /// libvirt's address, as in `qemu:///system`.
+    /// libvirt's address: `qemu:///system`, `qemu+unix:///system?socket=/path`,
+    /// `qemu+tls://host/system?pkipath=/folder`, or `qemu+tcp://host/system` in a network that the settings list as
+    /// insecure.
     pub uri: String,
     /// The storage pool that machines' disks go to; made when it is not there.
     #[serde(default = "default_pool")]
@@ -60,11 +64,27 @@ pub struct NewHost {
 pub struct NewZone {
     /// `government_extranet`, `internet` or `government_private`.
     pub zone: String,
-    /// The libvirt network's name; made when it is not there.
-    pub network: String,
+    /// The libvirt network's name; made when it is not there. Not with `segment`.
+    #[serde(default)]
+    pub network: Option<String>,
     pub bridge: String,
     /// The range of addresses, of which the first is the host's own, as in `192.168.150.0/24`.
     pub cidr: String,
+    /// The name of a network that hosts share, reached by the bridge, which must be there. Machines on it can move from
+    /// host to host and have fixed addresses.
+    #[serde(default)]
+    pub segment: Option<String>,
+    /// With `segment`: the way out, when it is not the range's first address.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub gateway: Option<Ipv4Addr>,
+    /// With `segment`: who answers names, when it is not the gateway.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub dns: Option<Ipv4Addr>,
+    /// With `segment`: the part of the range that machines may have, as in `10.8.0.50-10.8.0.200`.
+    #[serde(default)]
+    pub addresses: Option<String>,
 }
 
 fn default_pool() -> String {
@@ -87,17 +107,28 @@ fn default_level() -> i64 {
     MlpsLevel::HIGHEST.get().into()
 }
 
+/// Which hosts the settings let be added.
+#[derive(Clone, Debug, Default)]
+pub struct Allowed {
+    pub simulated: bool,
+    pub insecure_networks: Vec<IpNet>,
+}
+
 /// Prepares the host (pool, networks), boots a probe on it, measures it, and enters it.
 pub async fn add_host(
     db: &Db,
     inventory: &Inventory,
     actor: &Actor,
     new: NewHost,
-    allow_simulated: bool,
+    allowed: &Allowed,
 ) -> Result<Host, Problem> {
     policy::scope(actor, Act::HostAdd)?;
     let mut host = draft(&new)?;
-    if host.provider == ProviderKind::Simulated && !allow_simulated {
+    if let Ok(way) = Way::read(&host.uri) {
+        let vetted = libvirt::vet(&way, &allowed.insecure_networks).await;
+        vetted.map_err(|fault| Problem::new(Kind::Refused, "host_refused", format!("/uri: {fault}")))?;
+    }
+    if host.provider == ProviderKind::Simulated && !allowed.simulated {
         return Err(Problem::new(
             Kind::Refused,
             "simulated_host_refused",
@@ -110,12 +141,27 @@ pub async fn add_host(
             return Err(Problem::conflict("host_name_taken", format!("宿主机 {} 已登记", host.name)));
         }
     }
-    let (capacity, domain_type) = explore(&host).await.map_err(|error| unusable(&host, &error))?;
+    let (capacity, domain_type) =
+        explore(&host, &allowed.insecure_networks).await.map_err(|error| unusable(&host, &error))?;
+    for warning in host.warnings() {
+        tracing::warn!(host = host.name, uri = host.uri, "host.insecure: {warning}");
+    }
     host.domain_type = domain_type;
     host.limit = limit(capacity, &new);
     enter(db, actor, host.clone()).await?;
     inventory.stale();
     Ok(host)
+}
+
+/// Reads hosts and claims into the index if it is behind, inside the transaction that will claim. Answers whether it was.
+pub async fn refresh(inventory: &Inventory, tx: &mut Tx) -> Result<bool, DbError> {
+    if inventory.is_fresh() {
+        return Ok(false);
+    }
+    let mark = inventory.mark();
+    let reading = store::reading(tx.conn()).await?;
+    inventory.replace(mark, reading);
+    Ok(true)
 }
 
 /// Writes the host's row with its audit record.
@@ -144,14 +190,15 @@ pub async fn enter(db: &Db, actor: &Actor, host: Host) -> Result<(), Problem> {
     .await
 }
 
-async fn explore(host: &Host) -> Result<(Capacity, DomainType), ProviderError> {
+async fn explore(host: &Host, insecure_networks: &[IpNet]) -> Result<(Capacity, DomainType), ProviderError> {
     if host.provider == ProviderKind::Simulated {
         return Ok((SimulatedHost::default().capacity().await?, DomainType::Qemu));
     }
-    let libvirt = LibvirtHost::new(providers::settings(host));
+    let opened = LibvirtHost::new(providers::settings(host, insecure_networks));
     let networks: Vec<_> = host
         .networks
         .iter()
+        .filter(|network| network.segment.is_none())
         .map(|network| NetworkSetup {
             network: network.network.clone(),
             bridge: network.bridge.clone(),
@@ -161,21 +208,18 @@ async fn explore(host: &Host) -> Result<(Capacity, DomainType), ProviderError> {
             forward: true,
         })
         .collect();
-    libvirt.prepare(&networks).await?;
-    Ok((libvirt.capacity().await?, libvirt.probe_domain_type().await?))
+    opened.prepare(&networks).await?;
+    Ok((opened.capacity().await?, opened.probe_domain_type().await?))
 }
 
 fn unusable(host: &Host, error: &ProviderError) -> Problem {
-    Problem::new(
-        Kind::Refused,
-        "host_unusable",
-        format!(
-            "宿主机 {}（{}）无法使用：{}；请检查地址、libvirt 服务与网络后重试",
-            host.name,
-            host.uri,
-            story(error).join("：")
-        ),
-    )
+    let story = story(error).join("：");
+    let (name, uri) = (&host.name, &host.uri);
+    let detail = match libvirt::explain(&story) {
+        Some(meaning) => format!("宿主机 {name}（{uri}）无法使用：{meaning}（原文：{story}）"),
+        None => format!("宿主机 {name}（{uri}）无法使用：{story}；请检查地址、libvirt 服务与网络后重试"),
+    };
+    Problem::new(Kind::Refused, "host_unusable", detail)
 }
 
 fn limit(capacity: Capacity, new: &NewHost) -> Amount {
@@ -199,15 +243,17 @@ fn draft(new: &NewHost) -> Result<Host, Problem> {
     if !slug(&new.name, 32) {
         faults.push("/name: 只能由 1 至 32 个小写字母、数字和连字符组成".to_owned());
     }
-    let provider = match new.uri.as_str() {
-        uri if uri.starts_with("simulated:") => Some(ProviderKind::Simulated),
-        "qemu:///system" => Some(ProviderKind::Libvirt),
-        uri if uri.starts_with("qemu+unix:///system?socket=/") && !uri.contains('&') => Some(ProviderKind::Libvirt),
-        _ => None,
+    let provider = if new.uri.starts_with("simulated:") {
+        Some(ProviderKind::Simulated)
+    } else {
+        match Way::read(&new.uri) {
+            Ok(_) => Some(ProviderKind::Libvirt),
+            Err(fault) => {
+                faults.push(format!("/uri: {fault}"));
+                None
+            }
+        }
     };
-    if provider.is_none() {
-        faults.push("/uri: 支持 qemu:///system 或 qemu+unix:///system?socket=/路径".to_owned());
-    }
     if !slug(&new.pool, 32) {
         faults.push("/pool: 只能由 1 至 32 个小写字母、数字和连字符组成".to_owned());
     }
@@ -239,8 +285,16 @@ fn draft(new: &NewHost) -> Result<Host, Problem> {
             Ok(network) => networks.push(network),
             Err(fault) => faults.push(format!("/zones/{index}{fault}")),
         }
-        if !slug(&zone.network, 32) {
-            faults.push(format!("/zones/{index}/network: 只能由小写字母、数字和连字符组成"));
+        match (&zone.network, &zone.segment) {
+            (Some(_), Some(_)) => faults.push(format!(
+                "/zones/{index}/segment: 与 network 二选一：libvirt 网络只属于这一台，segment 由多台宿主机共用"
+            )),
+            (Some(name), None) | (None, Some(name)) if slug(name, 32) => {}
+            (Some(_), None) => faults.push(format!("/zones/{index}/network: 只能由小写字母、数字和连字符组成")),
+            (None, Some(_)) => faults.push(format!("/zones/{index}/segment: 只能由小写字母、数字和连字符组成")),
+            (None, None) => {
+                faults.push(format!("/zones/{index}/network: 写明 libvirt 网络名，或者用 segment 写明共用网段"));
+            }
         }
         if !slug(&zone.bridge, 15) {
             faults.push(format!("/zones/{index}/bridge: 网桥名不超过 15 个字符"));
@@ -255,7 +309,7 @@ fn draft(new: &NewHost) -> Result<Host, Problem> {
             pool: new.pool.clone(),
             pool_path: new.pool_path.clone(),
             domain_type: DomainType::Qemu,
-            state: HostState::Active,
+            standing: Standing::default(),
             mlps_level,
             limit: Amount::default(),
             used: Amount::default(),
@@ -273,13 +327,32 @@ fn network(new: &NewZone) -> Result<HostNetwork, String> {
     if !(8..=29).contains(&cidr.prefix_len()) || !cidr.network().is_private() {
         return Err("/cidr: 须为私有地址段，前缀长度 8 至 29".to_owned());
     }
-    let gateway = cidr.hosts().next().ok_or("/cidr: 地址段内没有可用地址")?;
+    let own = cidr.hosts().next().ok_or("/cidr: 地址段内没有可用地址")?;
+    let (mut first, mut last) = usable(cidr);
+    if new.segment.is_none() && (new.gateway.is_some() || new.dns.is_some() || new.addresses.is_some()) {
+        return Err("/segment: gateway、dns、addresses 只用于共用网段".to_owned());
+    }
+    let inside = |address: &Ipv4Addr| cidr.contains(address);
+    if new.gateway.as_ref().is_some_and(|gateway| !inside(gateway)) {
+        return Err("/gateway: 须在 cidr 之内".to_owned());
+    }
+    if let Some(text) = &new.addresses {
+        let ends = text.split_once('-').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
+        (first, last) = ends
+            .filter(|(a, b): &(Ipv4Addr, Ipv4Addr)| a <= b && *a >= first && *b <= last)
+            .ok_or("/addresses: 须为 cidr 之内的起止地址，例如 10.8.0.50-10.8.0.200")?;
+    }
+    let gateway = new.gateway.unwrap_or(own);
     Ok(HostNetwork {
         id: NetworkId::new(),
         zone,
-        network: new.network.clone(),
+        network: new.network.clone().unwrap_or_default(),
         bridge: new.bridge.clone(),
         cidr,
         gateway,
+        dns: new.dns.unwrap_or(gateway),
+        segment: new.segment.clone(),
+        first,
+        last,
     })
 }

@@ -4,18 +4,20 @@
 //! and CHECK constraints stand behind it. Claims flip their flags by a guard too, so that nothing is given back twice.
 
 use super::{
-    Amount, Claim, Host, HostNetwork, HostState, ProviderKind, Size,
-    inventory::{Reading, Tenants},
+    Amount, Claim, Host, HostNetwork, ProviderKind, Size,
+    inventory::{Reading, Tenants, usable},
+    standing::{Contact, Standing},
 };
 use crate::{
     db::{DbError, Tx, placeholders},
-    identity::store::parsed,
-    ids::{HostId, MachineId, NetworkId, TaskBookId},
+    identity::store::{parsed, parsed_opt},
+    ids::{HostId, MachineId, TaskBookId},
     labels::MlpsLevel,
     provider::DomainType,
     time,
     units::Bytes,
 };
+use ipnet::Ipv4Net;
 use jiff::civil::Date;
 use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
 use std::{collections::HashMap, net::Ipv4Addr};
@@ -34,7 +36,7 @@ pub async fn insert_host(tx: &mut Tx, host: &Host) -> Result<(), DbError> {
     .bind(host.pool.as_str())
     .bind(host.pool_path.as_str())
     .bind(host.domain_type.word())
-    .bind(host.state.word())
+    .bind("active")
     .bind(i64::from(host.mlps_level.get()))
     .bind(host.limit.vcpu)
     .bind(host.limit.memory_bytes)
@@ -44,8 +46,8 @@ pub async fn insert_host(tx: &mut Tx, host: &Host) -> Result<(), DbError> {
     .await?;
     for network in &host.networks {
         sqlx::query(
-            "insert into host_networks (id, host_id, zone, network, bridge, cidr, gateway) \
-             values ($1, $2, $3, $4, $5, $6, $7)",
+            "insert into host_networks (id, host_id, zone, network, bridge, cidr, gateway, segment, dns, \
+             first_address, last_address) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(network.id.text())
         .bind(host.id.text())
@@ -54,6 +56,10 @@ pub async fn insert_host(tx: &mut Tx, host: &Host) -> Result<(), DbError> {
         .bind(network.bridge.as_str())
         .bind(network.cidr.to_string())
         .bind(network.gateway.to_string())
+        .bind(network.segment.as_deref())
+        .bind(network.dns.to_string())
+        .bind(network.first.to_string())
+        .bind(network.last.to_string())
         .execute(tx.conn())
         .await?;
     }
@@ -82,7 +88,7 @@ fn host(row: &AnyRow) -> Result<Host, DbError> {
         pool: row.try_get("pool")?,
         pool_path: row.try_get("pool_path")?,
         domain_type,
-        state: parsed::<HostState>(row, "state")?,
+        standing: standing(row)?,
         mlps_level: MlpsLevel::new(row.try_get("mlps_level")?)
             .ok_or_else(|| DbError::Corrupt { what: "mlps_level".to_owned() })?,
         limit: amount("limit")?,
@@ -91,21 +97,42 @@ fn host(row: &AnyRow) -> Result<Host, DbError> {
     })
 }
 
+fn standing(row: &AnyRow) -> Result<Standing, DbError> {
+    let instant =
+        |column: &str| -> Result<_, DbError> { Ok(row.try_get::<Option<i64>, _>(column)?.map(time::from_micros)) };
+    Ok(Standing {
+        cordoned: row.try_get::<String, _>("state")? == "cordoned",
+        draining: row.try_get::<i64, _>("draining")? == 1,
+        drain_total: row.try_get("drain_total")?,
+        drain_started_at: instant("drain_started_at")?,
+        contact: parsed::<Contact>(row, "contact")?,
+        contact_since: instant("contact_since")?,
+        contact_reason: row.try_get("contact_reason")?,
+        listed_at: instant("listed_at")?,
+    })
+}
+
 fn network(row: &AnyRow) -> Result<HostNetwork, DbError> {
+    let (cidr, gateway) = (parsed::<Ipv4Net>(row, "cidr")?, parsed(row, "gateway")?);
+    let (first, last) = usable(cidr);
     Ok(HostNetwork {
         id: parsed(row, "id")?,
         zone: parsed(row, "zone")?,
         network: row.try_get("network")?,
         bridge: row.try_get("bridge")?,
-        cidr: parsed(row, "cidr")?,
-        gateway: parsed(row, "gateway")?,
+        cidr,
+        gateway,
+        dns: parsed_opt(row, "dns")?.unwrap_or(gateway),
+        segment: row.try_get("segment")?,
+        first: parsed_opt(row, "first_address")?.unwrap_or(first),
+        last: parsed_opt(row, "last_address")?.unwrap_or(last),
     })
 }
 
 /// All hosts with their networks, oldest first.
 pub async fn list_hosts(conn: &mut AnyConnection) -> Result<Vec<Host>, DbError> {
     let mut networks: HashMap<String, Vec<HostNetwork>> = HashMap::new();
-    let rows = sqlx::query("select id, host_id, zone, network, bridge, cidr, gateway from host_networks order by zone")
+    let rows = sqlx::query("select id, host_id, zone, network, bridge, cidr, gateway, segment, dns, first_address, last_address from host_networks order by zone")
         .fetch_all(&mut *conn)
         .await?;
     for row in &rows {
@@ -113,7 +140,8 @@ pub async fn list_hosts(conn: &mut AnyConnection) -> Result<Vec<Host>, DbError> 
     }
     let rows = sqlx::query(
         "select id, name, provider, uri, pool, pool_path, domain_type, state, mlps_level, limit_vcpu, \
-         limit_memory_bytes, limit_disk_bytes, used_vcpu, used_memory_bytes, used_disk_bytes from hosts order by id",
+         limit_memory_bytes, limit_disk_bytes, used_vcpu, used_memory_bytes, used_disk_bytes, contact, contact_since, \
+         contact_reason, listed_at, draining, drain_total, drain_started_at from hosts order by id",
     )
     .fetch_all(conn)
     .await?;
@@ -130,7 +158,8 @@ pub async fn list_hosts(conn: &mut AnyConnection) -> Result<Vec<Host>, DbError> 
 pub async fn find_host(conn: &mut AnyConnection, key: &str) -> Result<Option<Host>, DbError> {
     let row = sqlx::query(
         "select id, name, provider, uri, pool, pool_path, domain_type, state, mlps_level, limit_vcpu, \
-         limit_memory_bytes, limit_disk_bytes, used_vcpu, used_memory_bytes, used_disk_bytes from hosts where id = $1 or name = $1",
+         limit_memory_bytes, limit_disk_bytes, used_vcpu, used_memory_bytes, used_disk_bytes, contact, contact_since, \
+         contact_reason, listed_at, draining, drain_total, drain_started_at from hosts where id = $1 or name = $1",
     )
     .bind(key)
     .fetch_optional(&mut *conn)
@@ -138,7 +167,8 @@ pub async fn find_host(conn: &mut AnyConnection, key: &str) -> Result<Option<Hos
     let Some(row) = row else { return Ok(None) };
     let mut found = host(&row)?;
     let rows = sqlx::query(
-        "select id, zone, network, bridge, cidr, gateway from host_networks where host_id = $1 order by zone",
+        "select id, zone, network, bridge, cidr, gateway, segment, dns, first_address, last_address \
+         from host_networks where host_id = $1 order by zone",
     )
     .bind(found.id.text())
     .fetch_all(conn)
@@ -185,9 +215,9 @@ async fn host_images(conn: &mut AnyConnection) -> Result<Vec<(HostId, String)>, 
 }
 
 /// Every address that a machine or the recycle bin holds.
-pub async fn held_addresses(conn: &mut AnyConnection) -> Result<Vec<(NetworkId, Ipv4Addr)>, DbError> {
-    let rows = sqlx::query("select network_id, address from claims where storage_held = 1").fetch_all(conn).await?;
-    rows.iter().map(|row| Ok((parsed(row, "network_id")?, parsed(row, "address")?))).collect()
+pub async fn held_addresses(conn: &mut AnyConnection) -> Result<Vec<(String, Ipv4Addr)>, DbError> {
+    let rows = sqlx::query("select address_pool, address from claims where storage_held = 1").fetch_all(conn).await?;
+    rows.iter().map(|row| Ok((row.try_get("address_pool")?, parsed(row, "address")?))).collect()
 }
 
 /// Names of the list that somebody holds.
@@ -236,7 +266,7 @@ pub async fn claim_hosts(tx: &mut Tx, claims: &[(HostId, Amount)]) -> Result<usi
     let sql = format!(
         "update hosts set used_vcpu = used_vcpu + v.column2, used_memory_bytes = used_memory_bytes + v.column3, \
          used_disk_bytes = used_disk_bytes + v.column4 from (values {}) as v where hosts.id = v.column1 \
-         and state = 'active' and used_vcpu + v.column2 <= limit_vcpu \
+         and state = 'active' and draining = 0 and contact = 'reachable' and used_vcpu + v.column2 <= limit_vcpu \
          and used_memory_bytes + v.column3 <= limit_memory_bytes and used_disk_bytes + v.column4 <= limit_disk_bytes",
         placeholders(claims.len(), 4)
     );
@@ -251,8 +281,8 @@ pub async fn claim_hosts(tx: &mut Tx, claims: &[(HostId, Amount)]) -> Result<usi
 pub async fn insert_claims(tx: &mut Tx, claims: &[Claim]) -> Result<(), DbError> {
     let sql = format!(
         "insert into claims (machine_id, task_book_id, host_id, network_id, vcpu, memory_bytes, disk_bytes, address, \
-         mac, fqdn, compute_held, storage_held) values {}",
-        placeholders(claims.len(), 12)
+         mac, fqdn, compute_held, storage_held, address_pool) values {}",
+        placeholders(claims.len(), 13)
     );
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for claim in claims {
@@ -268,7 +298,8 @@ pub async fn insert_claims(tx: &mut Tx, claims: &[Claim]) -> Result<(), DbError>
             .bind(claim.mac.as_str())
             .bind(claim.fqdn.as_deref())
             .bind(1_i64)
-            .bind(1_i64);
+            .bind(1_i64)
+            .bind(claim.pool.as_str());
     }
     query.execute(tx.conn()).await?;
     Ok(())
@@ -402,16 +433,19 @@ pub async fn sums_of_task_books(conn: &mut AnyConnection) -> Result<Vec<Sum>, Db
     rows.iter().map(sum).collect()
 }
 
-/// Every host's counters beside the sum of its claims.
+/// Every host's counters beside the sum of its claims and of what is on its way there.
 pub async fn sums_of_hosts(conn: &mut AnyConnection) -> Result<Vec<Sum>, DbError> {
     let rows = sqlx::query(
         "select name as subject, cast(0 as bigint) as used_machines, used_vcpu, used_memory_bytes, used_disk_bytes, \
          cast(0 as bigint) as sum_machines, \
-         cast(coalesce(sum(vcpu * compute_held), 0) as bigint) as sum_vcpu, \
-         cast(coalesce(sum(memory_bytes * compute_held), 0) as bigint) as sum_memory_bytes, \
-         cast(coalesce(sum(disk_bytes * storage_held), 0) as bigint) as sum_disk_bytes \
-         from hosts left join claims on host_id = hosts.id \
-         group by hosts.id, name, used_vcpu, used_memory_bytes, used_disk_bytes order by name",
+         cast(coalesce((select sum(vcpu * compute_held) from claims where claims.host_id = hosts.id), 0) \
+         + coalesce((select sum(vcpu) from journeys where journeys.host_id = hosts.id), 0) as bigint) as sum_vcpu, \
+         cast(coalesce((select sum(memory_bytes * compute_held) from claims where claims.host_id = hosts.id), 0) \
+         + coalesce((select sum(memory_bytes) from journeys where journeys.host_id = hosts.id), 0) as bigint) \
+         as sum_memory_bytes, \
+         cast(coalesce((select sum(disk_bytes * storage_held) from claims where claims.host_id = hosts.id), 0) \
+         + coalesce((select sum(disk_bytes) from journeys where journeys.host_id = hosts.id), 0) as bigint) \
+         as sum_disk_bytes from hosts order by name",
     )
     .fetch_all(conn)
     .await?;

@@ -9,6 +9,7 @@ mod format;
 mod forms;
 mod layout;
 pub mod local;
+mod machines;
 pub mod output;
 pub mod problem;
 mod requests;
@@ -20,6 +21,7 @@ mod watch;
 mod words;
 
 pub use exit::Exit;
+pub use machines::{AlarmCommand, MachineCommand};
 pub use requests::{FormArg, RequestCommand};
 pub use run::run;
 pub use usage::parse;
@@ -235,16 +237,19 @@ pub enum RemoteCommand {
     /// 项目任务书：导入、列出、查看、撤销
     #[command(subcommand)]
     TaskBook(TaskBookCommand),
-    /// 宿主机：接入、列出、查看
+    /// 宿主机：接入、查看、暂停接收、迁出、隔离
     #[command(subcommand)]
     Host(HostCommand),
+    /// 告警：宿主机上实际运行的与账上不符之处
+    #[command(subcommand)]
+    Alarm(AlarmCommand),
     /// 镜像：导入、列出
     #[command(subcommand)]
     Image(ImageCommand),
     /// 资源申请：检查、提交、批准、退回、取消、查看
     #[command(subcommand)]
     Request(RequestCommand),
-    /// 虚拟机：查看、开机、停机、删除、恢复、串口日志
+    /// 虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、串口日志
     #[command(subcommand)]
     Machine(MachineCommand),
     /// 操作（建设、停机等长任务）：列出、查看、跟踪进度
@@ -306,6 +311,47 @@ pub enum HostCommand {
     List(ListArgs),
     /// 查看一台宿主机
     Show(IdArg),
+    /// 暂停接收新的虚拟机；已有的不动
+    Cordon(IdArg),
+    /// 恢复接收
+    Uncordon(IdArg),
+    /// 迁出全部虚拟机，供维护；宿主机同时暂停接收
+    #[command(after_help = "例：
+  jiyue host drain node1 --wait
+  jiyue host drain node1 --cancel      停止迁出；要恢复接收再用 host uncordon
+
+回收站里的留在原处。迁不走的写明原因，腾出地方后会自己再试。")]
+    Drain {
+        #[command(flatten)]
+        target: IdArg,
+        /// 停止迁出
+        #[arg(long, conflicts_with = "wait")]
+        cancel: bool,
+        #[command(flatten)]
+        wait: WaitArg,
+    },
+    #[command(about = "执行服务设置里的隔离命令（fence_command）；成功才算已断电")]
+    Fence(IdArg),
+    /// 亲自确认一台失去联系的宿主机已断电
+    #[command(
+        name = "confirm-fenced",
+        after_help = "例：
+  jiyue host confirm-fenced node1 --name node1 --reason '机房值班员已拔电源，10:35'
+
+确认之后，它上面的虚拟机才能在别处重建（jiyue machine rebuild）。确认错了，同一台虚拟机就会有两台在运行。"
+    )]
+    ConfirmFenced {
+        #[command(flatten)]
+        target: IdArg,
+        /// 再写一遍宿主机名
+        #[arg(long)]
+        name: String,
+        /// 怎样确认的，记入审计
+        #[arg(long)]
+        reason: String,
+    },
+    /// 重新接入已隔离的宿主机
+    Readmit(IdArg),
 }
 
 #[derive(Debug, Args)]
@@ -321,7 +367,7 @@ pub struct HostAddArgs {
     /// 存储池目录（宿主机上的路径）
     #[arg(long, value_name = "PATH")]
     pub pool_path: Option<String>,
-    /// 网络区域，可重复：zone=政务外网,network=网络名,bridge=网桥,cidr=网段
+    /// 网络区域，可重复：zone=政务外网,network=网络名,bridge=网桥,cidr=网段；多台宿主机共用的网段把 network 换成 segment
     #[arg(long = "zone", value_name = "KEY=VALUE,…", required_unless_present = "file")]
     pub zones: Vec<ZoneArg>,
     /// 每个物理线程分出多少个虚拟核；不给则由服务定
@@ -361,41 +407,6 @@ pub struct ImageImportArgs {
     /// 这是替身：不是那个系统本身，凡用到处都会写明
     #[arg(long)]
     pub stand_in: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum MachineCommand {
-    /// 列出虚拟机
-    #[command(after_help = "例：\n  jiyue machine list\n  jiyue machine list --request ID --state running")]
-    List {
-        /// 只看某份申请的
-        #[arg(long, value_name = "ID", value_parser = name)]
-        request: Option<String>,
-        /// 只看某个状态，如 running、stopped
-        #[arg(long)]
-        state: Option<String>,
-        #[command(flatten)]
-        list: ListArgs,
-    },
-    /// 查看一台虚拟机
-    Show(IdArg),
-    /// 开机
-    Start(ActArgs),
-    /// 停机
-    Stop(ActArgs),
-    /// 删除：先进回收站，期限内可以恢复
-    Delete(ActArgs),
-    /// 从回收站恢复
-    Restore(ActArgs),
-    /// 打印串口控制台日志
-    #[command(after_help = "例：\n  jiyue machine log ID --lines 50")]
-    Log {
-        #[command(flatten)]
-        target: IdArg,
-        /// 只要最后多少行
-        #[arg(long, value_name = "N", value_parser = count)]
-        lines: Option<u32>,
-    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -483,7 +494,7 @@ pub struct ZoneArg(pub Vec<(&'static str, String)>);
 impl FromStr for ZoneArg {
     type Err = String;
     fn from_str(s: &str) -> Result<Self, String> {
-        pairs(s, &["zone", "network", "bridge", "cidr"]).map(Self)
+        pairs(s, &["zone", "network", "bridge", "cidr", "segment", "gateway", "dns", "addresses"]).map(Self)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Carries out what speaks HTTP: one call per command, its answer to the screen.
 
 use super::{
-    DepartmentCommand, Exit, FormArg, Global, HostAddArgs, HostCommand, ImageCommand, LedgerCommand, ListArgs,
-    MachineCommand, OperationCommand, RemoteCommand, RequestCommand, TaskBookCommand, WaitArg, document, forms,
+    AlarmCommand, DepartmentCommand, Exit, FormArg, Global, HostAddArgs, HostCommand, ImageCommand, LedgerCommand,
+    ListArgs, MachineCommand, OperationCommand, RemoteCommand, RequestCommand, TaskBookCommand, WaitArg, document,
+    forms,
     output::Screen,
     problem::Failure,
     tables::{self, Kind},
@@ -38,6 +39,7 @@ async fn execute(global: &Global, screen: &Screen, command: RemoteCommand) -> Re
         RemoteCommand::Department(command) => session.department(command).await,
         RemoteCommand::TaskBook(command) => session.task_book(command).await,
         RemoteCommand::Host(command) => session.host(command).await,
+        RemoteCommand::Alarm(command) => session.alarm(command).await,
         RemoteCommand::Image(command) => session.image(command).await,
         RemoteCommand::Request(command) => session.request(command).await,
         RemoteCommand::Machine(command) => session.machine(command).await,
@@ -101,6 +103,40 @@ impl Session<'_> {
             }
             HostCommand::List(list) => self.list(Kind::Host, "hosts", &[], list).await,
             HostCommand::Show(target) => self.show(Kind::Host, "hosts", &target.id).await,
+            HostCommand::Cordon(target) => self.on_host(&target.id, "cordon", "宿主机暂停接收").await,
+            HostCommand::Uncordon(target) => self.on_host(&target.id, "uncordon", "宿主机恢复接收").await,
+            HostCommand::Drain { target, cancel: true, .. } => {
+                self.on_host(&target.id, "cancel-drain", "已停止迁出；宿主机仍暂停接收").await
+            }
+            HostCommand::Drain { target, wait, .. } => {
+                self.on_host(&target.id, "drain", "开始迁出；宿主机暂停接收").await?;
+                if wait.wait { watch::drained(&self.client, &target.id, self.screen).await } else { Ok(()) }
+            }
+            HostCommand::Fence(target) => self.on_host(&target.id, "fence", "隔离命令成功，宿主机按已断电处理").await,
+            HostCommand::Readmit(target) => self.on_host(&target.id, "readmit", "宿主机已重新接入").await,
+            HostCommand::ConfirmFenced { target, name, reason } => {
+                let path = ["hosts", &target.id, "confirm-fenced"];
+                let answer = self.client.post(&path, &json!({"name": name, "reason": reason})).await?;
+                self.made("已确认断电，它上面的虚拟机可以在别处重建", Kind::Host, &answer.body)
+            }
+        }
+    }
+
+    async fn on_host(&self, id: &str, act: &str, said: &str) -> Result<(), Failure> {
+        let answer = self.client.post(&["hosts", id, act], &json!({})).await?;
+        self.made(said, Kind::Host, &answer.body)
+    }
+
+    async fn alarm(&self, command: AlarmCommand) -> Result<(), Failure> {
+        match command {
+            AlarmCommand::List { all, list } => {
+                let query = if all { vec![("all", "true")] } else { Vec::new() };
+                self.list(Kind::Alarm, "alarms", &query, list).await
+            }
+            AlarmCommand::Acknowledge(target) => {
+                let answer = self.client.post(&["alarms", &target.id, "acknowledge"], &json!({})).await?;
+                self.made("已知悉", Kind::Alarm, &answer.body)
+            }
         }
     }
 
@@ -182,6 +218,10 @@ impl Session<'_> {
                 return self.list(Kind::Machine, "machines", &query, list).await;
             }
             MachineCommand::Show(target) => return self.show(Kind::Machine, "machines", &target.id).await,
+            MachineCommand::RegisterName(target) => {
+                let answer = self.client.post(&["machines", &target.id, "register-name"], &json!({})).await?;
+                return self.made("已安排登记；结果见 jiyue machine show", Kind::Machine, &answer.body);
+            }
             MachineCommand::Log { target, lines } => {
                 let lines = lines.map(|n| n.to_string());
                 let query: Vec<_> = lines.as_deref().map(|n| ("lines", n)).into_iter().collect();
@@ -192,6 +232,25 @@ impl Session<'_> {
             MachineCommand::Stop(args) => ("stop", args),
             MachineCommand::Delete(args) => ("delete", args),
             MachineCommand::Restore(args) => ("restore", args),
+            MachineCommand::Reboot(args) => ("reboot", args),
+            MachineCommand::Resize { target, vcpu, memory, disk, wait } => {
+                let mut body = serde_json::Map::new();
+                body.extend(vcpu.map(|n| ("vcpu".to_owned(), n.into())));
+                body.extend(memory.map(|bytes| ("memory_bytes".to_owned(), bytes.into())));
+                body.extend(disk.map(|bytes| ("disk_bytes".to_owned(), bytes.into())));
+                let answer = self.client.post(&["machines", &target.id, "resize"], &Value::Object(body)).await?;
+                return self.goes_on(&answer, wait).await;
+            }
+            MachineCommand::Migrate { target, to, wait } => {
+                let answer = self.client.post(&["machines", &target.id, "migrate"], &optional(&[("to", to)])).await?;
+                return self.goes_on(&answer, wait).await;
+            }
+            MachineCommand::Rebuild(args) => ("rebuild", args),
+            MachineCommand::Extend { target, until } => {
+                let path = ["machines", &target.id, "extend"];
+                let answer = self.client.post(&path, &json!({"lease_end": until})).await?;
+                return self.made("期限已延长", Kind::Machine, &answer.body);
+            }
         };
         let answer = self.client.post(&["machines", &args.target.id, act], &json!({})).await?;
         self.goes_on(&answer, args.wait).await

@@ -84,10 +84,11 @@ pub enum Kind {
     Operation,
     Token,
     Rule,
+    Alarm,
 }
 
 impl Kind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Department,
         Self::TaskBook,
         Self::Host,
@@ -97,6 +98,7 @@ impl Kind {
         Self::Operation,
         Self::Token,
         Self::Rule,
+        Self::Alarm,
     ];
 
     /// What people call it.
@@ -111,6 +113,7 @@ impl Kind {
             Self::Operation => "操作",
             Self::Token => "令牌",
             Self::Rule => "规则",
+            Self::Alarm => "告警",
         }
     }
 
@@ -126,6 +129,7 @@ impl Kind {
             Self::Operation => &OPERATION,
             Self::Token => &TOKEN,
             Self::Rule => &RULE,
+            Self::Alarm => &ALARM,
         }
     }
 
@@ -138,7 +142,7 @@ impl Kind {
             Self::Machine => &MACHINE_SHEET,
             Self::Operation => &OPERATION_SHEET,
             Self::Rule => &RULE_SHEET,
-            Self::Department | Self::Image | Self::Token => self.columns(),
+            Self::Department | Self::Image | Self::Token | Self::Alarm => self.columns(),
         }
     }
 
@@ -146,7 +150,7 @@ impl Kind {
     pub const fn sections(self) -> &'static [(&'static str, &'static str, &'static [Column])] {
         match self {
             Self::TaskBook => &[("控制指标", "/indicators", &INDICATOR)],
-            Self::Host => &[("网络区域", "/zones", &ZONE)],
+            Self::Host => &[("网络区域", "/zones", &ZONE), ("迁不走的", "/drain/stuck", &STUCK)],
             Self::Request => &[("虚拟机", "/machines", &MACHINE)],
             _ => &[],
         }
@@ -217,7 +221,7 @@ const HOST: [Column; 8] = [
     Column::new("网络区域", Show::Of(zones)),
 ];
 
-const HOST_SHEET: [Column; 9] = [
+const HOST_SHEET: [Column; 14] = [
     HOST[0],
     Column::new("编号", Show::Text("/id")),
     HOST[1],
@@ -227,6 +231,22 @@ const HOST_SHEET: [Column; 9] = [
     HOST[4],
     HOST[5],
     HOST[6],
+    Column::new("注意", Show::Text("/warnings/0")).optional(),
+    Column::new("最近一次清点", Show::Time("/listed_at")).optional(),
+    Column::new("失去联系于", Show::Time("/contact_since")).optional(),
+    Column::new("原因", Show::Text("/contact_reason")).optional(),
+    Column::new("还没迁出", Show::Text("/drain/left")).optional(),
+];
+
+const ALARM: [Column; 8] = [
+    Column::new("编号", Show::Text("/id")),
+    Column::new("种类", Show::Word("/kind", words::alarm_kind)),
+    Column::new("宿主机", Show::Text("/host")),
+    Column::new("虚拟机", Show::Text("/name")),
+    Column::new("说明", Show::Text("/detail")),
+    Column::new("首次发现", Show::Time("/first_seen_at")),
+    Column::new("知悉人", Show::Text("/acknowledged_by")).optional(),
+    Column::new("消失于", Show::Time("/cleared_at")).optional(),
 ];
 
 const ZONE: [Column; 4] = [
@@ -235,6 +255,8 @@ const ZONE: [Column; 4] = [
     Column::new("网段", Show::Text("/cidr")),
     Column::new("网关", Show::Text("/gateway")),
 ];
+
+const STUCK: [Column; 2] = [Column::new("虚拟机", Show::Text("/name")), Column::new("原因", Show::Text("/reason"))];
 
 const IMAGE: [Column; 8] = [
     Column::new("名称", Show::Text("/name")),
@@ -274,29 +296,33 @@ const REQUEST_SHEET: [Column; 13] = [
     Column::new("原件摘要", Show::Text("/file/sha256")).optional(),
 ];
 
-const MACHINE: [Column; 8] = [
+const MACHINE: [Column; 9] = [
     Column::new("编号", Show::Text("/id")),
     Column::new("名称", Show::Text("/name")),
     Column::new("状态", Show::State("/state", words::machine_state)),
     Column::new("地址", Show::Text("/address")),
     Column::new("域名", Show::Text("/fqdn")),
+    Column::new("域名登记", Show::State("/registration/state", words::name_state)).optional(),
     Column::new("规格", Show::Of(shape)).optional(),
     Column::new("系统", Show::Of(system)).optional(),
     Column::new("宿主机", Show::Text("/host")).optional(),
 ];
 
-const MACHINE_SHEET: [Column; 15] = [
+const MACHINE_SHEET: [Column; 18] = [
     MACHINE[1],
     MACHINE[0],
     MACHINE[2],
     MACHINE[4],
+    MACHINE[5],
+    Column::new("登记说明", Show::Text("/registration/reason")).optional(),
+    Column::new("DNS 服务器", Show::Text("/registration/server")).optional(),
     MACHINE[3],
     Column::new("MAC", Show::Text("/mac")),
     Column::new("网络区域", Show::Field("/zone")),
-    MACHINE[5],
     MACHINE[6],
-    Column::new("镜像", Show::Text("/image")),
     MACHINE[7],
+    Column::new("镜像", Show::Text("/image")),
+    MACHINE[8],
     Column::new("建设单位", Show::Text("/department")),
     Column::new("申请", Show::Text("/request_id")),
     Column::new("租期至", Show::Time("/lease_end")).optional(),

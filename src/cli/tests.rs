@@ -176,10 +176,11 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       token       令牌：发放、列出、吊销（在服务器上运行）
       department  建设单位：登记、列出
       task-book   项目任务书：导入、列出、查看、撤销
-      host        宿主机：接入、列出、查看
+      host        宿主机：接入、查看、暂停接收、迁出、隔离
+      alarm       告警：宿主机上实际运行的与账上不符之处
       image       镜像：导入、列出
       request     资源申请：检查、提交、批准、退回、取消、查看
-      machine     虚拟机：查看、开机、停机、删除、恢复、串口日志
+      machine     虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、串口日志
       operation   操作（建设、停机等长任务）：列出、查看、跟踪进度
       ledger      账目：按明细重算，与账上核对
       rules       审核规则：列出、查看（不需要服务）
@@ -284,6 +285,8 @@ fn samples(kind: Kind) -> Vec<Value> {
             json!({"id": "op-1", "kind": "build", "state": "running", "percent": 33, "steps_done": 3, "steps_total": 9,
                 "current_step": "disk", "reason": null, "created_at": "2026-11-21T01:00:00Z", "finished_at": null}),
         ],
+        Kind::Alarm => vec![json!({"id": "a-1", "kind": "foreign", "host": "node1", "name": "挖矿", "domain_id": "x",
+            "detail": "没有集约的标记", "first_seen_at": "2026-11-21T01:00:00Z", "acknowledged_by": null, "cleared_at": null})],
         Kind::Token => {
             vec![json!({"id": "t-1", "person": "zhang", "name": "张三", "unit": "区信息办", "role": "authority",
             "created_at": "2026-11-21T01:00:00Z"})]
@@ -367,6 +370,9 @@ fn tables_read_well() {
     代码               字段        依据                          生效日期
     basis_unclear      /basis      依据：平台规则                2026-11-21
     task_book_missing  /task_book  相政办〔2018〕150号 第十五条  -
+
+    编号  种类      宿主机  虚拟机  说明            首次发现
+    a-1   来历不明  node1   挖矿    没有集约的标记  2026-11-21 09:00
     ");
 }
 

@@ -57,6 +57,42 @@ async fn until_the_end(client: &Client, id: &str, screen: &Screen, bar: &Progres
     }
 }
 
+/// Follows a host's draining until nothing is left on it, or somebody stops it.
+pub async fn drained(client: &Client, host: &str, screen: &Screen) -> Result<(), Failure> {
+    let bar = bar(screen);
+    let mut said = String::new();
+    let ended = loop {
+        let sheet = client.get(&["hosts", host], &[]).await?;
+        let Some(drain) = sheet.get("drain").filter(|drain| !drain.is_null()) else { break false };
+        let number = |key: &str| drain.get(key).and_then(Value::as_u64).unwrap_or_default();
+        let (total, left) = (number("total").max(number("left")), number("left"));
+        let stuck = drain.get("stuck").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let why =
+            stuck.iter().filter_map(|s| Some(format!("{}：{}", s.get("name")?.as_str()?, s.get("reason")?.as_str()?)));
+        let line = [format!("已迁出 {}/{total}，途中 {}", total - left, number("moving"))].into_iter().chain(why);
+        let line = format::clean(&line.collect::<Vec<_>>().join("；"));
+        bar.set_position(((total - left) * 100).checked_div(total).unwrap_or(100));
+        bar.set_message(line.clone());
+        if line != said && !screen.can_draw() {
+            screen.progress(&line)?;
+        }
+        said = line;
+        if left == 0 {
+            break true;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(POLL) => {}
+            signal = tokio::signal::ctrl_c() => {
+                signal?;
+                bar.finish_and_clear();
+                return Ok(screen.note("只是不再跟踪，迁出照常进行；停止迁出：jiyue host drain 名称 --cancel")?);
+            }
+        }
+    };
+    bar.finish_and_clear();
+    Ok(screen.note(if ended { "全部迁出，可以维护" } else { "迁出已被停止" })?)
+}
+
 fn bar(screen: &Screen) -> ProgressBar {
     let target = if screen.can_draw() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(100), target);

@@ -37,6 +37,35 @@ pub fn machine_state(word: &str) -> (&str, Tone) {
         "stopped" => ("已停机", Tone::Plain),
         "in_bin" => ("回收站", Tone::Plain),
         "undone" => ("未建成", Tone::Bad),
+        "unknown" => ("情况不明", Tone::Bad),
+        other => (other, Tone::Plain),
+    }
+}
+
+/// What is odd on a host.
+pub fn alarm_kind(word: &str) -> &str {
+    match word {
+        "foreign" => "来历不明",
+        "stray" => "不该在此",
+        "missing" => "不见了",
+        "altered" => "配置被改",
+        "restarted" => "未经平台启动",
+        "power_cut" => "被断电",
+        other => other,
+    }
+}
+
+/// The state of a name in the district's DNS.
+pub fn name_state(word: &str) -> (&str, Tone) {
+    match word {
+        "pending" => ("待登记", Tone::Busy),
+        "registered" => ("已登记", Tone::Good),
+        "refused_key" => ("密钥被拒", Tone::Bad),
+        "refused" => ("被服务器拒绝", Tone::Bad),
+        "taken" => ("域名被占用", Tone::Bad),
+        "removing" => ("待注销", Tone::Busy),
+        "removal_refused" => ("注销受阻", Tone::Bad),
+        "removed" => ("已注销", Tone::Plain),
         other => (other, Tone::Plain),
     }
 }
@@ -58,7 +87,10 @@ pub fn operation_state(word: &str) -> (&str, Tone) {
 pub fn host_state(word: &str) -> (&str, Tone) {
     match word {
         "active" => ("可用", Tone::Good),
-        "cordoned" => ("停用", Tone::Plain),
+        "cordoned" => ("暂停接收", Tone::Plain),
+        "draining" => ("迁出中", Tone::Busy),
+        "unknown" => ("失去联系", Tone::Bad),
+        "fenced" => ("已隔离", Tone::Bad),
         other => (other, Tone::Plain),
     }
 }
@@ -71,6 +103,10 @@ pub fn operation_kind(word: &str) -> &str {
         "stop" => "停机",
         "bin" => "移入回收站",
         "restore" => "从回收站恢复",
+        "reboot" => "重新启动",
+        "resize" => "变更规格",
+        "migrate" => "迁移",
+        "rebuild" => "重建",
         other => other,
     }
 }

@@ -10,14 +10,18 @@ use crate::{
     capacity::{
         Amount, Host,
         service::{self, NewHost},
+        standing::Contact,
         store,
     },
     error::{Problem, ProblemDocument},
     identity::policy::{self, Act},
     ids::HostId,
+    machine::drain,
 };
 use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
-use serde::Serialize;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sqlx::AnyConnection;
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct HostView {
@@ -29,13 +33,44 @@ pub struct HostView {
     pub uri: String,
     /// `kvm` or `qemu` (software emulation), found by booting a probe.
     pub domain_type: &'static str,
+    /// `active`, `cordoned`, `draining`, `unknown` or `fenced`.
     pub state: &'static str,
     /// The highest MLPS level (等保级别) that the host may carry.
     pub mlps_level: u8,
+    /// Since when it is unknown or fenced, and why.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub contact_since: Option<Timestamp>,
+    pub contact_reason: Option<String>,
+    /// When all its domains were last listed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub listed_at: Option<Timestamp>,
+    /// While it is being drained.
+    pub drain: Option<DrainView>,
     /// What may be given out.
     pub capacity: AmountView,
     pub used: AmountView,
     pub zones: Vec<HostZoneView>,
+    /// What an operator should know of this host, in Chinese; a connection without encryption, for instance.
+    pub warnings: Vec<String>,
+}
+
+/// How far the moving away has come.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct DrainView {
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<Timestamp>,
+    /// Machines that were here when it began.
+    pub total: i64,
+    #[serde(flatten)]
+    pub progress: drain::Progress,
+}
+
+/// 确认隔离：再写一遍名称，并写明怎样确认它已断电
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FencedWord {
+    pub name: String,
+    pub reason: String,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -54,21 +89,49 @@ impl From<Amount> for AmountView {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct HostZoneView {
     pub zone: &'static str,
+    /// The libvirt network, or the bridge of a shared segment.
     pub network: String,
     pub cidr: String,
-    /// The host's own address on it; also answers DNS for the zone's names.
     pub gateway: String,
+    /// Who answers the zone's names there.
+    pub dns: String,
+    /// The network that hosts share, if it is one.
+    pub segment: Option<String>,
+}
+
+/// With what is still to be moved away.
+async fn view(conn: &mut AnyConnection, host: Host) -> Result<HostView, Problem> {
+    let id = host.id;
+    let mut view = HostView::from(host);
+    if let Some(drain) = &mut view.drain {
+        drain.progress = drain::progress(conn, id).await?;
+    }
+    Ok(view)
+}
+
+async fn shown(api: &Api, host: Host) -> Result<Json<HostView>, Problem> {
+    let mut conn = api.db.read().await?;
+    Ok(Json(view(&mut conn, host).await?))
 }
 
 impl From<Host> for HostView {
     fn from(host: Host) -> Self {
         Self {
+            warnings: host.warnings(),
             id: host.id,
             name: host.name,
             provider: host.provider.word(),
             uri: host.uri,
             domain_type: host.domain_type.word(),
-            state: host.state.word(),
+            state: host.standing.state().word(),
+            drain: host.standing.draining.then_some(DrainView {
+                started_at: host.standing.drain_started_at,
+                total: host.standing.drain_total,
+                progress: drain::Progress::default(),
+            }),
+            contact_since: host.standing.contact_since.filter(|_| host.standing.contact != Contact::Reachable),
+            contact_reason: host.standing.contact_reason,
+            listed_at: host.standing.listed_at,
             mlps_level: host.mlps_level.get(),
             capacity: host.limit.into(),
             used: host.used.into(),
@@ -77,9 +140,11 @@ impl From<Host> for HostView {
                 .into_iter()
                 .map(|network| HostZoneView {
                     zone: network.zone.word(),
-                    network: network.network,
+                    network: network.device().to_owned(),
                     cidr: network.cidr.to_string(),
                     gateway: network.gateway.to_string(),
+                    dns: network.dns.to_string(),
+                    segment: network.segment,
                 })
                 .collect(),
         }
@@ -94,7 +159,7 @@ pub async fn add(
     Caller(actor): Caller,
     document: Document<NewHost>,
 ) -> Result<impl IntoResponse, Problem> {
-    let host = service::add_host(&api.db, &api.inventory, &actor, document.value, api.allow_simulated_hosts).await?;
+    let host = service::add_host(&api.db, &api.inventory, &actor, document.value, &api.allowed_hosts).await?;
     Ok((StatusCode::CREATED, location(&format!("/v1/hosts/{}", host.id)), Json(HostView::from(host))))
 }
 
@@ -125,5 +190,92 @@ pub async fn show(
     policy::scope(&actor, Act::HostRead)?;
     let mut conn = api.db.read().await?;
     let host = store::find_host(&mut conn, &id).await?.ok_or_else(|| Problem::not_found("宿主机"))?;
-    Ok(Json(host.into()))
+    Ok(Json(view(&mut conn, host).await?))
+}
+
+/// 暂停接收新的虚拟机
+#[utoipa::path(post, path = "/v1/hosts/{id}/cordon", tag = "hosts", params(("id" = String, Path, description = "标识或名称")),
+    responses((status = 200, body = HostView), (status = "4XX", body = ProblemDocument)))]
+pub async fn cordon(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<HostView>, Problem> {
+    let host = api.maintenance.cordon(&actor, &id).await?;
+    shown(&api, host).await
+}
+
+/// 恢复接收；迁出也就此停止
+#[utoipa::path(post, path = "/v1/hosts/{id}/uncordon", tag = "hosts", params(("id" = String, Path, description = "标识或名称")),
+    responses((status = 200, body = HostView), (status = "4XX", body = ProblemDocument)))]
+pub async fn uncordon(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<HostView>, Problem> {
+    let host = api.maintenance.uncordon(&actor, &id).await?;
+    shown(&api, host).await
+}
+
+/// 迁出全部虚拟机，供维护
+#[utoipa::path(post, path = "/v1/hosts/{id}/drain", tag = "hosts", params(("id" = String, Path, description = "标识或名称")),
+    responses((status = 200, body = HostView), (status = "4XX", body = ProblemDocument)))]
+pub async fn drain(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<HostView>, Problem> {
+    let host = api.maintenance.drain(&actor, &id).await?;
+    shown(&api, host).await
+}
+
+/// 停止迁出；已在途中的照常到达，宿主机仍暂停接收
+#[utoipa::path(post, path = "/v1/hosts/{id}/cancel-drain", tag = "hosts", params(("id" = String, Path, description = "标识或名称")),
+    responses((status = 200, body = HostView), (status = "4XX", body = ProblemDocument)))]
+pub async fn cancel_drain(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<HostView>, Problem> {
+    let host = api.maintenance.cancel_drain(&actor, &id).await?;
+    shown(&api, host).await
+}
+
+/// 执行设置好的隔离命令；成功才算已断电
+#[utoipa::path(post, path = "/v1/hosts/{id}/fence", tag = "hosts", params(("id" = String, Path, description = "标识或名称")),
+    responses((status = 200, body = HostView), (status = "4XX", body = ProblemDocument)))]
+pub async fn fence(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<HostView>, Problem> {
+    let host = api.maintenance.fence(&actor, &id).await?;
+    shown(&api, host).await
+}
+
+/// 重新接入已隔离的宿主机
+#[utoipa::path(post, path = "/v1/hosts/{id}/readmit", tag = "hosts", params(("id" = String, Path, description = "标识或名称")),
+    responses((status = 200, body = HostView), (status = "4XX", body = ProblemDocument)))]
+pub async fn readmit(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<HostView>, Problem> {
+    let host = api.watch.readmit(&actor, &id).await?;
+    shown(&api, host).await
+}
+
+/// 由运维员确认宿主机已断电
+#[utoipa::path(post, path = "/v1/hosts/{id}/confirm-fenced", tag = "hosts", request_body = FencedWord,
+    params(("id" = String, Path, description = "标识或名称")),
+    responses((status = 200, body = HostView), (status = "4XX", body = ProblemDocument)))]
+pub async fn confirm_fenced(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+    document: Document<FencedWord>,
+) -> Result<Json<HostView>, Problem> {
+    let word = document.value;
+    let host = api.maintenance.confirm_fenced(&actor, &id, &word.name, &word.reason).await?;
+    shown(&api, host).await
 }

@@ -2,13 +2,13 @@
 
 use super::{
     Api,
-    extract::{Caller, Path, Query},
+    extract::{Caller, Document, Path, Query},
     location, operations,
     page::{Page, PageQuery},
     task_books::departments,
 };
 use crate::{
-    capacity::store as capacity_store,
+    capacity::{Host, standing::Contact, store as capacity_store},
     error::{Problem, ProblemDocument},
     identity::{
         Actor, Department,
@@ -17,8 +17,11 @@ use crate::{
     ids::{MachineId, OperationId, RequestId},
     machine::{
         Machine,
+        change::{NewLeaseEnd, NewSize},
         image::Image,
+        journey::Target,
         lifecycle,
+        name::{self, Registration},
         store::{self, Filter},
     },
     operation::{self, Kind},
@@ -34,6 +37,9 @@ use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 use std::collections::HashMap;
 
+/// What is said of a machine whose host does not answer.
+const UNKNOWN: &str = "unknown";
+
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct MachineView {
     /// Also the UUID of the libvirt domain.
@@ -41,8 +47,11 @@ pub struct MachineView {
     pub id: MachineId,
     pub name: String,
     pub fqdn: Option<String>,
-    /// `building`, `running`, `stopped`, `in_bin` or `undone`.
+    /// `building`, `running`, `stopped`, `in_bin` or `undone`; `unknown` while its host does not answer: it may well run,
+    /// and nothing is given up of it.
     pub state: &'static str,
+    /// What it was when its host was last heard of; the same as `state` otherwise.
+    pub last_known_state: &'static str,
     #[schema(value_type = Option<String>, format = Uuid)]
     pub operation_id: Option<OperationId>,
     /// Absent for project teams: which host carries a machine is the operators' business.
@@ -71,34 +80,75 @@ pub struct MachineView {
     pub ready_at: Option<Timestamp>,
     #[schema(value_type = Option<String>, format = DateTime)]
     pub binned_at: Option<Timestamp>,
+    /// The name in the district's DNS; absent where the zone network's own DNS keeps it, or there is none.
+    pub registration: Option<RegistrationView>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct RegistrationView {
+    /// `pending`, `registered`, `refused_key`, `refused`, `taken`, `removing`, `removal_refused` or `removed`.
+    pub state: &'static str,
+    /// Why it is not as it should be, and what to do about it.
+    pub reason: Option<String>,
+    pub server: String,
+    /// Attempts since it was last wished for.
+    pub attempts: i64,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub next_try_at: Option<Timestamp>,
+    /// Since when it is in this state.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Timestamp,
+}
+
+impl From<&Registration> for RegistrationView {
+    fn from(name: &Registration) -> Self {
+        Self {
+            state: name.state.word(),
+            reason: name.reason.clone(),
+            server: name.server.clone(),
+            attempts: name.attempts,
+            next_try_at: name.next_try,
+            updated_at: name.updated_at,
+        }
+    }
 }
 
 /// What views of machines name besides the machine's own row.
 struct Names {
-    hosts: HashMap<String, String>,
+    /// Whether the caller is told which host carries a machine.
+    sees_hosts: bool,
+    /// By id: the name, and whether the host is heard of.
+    hosts: HashMap<String, (String, bool)>,
     images: HashMap<String, Image>,
     departments: HashMap<String, Department>,
+    registrations: HashMap<MachineId, Registration>,
 }
 
 impl Names {
-    async fn read(conn: &mut AnyConnection, actor: &Actor) -> Result<Self, Problem> {
+    async fn read(conn: &mut AnyConnection, actor: &Actor, machines: &[Machine]) -> Result<Self, Problem> {
         let sees_hosts = policy::scope(actor, Act::HostRead).is_ok();
-        let hosts = if sees_hosts { capacity_store::list_hosts(conn).await? } else { Vec::new() };
+        let hosts = capacity_store::list_hosts(conn).await?.into_iter();
+        let heard = |host: &Host| host.standing.contact == Contact::Reachable;
         let images = store::list_images(conn).await?;
         Ok(Self {
-            hosts: hosts.into_iter().map(|host| (host.id.text(), host.name)).collect(),
+            sees_hosts,
+            hosts: hosts.map(|host| (host.id.text(), (host.name.clone(), heard(&host)))).collect(),
             images: images.into_iter().map(|image| (image.sha256.clone(), image)).collect(),
             departments: departments(conn).await?,
+            registrations: name::store::of(conn, &machines.iter().map(|m| m.id).collect::<Vec<_>>()).await?,
         })
     }
 
     fn view(&self, machine: Machine) -> MachineView {
         let image = self.images.get(&machine.intent.image.sha256);
+        let host = self.hosts.get(&machine.host.text());
+        let unheard = host.is_some_and(|(_, heard)| !heard) && machine.state.holds().1;
         MachineView {
             id: machine.id,
-            state: machine.state.word(),
+            state: if unheard { UNKNOWN } else { machine.state.word() },
+            last_known_state: machine.state.word(),
             operation_id: machine.operation,
-            host: self.hosts.get(&machine.host.text()).cloned(),
+            host: host.filter(|_| self.sees_hosts).map(|(name, _)| name.clone()),
             zone: machine.zone.word(),
             address: machine.intent.network.address.to_string(),
             mac: machine.intent.network.mac,
@@ -115,6 +165,7 @@ impl Names {
             created_at: machine.created_at,
             ready_at: machine.ready_at,
             binned_at: machine.binned_at,
+            registration: self.registrations.get(&machine.id).map(RegistrationView::from),
             name: machine.intent.name,
             fqdn: machine.intent.fqdn,
         }
@@ -131,7 +182,7 @@ pub async fn of_request(
     if machines.is_empty() {
         return Ok(Vec::new());
     }
-    let names = Names::read(conn, actor).await?;
+    let names = Names::read(conn, actor, &machines).await?;
     Ok(machines.into_iter().map(|machine| names.view(machine)).collect())
 }
 
@@ -168,7 +219,7 @@ pub async fn list(
     let filter = Filter { department: scope.filter(), request: query.request, state: query.state };
     let mut conn = api.db.read().await?;
     let rows = store::list(&mut conn, &filter, &cut.bound, cut.fetch()).await?;
-    let names = Names::read(&mut conn, &actor).await?;
+    let names = Names::read(&mut conn, &actor, &rows).await?;
     Ok(Json(cut.page(rows, |row| row.id.0, |row| names.view(row))))
 }
 
@@ -180,10 +231,14 @@ pub async fn show(
     Caller(actor): Caller,
     Path(id): Path<String>,
 ) -> Result<Json<MachineView>, Problem> {
-    let scope = policy::scope(&actor, Act::MachineRead)?;
-    let machine = api.machines.find(&id, scope.filter()).await?;
+    one(&api, &actor, &id).await
+}
+
+async fn one(api: &Api, actor: &Actor, id: &str) -> Result<Json<MachineView>, Problem> {
+    let scope = policy::scope(actor, Act::MachineRead)?;
+    let machine = api.machines.find(id, scope.filter()).await?;
     let mut conn = api.db.read().await?;
-    Ok(Json(Names::read(&mut conn, &actor).await?.view(machine)))
+    Ok(Json(Names::read(&mut conn, actor, std::slice::from_ref(&machine)).await?.view(machine)))
 }
 
 async fn act(api: &Api, actor: &Actor, id: &str, kind: Kind) -> Result<Response, Problem> {
@@ -222,6 +277,73 @@ pub async fn delete(
     act(&api, &actor, &id, Kind::Bin).await
 }
 
+/// 重新启动
+#[utoipa::path(post, path = "/v1/machines/{id}/reboot", tag = "machines", params(("id" = String, Path)),
+    responses((status = 202, body = operation::View), (status = "4XX", body = ProblemDocument)))]
+pub async fn reboot(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    act(&api, &actor, &id, Kind::Reboot).await
+}
+
+/// 变更规格：额度与宿主机的占用在同一个事务里重新扣；CPU、内存要重启才生效，磁盘只能扩大
+#[utoipa::path(post, path = "/v1/machines/{id}/resize", tag = "machines", params(("id" = String, Path)),
+    request_body = NewSize,
+    responses((status = 202, body = operation::View), (status = "4XX", body = ProblemDocument)))]
+pub async fn resize(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+    document: Document<NewSize>,
+) -> Result<Response, Problem> {
+    let operation = api.machines.resize(&actor, &id, document.value).await?;
+    accepted(&api, &actor, operation).await
+}
+
+/// 迁移到另一台宿主机；运行中的不停机
+#[utoipa::path(post, path = "/v1/machines/{id}/migrate", tag = "machines", params(("id" = String, Path)),
+    request_body = Target,
+    responses((status = 202, body = operation::View), (status = "4XX", body = ProblemDocument)))]
+pub async fn migrate(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+    document: Document<Target>,
+) -> Result<Response, Problem> {
+    let operation = api.machines.migrate(&actor, &id, document.value).await?;
+    accepted(&api, &actor, operation).await
+}
+
+/// 在别处重建：宿主机已证明断电之后；磁盘是新的，旧磁盘上的数据不在
+#[utoipa::path(post, path = "/v1/machines/{id}/rebuild", tag = "machines", params(("id" = String, Path)),
+    responses((status = 202, body = operation::View), (status = "4XX", body = ProblemDocument)))]
+pub async fn rebuild(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let operation = api.machines.rebuild(&actor, &id).await?;
+    accepted(&api, &actor, operation).await
+}
+
+/// 延长使用期限，不超过任务书的资源使用期限
+#[utoipa::path(post, path = "/v1/machines/{id}/extend", tag = "machines", params(("id" = String, Path)),
+    request_body = NewLeaseEnd,
+    responses((status = 200, body = MachineView), (status = "4XX", body = ProblemDocument)))]
+pub async fn extend(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+    document: Document<NewLeaseEnd>,
+) -> Result<Json<MachineView>, Problem> {
+    let machine = api.machines.extend(&actor, &id, document.value).await?;
+    let mut conn = api.db.read().await?;
+    let names = Names::read(&mut conn, &actor, std::slice::from_ref(&machine)).await?;
+    Ok(Json(names.view(machine)))
+}
+
 /// 从回收站恢复
 #[utoipa::path(post, path = "/v1/machines/{id}/restore", tag = "machines", params(("id" = String, Path)),
     responses((status = 202, body = operation::View), (status = "4XX", body = ProblemDocument)))]
@@ -251,4 +373,16 @@ pub async fn log(
     Query(query): Query<LogQuery>,
 ) -> Result<String, Problem> {
     api.machines.console(&actor, &id, query.lines.unwrap_or(200).min(2000)).await
+}
+
+/// 重新登记域名：马上再试一次
+#[utoipa::path(post, path = "/v1/machines/{id}/register-name", tag = "machines", params(("id" = String, Path)),
+    responses((status = 200, body = MachineView), (status = "4XX", body = ProblemDocument)))]
+pub async fn register_name(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<MachineView>, Problem> {
+    api.machines.register_name(&actor, &id).await?;
+    one(&api, &actor, &id).await
 }

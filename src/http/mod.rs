@@ -4,6 +4,7 @@
 //! client that hangs up cannot cut the work in half → handler. Handlers name the caller by taking [`extract::Caller`];
 //! they never see SQL.
 
+pub mod alarms;
 pub mod departments;
 pub mod extract;
 pub mod hosts;
@@ -19,7 +20,7 @@ pub mod task_books;
 pub mod upload;
 
 use crate::{
-    capacity::inventory::Inventory,
+    capacity::{inventory::Inventory, maintenance::Maintenance},
     db::Db,
     error::{Denied, Kind, Problem},
     identity::{Actor, service},
@@ -29,6 +30,7 @@ use crate::{
     },
     metrics::Metrics,
     request::service::Rules,
+    watch::service::Watch,
 };
 use axum::{
     Router,
@@ -65,9 +67,11 @@ pub struct Parts {
     pub rules: Rules,
     pub approver: Approver,
     pub machines: Machines,
+    pub maintenance: Maintenance,
+    pub watch: Watch,
     pub images: Images,
     pub metrics: Metrics,
-    pub allow_simulated_hosts: bool,
+    pub allowed_hosts: crate::capacity::service::Allowed,
 }
 
 impl Api {
@@ -111,7 +115,15 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(hosts::add, hosts::list))
         .routes(routes!(hosts::show))
         .routes(routes!(placement::explain))
-        .routes(routes!(placement::explain))
+        .routes(routes!(hosts::cordon))
+        .routes(routes!(hosts::uncordon))
+        .routes(routes!(hosts::drain))
+        .routes(routes!(hosts::cancel_drain))
+        .routes(routes!(hosts::fence))
+        .routes(routes!(hosts::confirm_fenced))
+        .routes(routes!(hosts::readmit))
+        .routes(routes!(alarms::list))
+        .routes(routes!(alarms::acknowledge))
         .routes(routes!(images::list))
         .routes(routes!(requests::list))
         .routes(routes!(requests::original))
@@ -125,7 +137,13 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(machines::stop))
         .routes(routes!(machines::delete))
         .routes(routes!(machines::restore))
+        .routes(routes!(machines::reboot))
+        .routes(routes!(machines::resize))
+        .routes(routes!(machines::migrate))
+        .routes(routes!(machines::rebuild))
+        .routes(routes!(machines::extend))
         .routes(routes!(machines::log))
+        .routes(routes!(machines::register_name))
         .routes(routes!(operations::list))
         .routes(routes!(operations::show))
         .routes(routes!(rules::list))

@@ -31,6 +31,14 @@ acts! {
     TaskBookRead = "task_book.read",
     HostAdd = "host.add",
     HostRead = "host.read",
+    HostCordon = "host.cordon",
+    HostUncordon = "host.uncordon",
+    HostDrain = "host.drain",
+    HostFence = "host.fence",
+    HostConfirmFenced = "host.confirm_fenced",
+    HostReadmit = "host.readmit",
+    AlarmRead = "alarm.read",
+    AlarmAcknowledge = "alarm.acknowledge",
     PlacementExplain = "placement.explain",
     ImageImport = "image.import",
     ImageRead = "image.read",
@@ -45,7 +53,13 @@ acts! {
     MachineStop = "machine.stop",
     MachineDelete = "machine.delete",
     MachineRestore = "machine.restore",
+    MachineReboot = "machine.reboot",
+    MachineResize = "machine.resize",
+    MachineMigrate = "machine.migrate",
+    MachineRebuild = "machine.rebuild",
+    MachineExtend = "machine.extend",
     MachineLog = "machine.log",
+    MachineRegisterName = "machine.register_name",
     OperationRead = "operation.read",
     LedgerVerify = "ledger.verify",
     AuditRead = "audit.read",
@@ -63,34 +77,39 @@ pub enum Reach {
 /// The policy.
 pub const fn reach(role: Role, act: Act) -> Reach {
     use Act::{
-        AuditRead, DepartmentCreate, DepartmentRead, HostAdd, HostRead, ImageImport, ImageRead, LedgerVerify,
-        MachineDelete, MachineLog, MachineRead, MachineRestore, MachineStart, MachineStop, OperationRead,
-        PlacementExplain, RequestApprove, RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, TaskBookImport,
+        AlarmAcknowledge, AlarmRead, AuditRead, DepartmentCreate, DepartmentRead, HostAdd, HostConfirmFenced,
+        HostCordon, HostDrain, HostFence, HostRead, HostReadmit, HostUncordon, ImageImport, ImageRead, LedgerVerify,
+        MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild,
+        MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop, OperationRead, PlacementExplain,
+        RequestApprove, RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, TaskBookImport,
         TaskBookRead, TaskBookRevoke,
     };
     match (role, act) {
         (
             Role::Requester,
             TaskBookRead | RequestCheck | RequestSubmit | RequestRead | RequestCancel | MachineRead | MachineStart
-            | MachineStop | MachineDelete | MachineRestore | MachineLog | OperationRead | DepartmentRead | AuditRead,
+            | MachineStop | MachineReboot | MachineDelete | MachineRestore | MachineLog | OperationRead
+            | DepartmentRead | AuditRead,
         ) => Reach::Own,
         (
             Role::Authority,
             DepartmentCreate | DepartmentRead | TaskBookImport | TaskBookRevoke | TaskBookRead | RequestRead
-            | RequestApprove | RequestReturn | MachineRead | OperationRead | LedgerVerify | AuditRead | HostRead
-            | ImageRead,
+            | RequestApprove | RequestReturn | MachineRead | MachineResize | MachineExtend | OperationRead
+            | LedgerVerify | AuditRead | HostRead | ImageRead | AlarmRead,
         )
         | (
             Role::Operator,
-            HostAdd | HostRead | ImageImport | MachineRead | MachineStart | MachineStop | MachineLog | OperationRead
-            | LedgerVerify | RequestRead | DepartmentRead,
+            HostAdd | HostRead | HostCordon | HostUncordon | HostDrain | HostFence | HostConfirmFenced | HostReadmit
+            | AlarmRead | AlarmAcknowledge | ImageImport | MachineRead | MachineStart | MachineStop | MachineReboot
+            | MachineMigrate | MachineRebuild | MachineRegisterName | MachineLog | OperationRead | LedgerVerify
+            | RequestRead | DepartmentRead,
         )
         | (Role::Requester | Role::Operator, ImageRead)
         | (Role::Authority | Role::Operator | Role::Auditor, PlacementExplain)
         | (
             Role::Auditor,
             DepartmentRead | TaskBookRead | HostRead | ImageRead | RequestRead | MachineRead | OperationRead
-            | LedgerVerify | AuditRead,
+            | LedgerVerify | AuditRead | AlarmRead,
         ) => Reach::All,
         _ => Reach::None,
     }

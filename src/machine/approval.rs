@@ -15,7 +15,7 @@ use crate::{
     audit,
     capacity::{
         self, Amount, Size,
-        inventory::{Ask, ImageNeed, Inventory, NoPlace, Place},
+        inventory::{Ask, Inventory, NoPlace, Place},
         placement::Wanted,
     },
     db::{Db, DbError, Group, JobError, Tx},
@@ -78,10 +78,7 @@ impl Group for ApprovalGroup {
     async fn run(&self, tx: &mut Tx, items: &[Decision]) -> Result<Vec<OperationId>, Refusal> {
         let mut refusal = Refusal::Place;
         for _ in 0..ATTEMPTS {
-            let read_now = !self.inventory.is_fresh();
-            if read_now {
-                self.read(tx).await?;
-            }
+            let read_now = capacity::service::refresh(&self.inventory, tx).await?;
             let (approvals, places) = match self.place(items, tx.now().as_second()) {
                 Ok(found) => found,
                 // A no is only believed of an index that has just been read.
@@ -107,19 +104,11 @@ impl Group for ApprovalGroup {
 }
 
 impl ApprovalGroup {
-    /// Reads hosts and claims, inside the transaction that will claim.
-    async fn read(&self, tx: &mut Tx) -> Result<(), DbError> {
-        let mark = self.inventory.mark();
-        let reading = capacity::store::reading(tx.conn()).await?;
-        self.inventory.replace(mark, reading);
-        Ok(())
-    }
-
     /// Places in the index for the whole list, or for nobody.
     fn place(&self, items: &[Decision], now: i64) -> Result<(Vec<Approval>, Vec<Place>), NoPlace> {
         let (mut approvals, mut all) = (Vec::with_capacity(items.len()), Vec::new());
         for item in items {
-            match self.inventory.reserve(&ask(&item.request.block, item.image_need(), item.lease_end, now)) {
+            match self.inventory.reserve(&ask(item, now)) {
                 Ok(places) => {
                     approvals.push(compose(item, &places));
                     all.extend(places);
@@ -307,18 +296,30 @@ pub(super) fn lease_end(block: &Block, today: Date) -> Date {
 }
 
 /// What a request's machines ask of hosts.
-pub(super) fn ask<'a>(block: &Block, image: ImageNeed<'a>, lease_end: Date, now: i64) -> Ask<'a> {
+fn ask(decision: &Decision, now: i64) -> Ask<'_> {
+    let block = &decision.request.block;
     Ask {
-        wanted: Wanted {
-            size: Size { vcpu: block.vcpu, memory: block.memory, disk: block.disk },
-            zone: block.zone,
-            mlps_level: block.mlps_level,
-            lease_end: Some(time::day_begins(lease_end)),
-            spread: block.spread,
+        wanted: wanted(
+            block,
+            Size { vcpu: block.vcpu, memory: block.memory, disk: block.disk },
+            decision.lease_end,
             now,
-        },
-        image: Some(image),
+        ),
+        image: Some(decision.image_need()),
         count: block.machines,
+        siblings: &[],
+    }
+}
+
+/// What one machine of a block asks, at a size and until a day that need not be the block's any more.
+pub(super) fn wanted(block: &Block, size: Size, lease_end: Date, now: i64) -> Wanted {
+    Wanted {
+        size,
+        zone: block.zone,
+        mlps_level: block.mlps_level,
+        lease_end: Some(time::day_begins(lease_end)),
+        spread: block.spread,
+        now,
     }
 }
 
@@ -326,17 +327,18 @@ pub(super) fn ask<'a>(block: &Block, image: ImageNeed<'a>, lease_end: Date, now:
 const TOLD: usize = 20;
 const LISTED: usize = 100;
 
-fn no_place(no: &NoPlace, count: u32) -> Problem {
+pub(super) fn no_place(no: &NoPlace, count: u32) -> Problem {
     let told: Vec<_> = no.refusals.iter().take(TOLD).map(|(host, why)| format!("{host} {why}")).collect();
-    let more = no.refusals.len().saturating_sub(TOLD);
-    let detail = match (no.refusals.len(), more) {
-        (0, _) => "没有可用的宿主机；请先用 jiyue host add 登记".to_owned(),
-        (_, 0) => format!("没有宿主机能够容纳第 {} 台（共 {count} 台）：{}", no.machine, told.join("；")),
-        _ => format!(
-            "没有宿主机能够容纳第 {} 台（共 {count} 台）：{}；另有 {more} 台宿主机未列出",
-            no.machine,
-            told.join("；")
-        ),
+    let which =
+        if count > 1 { format!("第 {} 台（共 {count} 台）", no.machine) } else { "这台虚拟机".to_owned() };
+    let more = match no.refusals.len().saturating_sub(TOLD) {
+        0 => String::new(),
+        more => format!("；另有 {more} 台宿主机未列出"),
+    };
+    let detail = if told.is_empty() {
+        "没有可用的宿主机；请先用 jiyue host add 登记".to_owned()
+    } else {
+        format!("没有宿主机能够容纳{which}：{}{more}", told.join("；"))
     };
     let mut problem = Problem::short("capacity_exceeded", detail, no.shortage());
     problem.hosts = no.hosts(LISTED);

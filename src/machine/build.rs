@@ -8,6 +8,7 @@
 use super::{
     Machine,
     lifecycle::{Event, State},
+    name::{self, Names, lifecycle::State as NameState},
     steps::{self, Patience, StepError},
     store,
 };
@@ -38,7 +39,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{sync::Semaphore, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -52,10 +53,11 @@ pub struct Build {
     pub patience: Patience,
     /// Guests that may be booting at once: more only take each other's processor.
     pub boots: Arc<Semaphore>,
+    pub names: Names,
 }
 
 /// Why going forward ended.
-enum Turn {
+pub(super) enum Turn {
     Back(String),
     Interrupted(RunError),
 }
@@ -72,9 +74,12 @@ impl From<DbError> for Turn {
     }
 }
 
+/// The last step of each machine: its name in the district's DNS, where one keeps it.
+const REGISTER: &str = "register";
+
 /// How many steps a request of `machines` machines takes.
 pub fn steps_total(machines: usize) -> i64 {
-    i64::try_from(machines * Part::ALL.len()).unwrap_or(i64::MAX)
+    i64::try_from(machines * (Part::ALL.len() + 1)).unwrap_or(i64::MAX)
 }
 
 #[async_trait::async_trait]
@@ -151,7 +156,7 @@ impl Build {
         interrupted.map_or(Ok(()), |error| Err(Turn::Interrupted(error)))
     }
 
-    async fn build_one(
+    pub(super) async fn build_one(
         &self,
         held: &Held,
         machine: &Machine,
@@ -168,7 +173,12 @@ impl Build {
             }
             // The write proves that the lease still holds, before the host is touched.
             self.report(held, done.load(Ordering::Relaxed), format!("{}.{part}", machine.intent.name)).await?;
-            let outcome = steps::ensure(&*provider, part, &machine.intent, self.patience, stop, &self.metrics).await;
+            let elsewhere = part == Part::Name && self.names.wanted(machine).is_some();
+            let outcome = if elsewhere {
+                Ok(()) // a name that a DNS server keeps is registered when the machine answers
+            } else {
+                steps::ensure(&*provider, part, &machine.intent, self.patience, stop, &self.metrics).await
+            };
             match outcome {
                 Ok(()) => {}
                 Err(StepError::Stopped) => {
@@ -184,6 +194,48 @@ impl Build {
             done.fetch_add(1, Ordering::Relaxed);
         }
         drop(permit);
+        self.register(held, machine, done, stop).await
+    }
+
+    /// Puts the machine's name down for the registrar and waits a while for it. That it cannot be registered now is no
+    /// reason to take the machine from its owner: it is delivered, and the name's own state says what is the matter.
+    async fn register(
+        &self,
+        held: &Held,
+        machine: &Machine,
+        done: &AtomicI64,
+        stop: &CancellationToken,
+    ) -> Result<(), Turn> {
+        let (label, began) = (format!("{}.{REGISTER}", machine.intent.name), Instant::now());
+        if let Some(wanted) = self.names.wanted(machine) {
+            let (lease, steps, step) = (held.lease.clone(), done.load(Ordering::Relaxed), label.clone());
+            let put_down = self.db.housekeep(async move |tx| -> Result<Result<bool, String>, LeaseError> {
+                match operations::progress(tx, &lease, steps, &step).await? {
+                    Some(wish) => Ok(Err(wish)),
+                    None => Ok(Ok(name::store::want(tx, &wanted).await?)),
+                }
+            });
+            match put_down.await? {
+                Err(wish) => return Err(Turn::Back(wish)),
+                // Built anew elsewhere: the record of its former life goes first.
+                Ok(false) => {
+                    let reason = "the name's former record is still being removed".to_owned();
+                    return Err(Turn::Interrupted(RunError::Later(reason)));
+                }
+                Ok(true) => {}
+            }
+            self.names.bell.ring();
+            let Some(state) = self.names.settled(&self.db, machine.id, stop).await? else {
+                // By somebody's wish, which the report answers; or because the process is stopping.
+                self.report(held, done.load(Ordering::Relaxed), label).await?;
+                return Err(Turn::Interrupted(RunError::Later("stopped between two steps".to_owned())));
+            };
+            let outcome = if state == NameState::Registered { "done" } else { "failed" };
+            self.metrics.step_took(REGISTER, outcome, began.elapsed());
+            tracing::info!(machine.id = %machine.id, %state, "machine.step.registered");
+        }
+        crash::point(&format!("build.{}.{REGISTER}", machine.ordinal));
+        done.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
@@ -243,6 +295,7 @@ impl Build {
 
     async fn undo(&self, held: &Held, machines: &[Machine]) -> Result<(), RunError> {
         let later = |error: String| RunError::Later(error);
+        self.withdraw(held, machines).await?;
         for machine in machines.iter().rev() {
             let provider = self.providers.of(machine.host).await.map_err(|e| later(e.to_string()))?;
             for part in Part::ALL.into_iter().rev() {
@@ -254,6 +307,21 @@ impl Build {
                 crash::point(&format!("undo.{}.{part}", machine.ordinal));
             }
         }
+        Ok(())
+    }
+
+    /// The names go first, by the registrar's hand and in its own time.
+    async fn withdraw(&self, held: &Held, machines: &[Machine]) -> Result<(), RunError> {
+        let (lease, ids) = (held.lease.clone(), machines.iter().map(|m| m.id).collect::<Vec<_>>());
+        let withdrawn = self.db.housekeep(async move |tx| -> Result<(), LeaseError> {
+            operations::progress(tx, &lease, 0, "register.undo").await?;
+            for id in &ids {
+                name::store::withdraw(tx, *id).await?;
+            }
+            Ok(())
+        });
+        withdrawn.await?;
+        self.names.bell.ring();
         Ok(())
     }
 

@@ -109,7 +109,8 @@ pub async fn explain(db: &Db, actor: &Actor, question: &Question) -> Result<(Ask
     };
     let inventory = Inventory::default();
     inventory.replace(inventory.mark(), capacity::store::reading(&mut conn).await?);
-    let ask = Ask { wanted: asked.wanted(now), image: image.as_ref().map(Image::need), count: asked.machines };
+    let ask =
+        Ask { wanted: asked.wanted(now), image: image.as_ref().map(Image::need), count: asked.machines, siblings: &[] };
     let explanation = inventory.explain(&ask, NEXT);
     Ok((asked, explanation))
 }

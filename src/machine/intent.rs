@@ -11,7 +11,7 @@ use crate::{
     identity::{Actor, policy::Act},
     ids::{MachineId, OperationId},
     operation::{Kind, NewOperation},
-    provider::{ImageRef, Intent, Link, NetworkIntent},
+    provider::{ImageRef, Intent, NetworkIntent},
     request::store::{Approved, Request},
     task_book,
 };
@@ -79,6 +79,7 @@ pub fn compose(decision: &Decision, places: &[Place]) -> Approval {
             steps_total: build::steps_total(places.len()),
             trace_id: actor.trace_id.clone(),
             started_by: actor.person.login.clone(),
+            plan: None,
         },
         record: Record {
             who: Who::from(actor),
@@ -120,12 +121,12 @@ fn compose_machine(
             path: PathBuf::from(&image.path),
         },
         network: NetworkIntent {
-            network: place.network.network.clone(),
-            link: Link::Network,
+            network: place.network.device().to_owned(),
+            link: place.network.link(),
             mac: mac.clone(),
             address: place.address,
             gateway: place.network.gateway,
-            dns: place.network.gateway,
+            dns: place.network.dns,
         },
         ssh_keys: request.block.ssh_keys.clone(),
     };
@@ -134,6 +135,7 @@ fn compose_machine(
         task_book: book.id,
         host: place.host,
         network: place.network.id,
+        pool: place.network.pool(),
         size: place.size,
         address: place.address,
         mac,
@@ -155,6 +157,8 @@ fn compose_machine(
         created_at: jiff::Timestamp::UNIX_EPOCH,
         ready_at: None,
         binned_at: None,
+        run: None,
+        stuck_reason: None,
     };
     (claim, machine)
 }
@@ -162,7 +166,7 @@ fn compose_machine(
 /// A hardware address that is the address in other words: QEMU's own prefix, then its four bytes. dnsmasq keeps an
 /// address for about an hour for the card that had it last, whatever is reserved; so who inherits an address must
 /// inherit its card too. Within a network it is unique because the address is.
-fn mac_of(address: Ipv4Addr) -> String {
+pub(super) fn mac_of(address: Ipv4Addr) -> String {
     let [a, b, c, d] = address.octets();
     format!("52:54:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
 }

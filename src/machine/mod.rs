@@ -2,12 +2,19 @@
 
 pub mod approval;
 pub mod build;
+pub mod change;
+pub mod drain;
 pub mod explain;
 pub mod image;
 mod intent;
+pub mod journey;
 pub mod ledger;
 pub mod lifecycle;
+pub mod name;
+pub mod plan;
 pub mod power;
+pub mod relocate;
+pub mod resize;
 pub mod service;
 pub mod steps;
 pub mod store;
@@ -42,4 +49,8 @@ pub struct Machine {
     pub created_at: Timestamp,
     pub ready_at: Option<Timestamp>,
     pub binned_at: Option<Timestamp>,
+    /// The run of its domain that the broker knows of.
+    pub run: Option<i64>,
+    /// Why it could not be moved away, when it should.
+    pub stuck_reason: Option<String>,
 }

@@ -1,9 +1,10 @@
-//! Stop, start, into the recycle bin and out of it again: the runner of each.
+//! Stop, start, restart, into the recycle bin and out of it again: the runner of each.
 
 use super::{
     Machine,
     build::settle,
     lifecycle::{Event, State},
+    name::{self, Names},
     steps::{self, Patience, StepError},
     store,
 };
@@ -32,12 +33,14 @@ pub struct Power {
     pub patience: Patience,
     /// How long a guest is asked to shut down before its power is cut.
     pub grace: Duration,
+    pub names: Names,
 }
 
 /// Steps of a stop and of a start.
 pub const fn steps_total(kind: Kind) -> i64 {
     match kind {
-        Kind::Start | Kind::Restore => 2,
+        Kind::Start | Kind::Restore => 3,
+        Kind::Reboot => 2,
         _ => 1,
     }
 }
@@ -46,16 +49,12 @@ pub const fn steps_total(kind: Kind) -> i64 {
 impl Runner for Power {
     async fn run(&self, held: &Held, operation: Operation) -> Result<(), RunError> {
         let later = |reason: String| RunError::Later(reason);
-        let machine = {
-            let mut conn = self.db.read().await?;
-            let id = operation.machine.map(crate::ids::MachineId::text).unwrap_or_default();
-            store::find(&mut conn, &id, None).await?.ok_or_else(|| later(format!("no machine {id}")))?
-        };
+        let machine = self.machine_of(&operation).await?;
         let provider = self.providers.of(machine.host).await.map_err(|e| later(e.to_string()))?;
         let failure = match self.act(held, operation.kind, &machine, &*provider).await {
             Ok(()) => None,
             Err(StepError::Failed { part, source }) if !source.is_transient() => Some(format!("{part}: {source}")),
-            Err(error) if operation.kind == Kind::Start || operation.kind == Kind::Restore => match error {
+            Err(error) if matches!(operation.kind, Kind::Start | Kind::Restore | Kind::Reboot) => match error {
                 // Patience is over: the guest does not come up.
                 StepError::Failed { .. } => Some(error.to_string()),
                 StepError::Stopped => return Err(later(error.to_string())),
@@ -64,25 +63,51 @@ impl Runner for Power {
             Err(error) => return Err(later(error.to_string())),
         };
         crash::point("power.acted");
+        if operation.kind == Kind::Restore && failure.is_none() {
+            self.name_again(&machine).await?;
+        }
         self.finish(held, operation, machine, failure).await
     }
 }
 
 impl Power {
+    /// The machine that an operation is about.
+    pub(super) async fn machine_of(&self, operation: &Operation) -> Result<Machine, RunError> {
+        let mut conn = self.db.read().await?;
+        let id = operation.machine.map(crate::ids::MachineId::text).unwrap_or_default();
+        let machine = store::find(&mut conn, &id, None).await?;
+        machine.ok_or_else(|| RunError::Later(format!("no machine {id}")))
+    }
+
+    /// What went into the bin has lost its name in the district's DNS; what comes out of it has it again.
+    async fn name_again(&self, machine: &Machine) -> Result<(), RunError> {
+        let Some(wanted) = self.names.wanted(machine) else { return Ok(()) };
+        let on_its_way = self.db.housekeep(async move |tx| name::store::want(tx, &wanted).await).await?;
+        self.names.bell.ring();
+        let later = || RunError::Later("the name's former record is still being removed".to_owned());
+        if on_its_way { Ok(()) } else { Err(later()) }
+    }
+
     async fn act(&self, held: &Held, kind: Kind, machine: &Machine, provider: &dyn Provider) -> Result<(), StepError> {
         match kind {
-            Kind::Stop | Kind::Bin | Kind::Build => {
+            Kind::Reboot => {
+                let failed = |source| StepError::Failed { part: Part::Power, source };
+                provider.reboot(&machine.intent).await.map_err(failed)?;
+                steps::ensure(provider, Part::Answer, &machine.intent, self.patience, &held.stop, &self.metrics).await
+            }
+            Kind::Start | Kind::Restore => {
+                // The definition too: it may have been taken away behind our back, and an operator has had a look.
+                for part in [Part::Domain, Part::Power, Part::Answer] {
+                    steps::ensure(provider, part, &machine.intent, self.patience, &held.stop, &self.metrics).await?;
+                }
+                Ok(())
+            }
+            _ => {
                 let how = Stop::Graceful(self.grace);
                 provider
                     .stop(&machine.intent, how)
                     .await
                     .map_err(|source| StepError::Failed { part: Part::Power, source })
-            }
-            Kind::Start | Kind::Restore => {
-                for part in [Part::Power, Part::Answer] {
-                    steps::ensure(provider, part, &machine.intent, self.patience, &held.stop, &self.metrics).await?;
-                }
-                Ok(())
             }
         }
     }
@@ -109,6 +134,7 @@ impl Power {
             .write(async move |tx| -> Result<(), LeaseError> {
                 if frees {
                     capacity::store::release_compute(tx, machine.id).await?;
+                    name::store::withdraw(tx, machine.id).await?;
                 }
                 match event {
                     Some(event) => settle(tx, machine.id, operation.id, machine.state, event).await?,
@@ -124,7 +150,8 @@ impl Power {
                         Kind::Start => "machine.started",
                         Kind::Bin => "machine.binned",
                         Kind::Restore => "machine.restored",
-                        Kind::Stop | Kind::Build => "machine.stopped",
+                        Kind::Reboot => "machine.rebooted",
+                        _ => "machine.stopped",
                     },
                     object_type: "machine",
                     object_id: machine.id.text(),
@@ -137,6 +164,7 @@ impl Power {
             .await?;
         if frees {
             self.inventory.stale();
+            self.names.bell.ring();
         }
         Ok(())
     }
@@ -147,9 +175,9 @@ impl State {
     pub const fn admits(self, kind: Kind) -> bool {
         matches!(
             (kind, self),
-            (Kind::Start, Self::Stopped)
-                | (Kind::Stop, Self::Running)
-                | (Kind::Bin, Self::Running | Self::Stopped)
+            // A machine that ought to run may be told so again: it was cut off, or its definition taken away.
+            (Kind::Start | Kind::Resize | Kind::Migrate | Kind::Rebuild | Kind::Bin, Self::Stopped | Self::Running)
+                | (Kind::Stop | Kind::Reboot, Self::Running)
                 | (Kind::Restore, Self::InBin)
         )
     }

@@ -3,6 +3,7 @@
 use super::{
     Machine,
     image::{self, Image},
+    name::Names,
     power, store,
 };
 use crate::{
@@ -28,6 +29,7 @@ use sha2::{Digest, Sha256};
 use std::{
     path::{Path, PathBuf},
     pin::Pin,
+    sync::Arc,
 };
 use tokio::{fs, io::AsyncWriteExt};
 
@@ -41,6 +43,8 @@ pub struct Machines {
     pub inventory: Inventory,
     pub providers: Providers,
     pub bell: Bell,
+    pub catalogue: Arc<Catalogue>,
+    pub names: Names,
 }
 
 const fn act_of(kind: OperationKind) -> Act {
@@ -48,6 +52,10 @@ const fn act_of(kind: OperationKind) -> Act {
         OperationKind::Start => Act::MachineStart,
         OperationKind::Bin => Act::MachineDelete,
         OperationKind::Restore => Act::MachineRestore,
+        OperationKind::Reboot => Act::MachineReboot,
+        OperationKind::Resize => Act::MachineResize,
+        OperationKind::Migrate => Act::MachineMigrate,
+        OperationKind::Rebuild => Act::MachineRebuild,
         OperationKind::Stop | OperationKind::Build => Act::MachineStop,
     }
 }
@@ -57,15 +65,7 @@ impl Machines {
     pub async fn act(&self, actor: &Actor, id: &str, kind: OperationKind) -> Result<OperationId, Problem> {
         let scope = policy::scope(actor, act_of(kind))?;
         let machine = self.find(id, scope.filter()).await?;
-        if machine.operation.is_some() {
-            return Err(Problem::conflict("machine_busy", "该虚拟机正有操作在进行；请等待其结束后再试"));
-        }
-        if !machine.state.admits(kind) {
-            return Err(Problem::conflict(
-                "machine_state",
-                format!("虚拟机处于“{}”（{}），不能执行 {}", machine.state.label(), machine.state, kind),
-            ));
-        }
+        may(&machine, kind)?;
         let operation = NewOperation {
             id: OperationId::new(),
             kind,
@@ -75,6 +75,7 @@ impl Machines {
             steps_total: power::steps_total(kind),
             trace_id: actor.trace_id.clone(),
             started_by: actor.person.login.clone(),
+            plan: None,
         };
         let (id, who) = (operation.id, Who::from(actor));
         self.db
@@ -129,6 +130,20 @@ impl Machines {
     }
 }
 
+/// Whether a machine is free for an operation, in a state that admits it.
+pub(super) fn may(machine: &Machine, kind: OperationKind) -> Result<(), Problem> {
+    if machine.operation.is_some() {
+        return Err(Problem::conflict("machine_busy", "该虚拟机正有操作在进行；请等待其结束后再试"));
+    }
+    if !machine.state.admits(kind) {
+        return Err(Problem::conflict(
+            "machine_state",
+            format!("虚拟机处于“{}”（{}），不能执行 {}", machine.state.label(), machine.state, kind),
+        ));
+    }
+    Ok(())
+}
+
 /// Compute for a machine that comes out of the bin: from the task book and from the host on which its disk lies.
 async fn claim_again(tx: &mut crate::db::Tx, machine: MachineId) -> Result<(), Problem> {
     let Some((book, host, size)) = capacity::store::claimed(tx.conn(), machine).await? else {
@@ -160,7 +175,7 @@ async fn claim_again(tx: &mut crate::db::Tx, machine: MachineId) -> Result<(), P
 #[derive(Clone)]
 pub struct Images {
     pub db: Db,
-    pub catalogue: std::sync::Arc<Catalogue>,
+    pub catalogue: Arc<Catalogue>,
     /// The broker's own folder of images.
     pub folder: PathBuf,
     /// Nothing larger is taken.

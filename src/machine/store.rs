@@ -4,11 +4,12 @@ use super::{Machine, image::Image, lifecycle::State};
 use crate::{
     db::{DbError, Tx, placeholders},
     identity::store::{parsed, parsed_opt},
-    ids::{MachineId, OperationId},
-    provider::ImageFormat,
+    ids::{HostId, MachineId, OperationId},
+    provider::{ImageFormat, Intent},
     time,
     units::Bytes,
 };
+use jiff::civil::Date;
 use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
 
 pub async fn insert_all(tx: &mut Tx, machines: &[&Machine]) -> Result<(), DbError> {
@@ -60,13 +61,15 @@ fn machine(row: &AnyRow) -> Result<Machine, DbError> {
         created_at: time::from_micros(row.try_get("created_at")?),
         ready_at: instant("ready_at")?,
         binned_at: instant("binned_at")?,
+        run: row.try_get("run_id")?,
+        stuck_reason: row.try_get("stuck_reason")?,
     })
 }
 
 pub async fn find(conn: &mut AnyConnection, id: &str, department: Option<&str>) -> Result<Option<Machine>, DbError> {
     let row = sqlx::query(
         "select id, request_id, department_id, host_id, ordinal, state, intent, zone, lease_end, contact, \
-         operation_id, created_at, ready_at, binned_at from machines \
+         operation_id, created_at, ready_at, binned_at, run_id, stuck_reason from machines \
          where id = $1 and (cast($2 as text) is null or department_id = $2)",
     )
     .bind(id)
@@ -80,12 +83,60 @@ pub async fn find(conn: &mut AnyConnection, id: &str, department: Option<&str>) 
 pub async fn of_request(conn: &mut AnyConnection, request: &str) -> Result<Vec<Machine>, DbError> {
     let rows = sqlx::query(
         "select id, request_id, department_id, host_id, ordinal, state, intent, zone, lease_end, contact, \
-         operation_id, created_at, ready_at, binned_at from machines where request_id = $1 order by ordinal",
+         operation_id, created_at, ready_at, binned_at, run_id, stuck_reason from machines where request_id = $1 order by ordinal",
     )
     .bind(request)
     .fetch_all(conn)
     .await?;
     rows.iter().map(machine).collect()
+}
+
+/// The machines that belong on a host: those that hold something there.
+pub async fn of_host(conn: &mut AnyConnection, host: HostId) -> Result<Vec<Machine>, DbError> {
+    let rows = sqlx::query(
+        "select id, request_id, department_id, host_id, ordinal, state, intent, zone, lease_end, contact, \
+         operation_id, created_at, ready_at, binned_at, run_id, stuck_reason from machines where host_id = $1 \
+         and state <> 'undone' order by id",
+    )
+    .bind(host.text())
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(machine).collect()
+}
+
+/// Machines on their way to a host.
+pub async fn bound_for(conn: &mut AnyConnection, host: HostId) -> Result<Vec<Machine>, DbError> {
+    let rows = sqlx::query(
+        "select id, request_id, department_id, machines.host_id as host_id, ordinal, state, intent, zone, lease_end, \
+         contact, machines.operation_id as operation_id, created_at, ready_at, binned_at, run_id, stuck_reason from machines \
+         join journeys on journeys.machine_id = machines.id where journeys.host_id = $1 order by id",
+    )
+    .bind(host.text())
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(machine).collect()
+}
+
+/// The run that a machine is known by from now on, unless something is under way on it.
+pub async fn learn_run(tx: &mut Tx, id: MachineId, run: Option<i64>) -> Result<(), DbError> {
+    sqlx::query("update machines set run_id = $2 where id = $1 and operation_id is null")
+        .bind(id.text())
+        .bind(run)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// A running machine that was seen to have shut itself down. False when something else has happened to it meanwhile.
+pub async fn has_shut_down(tx: &mut Tx, id: MachineId) -> Result<bool, DbError> {
+    let done = sqlx::query(
+        "update machines set state = 'stopped', run_id = null \
+         where id = $1 and operation_id is null and state = 'running'",
+    )
+    .bind(id.text())
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// What a list of machines is narrowed to.
@@ -105,7 +156,7 @@ pub async fn list(
 ) -> Result<Vec<Machine>, DbError> {
     let rows = sqlx::query(
         "select id, request_id, department_id, host_id, ordinal, state, intent, zone, lease_end, contact, \
-         operation_id, created_at, ready_at, binned_at from machines where id < $1 \
+         operation_id, created_at, ready_at, binned_at, run_id, stuck_reason from machines where id < $1 \
          and (cast($2 as text) is null or department_id = $2) and (cast($3 as text) is null or request_id = $3) \
          and (cast($4 as text) is null or state = $4) order by id desc limit $5",
     )
@@ -135,8 +186,9 @@ pub async fn begin(tx: &mut Tx, id: MachineId, operation: OperationId, state: St
 pub async fn settle(tx: &mut Tx, id: MachineId, operation: OperationId, state: State) -> Result<bool, DbError> {
     let now = tx.now().as_microsecond();
     let done = sqlx::query(
-        "update machines set state = $3, operation_id = null, \
+        "update machines set state = $3, operation_id = null, run_id = null, \
          ready_at = case when $3 = 'running' and ready_at is null then $4 else ready_at end, \
+         stuck_reason = case when $3 = state then stuck_reason else null end, \
          binned_at = case when $3 = 'in_bin' then $4 else null end where id = $1 and operation_id = $2",
     )
     .bind(id.text())
@@ -145,6 +197,49 @@ pub async fn settle(tx: &mut Tx, id: MachineId, operation: OperationId, state: S
     .bind(now)
     .execute(tx.conn())
     .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// What the machine is from now on, and where.
+pub async fn set_intent(tx: &mut Tx, id: MachineId, host: HostId, intent: &Intent) -> Result<(), DbError> {
+    let text = serde_json::to_string(intent).map_err(|_| DbError::Corrupt { what: "intent".to_owned() })?;
+    sqlx::query("update machines set intent = $2, host_id = $3 where id = $1")
+        .bind(id.text())
+        .bind(text)
+        .bind(host.text())
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Another state under the operation that the machine is in the hands of.
+pub async fn set_state(tx: &mut Tx, id: MachineId, state: State) -> Result<(), DbError> {
+    sqlx::query("update machines set state = $2 where id = $1 and operation_id is not null")
+        .bind(id.text())
+        .bind(state.word())
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Why it could not be moved away.
+pub async fn set_stuck(tx: &mut Tx, id: MachineId, reason: Option<&str>) -> Result<(), DbError> {
+    sqlx::query("update machines set stuck_reason = $2 where id = $1")
+        .bind(id.text())
+        .bind(reason)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Moves the end of its lease. False when it has been moved meanwhile.
+pub async fn extend(tx: &mut Tx, id: MachineId, from: Date, to: Date) -> Result<bool, DbError> {
+    let done = sqlx::query("update machines set lease_end = $3 where id = $1 and lease_end = $2")
+        .bind(id.text())
+        .bind(from.to_string())
+        .bind(to.to_string())
+        .execute(tx.conn())
+        .await?;
     Ok(done.rows_affected() == 1)
 }
 

@@ -26,10 +26,28 @@ pub enum Kind {
     Bin,
     /// The way out of it.
     Restore,
+    /// Has the guest restart.
+    Reboot,
+    /// Gives a machine another size.
+    Resize,
+    /// Moves a machine to another host, with its disk.
+    Migrate,
+    /// Builds a machine anew elsewhere, after its host has been proven to be off.
+    Rebuild,
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] = [Self::Build, Self::Start, Self::Stop, Self::Bin, Self::Restore];
+    pub const ALL: [Self; 9] = [
+        Self::Build,
+        Self::Start,
+        Self::Stop,
+        Self::Bin,
+        Self::Restore,
+        Self::Reboot,
+        Self::Resize,
+        Self::Migrate,
+        Self::Rebuild,
+    ];
 
     pub const fn word(self) -> &'static str {
         match self {
@@ -38,6 +56,10 @@ impl Kind {
             Self::Stop => "stop",
             Self::Bin => "bin",
             Self::Restore => "restore",
+            Self::Reboot => "reboot",
+            Self::Resize => "resize",
+            Self::Migrate => "migrate",
+            Self::Rebuild => "rebuild",
         }
     }
 }
@@ -80,6 +102,8 @@ pub struct Operation {
     pub trace_id: String,
     pub started_by: String,
     pub attempts: i64,
+    /// What it is to reach beyond its kind, as JSON of whoever runs it.
+    pub plan: Option<String>,
     pub created_at: Timestamp,
     pub finished_at: Option<Timestamp>,
 }
@@ -95,6 +119,7 @@ pub struct NewOperation {
     pub steps_total: i64,
     pub trace_id: String,
     pub started_by: String,
+    pub plan: Option<String>,
 }
 
 /// An operation as people and programs see it.

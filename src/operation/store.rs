@@ -52,6 +52,7 @@ fn operation(row: &AnyRow) -> Result<Operation, DbError> {
         trace_id: row.try_get("trace_id")?,
         started_by: row.try_get("started_by")?,
         attempts: row.try_get("attempts")?,
+        plan: row.try_get("plan")?,
         created_at: time::from_micros(row.try_get("created_at")?),
         finished_at: row.try_get::<Option<i64>, _>("finished_at")?.map(time::from_micros),
     })
@@ -64,8 +65,8 @@ pub async fn insert_all(tx: &mut Tx, operations: &[NewOperation]) -> Result<(), 
     let now = tx.now().as_microsecond();
     let sql = format!(
         "insert into operations (id, kind, department_id, request_id, machine_id, state, steps_total, trace_id, \
-         started_by, created_at) values {}",
-        placeholders(operations.len(), 10)
+         started_by, plan, created_at) values {}",
+        placeholders(operations.len(), 11)
     );
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for op in operations {
@@ -79,6 +80,7 @@ pub async fn insert_all(tx: &mut Tx, operations: &[NewOperation]) -> Result<(), 
             .bind(op.steps_total)
             .bind(op.trace_id.as_str())
             .bind(op.started_by.as_str())
+            .bind(op.plan.as_deref())
             .bind(now);
     }
     query.execute(tx.conn()).await?;
@@ -88,7 +90,7 @@ pub async fn insert_all(tx: &mut Tx, operations: &[NewOperation]) -> Result<(), 
 pub async fn find(conn: &mut AnyConnection, id: &str, department: Option<&str>) -> Result<Option<Operation>, DbError> {
     let row = sqlx::query(
         "select id, kind, department_id, request_id, machine_id, state, cancel_reason, reason, steps_done, \
-         steps_total, current_step, trace_id, started_by, attempts, created_at, finished_at from operations \
+         steps_total, current_step, trace_id, started_by, attempts, plan, created_at, finished_at from operations \
          where id = $1 and (cast($2 as text) is null or department_id = $2)",
     )
     .bind(id)
@@ -107,7 +109,7 @@ pub async fn list(
 ) -> Result<Vec<Operation>, DbError> {
     let rows = sqlx::query(
         "select id, kind, department_id, request_id, machine_id, state, cancel_reason, reason, steps_done, \
-         steps_total, current_step, trace_id, started_by, attempts, created_at, finished_at from operations \
+         steps_total, current_step, trace_id, started_by, attempts, plan, created_at, finished_at from operations \
          where id < $1 and (cast($2 as text) is null or department_id = $2) order by id desc limit $3",
     )
     .bind(before)
@@ -128,7 +130,7 @@ pub async fn take(tx: &mut Tx, owner: &str, lease_micros: i64) -> Result<Option<
          where id = (select id from operations where finished_at is null and lease_until <= $3 and run_after <= $3 \
          order by created_at, id limit 1) and finished_at is null and lease_until <= $3 \
          returning id, kind, department_id, request_id, machine_id, state, cancel_reason, reason, steps_done, \
-         steps_total, current_step, trace_id, started_by, attempts, created_at, finished_at, epoch",
+         steps_total, current_step, trace_id, started_by, attempts, plan, created_at, finished_at, epoch",
     )
     .bind(owner)
     .bind(now + lease_micros)

@@ -64,6 +64,11 @@ impl Bell {
     pub fn ring(&self) {
         self.0.notify_one();
     }
+
+    /// Waits until somebody rings; a ring that came before counts.
+    pub async fn rung(&self) {
+        self.0.notified().await;
+    }
 }
 
 pub struct Worker {
@@ -92,7 +97,7 @@ impl Worker {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = worker.bell.0.notified() => {}
+                () = worker.bell.rung() => {}
                 Some(_) = running.join_next() => {}
                 () = sleep(worker.settings.poll) => {}
             }

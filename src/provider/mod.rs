@@ -181,9 +181,21 @@ pub struct Seen {
     pub name: String,
     /// `None` when it does not carry exactly one mark of ours.
     pub mark: Option<Mark>,
-    /// The number of its present run, another one after each start; `None` when it is off.
-    pub run: Option<i64>,
+    pub power: Power,
     pub shape: Shape,
+}
+
+/// Whether a domain runs, and if not, how that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Power {
+    /// With the number of this run: another one after each start.
+    On(i64),
+    /// The guest shut itself down.
+    ShutDown,
+    /// It ended without anybody's wish: the host lost power, QEMU crashed.
+    Lost,
+    /// Somebody ended it, by us or behind our back.
+    Cut,
 }
 
 /// What a domain is made of, as far as the intent says so: what a swap behind our back would change.
@@ -292,6 +304,8 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// Gives the machine the processors, memory and disk of the intent. Processors and memory hold from its next start
     /// on; the disk grows at once and is never made smaller.
     async fn reshape(&self, intent: &Intent) -> Result<(), ProviderError>;
+    /// This place, as another one is told of it.
+    fn destination(&self) -> Destination;
     /// Moves the machine, running or off, with its disks. At every instant of it exactly one of the two hosts has it;
     /// "already there" is success. `report` is told how far it has come, in percent.
     async fn migrate(&self, journey: &Journey, report: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError>;

@@ -179,7 +179,22 @@ mod tests {
     fn on_a_shared_bridge_the_address_stands_in_the_seed() {
         let mut intent = intent();
         intent.network.link = Link::Bridge { prefix: 24 };
-        insta::assert_snapshot!(yaml(&network_config(&intent)).unwrap(), @"");
+        insta::assert_snapshot!(yaml(&network_config(&intent)).unwrap(), @"
+        version: 2
+        ethernets:
+          primary:
+            match:
+              macaddress: '52:54:00:00:00:05'
+            dhcp4: false
+            addresses:
+            - '10.8.0.5/24'
+            routes:
+            - to: '0.0.0.0/0'
+              via: '10.8.0.1'
+            nameservers:
+              addresses:
+              - '10.8.0.1'
+        ");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //! nothing about libvirt; it is never configured by an operator.
 
 use super::{
-    Capacity, Destination, ImageRef, Intent, Journey, Mark, Observed, Part, Provider, ProviderError, Seen, Shape, Stop,
+    Capacity, Destination, ImageRef, Intent, Journey, Mark, Observed, Part, Power, Provider, ProviderError, Seen,
+    Shape, Stop,
 };
 use crate::{
     ids::{MachineId, OperationId},
@@ -275,7 +276,7 @@ impl State {
                 id: id.0,
                 name: m.intent.name.clone(),
                 mark: Some(Mark { machine: *id, operation: *operation }),
-                run: m.parts.contains(&Part::Power).then_some(1),
+                power: if m.parts.contains(&Part::Power) { Power::On(1) } else { Power::Cut },
                 shape: m.shape(),
             });
         let foreign = self.foreign.iter().map(|name| Seen {
@@ -283,7 +284,7 @@ impl State {
             id: Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()),
             name: name.clone(),
             mark: None,
-            run: Some(1),
+            power: Power::On(1),
             shape: Shape::default(),
         });
         ours.chain(foreign).collect()
@@ -360,6 +361,10 @@ impl Provider for SimulatedHost {
             }),
         };
         self.perform(Act::Reshape, reshape).await
+    }
+
+    fn destination(&self) -> Destination {
+        Destination::Simulated(self.clone())
     }
 
     async fn migrate(&self, journey: &Journey, report: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError> {

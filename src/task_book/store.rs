@@ -211,6 +211,21 @@ pub async fn revoke(tx: &mut Tx, id: TaskBookId, reason: &str) -> Result<bool, D
     Ok(done.rows_affected() == 1)
 }
 
+/// The number of a request's task book, and the last day on which its machines may be used.
+pub async fn lease_limit_of_request(
+    conn: &mut AnyConnection,
+    request: RequestId,
+) -> Result<Option<(String, Date)>, DbError> {
+    let row = sqlx::query(
+        "select number, coalesce(lease_until, valid_until) as until from task_books \
+         join requests on requests.task_book_id = task_books.id where requests.id = $1",
+    )
+    .bind(request.text())
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| Ok((row.try_get("number")?, parsed(&row, "until")?))).transpose()
+}
+
 /// Whether the task book behind a request was revoked.
 pub async fn is_revoked_for_request(conn: &mut AnyConnection, request: RequestId) -> Result<bool, DbError> {
     let revoked: Option<i64> = sqlx::query_scalar(

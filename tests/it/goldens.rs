@@ -6,7 +6,7 @@ use jiyue::{
     http,
     identity::policy,
     jurisdiction::Profile,
-    machine::lifecycle as machine,
+    machine::{lifecycle as machine, name::lifecycle as name},
     metrics::Metrics,
     operation::{self, lifecycle as operation_life},
     request::lifecycle as request,
@@ -88,6 +88,13 @@ fn the_life_of_an_operation_is_a_golden() {
         let ends = Event::ALL.into_iter().all(|event| state.next(event).is_err());
         assert_eq!(state.is_final(), ends, "{state}");
     }
+}
+
+#[test]
+fn the_life_of_a_name_is_a_golden() {
+    use name::{Event, State};
+    let text = table(&State::ALL, &Event::ALL, |s| s.to_string(), |e| format!("{e:?}"), |s, e| s.next(e).ok());
+    golden("name_lifecycle", &text);
 }
 
 #[test]

@@ -58,6 +58,7 @@ impl Place {
         let settings = LibvirtSettings {
             name: "test".into(),
             uri: uri(),
+            insecure_networks: Vec::new(),
             pool: name.clone(),
             pool_path: pool_dir().join(&name).to_str().unwrap().into(),
             domain_type: DomainType::Qemu,

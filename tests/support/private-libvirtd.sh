@@ -19,6 +19,8 @@ self=$(realpath "${BASH_SOURCE[0]}")
 hypervisor=$(realpath "$(dirname "$self")/../../hypervisor")
 die() { printf 'private-libvirtd.sh: %s\n' "$*" >&2; exit 1; }
 usage() { sed -n '2,14s/^# \{0,1\}//p' "$self" >&2; exit 2; }
+# shellcheck source=tests/support/capabilities.sh
+. "$(dirname "$self")/capabilities.sh"
 
 action=${1:-}; [[ -n ${2:-} ]] || usage
 dir=$(realpath -m -- "$2"); shift 2
@@ -86,30 +88,9 @@ run_init() {
 
 # ---- state on disk ------------------------------------------------------
 
-# What libvirt learns by asking QEMU takes seconds and depends on these alone,
-# so it is kept for the next private libvirtd of this machine.
-warm_cache() {
-  local key
-  key=$(stat -L -c '%n %s %Z' /usr/sbin/libvirtd /usr/bin/qemu-system-x86_64 /usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so 2>/dev/null; uname -r; id -u)
-  echo "${JIYUE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/jiyue}/capabilities-$(sha256sum <<< "$key" | cut -c1-16)"
-}
-
-keep_cache() {
-  local warm fresh; warm=$(warm_cache)
-  if [[ ! -d $warm ]]; then
-    timeout 60 virsh -q -c "$uri" capabilities >/dev/null 2>&1 || return 0   # makes it ask
-    [[ -d $dir/cache/qemu/capabilities ]] || return 0
-    mkdir -p "$(dirname "$warm")"
-    fresh=$(mktemp -d "$warm.XXXXXX")
-    cp -a "$dir/cache/qemu/capabilities" "$fresh/"
-    # Whoever comes second finds the folder taken and leaves its copy unused.
-    mv -T "$fresh" "$warm" 2>/dev/null || rm -rf "$fresh"
-  fi
-}
-
 prepare() {
-  local warm part; warm=$(warm_cache)
-  mkdir -p "$dir"/{etc,lib,run,log,cache/qemu}
+  local part
+  mkdir -p "$dir"/{etc,lib,run,log,cache}
   for part in $state; do mkdir -p "${part#*:}"; done
   install -m 0600 "$hypervisor/qemu.conf" "$dir/etc/qemu.conf"
   # The daemon's identity must differ from its neighbours' and outlast a boot.
@@ -121,9 +102,7 @@ prepare() {
     printf 'log_outputs = "3:file:/var/log/libvirt/libvirtd.log"\n'
     printf 'max_clients = 200\nmax_workers = 40\nmax_client_requests = 20\n'
   } > "$dir/etc/libvirtd.conf"
-  if [[ ! -d $dir/cache/qemu/capabilities && -d $warm/capabilities ]]; then
-    cp -a "$warm/capabilities" "$dir/cache/qemu/"
-  fi
+  use_cache "$dir/cache"
 }
 
 # Bridges and firewall rules live in the machine's network namespace and would
@@ -173,7 +152,7 @@ up() {
       < /dev/null > "$dir/log/init.log" 2>&1 &
     echo $! > "$dir/pid"
     wait_for_answer
-    keep_cache
+    keep_cache "$uri" "$dir/cache"
   fi
   if [[ -n $owner ]]; then watch_owner; fi
   echo "$uri"

@@ -1,10 +1,15 @@
-//! The addresses of one network: which are free, and which comes next.
+//! The addresses of one pool: which are free, and which comes next. Hosts that share a network share its pool.
 
 use crate::capacity::HostNetwork;
+use ipnet::Ipv4Net;
 use std::{collections::HashSet, net::Ipv4Addr};
 
 pub(super) struct Addresses {
-    pub network: HostNetwork,
+    /// What machines may have, both ends included.
+    first: u32,
+    last: u32,
+    /// Not a machine's, though they lie in between.
+    reserved: Vec<Ipv4Addr>,
     taken: HashSet<Ipv4Addr>,
     /// Where the search for a free address goes on.
     next: u32,
@@ -13,11 +18,16 @@ pub(super) struct Addresses {
 }
 
 impl Addresses {
-    pub fn new(network: HostNetwork, taken: HashSet<Ipv4Addr>, scatter: bool) -> Self {
-        let (first, last) = usable(&network);
-        let total = i64::from(last) - i64::from(first) + 1 - i64::from(contains(&network, first, last));
+    pub fn new(network: &HostNetwork, taken: HashSet<Ipv4Addr>, scatter: bool) -> Self {
+        let (first, last) = (u32::from(network.first), u32::from(network.last));
+        let mut reserved = vec![network.gateway];
+        if network.dns != network.gateway {
+            reserved.push(network.dns);
+        }
+        reserved.retain(|address| (first..=last).contains(&u32::from(*address)));
+        let total = i64::from(last) - i64::from(first) + 1 - i64::try_from(reserved.len()).unwrap_or_default();
         let next = if scatter && last > first { first + random() % (last - first) } else { first };
-        Self { network, taken, next, total: total.max(0) }
+        Self { first, last, reserved, taken, next, total: total.max(0) }
     }
 
     pub fn free(&self) -> i64 {
@@ -25,14 +35,13 @@ impl Addresses {
     }
 
     pub fn take(&mut self) -> Option<Ipv4Addr> {
-        let (first, last) = usable(&self.network);
         if self.free() < 1 {
             return None;
         }
-        for _ in first..=last {
+        for _ in self.first..=self.last {
             let address = Ipv4Addr::from(self.next);
-            self.next = if self.next >= last { first } else { self.next + 1 };
-            if address != self.network.gateway && self.taken.insert(address) {
+            self.next = if self.next >= self.last { self.first } else { self.next + 1 };
+            if !self.reserved.contains(&address) && self.taken.insert(address) {
                 return Some(address);
             }
         }
@@ -44,17 +53,16 @@ impl Addresses {
     }
 }
 
-/// First and last address between the network's own and its broadcast address.
-fn usable(network: &HostNetwork) -> (u32, u32) {
-    (u32::from(network.cidr.network()).saturating_add(1), u32::from(network.cidr.broadcast()).saturating_sub(1))
+/// First and last address between a range's own and its broadcast address.
+pub fn usable(cidr: Ipv4Net) -> (Ipv4Addr, Ipv4Addr) {
+    (
+        Ipv4Addr::from(u32::from(cidr.network()).saturating_add(1)),
+        Ipv4Addr::from(u32::from(cidr.broadcast()).saturating_sub(1)),
+    )
 }
 
 /// The random tail of an identifier: brokers must only differ, not be unpredictable.
 fn random() -> u32 {
     let bytes = uuid::Uuid::now_v7().into_bytes();
     u32::from_le_bytes([bytes[12], bytes[13], bytes[14], bytes[15]])
-}
-
-fn contains(network: &HostNetwork, first: u32, last: u32) -> bool {
-    (first..=last).contains(&u32::from(network.gateway))
 }

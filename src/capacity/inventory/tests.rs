@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    capacity::{HostState, ProviderKind},
+    capacity::{ProviderKind, standing::Standing},
     labels::{MlpsLevel, Spread},
     provider::DomainType,
     units::Bytes,
@@ -8,8 +8,10 @@ use crate::{
 
 const ZONE: Zone = Zone::GovernmentExtranet;
 
+/// A range of 29 bits has five addresses besides the host's own.
 fn host(name: &str, memory_gib: i64, addresses: u8) -> Host {
-    // A /24 less what a smaller prefix leaves out: 29 bits have 5 addresses besides the host's own.
+    let cidr = format!("10.0.0.0/{addresses}").parse().unwrap();
+    let (first, last) = usable(cidr);
     Host {
         id: HostId::new(),
         name: name.to_owned(),
@@ -18,7 +20,7 @@ fn host(name: &str, memory_gib: i64, addresses: u8) -> Host {
         pool: "jiyue".to_owned(),
         pool_path: "/".to_owned(),
         domain_type: DomainType::Qemu,
-        state: HostState::Active,
+        standing: Standing::default(),
         mlps_level: MlpsLevel::HIGHEST,
         limit: Amount { machines: 0, vcpu: 64, memory_bytes: memory_gib << 30, disk_bytes: 1 << 45 },
         used: Amount::default(),
@@ -27,10 +29,18 @@ fn host(name: &str, memory_gib: i64, addresses: u8) -> Host {
             zone: ZONE,
             network: "n".to_owned(),
             bridge: "b".to_owned(),
-            cidr: format!("10.0.0.0/{addresses}").parse().unwrap(),
-            gateway: "10.0.0.1".parse().unwrap(),
+            cidr,
+            gateway: first,
+            dns: first,
+            segment: None,
+            first,
+            last,
         }],
     }
+}
+
+fn cordoned() -> Standing {
+    Standing { cordoned: true, ..Standing::default() }
 }
 
 fn of(reading: Reading) -> Inventory {
@@ -43,12 +53,13 @@ fn ask(memory_gib: i64, count: u32) -> Ask<'static> {
     let size = Size { vcpu: 1, memory: Bytes::gib(memory_gib).unwrap(), disk: Bytes::gib(1).unwrap() };
     let mlps_level = MlpsLevel::new(2).unwrap();
     let wanted = Wanted { size, zone: ZONE, mlps_level, lease_end: Some(9000), spread: Spread::Prefer, now: 100 };
-    Ask { wanted, image: None, count }
+    Ask { wanted, image: None, count, siblings: &[] }
 }
 
 /// Everything that decisions look at.
 fn shown(inventory: &Inventory) -> String {
-    format!("{:?}", inventory.lock().candidates)
+    let state = inventory.lock();
+    format!("{:?} {:?}", state.candidates, state.free)
 }
 
 #[test]
@@ -156,7 +167,7 @@ fn addresses_run_out_like_anything_else() {
 
 #[test]
 fn an_explanation_is_what_a_reservation_does() {
-    let hosts = || vec![host("a", 4, 24), host("b", 2, 24), Host { state: HostState::Cordoned, ..host("c", 64, 24) }];
+    let hosts = || vec![host("a", 4, 24), host("b", 2, 24), Host { standing: cordoned(), ..host("c", 64, 24) }];
     let hosts = hosts();
     let fresh = || of(Reading { hosts: hosts.clone(), ..Reading::default() });
     let told = fresh().explain(&ask(2, 4), 3);
@@ -166,7 +177,7 @@ fn an_explanation_is_what_a_reservation_does() {
     assert_eq!(names, done.iter().map(|place| name(place.host)).collect::<Vec<_>>());
     // b is full after the first or second machine, a after the third, c was never open.
     let refused: Vec<_> = told.refused.iter().map(|(from, host, why)| (*from, host.as_str(), why.reason())).collect();
-    assert_eq!(refused, [(1, "c", "cordoned"), (2, "b", "memory_short"), (4, "a", "memory_short")]);
+    assert_eq!(refused, [(1, "c", "not_active"), (2, "b", "memory_short"), (4, "a", "memory_short")]);
     assert_eq!(told.hosts, 3);
     assert_eq!(told.choices[0].passed, 2);
     assert_eq!(told.choices[0].next[0].0, "a");
@@ -182,4 +193,38 @@ fn what_changes_while_it_is_read_makes_the_reading_stale() {
     assert!(!inventory.is_fresh());
     inventory.replace(inventory.mark(), Reading::default());
     assert!(inventory.is_fresh());
+}
+
+#[test]
+fn hosts_that_share_a_network_share_its_addresses() {
+    let mut hosts: Vec<_> = ["a", "b"].map(|name| host(name, 64, 29)).into();
+    for host in &mut hosts {
+        host.networks[0].segment = Some("office".to_owned());
+    }
+    let inventory = of(Reading { hosts, ..Reading::default() });
+    let places = inventory.reserve(&ask(1, 5)).unwrap();
+    assert_eq!(places.iter().map(|place| place.address).collect::<HashSet<_>>().len(), 5);
+    let no = inventory.reserve(&ask(1, 1)).unwrap_err();
+    assert!(no.refusals.iter().all(|(_, why)| *why == Refusal::AddressesShort { zone: ZONE, free: 0 }), "{no:?}");
+}
+
+#[test]
+fn a_machine_that_moves_stays_on_its_network_and_away_from_its_own_kind() {
+    let mut hosts: Vec<_> = ["a", "b", "c", "d"].map(|name| host(name, 64, 24)).into();
+    for host in &mut hosts[..3] {
+        host.networks[0].segment = Some("office".to_owned());
+    }
+    let ids: Vec<_> = hosts.iter().map(|host| host.id).collect();
+    let inventory = of(Reading { hosts, ..Reading::default() });
+    let way = Move { segment: "office", from: ids[0], only: None };
+    let siblings = [ids[1]];
+    let moving = Ask { siblings: &siblings, ..ask(1, 1) };
+    assert_eq!(inventory.reserve_beside(&moving, way).unwrap().0, ids[2]);
+    let mut apart = moving;
+    apart.wanted.spread = Spread::Require;
+    let only = |host| Move { only: Some(host), ..way };
+    let refused = |way| inventory.reserve_beside(&apart, way).unwrap_err().refusals;
+    assert_eq!(refused(only(ids[1])), [("b".to_owned(), Refusal::SiblingHere { siblings: 1 })]);
+    assert_eq!(refused(only(ids[3])), [("d".to_owned(), Refusal::ZoneMissing { zone: ZONE })]);
+    assert_eq!(inventory.reserve_beside(&moving, only(ids[1])).unwrap().0, ids[1]);
 }

@@ -1,6 +1,7 @@
 //! Why a host cannot take a machine: a word for programs, a sentence for people, and the numbers for both.
 
 use crate::{
+    capacity::standing::HostState,
     error::HostRefusal,
     labels::{MlpsLevel, Zone},
 };
@@ -9,7 +10,10 @@ use std::fmt;
 /// One for each filter, in the filters' order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    Cordoned,
+    /// It takes nothing new.
+    NotActive {
+        state: HostState,
+    },
     ZoneMissing {
         zone: Zone,
     },
@@ -49,7 +53,7 @@ impl Refusal {
     /// The stable word.
     pub const fn reason(self) -> &'static str {
         match self {
-            Self::Cordoned => "cordoned",
+            Self::NotActive { .. } => "not_active",
             Self::ZoneMissing { .. } => "zone_missing",
             Self::LevelLow { .. } => "mlps_level_low",
             Self::ImageUnreachable => "image_unreachable",
@@ -70,7 +74,7 @@ impl Refusal {
             Self::DiskShort { asked, free, .. } => ("disk_bytes", asked, free),
             Self::AddressesShort { free, .. } => ("addresses", 1, free),
             Self::LevelLow { asked, highest } => ("mlps_level", asked.get().into(), highest.get().into()),
-            Self::Cordoned | Self::ZoneMissing { .. } | Self::ImageUnreachable | Self::SiblingHere { .. } => {
+            Self::NotActive { .. } | Self::ZoneMissing { .. } | Self::ImageUnreachable | Self::SiblingHere { .. } => {
                 ("hosts", 1, 0)
             }
         }
@@ -96,7 +100,7 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Cordoned => f.write_str("已停用，不接收新的虚拟机"),
+            Self::NotActive { state } => write!(f, "{}", state.label()),
             Self::ZoneMissing { zone } => write!(f, "没有接入{}", zone.label()),
             Self::LevelLow { asked, highest } => write!(f, "最高承载等保 {highest} 级，申请为 {asked} 级"),
             Self::ImageUnreachable => f.write_str("主机上没有所需镜像，服务上也没有可发送的副本"),

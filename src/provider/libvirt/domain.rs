@@ -3,11 +3,12 @@
 use super::{
     domain_xml::{self, Places},
     fault::Fault,
+    probe,
     storage::{self, path_of},
     volume_xml::{NewVolume, console_name, disk_name, image_name, seed_name},
     xml::Element,
 };
-use crate::provider::{DomainType, Intent, Mark, Observed, Seen};
+use crate::provider::{DomainType, Intent, Mark, Observed, Power, Seen};
 use virt::{connect::Connect, domain::Domain, error::ErrorNumber, storage_pool::StoragePool, sys};
 
 /// What stands where the machine's domain should be.
@@ -74,17 +75,22 @@ pub fn ensure_defined(connect: &Connect, pool: &StoragePool, intent: &Intent, ki
         Found::ForeignId | Found::ForeignName => return Err(foreign(intent)),
         Found::Nothing => {}
     }
-    // The console's file is made as a volume first: it is then in libvirt's list from the start, and read like any other.
-    let console = console_name(intent);
-    if storage::volume(pool, &console)?.is_none() {
-        storage::create(pool, &NewVolume::raw(console.clone(), 0))?;
-    }
+    ensure_console(pool, intent)?;
     Domain::define_xml(connect, &domain_xml::domain(intent, &places(pool, intent)?, kind)?)?;
     Ok(())
 }
 
+/// The console's file is made as a volume first: it is then in libvirt's list from the start, and read like any other.
+pub fn ensure_console(pool: &StoragePool, intent: &Intent) -> Result<(), Fault> {
+    let console = console_name(intent);
+    if storage::volume(pool, &console)?.is_none() {
+        storage::create(pool, &NewVolume::raw(console, 0))?;
+    }
+    Ok(())
+}
+
 /// Where the machine's volumes lie, all of which must be there by now.
-fn places(pool: &StoragePool, intent: &Intent) -> Result<Places, Fault> {
+pub fn places(pool: &StoragePool, intent: &Intent) -> Result<Places, Fault> {
     Ok(Places {
         disk: path_of(pool, &disk_name(intent))?,
         image: path_of(pool, &image_name(&intent.image))?,
@@ -99,14 +105,7 @@ pub fn remove_definition(connect: &Connect, pool: &StoragePool, intent: &Intent)
         Found::Ours(domain) => {
             // Undefining a running domain would only make it transient, and then it would be nobody's.
             power_off(&domain)?;
-            let flags = sys::VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
-                | sys::VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-                | sys::VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-                | sys::VIR_DOMAIN_UNDEFINE_NVRAM;
-            match domain.undefine_flags(flags) {
-                Err(e) if !gone(&e) => return Err(e.into()),
-                _ => {}
-            }
+            undefine(&domain)?;
         }
         Found::ForeignId => return Err(foreign(intent)),
         // Another's domain that merely has the name is not in the way of "ours is gone".
@@ -114,6 +113,18 @@ pub fn remove_definition(connect: &Connect, pool: &StoragePool, intent: &Intent)
     }
     // All that begin so: where virtlogd keeps the log it also keeps `.0`, `.1` and so on.
     storage::delete_all(pool, &console_name(intent))
+}
+
+/// Has the host forget the domain and all that it keeps of it besides volumes.
+pub fn undefine(domain: &Domain) -> Result<(), Fault> {
+    let flags = sys::VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+        | sys::VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+        | sys::VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+        | sys::VIR_DOMAIN_UNDEFINE_NVRAM;
+    match domain.undefine_flags(flags) {
+        Err(e) if !gone(&e) => Err(e.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Makes sure that the domain runs.
@@ -161,7 +172,7 @@ pub fn press_button(connect: &Connect, intent: &Intent) -> Result<bool, Fault> {
     }
 }
 
-fn power_off(domain: &Domain) -> Result<(), Fault> {
+pub fn power_off(domain: &Domain) -> Result<(), Fault> {
     if !domain.is_active()? {
         return Ok(());
     }
@@ -202,15 +213,36 @@ pub fn list(connect: &Connect) -> Result<Vec<Seen>, Fault> {
         };
         let read = Element::parse(&xml)?;
         let Ok(id) = domain.get_uuid() else { continue };
-        seen.push(Seen {
-            id,
-            name: domain.get_name()?,
-            mark: Mark::read(&read),
-            run: domain.get_id().map(i64::from),
-            shape: domain_xml::shape(&read),
-        });
+        let name = domain.get_name()?;
+        if probe::is_running_probe(&name, &read) {
+            continue;
+        }
+        seen.push(Seen { id, name, mark: Mark::read(&read), power: power(&domain)?, shape: domain_xml::shape(&read) });
     }
     Ok(seen)
+}
+
+fn power(domain: &Domain) -> Result<Power, Fault> {
+    let (state, reason) = match domain.get_state() {
+        Ok((state, reason)) => (state, u32::try_from(reason).unwrap_or_default()),
+        Err(e) if gone(&e) => return Ok(Power::Cut),
+        Err(e) => return Err(e.into()),
+    };
+    if let Some(run) = domain.get_id() {
+        return Ok(Power::On(run.into()));
+    }
+    Ok(match (state, reason) {
+        (sys::VIR_DOMAIN_SHUTOFF, sys::VIR_DOMAIN_SHUTOFF_SHUTDOWN) => Power::ShutDown,
+        // Unknown is what a daemon says of domains that ran before the host lost its power.
+        (
+            sys::VIR_DOMAIN_SHUTOFF | sys::VIR_DOMAIN_CRASHED,
+            sys::VIR_DOMAIN_SHUTOFF_UNKNOWN
+            | sys::VIR_DOMAIN_SHUTOFF_CRASHED
+            | sys::VIR_DOMAIN_SHUTOFF_FAILED
+            | sys::VIR_DOMAIN_SHUTOFF_DAEMON,
+        ) => Power::Lost,
+        _ => Power::Cut,
+    })
 }
 
 /// Has the guest restart, by its power button's other function; a guest that does not listen is reset.

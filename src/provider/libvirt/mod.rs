@@ -6,23 +6,31 @@ mod connection;
 mod domain;
 mod domain_xml;
 mod fault;
+mod migration;
 mod network;
 mod network_xml;
 mod probe;
+mod progress;
+mod qcow2;
 mod storage;
+mod uri;
 mod volume_xml;
 mod xml;
 
 pub use network_xml::NetworkSetup;
 pub use probe::PROBE_LIMIT;
+pub use uri::{UriFault, Way, explain, vet};
 
 use super::{
-    Capacity, DomainType, ImageRef, Intent, Journey, Observed, Part, Provider, ProviderError, Seen, Stop, seed,
+    Capacity, Destination, DomainType, ImageRef, Intent, Journey, Link, Observed, Part, Provider, ProviderError, Seen,
+    Stop, seed,
 };
 use crate::{ids::MachineId, units::Bytes};
 use connection::{CALL_LIMIT, Call, Connection};
 use fault::Fault;
+use ipnet::IpNet;
 use network_xml::{Lease, Record};
+use progress::Progress;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{Mutex, OwnedMutexGuard},
@@ -38,12 +46,14 @@ const STRIPES: usize = 64;
 const BUTTON_EVERY: Duration = Duration::from_secs(3);
 
 /// How a host is reached and where its volumes go.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LibvirtSettings {
     /// The host's name, for messages.
     pub name: String,
-    /// `qemu:///system`, or `qemu+unix`, `qemu+tcp`, `qemu+tls`.
+    /// `qemu:///system`, or `qemu+unix`, `qemu+tls`, `qemu+tcp`; see [`Way`].
     pub uri: String,
+    /// Networks in which bare TCP is allowed.
+    pub insecure_networks: Vec<IpNet>,
     /// The libvirt storage pool that is ours alone.
     pub pool: String,
     /// The pool's folder on that host.
@@ -51,8 +61,8 @@ pub struct LibvirtSettings {
     pub domain_type: DomainType,
 }
 
-/// A host that runs machines by libvirt and QEMU.
-#[derive(Debug)]
+/// A host that runs machines by libvirt and QEMU. Clones are the same host, with the same connections and locks.
+#[derive(Clone, Debug)]
 pub struct LibvirtHost {
     settings: LibvirtSettings,
     connection: Connection,
@@ -63,17 +73,23 @@ pub struct LibvirtHost {
     networks: Arc<Mutex<()>>,
     /// One image at a time.
     images: Arc<Mutex<storage::Verified>>,
+    /// One machine leaves at a time.
+    leaving: Arc<Mutex<()>>,
+    /// Hosts that machines have left for.
+    peers: Arc<std::sync::Mutex<Vec<LibvirtHost>>>,
 }
 
 impl LibvirtHost {
     /// Does not connect yet.
     pub fn new(settings: LibvirtSettings) -> Self {
         Self {
-            connection: Connection::new(settings.name.clone(), settings.uri.clone()),
+            connection: Connection::new(settings.name.clone(), &settings.uri, settings.insecure_networks.clone()),
             settings,
             machines: (0..STRIPES).map(|_| Arc::default()).collect(),
             networks: Arc::default(),
             images: Arc::default(),
+            leaving: Arc::default(),
+            peers: Arc::default(),
         }
     }
 
@@ -137,6 +153,17 @@ impl LibvirtHost {
         self.connection.run(act, CALL_LIMIT, call).await
     }
 
+    /// Runs a call that needs the pool and no lock: because it changes nothing, or because its caller holds one.
+    async fn within<T, F>(&self, act: &str, limit: Duration, call: F) -> Result<T, ProviderError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Call<'_>, &StoragePool) -> Result<T, Fault> + Send + 'static,
+    {
+        let pool = self.settings.pool.clone();
+        let call = move |it: &Call<'_>| call(it, &storage::pool(it.connect, &pool)?);
+        self.connection.run(act, limit, call).await
+    }
+
     /// Runs a call that changes a network.
     async fn on_network<F>(&self, act: &str, intent: &Intent, call: F) -> Result<(), ProviderError>
     where
@@ -151,14 +178,14 @@ impl LibvirtHost {
         self.connection.run(act, CALL_LIMIT, call).await
     }
 
-    async fn ensure_image(&self, act: &str, image: &ImageRef) -> Result<(), ProviderError> {
+    async fn ensure_image(&self, act: &str, image: &ImageRef, progress: &Progress) -> Result<(), ProviderError> {
         // Waiting for another machine's upload of the same image is the normal case, not a fault.
         let mut verified = Arc::clone(&self.images).lock_owned().await;
-        let (pool, image) = (self.settings.pool.clone(), image.clone());
-        let call = move |call: &Call<'_>| {
-            storage::ensure_image(call, &storage::pool(call.connect, &pool)?, &image, &mut verified)
+        let (image, progress) = (image.clone(), progress.clone());
+        let call = move |call: &Call<'_>, pool: &StoragePool| {
+            storage::ensure_image(call, pool, &image, &mut verified, &progress)
         };
-        self.connection.run(act, IMAGE_LIMIT, call).await
+        self.within(act, IMAGE_LIMIT, call).await
     }
 
     async fn ensure_seed(&self, act: &str, intent: &Intent) -> Result<(), ProviderError> {
@@ -207,7 +234,7 @@ impl Provider for LibvirtHost {
         let act = format!("{part} of {}", intent.name);
         check(intent).map_err(|reason| ProviderError::Permanent { act: act.clone(), reason: reason.to_owned() })?;
         match part {
-            Part::Image => self.ensure_image(&act, &intent.image).await,
+            Part::Image => self.ensure_image(&act, &intent.image, &Progress::default()).await,
             Part::Disk => {
                 let call = |call: &Call<'_>, pool: &StoragePool, intent: &Intent| {
                     let in_use = domain::in_use(call.connect, intent)?;
@@ -216,6 +243,8 @@ impl Provider for LibvirtHost {
                 self.on(&act, intent, call).await
             }
             Part::Seed => self.ensure_seed(&act, intent).await,
+            // On a bridge that hosts share nobody gives addresses or names: they stand in the seed.
+            Part::Address | Part::Name if intent.network.link != Link::Network => Ok(()),
             Part::Address => {
                 let lease = Lease::of(intent);
                 let call = move |call: &Call<'_>, network: &str| network::ensure_lease(call.connect, network, &lease);
@@ -242,6 +271,7 @@ impl Provider for LibvirtHost {
         let act = format!("removing {part} of {}", intent.name);
         match part {
             Part::Image | Part::Answer => Ok(()),
+            Part::Address | Part::Name if intent.network.link != Link::Network => Ok(()),
             Part::Disk => self.remove_volume(&act, intent, volume_xml::disk_name(intent)).await,
             Part::Seed => self.remove_volume(&act, intent, volume_xml::seed_name(intent)).await,
             Part::Address => {
@@ -263,7 +293,8 @@ impl Provider for LibvirtHost {
 
     async fn observe(&self, intent: &Intent) -> Result<Observed, ProviderError> {
         let act = format!("looking at {}", intent.name);
-        self.on(&act, intent, |call, _, intent| domain::observe(call.connect, intent)).await
+        let intent = intent.clone();
+        self.connection.run(&act, CALL_LIMIT, move |call| domain::observe(call.connect, &intent)).await
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(host = self.settings.name, machine = %intent.machine))]
@@ -312,28 +343,33 @@ impl Provider for LibvirtHost {
         self.on(&act, intent, call).await
     }
 
-    async fn migrate(&self, journey: &Journey, _: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError> {
-        let act = format!("moving {}", journey.from.name);
-        Err(ProviderError::Permanent { act, reason: "libvirt hosts cannot do this yet".to_owned() })
+    fn destination(&self) -> Destination {
+        Destination::Libvirt(self.settings.clone())
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(host = self.settings.name, machine = %journey.from.machine))]
+    async fn migrate(&self, journey: &Journey, report: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError> {
+        let progress = Progress::default();
+        progress.told(report, self.travel(journey, &progress)).await
     }
 
     async fn images(&self) -> Result<Vec<String>, ProviderError> {
         let act = format!("listing the images of host {}", self.settings.name);
-        let pool = self.settings.pool.clone();
-        let call = move |call: &Call<'_>| storage::ready_images(&storage::pool(call.connect, &pool)?);
-        self.connection.run(&act, CALL_LIMIT, call).await
+        self.within(&act, CALL_LIMIT, |_, pool| storage::ready_images(pool)).await
     }
 
-    async fn bring_image(&self, image: &ImageRef, _: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError> {
-        self.ensure_image(&format!("image {}", image.sha256), image).await
+    async fn bring_image(&self, image: &ImageRef, report: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError> {
+        let (act, progress) = (format!("image {}", image.sha256), Progress::default());
+        progress.told(report, self.ensure_image(&act, image, &progress)).await?;
+        report(100);
+        Ok(())
     }
 
     async fn console(&self, intent: &Intent, limit: usize) -> Result<String, ProviderError> {
         let act = format!("reading the console of {}", intent.name);
-        let call = move |call: &Call<'_>, pool: &StoragePool, intent: &Intent| {
-            storage::tail(call.connect, pool, &volume_xml::console_name(intent), limit as u64)
-        };
-        let bytes = self.on(&act, intent, call).await?;
+        let name = volume_xml::console_name(intent);
+        let call = move |call: &Call<'_>, pool: &StoragePool| storage::tail(call.connect, pool, &name, limit as u64);
+        let bytes = self.within(&act, CALL_LIMIT, call).await?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }

@@ -193,8 +193,17 @@ fn clear_leftovers(connect: &Connect, pool: &StoragePool) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Whether a listed domain is a probe that has its time yet; an older one is as odd as any stranger.
+pub fn is_running_probe(name: &str, domain: &Element) -> bool {
+    let probe = name.strip_prefix(PREFIX).is_some_and(|id| Uuid::parse_str(id).is_ok());
+    probe && is_marked(domain) && !is_leftover(name, wall_clock())
+}
+
 fn has_mark(xml: &str) -> bool {
-    let Ok(domain) = Element::parse(xml) else { return false };
+    Element::parse(xml).is_ok_and(|domain| is_marked(&domain))
+}
+
+fn is_marked(domain: &Element) -> bool {
     let metadata = domain.find(&["metadata"]);
     metadata.is_some_and(|m| m.all("probe").any(|e| e.namespace.as_deref() == Some(MARK)))
 }

@@ -5,6 +5,7 @@ use super::{
     connection::Call,
     domain_xml::format_word,
     fault::Fault,
+    progress::{Progress, Told},
     volume_xml::{NewVolume, QCOW2_HEADER, VolumeFacts, disk_name, image_name, qcow2_size, ready_name},
     xml::Element,
 };
@@ -142,19 +143,20 @@ pub fn download(
     volume: &StorageVol,
     offset: u64,
     length: u64,
-    mut sink: impl FnMut(&[u8]),
+    mut sink: impl FnMut(&[u8]) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let stream = Stream::new(connect, 0)?;
     volume.download(&stream, offset, length, 0)?;
     let mut buffer = vec![0; CHUNK];
     loop {
-        match stream.recv(&mut buffer) {
+        let taken = match stream.recv(&mut buffer) {
             Ok(0) => return Ok(stream.finish()?),
             Ok(n) => sink(buffer.get(..n).unwrap_or_default()),
-            Err(e) => {
-                drop(stream.abort());
-                return Err(e.into());
-            }
+            Err(e) => Err(e.into()),
+        };
+        if let Err(fault) = taken {
+            drop(stream.abort());
+            return Err(fault);
         }
     }
 }
@@ -182,6 +184,7 @@ pub fn ensure_image(
     pool: &StoragePool,
     image: &ImageRef,
     verified: &mut Verified,
+    progress: &Progress,
 ) -> Result<(), Fault> {
     let name = image_name(image);
     let found = volume(pool, &name)?;
@@ -189,14 +192,14 @@ pub fn ensure_image(
     match (found, ready) {
         (Some(_), true) if verified.get(&name) == Some(&call.number) => return Ok(()),
         (Some(found), true) => {
-            if !is_whole(call.connect, &found, image)? {
+            if !is_whole(call.connect, &found, image, progress)? {
                 return Err(Fault::Permanent(format!("volume {name} on the host no longer has its digest")));
             }
         }
         (Some(found), false) => {
-            if !is_whole(call.connect, &found, image)? {
+            if !is_whole(call.connect, &found, image, progress)? {
                 found.delete(0)?;
-                put_image(call.connect, pool, image)?;
+                put_image(call.connect, pool, image, progress)?;
             }
             create(pool, &NewVolume::raw(ready_name(image), 0))?;
         }
@@ -205,7 +208,7 @@ pub fn ensure_image(
             if ready {
                 delete(pool, &ready_name(image))?;
             }
-            put_image(call.connect, pool, image)?;
+            put_image(call.connect, pool, image, progress)?;
             create(pool, &NewVolume::raw(ready_name(image), 0))?;
         }
     }
@@ -227,7 +230,7 @@ pub fn ready_images(pool: &StoragePool) -> Result<Vec<String>, Fault> {
     Ok(names.iter().filter_map(ready).collect())
 }
 
-fn put_image(connect: &Connect, pool: &StoragePool, image: &ImageRef) -> Result<(), Fault> {
+fn put_image(connect: &Connect, pool: &StoragePool, image: &ImageRef, progress: &Progress) -> Result<(), Fault> {
     let file = File::open(&image.path)?;
     let size = file.metadata()?.len();
     if i64::try_from(size) != Ok(image.size.get()) {
@@ -236,8 +239,8 @@ fn put_image(connect: &Connect, pool: &StoragePool, image: &ImageRef) -> Result<
     // To libvirt it is so many raw bytes until it next reads the folder, whatever the image's own format.
     let new = NewVolume { mode: "0444", ..NewVolume::raw(image_name(image), size) };
     let volume = create(pool, &new)?;
-    upload(connect, &volume, file, size)?;
-    if is_whole(connect, &volume, image)? {
+    upload(connect, &volume, Told::new(file, size.saturating_mul(2), progress), size)?;
+    if is_whole(connect, &volume, image, progress)? {
         return Ok(());
     }
     if digest(File::open(&image.path)?)? == image.sha256 {
@@ -246,12 +249,19 @@ fn put_image(connect: &Connect, pool: &StoragePool, image: &ImageRef) -> Result<
     Err(Fault::Permanent("the broker's copy does not have its digest".to_owned()))
 }
 
-fn is_whole(connect: &Connect, volume: &StorageVol, image: &ImageRef) -> Result<bool, Fault> {
+fn is_whole(connect: &Connect, volume: &StorageVol, image: &ImageRef, progress: &Progress) -> Result<bool, Fault> {
     if i64::try_from(length(volume)?) != Ok(image.size.get()) {
         return Ok(false);
     }
-    let mut hash = Sha256::new();
-    download(connect, volume, 0, 0, |part| hash.update(part))?;
+    let (mut hash, mut done) = (Sha256::new(), 0);
+    let whole = u64::try_from(image.size.get()).unwrap_or_default();
+    download(connect, volume, 0, 0, |part| {
+        hash.update(part);
+        done += part.len() as u64;
+        // The first half was the sending.
+        progress.set(whole.saturating_add(done), whole.saturating_mul(2));
+        Ok(())
+    })?;
     Ok(hex(&hash.finalize()) == image.sha256)
 }
 
@@ -266,7 +276,7 @@ fn digest(mut file: File) -> Result<String, Fault> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -311,7 +321,10 @@ fn virtual_size(connect: &Connect, volume: &StorageVol, image: &ImageRef) -> Res
         ImageFormat::Raw => Ok(u64::try_from(image.size.get()).unwrap_or_default()),
         ImageFormat::Qcow2 => {
             let mut header = Vec::new();
-            download(connect, volume, 0, QCOW2_HEADER as u64, |part| header.extend_from_slice(part))?;
+            download(connect, volume, 0, QCOW2_HEADER as u64, |part| {
+                header.extend_from_slice(part);
+                Ok(())
+            })?;
             qcow2_size(&header).map_err(|e| Fault::Permanent(format!("the image cannot be a base: {e}")))
         }
     }
@@ -330,9 +343,7 @@ pub fn ensure_bytes(
     let volume = match volume(pool, name)? {
         Some(_) if in_use => return Ok(()),
         Some(found) if length(&found)? == size => {
-            let mut there = Vec::with_capacity(bytes.len());
-            download(connect, &found, 0, 0, |part| there.extend_from_slice(part))?;
-            if there == bytes {
+            if whole(connect, &found)? == bytes {
                 return Ok(());
             }
             found
@@ -346,6 +357,23 @@ pub fn ensure_bytes(
     upload(connect, &volume, bytes, size)
 }
 
+/// All of a volume that must be there and is known to be small.
+pub fn bytes(connect: &Connect, pool: &StoragePool, name: &str) -> Result<Vec<u8>, Fault> {
+    match volume(pool, name)? {
+        Some(volume) => whole(connect, &volume),
+        None => Err(Fault::Permanent(format!("volume {name} is missing"))),
+    }
+}
+
+fn whole(connect: &Connect, volume: &StorageVol) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::new();
+    download(connect, volume, 0, 0, |part| {
+        bytes.extend_from_slice(part);
+        Ok(())
+    })?;
+    Ok(bytes)
+}
+
 /// The last `limit` bytes of a volume that is being written to; empty when there is none.
 pub fn tail(connect: &Connect, pool: &StoragePool, name: &str, limit: u64) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
@@ -353,7 +381,10 @@ pub fn tail(connect: &Connect, pool: &StoragePool, name: &str, limit: u64) -> Re
     let length = length(&volume)?;
     let take = length.min(limit);
     if take > 0 {
-        download(connect, &volume, length - take, take, |part| bytes.extend_from_slice(part))?;
+        download(connect, &volume, length - take, take, |part| {
+            bytes.extend_from_slice(part);
+            Ok(())
+        })?;
     }
     Ok(bytes)
 }

@@ -28,6 +28,8 @@ pub enum XmlError {
 pub struct Element {
     /// As to be written, prefix included; after reading, the local name.
     pub name: String,
+    /// Known only after reading, and written again: the prefix that the name had.
+    pub prefix: Option<String>,
     /// Known only after reading.
     pub namespace: Option<String>,
     pub attributes: Vec<(String, String)>,
@@ -96,7 +98,8 @@ impl Element {
         if values.chain([&self.text]).any(|v| v.chars().any(unfit)) {
             return Err(XmlError::ControlCharacter);
         }
-        let start = BytesStart::new(self.name.as_str())
+        let name = self.prefix.as_ref().map_or_else(|| self.name.clone(), |prefix| format!("{prefix}:{}", self.name));
+        let start = BytesStart::new(name.as_str())
             .with_attributes(self.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let mut put = |event: Event<'_>| writer.write_event(event).map_err(XmlError::Write);
         if self.children.is_empty() && self.text.is_empty() {
@@ -109,7 +112,7 @@ impl Element {
         for child in &self.children {
             child.write(writer)?;
         }
-        writer.write_event(Event::End(BytesEnd::new(self.name.as_str()))).map_err(XmlError::Write)
+        writer.write_event(Event::End(BytesEnd::new(name.as_str()))).map_err(XmlError::Write)
     }
 
     /// Reads a document.
@@ -158,7 +161,8 @@ impl Element {
     }
 
     fn started(start: &BytesStart<'_>, namespace: Option<String>) -> Result<Self, XmlError> {
-        let mut element = Self { namespace, ..Self::new(start.local_name().as_ref()) };
+        let prefix = start.name().prefix().map(|prefix| prefix.as_ref().to_owned());
+        let mut element = Self { namespace, prefix, ..Self::new(start.local_name().as_ref()) };
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|e| XmlError::Malformed(e.to_string()))?;
             let value =

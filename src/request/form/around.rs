@@ -54,7 +54,7 @@ fn is_caption(text: &str) -> bool {
 /// 申请虚拟机数量 in the form's own words.
 fn asks(table: &Table) -> bool {
     let mut cells = table.rows.iter().flat_map(|r| &r.cells);
-    cells.any(|c| c.text.contains('申') && label::with_value(&c.text).is_some_and(|(l, _)| l.name == "vm_count"))
+    cells.any(|c| c.text.contains('申') && c.text.with_value().is_some_and(|(l, _)| l.name == "vm_count"))
 }
 
 /// Marks the rows of a calculation that stands in a table: a heading with 依据 or 结果, then one resource to a row.
@@ -63,7 +63,7 @@ pub(super) fn calculations(table: &Table, taken: &mut [bool]) {
     let names: Vec<Vec<&'static str>> = table
         .rows
         .iter()
-        .map(|row| row.cells.iter().filter_map(|c| label::with_value(&c.text)).map(|(l, _)| l.name).collect())
+        .map(|row| row.cells.iter().filter_map(|c| c.text.with_value()).map(|(l, _)| l.name).collect())
         .collect();
     let count = |name: &str, rows: &[Vec<&str>]| rows.iter().flatten().filter(|n| **n == name).count();
     let others = ["vm_count", "domain", "os_type", "workload_description"].map(|n| count(n, &names));
@@ -80,7 +80,7 @@ pub(super) fn calculations(table: &Table, taken: &mut [bool]) {
         }
         let first = |row: usize| {
             let cell = table.rows.get(row)?.cells.iter().find(|c| !c.text.trim().is_empty())?;
-            label::with_value(&cell.text).map(|(l, _)| l.name)
+            cell.text.with_value().map(|(l, _)| l.name)
         };
         let from = row;
         while names.get(row).is_some_and(|n| n.len() <= 1) && first(row).is_none_or(resource) {

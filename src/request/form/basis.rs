@@ -46,7 +46,7 @@ fn notes(table: &Table) -> impl Iterator<Item = (&'static str, Place)> + '_ {
     table.rows.iter().enumerate().filter_map(|(row, cells)| {
         let mut filled = (0..cells.cells.len()).filter(|cell| !table.text(row, *cell).trim().is_empty());
         let only = filled.next()?;
-        let alone = filled.all(|other| table.text(row, other) == table.text(row, only));
+        let alone = filled.all(|other| **table.text(row, other) == **table.text(row, only));
         let word = told(table.text(row, only)).filter(|_| alone)?;
         Some((word, table.place_of(row, only)))
     })

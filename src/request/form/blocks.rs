@@ -247,7 +247,8 @@ fn in_prose(run: &[&Prose], reading: &mut Reading) {
 fn pairs(text: &Prose) -> Vec<Entry> {
     let mut out: Vec<Entry> = Vec::new();
     for line in text.text.lines().take(MAX_LINES) {
-        let Some((label, value)) = label::with_value(line).filter(|_| line.contains(['：', ':'])) else { continue };
+        let labelled = |text: &str| text.contains(['：', ':']);
+        let Some((label, value)) = Some(line).filter(|l| labelled(l)).and_then(label::with_value) else { continue };
         let prose = matches!(label.name, "remarks" | "workload_description" | "no_domain_reason" | "om_unit" | PHONE)
             || CONTEXT.iter().any(|f| f.name == label.name);
         if prose || label.name == label::OTHER {
@@ -256,8 +257,8 @@ fn pairs(text: &Prose) -> Vec<Entry> {
         }
         let (mut label, mut kept) = (label, String::new());
         for part in value.split_inclusive(['，', ',', '；', ';', '、', '。', '\t']) {
-            let labelled = out.len() < MAX_LINES && part.contains(['：', ':']);
-            if let Some((next, value)) = label::with_value(part).filter(|_| labelled) {
+            let labelled = out.len() < MAX_LINES && labelled(part);
+            if let Some((next, value)) = Some(part).filter(|_| labelled).and_then(label::with_value) {
                 out.push(entry(&label, &kept, text));
                 (label, kept) = (next, value.to_owned());
             } else {

@@ -56,6 +56,7 @@ struct OpenTable {
 
 struct OpenCell {
     cell: Cell,
+    text: String,
     continues: bool,
     joins_left: bool,
 }
@@ -235,7 +236,7 @@ impl Reader<'_> {
             && let Some(paragraph) = self.paragraphs.last_mut()
         {
             self.budget.text(text)?;
-            paragraph.text.extend(text.chars().map(glyph::shown));
+            paragraph.text.push_str(&glyph::shown(text));
         }
         Ok(())
     }
@@ -298,10 +299,10 @@ impl Reader<'_> {
         if let Some(open) = self.tables.last_mut().and_then(|t| t.cell.as_mut()) {
             let text = paragraph.text.trim();
             if !text.is_empty() {
-                if !open.cell.text.is_empty() {
-                    open.cell.text.push('\n');
+                if !open.text.is_empty() {
+                    open.text.push('\n');
                 }
-                open.cell.text.push_str(text);
+                open.text.push_str(text);
             }
         } else if !paragraph.text.trim().is_empty() {
             self.budget.paragraph()?;
@@ -353,19 +354,20 @@ impl Reader<'_> {
         self.budget.cells(1)?;
         if let Some(table) = self.tables.last_mut() {
             let cell = Cell { column: table.next_column, span: 1, ..Cell::default() };
-            table.cell = Some(OpenCell { cell, continues: false, joins_left: false });
+            table.cell = Some(OpenCell { cell, text: String::new(), continues: false, joins_left: false });
         }
         Ok(())
     }
 
     fn close_cell(&mut self) {
         let Some(table) = self.tables.last_mut() else { return };
-        let Some(OpenCell { mut cell, continues, joins_left }) = table.cell.take() else { return };
+        let Some(OpenCell { mut cell, text, continues, joins_left }) = table.cell.take() else { return };
         table.next_column = cell.column.saturating_add(cell.span);
         if joins_left && let Some(left) = table.row.cells.last_mut() {
             left.span = left.span.saturating_add(cell.span);
             return;
         }
+        cell.text = text.into();
         let here = (table.table.rows.len(), table.row.cells.len());
         match table.above.get(&cell.column) {
             Some(origin) if continues => cell.origin = Some(*origin),

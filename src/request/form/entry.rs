@@ -60,7 +60,7 @@ fn one_row(table: &Table, row: usize, out: &mut Vec<Entry>) {
         if lines(table, row, at - 1, out) {
             continue;
         }
-        let Some((label, inline)) = label::with_value(&cell.text) else { continue };
+        let Some((label, inline)) = cell.text.with_value() else { continue };
         if !inline.is_empty() {
             out.push(Entry::new(&label, inline, table.place_of(row, at - 1)));
             continue;
@@ -111,16 +111,16 @@ fn one_row(table: &Table, row: usize, out: &mut Vec<Entry>) {
 /// Whether the cell behind a label is a label too. A value may happen to be a field's word (`运行内容 | 数据库`): what is
 /// not surely a label and has no value of its own is one.
 fn is_label(cells: &[Cell], at: usize) -> bool {
-    let Some((label, inline)) = cells.get(at).and_then(|c| label::with_value(&c.text)) else { return false };
+    let Some((label, inline)) = cells.get(at).and_then(|c| c.text.with_value()) else { return false };
     if label.sure || !inline.is_empty() {
         return true;
     }
-    cells.get(at + 1).is_some_and(|c| label::with_value(&c.text).is_none())
+    cells.get(at + 1).is_some_and(|c| c.text.with_value().is_none())
 }
 
 /// A cell with several lines, each a label with its value.
 fn lines(table: &Table, row: usize, at: usize, out: &mut Vec<Entry>) -> bool {
-    let Some(text) = table.rows.get(row).and_then(|r| r.cells.get(at)).map(|c| c.text.as_str()) else { return false };
+    let Some(text) = table.rows.get(row).and_then(|r| r.cells.get(at)).map(|c| &*c.text) else { return false };
     if !text.contains('\n') {
         return false;
     }
@@ -145,13 +145,10 @@ fn below(table: &Table, row: usize, taken: &[bool]) -> Option<Vec<Entry>> {
     if taken.get(row + 1).copied().unwrap_or_default() || head.cells.len() < 2 {
         return None;
     }
-    let labels: Option<Vec<(u32, Label)>> = head
-        .cells
-        .iter()
-        .map(|c| label::whole(&c.text).filter(|_| c.origin.is_none()).map(|l| (c.column, l)))
-        .collect();
+    let labels: Option<Vec<(u32, Label)>> =
+        head.cells.iter().map(|c| c.text.whole().filter(|_| c.origin.is_none()).map(|l| (c.column, l))).collect();
     let labels = labels?;
-    if under.cells.len() < 2 || under.cells.iter().any(|c| label::with_value(&c.text).is_some_and(|(l, _)| l.sure)) {
+    if under.cells.len() < 2 || under.cells.iter().any(|c| c.text.with_value().is_some_and(|(l, _)| l.sure)) {
         return None;
     }
     Some(

@@ -1,5 +1,7 @@
 //! Check boxes as they are drawn: signs of Unicode, of the Wingdings fonts, and typed ones. Before a word or behind it.
 
+use std::borrow::Cow;
+
 /// What a sign of a symbol font shows, if that is a check box. Wingdings and Wingdings 2 do not use one code for both a
 /// ticked and an empty box, so that the font need not be known; many writers leave it out.
 pub(super) fn symbol(code: u32) -> Option<char> {
@@ -12,12 +14,13 @@ pub(super) fn symbol(code: u32) -> Option<char> {
     }
 }
 
-/// A character of a text: signs from the private area are drawn with a symbol font.
-pub(super) fn shown(c: char) -> char {
-    match u32::from(c) {
-        code @ 0xF000..=0xF0FF => symbol(code).unwrap_or(c),
-        _ => c,
+/// A text as it is seen: signs from the private area are drawn with a symbol font.
+pub(super) fn shown(text: &str) -> Cow<'_, str> {
+    let private = |c: char| matches!(c, '\u{F000}'..='\u{F0FF}');
+    if !text.contains(private) {
+        return text.into();
     }
+    text.chars().map(|c| if private(c) { symbol(c.into()).unwrap_or(c) } else { c }).collect()
 }
 
 const TICKED: &[char] = &['☑', '☒', '√', '✓', '✔', '■', '●', '✅', '⊠', '▣', '◉', '🗹', '🗷'];
@@ -160,8 +163,8 @@ mod tests {
 
     #[test]
     fn signs_of_symbol_fonts_are_boxes() {
-        assert_eq!(['\u{F0FE}', '\u{F052}', '\u{F0FD}'].map(shown), ['☑'; 3]);
-        assert_eq!(['\u{F06F}', '\u{F0A3}', '\u{F071}', '\u{F0A8}'].map(shown), ['□'; 4]);
-        assert_eq!(shown('中'), '中');
+        assert_eq!(shown("\u{F0FE}\u{F052}\u{F0FD}"), "☑☑☑");
+        assert_eq!(shown("\u{F06F}\u{F0A3}\u{F071}\u{F0A8}"), "□□□□");
+        assert_eq!(shown("中\u{F0FF}"), "中\u{F0FF}");
     }
 }

@@ -6,12 +6,13 @@ use crate::{
     text,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    borrow::Cow,
+    collections::{HashMap, HashSet},
     sync::LazyLock,
 };
 
 /// Every word of every field, folded, to the field's canonical name.
-static WORDS: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {
+static WORDS: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
     FIELDS
         .iter()
         .chain(CONTEXT)
@@ -87,11 +88,11 @@ const PAPER: &[(&str, &[&str])] = &[
     ),
 ];
 
-static PAPER_WORDS: LazyLock<BTreeMap<String, &'static str>> =
+static PAPER_WORDS: LazyLock<HashMap<String, &'static str>> =
     LazyLock::new(|| PAPER.iter().flat_map(|(name, words)| words.iter().map(|w| (text::fold(w), *name))).collect());
 
 /// The form's own words.
-static OWN: LazyLock<BTreeSet<String>> =
+static OWN: LazyLock<HashSet<String>> =
     LazyLock::new(|| FIELDS.iter().chain(CONTEXT).map(|f| text::fold(f.label)).collect());
 
 /// The canonical name of a field as written, without regard to case, width, spaces and a number in front.
@@ -108,7 +109,7 @@ pub fn field(label: &str) -> Option<&'static str> {
 }
 
 /// A label on paper.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Label {
     /// The field's canonical name, or one of [`PHONE`], [`PLATFORM`], [`USE`], [`OTHER`].
     pub name: &'static str,
@@ -153,7 +154,8 @@ pub(super) fn whole(text: &str) -> Option<Label> {
     let (words, hints) = without_brackets(unnumbered(numbered.trim_matches(marked)));
     let bare = words.trim_matches(marked);
     let mut label = Label { name: OTHER, unit: None, basis: None, sure };
-    for token in hints.split(['(', ')', ',', '/', ';', '+', '、', ':', '=', '，'].as_slice()) {
+    let tokens = hints.split(['(', ')', ',', '/', ';', '+', '、', ':', '=', '，'].as_slice());
+    for token in tokens.filter(|token| !token.is_empty()) {
         let token = ["单位", "每台", "单台"].iter().fold(token, |token, word| token.trim_start_matches(word));
         label.unit = label.unit.or_else(|| unit(token));
     }
@@ -189,6 +191,13 @@ fn find(word: &str) -> Option<&'static str> {
 
 /// A label with its value in one text: `备注: 两台做负载均衡`. The value is empty for a label alone.
 pub(super) fn with_value(text: &str) -> Option<(Label, &str)> {
+    let (label, value) = leading(text, || whole(text))?;
+    Some((label, text.get(value..)?.trim()))
+}
+
+/// The label that a text begins with, and where the value behind it begins; `all` is the label that the text is as a
+/// whole.
+pub(super) fn leading(text: &str, all: impl Fn() -> Option<Label>) -> Option<(Label, usize)> {
     let mut depth = 0_i32;
     for (at, c) in text.char_indices().take(80) {
         match c {
@@ -197,25 +206,28 @@ pub(super) fn with_value(text: &str) -> Option<(Label, &str)> {
             ':' | '：' if depth <= 0 => {
                 let mut label = whole(text.get(..at)?)?;
                 label.sure = true;
-                return Some((label, text.get(at + c.len_utf8()..)?.trim()));
+                return Some((label, at + c.len_utf8()));
             }
             // A label alone may be broken over lines; so may one with its value below.
             '\n' if depth <= 0 => {
                 if let Some(mut label) = whole(text.get(..at)?)
-                    && whole(text).is_none()
+                    && all().is_none()
                 {
                     label.sure = true;
-                    return Some((label, text.get(at + 1..)?.trim()));
+                    return Some((label, at + 1));
                 }
             }
             _ => {}
         }
     }
-    whole(text).map(|label| (label, ""))
+    all().map(|label| (label, text.len()))
 }
 
 /// Folded, with circled numbers as numbers with a point.
 fn fold(text: &str) -> String {
+    if !text.contains(|c| matches!(c, '①'..='⑳' | '❶'..='➓')) {
+        return text::fold(text);
+    }
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
         match u32::from(c) {
@@ -257,7 +269,10 @@ pub(super) fn unnumbered(folded: &str) -> &str {
 }
 
 /// The words, and what stands in brackets.
-pub(super) fn without_brackets(folded: &str) -> (String, String) {
+pub(super) fn without_brackets(folded: &str) -> (Cow<'_, str>, String) {
+    if !folded.contains(['(', '[', '【', '〔', '{']) {
+        return (folded.into(), String::new());
+    }
     let (mut words, mut hints, mut depth) = (String::new(), String::new(), 0_usize);
     for c in folded.chars() {
         match c {
@@ -270,7 +285,7 @@ pub(super) fn without_brackets(folded: &str) -> (String, String) {
             _ => words.push(c),
         }
     }
-    (words, hints)
+    (words.into(), hints)
 }
 
 /// A unit that stands in a label.

@@ -1,7 +1,10 @@
 //! A document as it is laid out: paragraphs and tables in their order, with the place of each. Word files, workbooks and
 //! CSV all become this before anything in them is understood.
 
-use super::section::Section;
+use super::{
+    section::Section,
+    words::{NOTHING, Words},
+};
 use crate::place::Place;
 
 #[derive(Debug, Default)]
@@ -48,15 +51,15 @@ pub(super) struct Cell {
     /// In the table's grid, from 1.
     pub column: u32,
     pub span: u32,
-    pub text: String,
+    pub text: Words,
     /// Continues a cell above: its row and cell in `rows`.
     pub origin: Option<(usize, usize)>,
 }
 
 impl Table {
     /// The text that is seen at a cell: that of the merged cell which it continues.
-    pub fn text(&self, row: usize, cell: usize) -> &str {
-        let Some(here) = self.rows.get(row).and_then(|r| r.cells.get(cell)) else { return "" };
+    pub fn text(&self, row: usize, cell: usize) -> &Words {
+        let Some(here) = self.rows.get(row).and_then(|r| r.cells.get(cell)) else { return &NOTHING };
         match here.origin.and_then(|(r, c)| self.rows.get(r)?.cells.get(c)) {
             Some(origin) => &origin.text,
             None => &here.text,

@@ -26,7 +26,7 @@ fn header(table: &Table, row: usize) -> Option<Header> {
     }
     let (mut columns, mut pairs, mut last) = (Vec::<(u32, Label)>::new(), 0, None);
     for (at, cell) in cells.iter().enumerate() {
-        let label = label::whole(table.text(row, at)).filter(|l| is_field(l.name));
+        let label = table.text(row, at).whole().filter(|l| is_field(l.name));
         if let Some(label) = label
             && columns.iter().all(|(_, l)| l.name != label.name)
         {
@@ -45,7 +45,7 @@ fn header(table: &Table, row: usize) -> Option<Header> {
         }
         let found = (0..cells.len())
             .filter(|cell| table.text(row, *cell).len() < 64)
-            .find(|cell| accepted.contains(&label::without_brackets(&text::fold(table.text(row, *cell))).0.as_str()));
+            .find(|cell| accepted.contains(&&*label::without_brackets(&text::fold(table.text(row, *cell))).0));
         let column = found.and_then(|cell| cells.get(cell)).map(|c| c.column);
         columns.extend(column.map(|c| (c, Label { name, unit: None, basis: None, sure: false })));
     }
@@ -160,7 +160,7 @@ fn read(table: &Table, row: usize, head: &Header) -> Line {
         shared = if cell.is_some() && cell == last { shared + 1 } else { 0 };
         // One cell under three labels is a note, not a value.
         if shared >= 2 {
-            return if label::with_value(&first.text).is_some() { Line::End } else { Line::Skipped };
+            return if first.text.with_value().is_some() { Line::End } else { Line::Skipped };
         }
         last = cell;
         let entry = match cell {
@@ -170,7 +170,7 @@ fn read(table: &Table, row: usize, head: &Header) -> Line {
         filled += usize::from(!entry.value.is_empty());
         entries.push(entry);
     }
-    if filled < 3 && label::with_value(&first.text).is_some_and(|(l, value)| l.sure || !value.is_empty()) {
+    if filled < 3 && first.text.with_value().is_some_and(|(l, value)| l.sure || !value.is_empty()) {
         return Line::End;
     }
     // A note under the list that is in one cell only.
@@ -194,7 +194,7 @@ pub(super) fn transposed(table: &Table, taken: &mut [bool]) -> Option<Vec<Vec<En
             && text.trim().len() < 32
     };
     let (label_column, columns) = table.rows.iter().enumerate().find_map(|(at, row)| {
-        let label = row.cells.iter().find(|c| label::whole(&c.text).is_some_and(|l| l.name == "vm_count"))?;
+        let label = row.cells.iter().find(|c| c.text.whole().is_some_and(|l| l.name == "vm_count"))?;
         let values = row.cells.iter().filter(|c| c.column > label.column);
         let columns: Vec<u32> = values.clone().filter(|c| count(&c.text)).map(|c| c.column).collect();
         let plain = row
@@ -202,13 +202,13 @@ pub(super) fn transposed(table: &Table, taken: &mut [bool]) -> Option<Vec<Vec<En
             .iter()
             .enumerate()
             .filter(|(_, c)| c.column > label.column)
-            .all(|(i, c)| c.text.trim().is_empty() || label::with_value(table.text(at, i)).is_none());
+            .all(|(i, c)| c.text.trim().is_empty() || table.text(at, i).with_value().is_none());
         (columns.len() > 1 && plain).then_some((label.column, columns))
     })?;
     let mut blocks: Vec<Vec<Entry>> = columns.iter().map(|_| Vec::new()).collect();
     for row in 0..table.rows.len() {
         let Some(at) = table.covering(row, label_column) else { continue };
-        let Some(label) = label::whole(table.text(row, at)).filter(|l| is_field(l.name)) else { continue };
+        let Some(label) = table.text(row, at).whole().filter(|l| is_field(l.name)) else { continue };
         for (block, column) in blocks.iter_mut().zip(&columns) {
             block.push(match table.covering(row, *column) {
                 Some(cell) if cell != at => Entry::new(&label, table.text(row, cell), table.place_of(row, cell)),

@@ -33,6 +33,7 @@ mod sniff;
 mod tests;
 mod titles;
 mod upkeep;
+mod words;
 mod workbook;
 mod xlsx;
 mod xml;

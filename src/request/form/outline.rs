@@ -6,8 +6,10 @@ use super::{
     layout::{Item, Layout, Paragraph},
     section::{CHAPTERS, Section},
     titles::TITLES,
+    words::Words,
 };
 use crate::{place::Place, request::fields::CONTEXT, text};
+use std::borrow::Cow;
 
 /// A paragraph, or a row of a table that is one text, with its section.
 #[derive(Debug)]
@@ -61,7 +63,7 @@ pub(super) fn outline(layout: &mut Layout) -> Vec<Prose> {
                     .iter()
                     .take(60)
                     .flat_map(|r| &r.cells)
-                    .filter(|c| label::whole(&c.text).is_some_and(|l| l.name == label::OTHER))
+                    .filter(|c| c.text.whole().is_some_and(|l| l.name == label::OTHER))
                     .take(4)
                     .count();
                 if walk.here.is_none() && application == 4 && !table.sparse {
@@ -74,7 +76,7 @@ pub(super) fn outline(layout: &mut Layout) -> Vec<Prose> {
                     if let (Some(only), None) = (first, second)
                         && may_be_heading(&only.text)
                     {
-                        let (column, words) = (only.column, only.text.clone());
+                        let (column, words) = (only.column, (*only.text).to_owned());
                         let place = table.place_at(row, column);
                         let paragraph = Paragraph { text: words, place, ..Paragraph::default() };
                         walk.paragraph(&paragraph, item);
@@ -93,8 +95,8 @@ pub(super) fn outline(layout: &mut Layout) -> Vec<Prose> {
 }
 
 /// A label alone in its row waits for its value; only what the outline itself has as a title may be a heading.
-fn may_be_heading(words: &str) -> bool {
-    label::whole(words).is_none_or(|l| {
+fn may_be_heading(words: &Words) -> bool {
+    words.whole().is_none_or(|l| {
         CONTEXT.iter().any(|f| f.name == l.name) && text::fold(words).starts_with(|c: char| c.is_ascii_digit())
     })
 }
@@ -207,7 +209,10 @@ impl Walk {
     }
 
     /// Without the outline's own hints in 【】, which people leave standing.
-    fn without_hints(&mut self, words: &str) -> String {
+    fn without_hints<'w>(&mut self, words: &'w str) -> Cow<'w, str> {
+        if self.hint == 0 && !words.contains('【') && !words.contains('】') {
+            return words.into();
+        }
         let mut out = String::new();
         let mut open = self.hint > 0;
         for c in words.chars() {
@@ -220,7 +225,7 @@ impl Walk {
         }
         // One that is never closed must not swallow the report.
         self.hint = if open { if self.hint == 0 { 4 } else { self.hint - 1 } } else { 0 };
-        out
+        out.into()
     }
 }
 

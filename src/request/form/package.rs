@@ -11,6 +11,8 @@ use crate::rule::Code;
 use std::io::{Cursor, Read};
 use zip::ZipArchive;
 
+/// Room that is made on a part's own word for how long it is; a longer one gets more as it comes.
+const MAX_ROOM: usize = 4 << 20;
 /// Lists of parts and of types are short.
 const MAX_LIST: usize = 4 << 20;
 
@@ -75,10 +77,8 @@ impl<'a> Package<'a> {
         let over = || too_large(format!("{name} 解压后超过 {} MiB", most >> 20));
         let entry = self.zip.by_name(name).map_err(|_| damaged(format!("压缩包中的 {name} 无法读取")))?;
         // An early answer only; the bound below does not trust it.
-        if entry.size() > most as u64 {
-            return Err(over());
-        }
-        let mut bytes = Vec::new();
+        let said = usize::try_from(entry.size()).ok().filter(|said| *said <= most).ok_or_else(over)?;
+        let mut bytes = Vec::with_capacity(said.min(MAX_ROOM));
         let read = entry.take(most as u64 + 1).read_to_end(&mut bytes);
         if bytes.len() > most {
             return Err(over());
@@ -104,7 +104,7 @@ impl<'a> Package<'a> {
                     return Err(macros("是启用宏的文件类型"));
                 }
                 if let Some(part) = tag.attribute("PartName") {
-                    declared.push((part.trim_start_matches('/').to_owned(), kind));
+                    declared.push((part.trim_start_matches('/').to_owned(), kind.into_owned()));
                 }
             }
         }
@@ -142,8 +142,8 @@ impl<'a> Package<'a> {
             let Token::Open(tag) = token else { continue };
             if let (Some(id), Some(target)) = (tag.attribute("Id"), tag.attribute("Target")) {
                 out.push(Relation {
-                    id,
-                    kind: tag.attribute("Type").unwrap_or_default(),
+                    id: id.into_owned(),
+                    kind: tag.attribute("Type").unwrap_or_default().into_owned(),
                     target: resolve(base, &target),
                 });
             }

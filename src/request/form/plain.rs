@@ -83,7 +83,7 @@ fn csv(content: &str, budget: &mut Budget) -> Result<Layout, FormFault> {
             if !words.is_empty() {
                 budget.cells(1)?;
                 budget.text(words)?;
-                cells.push(Cell { column, span: 1, text: words.to_owned(), origin: None });
+                cells.push(Cell { column, span: 1, text: words.to_owned().into(), origin: None });
             }
         }
         if !cells.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::{
     label,
-    layout::{Item, Layout, Table},
+    layout::{Item, Layout, Row, Table},
     output::{Output, says_nothing},
     purchase,
     scan::line,
@@ -49,21 +49,23 @@ pub(super) fn read(layout: &Layout, out: &mut Output) {
         let before = hardware.len();
         let mut row = 0;
         while row < table.rows.len() && !out.is_full() {
-            if let Some(columns) = hardware_header(table, row) {
-                out.room("extra_hardware", table.place_at(row, 1));
-                row = list(table, row + 1, |at| one_device(table, at, &columns, &mut hardware, out));
-            } else if let Some(column) = resource_header(table, row) {
-                out.room("shared_resources", table.place_at(row, column));
-                row = list(table, row + 1, |at| {
-                    let Some(cell) = table.covering(at, column) else { return };
-                    let name = line(table.text(at, cell));
-                    if !name.is_empty() && !out.is_full() {
-                        out.place(format!("/shared_resources/{}", resources.len()), table.place_of(at, cell));
-                        resources.push(name);
-                    }
-                });
-            } else {
-                row += 1;
+            match table.rows.get(row).and_then(header) {
+                Some(Header::Hardware(columns)) => {
+                    out.room("extra_hardware", table.place_at(row, 1));
+                    row = list(table, row + 1, |at| one_device(table, at, &columns, &mut hardware, out));
+                }
+                Some(Header::Resources(column)) => {
+                    out.room("shared_resources", table.place_at(row, column));
+                    row = list(table, row + 1, |at| {
+                        let Some(cell) = table.covering(at, column) else { return };
+                        let name = line(table.text(at, cell));
+                        if !name.is_empty() && !out.is_full() {
+                            out.place(format!("/shared_resources/{}", resources.len()), table.place_of(at, cell));
+                            resources.push(name);
+                        }
+                    });
+                }
+                None => row += 1,
             }
         }
         if hardware.len() > before {
@@ -133,28 +135,37 @@ fn bare(cell: &str) -> String {
     words.split('/').next().unwrap_or_default().to_owned()
 }
 
-fn hardware_header(table: &Table, row: usize) -> Option<Vec<Column>> {
-    let here = table.rows.get(row)?;
+/// A row that heads a list.
+enum Header {
+    Hardware(Vec<Column>),
+    /// The column of their names.
+    Resources(u32),
+}
+
+fn header(row: &Row) -> Option<Header> {
+    let words: Vec<String> = row.cells.iter().map(|c| bare(&c.text)).collect();
+    let resources = || resources(row, &words).map(Header::Resources);
+    hardware(row, &words).map(Header::Hardware).or_else(resources)
+}
+
+fn hardware(here: &Row, words: &[String]) -> Option<Vec<Column>> {
     if here.cells.len() < 3 {
         return None;
     }
-    let words: Vec<(String, u32, &str)> =
-        here.cells.iter().map(|c| (bare(&c.text), c.column, c.text.as_str())).collect();
     let mut columns: Vec<Column> = Vec::new();
     for (name, accepted) in HARDWARE {
-        let found = accepted.iter().find_map(|w| words.iter().find(|(word, _, _)| word == w));
-        if let Some((_, column, written)) = found {
-            columns.push((name, *column, priced(written)));
+        let found = accepted.iter().find_map(|w| here.cells.iter().zip(words).find(|(_, word)| word == w));
+        if let Some((cell, _)) = found {
+            columns.push((name, cell.column, priced(&cell.text)));
         }
     }
     // A list of machines has such columns too.
     let machines = here.cells.iter().any(|c| {
-        label::whole(&c.text)
-            .is_some_and(|l| matches!(l.name, "vm_count" | "os_type" | "cpu_count" | "memory" | "disk"))
+        c.text.whole().is_some_and(|l| matches!(l.name, "vm_count" | "os_type" | "cpu_count" | "memory" | "disk"))
     });
     let has = |name| columns.iter().any(|(n, _, _)| *n == name);
-    let remarks = !words.iter().any(|(w, _, _)| has_reason(w));
-    let exact = words.iter().any(|(w, _, _)| w == "硬件名称");
+    let remarks = !words.iter().any(|w| has_reason(w));
+    let exact = words.iter().any(|w| w == "硬件名称");
     let place = match here.section {
         None | Some(Section::Application | Section::Part(6, _)) => true,
         Some(_) => exact && has("purpose"),
@@ -178,24 +189,23 @@ fn priced(heading: &str) -> Option<label::Label> {
     Some(label::Label { name: label::OTHER, unit: Some(unit), basis: None, sure: true })
 }
 
-fn resource_header(table: &Table, row: usize) -> Option<u32> {
-    let cells = &table.rows.get(row)?.cells;
-    let name = cells.iter().find(|c| bare(&c.text) == "信息资源名称")?;
+fn resources(here: &Row, words: &[String]) -> Option<u32> {
+    let (name, _) = here.cells.iter().zip(words).find(|(_, word)| *word == "信息资源名称")?;
     let theirs = ["信息资源提供方", "资源获取方式", "资源粒度", "获取频率", "提供方"];
-    cells.iter().any(|c| theirs.contains(&bare(&c.text).as_str())).then_some(name.column)
+    words.iter().any(|word| theirs.contains(&word.as_str())).then_some(name.column)
 }
 
 /// Goes down the rows of a list to its end; gives the row behind it.
 fn list(table: &Table, from: usize, mut each: impl FnMut(usize)) -> usize {
     let mut row = from;
     while let Some(here) = table.rows.get(row) {
-        if hardware_header(table, row).is_some() || resource_header(table, row).is_some() {
+        if header(here).is_some() {
             break;
         }
         if let Some(first) = here.cells.iter().find(|c| !c.text.trim().is_empty()) {
             let alone = here.cells.iter().filter(|c| !c.text.trim().is_empty()).count() == 1;
             // In a sheet other things follow below.
-            if label::with_value(&first.text).is_some() || alone && table.sparse {
+            if first.text.with_value().is_some() || alone && table.sparse {
                 break;
             }
             let start = text::fold(&first.text.chars().take(8).collect::<String>());

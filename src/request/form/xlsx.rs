@@ -2,11 +2,11 @@
 //! written are kept, so that a cell at XFD1048576 costs no more than one at A1.
 
 use super::{
-    label,
     layout::{Cell, Item, Layout, Row, Table},
     limits::{Budget, damaged, too_large},
     outcome::FormFault,
     package::Package,
+    words::Words,
     workbook::{Styles, date, shared_strings, styles},
     xml::{Tag, Token, Xml},
 };
@@ -63,7 +63,7 @@ struct Sheet {
 fn asks(item: &Item) -> bool {
     let Item::Table(table) = item else { return false };
     let mut cells = table.rows.iter().flat_map(|r| &r.cells);
-    cells.any(|c| label::with_value(&c.text).is_some_and(|(l, _)| l.name == "vm_count"))
+    cells.any(|c| c.text.with_value().is_some_and(|(l, _)| l.name == "vm_count"))
 }
 
 /// The sheets, and whether days count from 1904.
@@ -74,8 +74,8 @@ fn sheets(workbook: &str) -> Result<(Vec<Sheet>, bool), FormFault> {
         let Token::Open(tag) = token else { continue };
         match tag.name() {
             "sheet" => out.push(Sheet {
-                name: tag.attribute("name").unwrap_or_default(),
-                id: tag.attribute("id").unwrap_or_default(),
+                name: tag.attribute("name").unwrap_or_default().into_owned(),
+                id: tag.attribute("id").unwrap_or_default().into_owned(),
                 is_hidden: tag.attribute("state").is_some_and(|s| s == "hidden" || s == "veryHidden"),
             }),
             "workbookPr" => from_1904 = tag.attribute("date1904").is_some_and(|v| v == "1" || v == "true"),
@@ -227,7 +227,7 @@ impl Reader<'_, '_> {
         cells.dedup_by(|later, first| (later.0, later.1) == (first.0, first.1));
         let mut rows: Vec<Row> = Vec::new();
         for (number, column, text) in cells {
-            let cell = Cell { column, span: 1, text, origin: None };
+            let cell = Cell { column, span: 1, text: text.into(), origin: None };
             match rows.last_mut() {
                 Some(row) if row.number == number => row.cells.push(cell),
                 _ => rows.push(Row { number, cells: vec![cell], section: None }),
@@ -251,7 +251,7 @@ impl Reader<'_, '_> {
                         .map(|c| std::mem::take(&mut c.text))
                         .unwrap_or_default()
                 } else {
-                    String::new()
+                    Words::default()
                 };
                 let span = right - left + 1;
                 row.cells.splice(
@@ -282,7 +282,7 @@ fn open(tag: &Tag<'_>, row: u32, column: u32) -> Open {
     Open {
         row: at.0,
         column: at.1,
-        kind: tag.attribute("t").unwrap_or_default(),
+        kind: tag.attribute("t").unwrap_or_default().into_owned(),
         style: tag.attribute("s").and_then(|s| s.parse().ok()).unwrap_or_default(),
         ..Open::default()
     }

@@ -14,6 +14,8 @@ use std::borrow::Cow;
 pub(super) struct Xml<'a> {
     reader: Reader<&'a [u8]>,
     depth: usize,
+    /// The tag given last was an element without content, which closes at once.
+    is_empty: bool,
 }
 
 pub(super) enum Token<'a> {
@@ -26,48 +28,54 @@ pub(super) struct Tag<'a>(BytesStart<'a>);
 
 impl Tag<'_> {
     pub fn name(&self) -> &str {
-        self.0.local_name().into_inner()
+        local(self.0.name().into_inner())
     }
 
     /// The value of the attribute with this local name. Only the first 64 attributes are looked at.
-    pub fn attribute(&self, name: &str) -> Option<String> {
+    pub fn attribute(&self, name: &str) -> Option<Cow<'_, str>> {
         let mut attributes = self.0.attributes();
         // The check for attributes given twice takes quadratic time.
         attributes.with_checks(false);
-        let found: Attribute<'_> = attributes.take(64).flatten().find(|a| a.key.local_name().into_inner() == name)?;
-        match quick_xml::escape::unescape(&found.value) {
-            Ok(value) => Some(value.into_owned()),
-            Err(_) => None,
+        let found: Attribute<'_> = attributes.take(64).flatten().find(|a| local(a.key.into_inner()) == name)?;
+        match found.value {
+            Cow::Borrowed(value) => quick_xml::escape::unescape(value).ok(),
+            Cow::Owned(value) => Some(quick_xml::escape::unescape(&value).ok()?.into_owned().into()),
         }
     }
 
     /// An on/off property: there, and not said to be off.
     pub fn is_on(&self) -> bool {
-        !self.attribute("val").is_some_and(|v| matches!(v.as_str(), "0" | "false" | "off" | "none"))
+        !self.attribute("val").is_some_and(|v| matches!(&*v, "0" | "false" | "off" | "none"))
     }
+}
+
+/// A name without its prefix. Names are too short for a better search.
+fn local(name: &str) -> &str {
+    let prefix = name.bytes().position(|b| b == b':');
+    prefix.and_then(|at| name.get(at + 1..)).unwrap_or(name)
 }
 
 impl<'a> Xml<'a> {
     pub fn new(text: &'a str) -> Self {
-        let mut reader = Reader::from_str(text);
-        reader.config_mut().expand_empty_elements = true;
-        Self { reader, depth: 0 }
+        Self { reader: Reader::from_str(text), depth: 0, is_empty: false }
     }
 
     /// The next tag or text; none at the end.
     pub fn next(&mut self) -> Result<Option<Token<'a>>, FormFault> {
+        if std::mem::take(&mut self.is_empty) {
+            self.depth -= 1;
+            return Ok(Some(Token::Close));
+        }
         loop {
             let event = self
                 .reader
                 .read_event()
                 .map_err(|_| damaged(format!("XML 在第 {} 字节处不合规范", self.reader.buffer_position())))?;
             return Ok(Some(match event {
-                Event::Start(tag) | Event::Empty(tag) => {
-                    self.depth += 1;
-                    if self.depth > MAX_DEPTH {
-                        return Err(too_large(format!("XML 嵌套超过 {MAX_DEPTH} 层")));
-                    }
-                    Token::Open(Tag(tag))
+                Event::Start(tag) => self.open(tag)?,
+                Event::Empty(tag) => {
+                    self.is_empty = true;
+                    self.open(tag)?
                 }
                 Event::End(_) => {
                     self.depth = self.depth.saturating_sub(1);
@@ -90,5 +98,13 @@ impl<'a> Xml<'a> {
                 Event::Eof => return Ok(None),
             }));
         }
+    }
+
+    fn open(&mut self, tag: BytesStart<'a>) -> Result<Token<'a>, FormFault> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(too_large(format!("XML 嵌套超过 {MAX_DEPTH} 层")));
+        }
+        Ok(Token::Open(Tag(tag)))
     }
 }

@@ -119,10 +119,14 @@ impl Broker {
         let port = super::free_port();
         let log =
             std::fs::OpenOptions::new().create(true).append(true).open(setup.folder.join("serve.log")).expect("a log");
-        let child = setup
-            .command()
+        let mut command = setup.command();
+        command.arg("serve");
+        let config = setup.folder.join("config.toml");
+        if config.exists() {
+            command.arg("--config").arg(config);
+        }
+        let child = command
             .env("JIYUE_LISTEN", format!("127.0.0.1:{port}"))
-            .arg("serve")
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()

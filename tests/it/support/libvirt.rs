@@ -38,10 +38,14 @@ impl Libvirt {
 
     /// virsh, as plain text; a failure is its standard error.
     pub fn virsh(&self, args: &[&str]) -> Result<String, String> {
-        let out = Command::new("virsh").args(["-q", "-c", &self.uri]).args(args).output().expect("virsh is installed");
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim().to_owned();
-        if out.status.success() { Ok(text(out.stdout)) } else { Err(text(out.stderr)) }
+        run_virsh(&self.uri, args)
     }
+}
+
+pub(super) fn run_virsh(uri: &str, args: &[&str]) -> Result<String, String> {
+    let out = Command::new("virsh").args(["-q", "-c", uri]).args(args).output().expect("virsh is installed");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim().to_owned();
+    if out.status.success() { Ok(text(out.stdout)) } else { Err(text(out.stderr)) }
 }
 
 /// The small guest, built at most once per version and kept in the cache folder.
@@ -68,6 +72,6 @@ fn script(args: &[&str]) -> String {
     String::from_utf8_lossy(&out.stdout).trim().to_owned()
 }
 
-fn root() -> PathBuf {
+pub(super) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

@@ -1,6 +1,9 @@
 //! What tests stand on: real servers, started on free ports and stopped by pid.
 
 pub mod broker;
+#[allow(dead_code, reason = "the tests that use all of it come next")]
+pub mod hosts;
+pub mod knot;
 pub mod libvirt;
 pub mod plain;
 pub mod postgres;
@@ -9,6 +12,7 @@ pub mod raw;
 pub mod site;
 pub mod source;
 pub mod sql;
+pub mod wire;
 
 pub use postgres::free_port;
 use std::{

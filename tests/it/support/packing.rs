@@ -3,9 +3,10 @@
 
 use jiyue::{
     capacity::{
-        Amount, Host, HostNetwork, HostState, ProviderKind, Size,
+        Amount, Host, HostNetwork, ProviderKind, Size,
         inventory::{Ask, Inventory, Place, Reading},
         placement::{FOREVER, Wanted},
+        standing::Standing,
     },
     ids::{HostId, NetworkId},
     labels::{MlpsLevel, Spread, Zone},
@@ -155,7 +156,7 @@ pub fn hosts(count: usize, shape: Shape) -> Vec<Host> {
         pool: "jiyue".to_owned(),
         pool_path: "/".to_owned(),
         domain_type: DomainType::Qemu,
-        state: HostState::Active,
+        standing: Standing::default(),
         mlps_level: MlpsLevel::HIGHEST,
         limit: Amount { machines: 0, vcpu: shape.vcpu, memory_bytes: shape.memory, disk_bytes: 1 << 50 },
         used: Amount::default(),
@@ -166,6 +167,10 @@ pub fn hosts(count: usize, shape: Shape) -> Vec<Host> {
             bridge: "b".to_owned(),
             cidr: "10.0.0.0/12".parse().unwrap(),
             gateway: "10.0.0.1".parse().unwrap(),
+            dns: "10.0.0.1".parse().unwrap(),
+            segment: None,
+            first: "10.0.0.2".parse().unwrap(),
+            last: "10.15.255.254".parse().unwrap(),
         }],
     };
     (0..count).map(host).collect()
@@ -190,7 +195,7 @@ pub fn ask(vcpu: i64, memory: i64, now: i64, lease_end: Option<i64>) -> Ask<'sta
         spread: Spread::Prefer,
         now,
     };
-    Ask { wanted, image: None, count: 1 }
+    Ask { wanted, image: None, count: 1, siblings: &[] }
 }
 
 struct Product {

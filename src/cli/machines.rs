@@ -1,0 +1,108 @@
+//! Commands about machines, and about what is odd on their hosts.
+
+use super::{ActArgs, IdArg, ListArgs, WaitArg, count, name, size};
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
+pub enum MachineCommand {
+    /// 列出虚拟机
+    #[command(after_help = "例：\n  jiyue machine list\n  jiyue machine list --request ID --state running")]
+    List {
+        /// 只看某份申请的
+        #[arg(long, value_name = "ID", value_parser = name)]
+        request: Option<String>,
+        /// 只看某个状态，如 running、stopped
+        #[arg(long)]
+        state: Option<String>,
+        #[command(flatten)]
+        list: ListArgs,
+    },
+    /// 查看一台虚拟机
+    Show(IdArg),
+    /// 开机
+    Start(ActArgs),
+    /// 停机
+    Stop(ActArgs),
+    /// 重新启动
+    Reboot(ActArgs),
+    /// 变更规格；超出任务书指标或宿主机容量时拒绝，并写明差多少
+    #[command(after_help = "例：
+  jiyue machine resize ID --vcpu 4 --memory 8GiB --wait
+  jiyue machine resize ID --disk 200GiB --wait
+
+CPU、内存要停机重启才生效；磁盘只能扩大，不停机。")]
+    Resize {
+        #[command(flatten)]
+        target: IdArg,
+        /// CPU 核数
+        #[arg(long, value_name = "N", value_parser = count, required_unless_present_any = ["memory", "disk"])]
+        vcpu: Option<u32>,
+        /// 内存，如 8GiB
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        memory: Option<i64>,
+        /// 磁盘，如 200GiB
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        disk: Option<i64>,
+        #[command(flatten)]
+        wait: WaitArg,
+    },
+    /// 迁移到另一台宿主机；运行中的不停机（运维员）
+    #[command(after_help = "例：
+  jiyue machine migrate ID --wait
+  jiyue machine migrate ID --to node2 --wait
+
+磁盘一起过去。只有接在共用网段上的虚拟机可以迁移，地址不变。")]
+    Migrate {
+        #[command(flatten)]
+        target: IdArg,
+        /// 目的宿主机；不给则自动选择
+        #[arg(long, value_name = "HOST", value_parser = name)]
+        to: Option<String>,
+        #[command(flatten)]
+        wait: WaitArg,
+    },
+    /// 在别处重建：宿主机已证明断电之后，磁盘是新的（运维员）
+    Rebuild(ActArgs),
+    /// 延长使用期限，不超过任务书的资源使用期限
+    #[command(after_help = "例：\n  jiyue machine extend ID --until 2028-12-31")]
+    Extend {
+        #[command(flatten)]
+        target: IdArg,
+        /// 用到哪一天
+        #[arg(long, value_name = "DATE")]
+        until: String,
+    },
+    /// 删除：先进回收站，期限内可以恢复
+    Delete(ActArgs),
+    /// 从回收站恢复
+    Restore(ActArgs),
+    /// 马上再登记一次域名（区里的 DNS）
+    #[command(
+        after_help = "例：\n  jiyue machine register-name ID\n\n域名被占用、密钥被拒等问题处理好之后用；登记状态见 jiyue machine show ID。"
+    )]
+    RegisterName(IdArg),
+    /// 打印串口控制台日志
+    #[command(after_help = "例：\n  jiyue machine log ID --lines 50")]
+    Log {
+        #[command(flatten)]
+        target: IdArg,
+        /// 只要最后多少行
+        #[arg(long, value_name = "N", value_parser = count)]
+        lines: Option<u32>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AlarmCommand {
+    /// 列出告警
+    List {
+        /// 已经消失的也列出
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        list: ListArgs,
+    },
+    /// 知悉一条告警，记入审计；只发生一次的事（未经平台启动）就此了结
+    #[command(after_help = "例：\n  jiyue alarm acknowledge ID")]
+    Acknowledge(IdArg),
+}

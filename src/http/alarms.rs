@@ -1,0 +1,107 @@
+//! `/v1/alarms`
+
+use super::{
+    Api,
+    extract::{Caller, Path, Query},
+    page::{Page, PageQuery},
+};
+use crate::{
+    capacity::store as capacity_store,
+    error::{Problem, ProblemDocument},
+    identity::policy::{self, Act},
+    ids::{AlarmId, MachineId},
+    watch::{Alarm, store},
+};
+use axum::{Json, extract::State};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// Where what a host runs differs from what the broker knows.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct AlarmView {
+    #[schema(value_type = String, format = Uuid)]
+    pub id: AlarmId,
+    /// `foreign`, `stray`, `missing`, `altered`, `restarted` or `power_cut`.
+    pub kind: &'static str,
+    /// The host's name.
+    pub host: String,
+    /// The domain's name and UUID on the host.
+    pub name: String,
+    pub domain_id: String,
+    #[schema(value_type = Option<String>, format = Uuid)]
+    pub machine_id: Option<MachineId>,
+    pub detail: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub first_seen_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    pub last_seen_at: Timestamp,
+    pub acknowledged_by: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub acknowledged_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub cleared_at: Option<Timestamp>,
+}
+
+fn view(alarm: Alarm, hosts: &HashMap<String, String>) -> AlarmView {
+    AlarmView {
+        id: alarm.id,
+        kind: alarm.kind.word(),
+        host: hosts.get(&alarm.host.text()).cloned().unwrap_or_default(),
+        name: alarm.name,
+        domain_id: alarm.domain_id,
+        machine_id: alarm.machine,
+        detail: alarm.detail,
+        first_seen_at: alarm.first_seen_at,
+        last_seen_at: alarm.last_seen_at,
+        acknowledged_by: alarm.acknowledged_by,
+        acknowledged_at: alarm.acknowledged_at,
+        cleared_at: alarm.cleared_at,
+    }
+}
+
+async fn host_names(conn: &mut sqlx::AnyConnection) -> Result<HashMap<String, String>, Problem> {
+    let hosts = capacity_store::list_hosts(conn).await?;
+    Ok(hosts.into_iter().map(|host| (host.id.text(), host.name)).collect())
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AlarmsQuery {
+    /// Those that are over too.
+    #[serde(default)]
+    pub all: bool,
+    #[param(minimum = 1, maximum = 200)]
+    pub page_size: Option<i64>,
+    pub page_token: Option<String>,
+}
+
+/// 告警列表
+#[utoipa::path(get, path = "/v1/alarms", tag = "alarms", params(AlarmsQuery),
+    responses((status = 200, body = Page<AlarmView>), (status = "4XX", body = ProblemDocument)))]
+pub async fn list(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Query(query): Query<AlarmsQuery>,
+) -> Result<Json<Page<AlarmView>>, Problem> {
+    policy::scope(&actor, Act::AlarmRead)?;
+    let cut = PageQuery { page_size: query.page_size, page_token: query.page_token }.newest_first()?;
+    let mut conn = api.db.read().await?;
+    let rows = store::list(&mut conn, query.all, &cut.bound, cut.fetch()).await?;
+    let hosts = host_names(&mut conn).await?;
+    Ok(Json(cut.page(rows, |row| row.id.0, |row| view(row, &hosts))))
+}
+
+/// 知悉告警；只发生一次的事就此了结，仍然存在的要等它消失
+#[utoipa::path(post, path = "/v1/alarms/{id}/acknowledge", tag = "alarms", params(("id" = String, Path)),
+    responses((status = 200, body = AlarmView), (status = "4XX", body = ProblemDocument)))]
+pub async fn acknowledge(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<AlarmView>, Problem> {
+    let alarm = api.watch.acknowledge(&actor, &id).await?;
+    let mut conn = api.db.read().await?;
+    Ok(Json(view(alarm, &host_names(&mut conn).await?)))
+}

@@ -1,0 +1,110 @@
+//! The rounds of the watch: one task per host, which lists it at least every so often and sooner when something has
+//! happened there.
+
+use super::{service::Watch, store};
+use crate::{
+    capacity::{self, standing::HostState},
+    db::DbError,
+    ids::HostId,
+    metrics::Metrics,
+};
+use std::{collections::HashMap, time::Duration};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Between two looks at a host that does not answer: its return must be noticed soon.
+const AGAIN: Duration = Duration::from_secs(3);
+/// Events come in swarms; one listing answers for all.
+const SETTLE: Duration = Duration::from_millis(500);
+
+pub struct Rounds {
+    pub watch: Watch,
+    pub metrics: Metrics,
+    /// At least this often each host is listed in full.
+    pub every: Duration,
+    /// A host that has not answered for so long is unknown.
+    pub silence: Duration,
+}
+
+impl Rounds {
+    /// Goes round until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut tasks: HashMap<HostId, JoinHandle<()>> = HashMap::new();
+        loop {
+            match self.hosts().await {
+                Ok(hosts) => {
+                    for host in hosts {
+                        tasks.entry(host).or_insert_with(|| {
+                            let (watch, every, silence) = (self.watch.clone(), self.every, self.silence);
+                            tokio::spawn(rounds_of(watch, host, every, silence, stop.child_token()))
+                        });
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "host.watch.hosts_unread"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = sleep(Duration::from_secs(2)) => {}
+            }
+        }
+        for (_, task) in tasks {
+            let _ = task.await;
+        }
+    }
+
+    /// All hosts; sets the gauges on the way.
+    async fn hosts(&self) -> Result<Vec<HostId>, DbError> {
+        let mut conn = self.watch.db.read().await?;
+        let hosts = capacity::store::list_hosts(&mut conn).await?;
+        for state in HostState::ALL {
+            let count = hosts.iter().filter(|host| host.standing.state() == state).count();
+            self.metrics.hosts(state.word(), count);
+        }
+        for (kind, count) in super::service::by_kind(&store::count_open(&mut conn).await?) {
+            self.metrics.alarms(kind, count);
+        }
+        Ok(hosts.into_iter().map(|host| host.id).collect())
+    }
+}
+
+async fn rounds_of(watch: Watch, host: HostId, every: Duration, silence: Duration, stop: CancellationToken) {
+    let mut heard_at = Instant::now();
+    let mut lost = false;
+    while !stop.is_cancelled() {
+        let pause = match watch.look(host).await {
+            Ok(true) => {
+                (heard_at, lost) = (Instant::now(), false);
+                every
+            }
+            Ok(false) => {
+                if !lost && heard_at.elapsed() >= silence {
+                    let reason = format!("{} 秒没有回应", heard_at.elapsed().as_secs());
+                    match watch.silent(host, &reason).await {
+                        Ok(()) => lost = true,
+                        Err(error) => tracing::warn!(host.id = %host, %error, "host.watch.unwritten"),
+                    }
+                }
+                AGAIN.min(every)
+            }
+            Err(error) => {
+                tracing::warn!(host.id = %host, %error, "host.watch.unwritten");
+                AGAIN.min(every)
+            }
+        };
+        let provider = watch.providers.of(host).await.ok();
+        let something = async {
+            match &provider {
+                // A host that does not answer has no news either.
+                Some(provider) if pause == every => provider.changed().await,
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            outcome = timeout(pause, something) => if outcome.is_ok() { sleep(SETTLE).await },
+        }
+    }
+}
