@@ -103,6 +103,11 @@ pub struct HostRefusal {
     pub free: Option<i64>,
 }
 
+/// Hosts that cannot take a machine, each with its reason. Behind a pointer: every fallible function carries the room for a
+/// [`Problem`].
+#[derive(Debug)]
+pub struct HostRefusals(pub Vec<HostRefusal>);
+
 /// A problem on its way to whoever asked.
 #[derive(Debug)]
 pub struct Problem {
@@ -113,22 +118,13 @@ pub struct Problem {
     pub detail: String,
     pub errors: Vec<Violation>,
     pub shortage: Vec<Shortage>,
-    /// Hosts that cannot take a machine, each with its reason.
-    pub hosts: Vec<HostRefusal>,
+    pub hosts: Option<Box<HostRefusals>>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl Problem {
     pub fn new(kind: Kind, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            kind,
-            code,
-            detail: detail.into(),
-            errors: Vec::new(),
-            shortage: Vec::new(),
-            hosts: Vec::new(),
-            source: None,
-        }
+        Self { kind, code, detail: detail.into(), errors: Vec::new(), shortage: Vec::new(), hosts: None, source: None }
     }
 
     pub fn not_found(what: &str) -> Self {
@@ -269,7 +265,7 @@ impl IntoResponse for Problem {
             code: self.code,
             errors: self.errors,
             shortage: self.shortage,
-            hosts: self.hosts,
+            hosts: self.hosts.map_or_else(Vec::new, |hosts| hosts.0),
         };
         let mut response = (status, Json(document)).into_response();
         if let Some(denied) = denied {

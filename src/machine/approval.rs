@@ -19,7 +19,7 @@ use crate::{
         placement::Wanted,
     },
     db::{Db, DbError, Group, JobError, Tx},
-    error::{Kind, Problem},
+    error::{HostRefusals, Kind, Problem},
     identity::{
         Actor,
         policy::{self, Act},
@@ -341,7 +341,7 @@ pub(super) fn no_place(no: &NoPlace, count: u32) -> Problem {
         format!("没有宿主机能够容纳{which}：{}{more}", told.join("；"))
     };
     let mut problem = Problem::short("capacity_exceeded", detail, no.shortage());
-    problem.hosts = no.hosts(LISTED);
+    problem.hosts = Some(Box::new(HostRefusals(no.hosts(LISTED))));
     problem
 }
 

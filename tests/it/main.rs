@@ -17,6 +17,8 @@ mod impatient;
 mod input;
 mod layers;
 mod names;
+mod packing;
+mod placement;
 mod provider_libvirt;
 mod race;
 mod real;

@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
     capacity::{ProviderKind, standing::Standing},
+    ids::NetworkId,
     labels::{MlpsLevel, Spread},
     provider::DomainType,
     units::Bytes,
