@@ -49,7 +49,7 @@ fn decide(hosts: usize, time: Duration) {
     let (mut state, mut now) = (42, 0);
     let mut draw = |now: i64| {
         let vcpu = 1 << (step(&mut state) % 4);
-        let memory = vcpu * (2 + i64::try_from(step(&mut state) % 6).unwrap()) << 30;
+        let memory = (vcpu * (2 + i64::try_from(step(&mut state) % 6).unwrap())) << 30;
         let lease = now + i64::try_from(step(&mut state) % 1000).unwrap() * 86_400;
         packing::ask(vcpu, memory, now, Some(lease))
     };

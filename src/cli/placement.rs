@@ -199,7 +199,7 @@ mod tests {
         let refused = [
             json!({"from_machine": 1, "host": "node4", "reason": "mlps_level_low", "asked": 3, "free": 2,
                 "message": "最高承载等保 2 级，申请为 3 级"}),
-            json!({"from_machine": 2, "host": "node1", "reason": "memory_short", "asked": 1 << 34, "free": 0,
+            json!({"from_machine": 2, "host": "node1", "reason": "memory_short", "asked": 17_179_869_184_i64, "free": 0,
                 "message": "内存不足：需 16 GiB，余 0 B（可分配 64 GiB）"}),
         ];
         let grid = |columns, rows| layout::grid(columns, rows, &TimeZone::UTC, Paint(false)).trim_fmt();
