@@ -1,5 +1,5 @@
 # make run    does everything, from an empty Debian 12 to machines that answer by name
-# make test   checks everything
+# make test   checks everything but what takes minutes; make test-slow checks that
 #
 # ONCE=1       make run stops all it has started and ends with the result
 # RELEASE=1    make run and make build optimise; slower to build
@@ -26,6 +26,10 @@ stop: ## 停掉 make run 留下的一切（服务、虚拟机、网络、存储�
 .PHONY: test
 test: ## 全部检查与测试（需要 root）
 	@exec scripts/test.sh
+
+.PHONY: test-slow
+test-slow: ## make test 之外的慢测试：完整的 Debian 云镜像（需要 root，要几分钟）
+	@exec scripts/test-slow.sh
 
 .PHONY: eval-forms
 eval-forms: ## 评测可研报告的读取与审核；SEED= 换一批，N= 换份数

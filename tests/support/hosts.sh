@@ -38,6 +38,7 @@ number() { cat "$dir/number"; }
 management() { echo "10.77.$(number)"; }
 zone() { echo "10.78.$(number)"; }
 port() { echo "jy$1$(number)h$2"; }                   # m: management, z: zone; of host $2
+card() { if [[ $1 == m ]]; then echo 01; else echo 02; fi; }
 address() { echo "$(management).1$1"; }
 uri() { echo "qemu+unix:///system?socket=$dir/h$1/run/libvirt-sock"; }
 answers() { [[ -S $dir/h$1/run/libvirt-sock ]] && timeout 10 virsh -q -c "$(uri "$1")" uri >/dev/null 2>&1; }
@@ -172,7 +173,8 @@ switch_on() {
   for kind in m z; do
     # Of a life before this one, which the kernel may still be clearing away.
     ip link delete "$(port "$kind" "$n")" 2>/dev/null || true
-    ip link add "$(port "$kind" "$n")" type veth peer name "eth-$kind" netns "$pid"
+    # The same hardware address at each boot, or its neighbours would look for the old one for half a minute.
+    ip link add "$(port "$kind" "$n")" type veth peer name "eth-$kind" address "02:6a:79:$(card "$kind"):$(printf '%02x:%02x' "$(number)" "$n")" netns "$pid"
     ip link set "$(port "$kind" "$n")" master "jy$kind$(number)" up
   done
 }

@@ -15,8 +15,13 @@ const RESOLVE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Why an address is not one that a host may have; a Chinese sentence that names the field and the mend.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct UriFault(String);
+pub enum UriFault {
+    #[error("{0}")]
+    Refused(String),
+    /// Not the address is at fault but DNS, for the moment perhaps.
+    #[error("{0}")]
+    Unknown(String),
+}
 
 /// What stands between the slashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +80,7 @@ const WORDS: [(&str, &str); 12] = [
 impl Way {
     /// Reads a URI. Nothing is asked of any network here; see [`Remote::may_lead_to`] for that.
     pub fn read(uri: &str) -> Result<Self, UriFault> {
-        let fault = |text: String| Err(UriFault(text));
+        let fault = |text: String| Err(UriFault::Refused(text));
         if uri.len() > 512 || !uri.bytes().all(|b| b.is_ascii_graphic()) {
             return fault(format!("地址只能由不超过 512 个可见的 ASCII 字符组成；支持 {FORMS}"));
         }
@@ -133,7 +138,7 @@ impl Remote {
     /// the other side must prove its name, so only addresses are refused at which no host can live.
     pub fn may_lead_to(&self, addresses: &[IpAddr], insecure: &[IpNet]) -> Result<(), UriFault> {
         if addresses.is_empty() {
-            return Err(UriFault(format!("主机名 {} 没有对应的地址；请检查拼写与 DNS", self.name)));
+            return Err(UriFault::Refused(format!("主机名 {} 没有对应的地址；请检查拼写与 DNS", self.name)));
         }
         for address in addresses.iter().map(IpAddr::to_canonical) {
             let kind = odd(address);
@@ -147,16 +152,18 @@ impl Remote {
             };
             match kind {
                 Some((kind, true)) => {
-                    return Err(UriFault(format!("主机 {at} 是{kind}，不会是宿主机；请填写宿主机在管理网上的地址")));
+                    return Err(UriFault::Refused(format!(
+                        "主机 {at} 是{kind}，不会是宿主机；请填写宿主机在管理网上的地址"
+                    )));
                 }
                 _ if self.tls => {}
                 Some((kind, false)) => {
-                    return Err(UriFault(format!(
+                    return Err(UriFault::Refused(format!(
                         "主机 {at} 是{kind}，不能用 qemu+tcp 连接；本机请用 qemu:///system，其他宿主机请用 qemu+tls"
                     )));
                 }
                 None => {
-                    return Err(UriFault(format!(
+                    return Err(UriFault::Refused(format!(
                         "qemu+tcp 不加密、不核验身份，而主机 {at} 不在配置项 insecure_networks 所列的网段内；\
                          请改用 qemu+tls，或由管理员确认该网段与外界隔离后列入"
                     )));
@@ -198,14 +205,14 @@ fn parameter(query: Option<&str>, allowed: &[&str]) -> Result<Option<String>, Ur
             let lower = key.to_ascii_lowercase();
             let why =
                 WORDS.iter().find(|(word, _)| *word == lower).map_or_else(String::new, |(_, why)| format!("（{why}）"));
-            return Err(UriFault(format!("参数 {key:?} 不受支持{why}；请去掉，支持 {FORMS}")));
+            return Err(UriFault::Refused(format!("参数 {key:?} 不受支持{why}；请去掉，支持 {FORMS}")));
         }
         if found.is_some() {
-            return Err(UriFault(format!("参数 {key} 写了两次；请只留一个")));
+            return Err(UriFault::Refused(format!("参数 {key} 写了两次；请只留一个")));
         }
         let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b':' | b',' | b'~');
         if !value.starts_with('/') || value.split('/').any(|part| part == "..") || !value.bytes().all(fits) {
-            return Err(UriFault(format!("参数 {key} 须为绝对路径，例如 {key}=/etc/jiyue/{key}")));
+            return Err(UriFault::Refused(format!("参数 {key} 须为绝对路径，例如 {key}=/etc/jiyue/{key}")));
         }
         found = Some(value.to_owned());
     }
@@ -213,7 +220,7 @@ fn parameter(query: Option<&str>, allowed: &[&str]) -> Result<Option<String>, Ur
 }
 
 fn read_authority(authority: &str) -> Result<(Name, Option<u16>), UriFault> {
-    let fault = |text: String| UriFault(text);
+    let fault = |text: String| UriFault::Refused(text);
     let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, rest)) => (host, rest.strip_prefix(':').or(rest.is_empty().then_some(""))),
         None => match authority.split_once(':') {
@@ -289,9 +296,13 @@ pub async fn vet(way: &Way, insecure: &[IpNet]) -> Result<Option<IpAddr>, UriFau
             match asked {
                 Ok(Ok(found)) => found.map(|socket| socket.ip()).collect(),
                 Ok(Err(error)) => {
-                    return Err(UriFault(format!("主机名 {name} 查不到地址（{error}）；请检查拼写与 DNS")));
+                    return Err(UriFault::Unknown(format!("主机名 {name} 查不到地址（{error}）；请检查拼写与 DNS")));
                 }
-                Err(_) => return Err(UriFault(format!("主机名 {name} 在 {RESOLVE_LIMIT:?} 内查不到地址；请检查 DNS"))),
+                Err(_) => {
+                    return Err(UriFault::Unknown(format!(
+                        "主机名 {name} 在 {RESOLVE_LIMIT:?} 内查不到地址；请检查 DNS"
+                    )));
+                }
             }
         }
     };

@@ -2,6 +2,7 @@
 
 pub mod broker;
 #[allow(dead_code, reason = "the tests that use all of it come next")]
+pub mod guest;
 pub mod hosts;
 pub mod knot;
 pub mod libvirt;
