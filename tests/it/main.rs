@@ -21,6 +21,8 @@ mod journeys;
 mod layers;
 mod migration;
 mod names;
+mod packing;
+mod placement;
 mod provider_libvirt;
 mod race;
 mod real;
