@@ -5,6 +5,7 @@ pub mod guest;
 pub mod hosts;
 pub mod knot;
 pub mod libvirt;
+pub mod packing;
 pub mod plain;
 pub mod postgres;
 pub mod proxy;
