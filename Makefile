@@ -63,6 +63,10 @@ deny: ## 依赖的许可、来源与重复
 bench-claim: ## 批准的速度
 	@. scripts/env.sh; cargo bench --locked --bench claim
 
+.PHONY: bench-placement
+bench-placement: ## 落位的速度与装箱的疏密；TRACE= 换轨迹文件，PART= 换其中一份
+	@. scripts/env.sh; cargo bench --locked --bench placement
+
 .PHONY: bench-forms
 bench-forms: ## 读一份 60 页可研报告的速度，与 python-docx 对比
 	@benches/forms.sh

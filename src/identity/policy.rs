@@ -39,6 +39,7 @@ acts! {
     HostReadmit = "host.readmit",
     AlarmRead = "alarm.read",
     AlarmAcknowledge = "alarm.acknowledge",
+    PlacementExplain = "placement.explain",
     ImageImport = "image.import",
     ImageRead = "image.read",
     RequestCheck = "request.check",
@@ -79,9 +80,9 @@ pub const fn reach(role: Role, act: Act) -> Reach {
         AlarmAcknowledge, AlarmRead, AuditRead, DepartmentCreate, DepartmentRead, HostAdd, HostConfirmFenced,
         HostCordon, HostDrain, HostFence, HostRead, HostReadmit, HostUncordon, ImageImport, ImageRead, LedgerVerify,
         MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild,
-        MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop, OperationRead, RequestApprove,
-        RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, TaskBookImport, TaskBookRead,
-        TaskBookRevoke,
+        MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop, OperationRead, PlacementExplain,
+        RequestApprove, RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, TaskBookImport,
+        TaskBookRead, TaskBookRevoke,
     };
     match (role, act) {
         (
@@ -104,6 +105,7 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | RequestRead | DepartmentRead,
         )
         | (Role::Requester | Role::Operator, ImageRead)
+        | (Role::Authority | Role::Operator | Role::Auditor, PlacementExplain)
         | (
             Role::Auditor,
             DepartmentRead | TaskBookRead | HostRead | ImageRead | RequestRead | MachineRead | OperationRead

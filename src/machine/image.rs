@@ -1,8 +1,9 @@
 //! Base images: accepted by our own reading of the header, before any other tool sees the file. Naming the format to a
 //! tool does not make a file safe: behind a backing file or an external data file it would still read the host's disk.
 
-use crate::{provider::ImageFormat, units::Bytes};
+use crate::{capacity::inventory::ImageNeed, provider::ImageFormat, units::Bytes};
 use jiff::Timestamp;
+use std::path::Path;
 
 /// A read-only, content-addressed base image in the broker's store.
 #[derive(Clone, Debug)]
@@ -19,6 +20,18 @@ pub struct Image {
     pub virtual_size: Bytes,
     pub path: String,
     pub imported_at: Timestamp,
+}
+
+impl Image {
+    /// This broker has the file, so that it can send it to any host.
+    pub fn is_here(&self) -> bool {
+        Path::new(&self.path).is_file()
+    }
+
+    /// What placement asks of it. Looks at the disk.
+    pub fn need(&self) -> ImageNeed<'_> {
+        ImageNeed { sha256: &self.sha256, sendable: self.is_here() }
+    }
 }
 
 /// What a header says about an image that we accept.

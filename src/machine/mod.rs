@@ -4,6 +4,7 @@ pub mod approval;
 pub mod build;
 pub mod change;
 pub mod drain;
+pub mod explain;
 pub mod image;
 mod intent;
 pub mod journey;

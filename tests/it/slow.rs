@@ -55,7 +55,7 @@ fn a_full_debian_answers_by_ssh_and_then_sql() {
     let began = Instant::now();
     guest.virsh("start");
 
-    let ssh = |command: &str| {
+    let ssh_once = |command: &str| {
         let out = Command::new("ssh")
             .args(["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=5"])
             .args(["-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-i"])
@@ -64,7 +64,17 @@ fn a_full_debian_answers_by_ssh_and_then_sql() {
             .output()
             .expect("ssh is installed");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-        if out.status.success() { Ok(text(&out.stdout)) } else { Err(text(&out.stderr)) }
+        if out.status.success() { Ok(text(&out.stdout)) } else { Err((out.status.code(), text(&out.stderr))) }
+    };
+    // cloud-init starts the server anew once it has been up, and then there is none for a moment.
+    let ssh = |command: &str| {
+        for _ in 0..30 {
+            match ssh_once(command) {
+                Err((Some(255), _)) => std::thread::sleep(Duration::from_secs(1)),
+                other => return other.map_err(|(_, text)| text),
+            }
+        }
+        Err("no connection".to_owned())
     };
     let within = |patience: u64, what: &str, ready: &dyn Fn() -> bool| {
         while !ready() {
@@ -73,7 +83,7 @@ fn a_full_debian_answers_by_ssh_and_then_sql() {
         }
         eprintln!("{what} after {:.0?}", began.elapsed());
     };
-    within(600, "SSH", &|| ssh("true").is_ok());
+    within(600, "SSH", &|| ssh_once("true").is_ok());
     assert_eq!(ssh("hostname -f").unwrap(), "db-2.zone.test");
     assert!(ssh("cat /etc/debian_version").unwrap().starts_with(char::is_numeric));
     let root: u64 = ssh("df --output=size -B1 / | tail -n 1").unwrap().trim().parse().unwrap();

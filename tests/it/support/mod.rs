@@ -2,10 +2,10 @@
 
 pub mod broker;
 pub mod guest;
-#[allow(dead_code, reason = "the tests that use all of it come next")]
 pub mod hosts;
 pub mod knot;
 pub mod libvirt;
+pub mod packing;
 pub mod plain;
 pub mod postgres;
 pub mod proxy;
