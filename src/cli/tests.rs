@@ -61,6 +61,8 @@ fn every_command_parses() {
         "jiyue request list --state submitted --limit 5",
         "jiyue machine list --request ID --state running",
         "jiyue machine log ID --lines 5",
+        "jiyue machine credentials ID",
+        "jiyue image import a.qcow2 --os debian-12 --database postgresql-15 --name PG",
         "jiyue machine restore ID --wait",
         "jiyue operation watch ID",
         "jiyue ledger verify",
@@ -291,6 +293,10 @@ fn samples(kind: Kind) -> Vec<Value> {
         ],
         Kind::Alarm => vec![json!({"id": "a-1", "kind": "foreign", "host": "node1", "name": "挖矿", "domain_id": "x",
             "detail": "没有集约的标记", "first_seen_at": "2026-11-21T01:00:00Z", "acknowledged_by": null, "cleared_at": null})],
+        Kind::Credentials => {
+            vec![json!({"machine_id": "m-1", "engine": "postgresql", "address": "10.0.0.2", "port": 5432,
+            "database": "school_db", "role": "school_db", "password": "abc"})]
+        }
         Kind::Token => {
             vec![json!({"id": "t-1", "person": "zhang", "name": "张三", "unit": "区信息办", "role": "authority",
             "created_at": "2026-11-21T01:00:00Z"})]

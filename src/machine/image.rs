@@ -13,6 +13,8 @@ pub struct Image {
     pub name: String,
     /// The catalogue's operating system that machines start from it for.
     pub os_type: String,
+    /// The catalogue's database that is in it; no machine without one starts from it.
+    pub database: Option<String>,
     /// Whether it stands in for that operating system without being it.
     pub stand_in: bool,
     pub format: ImageFormat,

@@ -19,6 +19,7 @@ use crate::{
     },
     ids::{MachineId, OperationId},
     operation::{Kind as OperationKind, NewOperation, store as operations, worker::Bell},
+    secret::Vault,
     task_book, text,
     units::Bytes,
 };
@@ -45,6 +46,7 @@ pub struct Machines {
     pub bell: Bell,
     pub catalogue: Arc<Catalogue>,
     pub names: Names,
+    pub vault: Vault,
 }
 
 const fn act_of(kind: OperationKind) -> Act {
@@ -187,6 +189,8 @@ pub struct Images {
 pub struct NewImage {
     pub name: String,
     pub os_type: String,
+    /// 数据库 that is in it.
+    pub database: Option<String>,
     pub stand_in: bool,
 }
 
@@ -204,6 +208,7 @@ impl Images {
                 format!("操作系统 {} 不在目录中；可用：{}", text::shown(&new.os_type), self.catalogue.os_names()),
             )
         })?;
+        let database = new.database.as_deref().map(|word| self.baked(word)).transpose()?;
         let name = text::said(&new.name, text::NAME)
             .map_err(|fault| Problem::malformed(format!("name: 镜像名称不符合要求（{fault}）")))?;
         fs::create_dir_all(&self.folder).await.map_err(Problem::internal)?;
@@ -211,7 +216,8 @@ impl Images {
         let received = self.receive(&upload, body).await;
         let image = match received {
             Ok((sha256, size, header)) => {
-                self.accept(&upload, sha256, size, header, name, os.key.clone(), new.stand_in).await
+                let said = NewImage { name, os_type: os.key.clone(), database, stand_in: new.stand_in };
+                self.accept(&upload, sha256, size, header, said).await
             }
             Err(problem) => Err(problem),
         };
@@ -219,6 +225,18 @@ impl Images {
         let _ = fs::remove_file(&upload).await;
         let image = image?;
         self.enter(actor, image).await
+    }
+
+    /// The key of a database that an image may have in it.
+    fn baked(&self, word: &str) -> Result<String, Problem> {
+        let found = self.catalogue.find_database(word).filter(|e| e.offered && e.profile.is_some());
+        found.map(|entry| entry.key.clone()).ok_or_else(|| {
+            Problem::new(
+                Kind::Refused,
+                "database_not_in_catalogue",
+                format!("数据库 {} 不在目录中；可用：{}", text::shown(word), self.catalogue.database_names()),
+            )
+        })
     }
 
     async fn receive(&self, upload: &Path, mut body: Body) -> Result<(String, u64, image::Header), Problem> {
@@ -253,16 +271,13 @@ impl Images {
         Ok((hex(&digest.finalize()), size, header))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what was read of the file, and what was said of it")]
     async fn accept(
         &self,
         upload: &Path,
         sha256: String,
         size: u64,
         header: image::Header,
-        name: String,
-        os_type: String,
-        stand_in: bool,
+        said: NewImage,
     ) -> Result<Image, Problem> {
         let path = self.folder.join(format!("{sha256}.{}", header.format.word()));
         let mut mode = fs::metadata(upload).await.map_err(Problem::internal)?.permissions();
@@ -271,9 +286,10 @@ impl Images {
         fs::rename(upload, &path).await.map_err(Problem::internal)?;
         Ok(Image {
             sha256,
-            name,
-            os_type,
-            stand_in,
+            name: said.name,
+            os_type: said.os_type,
+            database: said.database,
+            stand_in: said.stand_in,
             format: header.format,
             size: i64::try_from(size).ok().and_then(Bytes::new).unwrap_or(Bytes::MAX),
             virtual_size: header.virtual_size,
@@ -290,6 +306,7 @@ impl Images {
                     Some(held)
                         if held.name == image.name
                             && held.os_type == image.os_type
+                            && held.database == image.database
                             && held.stand_in == image.stand_in =>
                     {
                         held
@@ -318,7 +335,8 @@ impl Images {
                     object_id: kept.sha256.clone(),
                     department_id: None,
                     outcome: Outcome::Done,
-                    detail: json!({"name": kept.name, "os_type": kept.os_type, "stand_in": kept.stand_in}),
+                    detail: json!({"name": kept.name, "os_type": kept.os_type, "database": kept.database,
+                        "stand_in": kept.stand_in}),
                 };
                 audit::record(tx, record).await?;
                 Ok(kept)

@@ -34,6 +34,7 @@ const ROUTES: &[(&str, &str, Option<Act>)] = &[
     ("POST", "/v1/machines/{id}/delete", Some(Act::MachineDelete)),
     ("GET", "/v1/machines/{id}/log", Some(Act::MachineLog)),
     ("POST", "/v1/machines/{id}/register-name", Some(Act::MachineRegisterName)),
+    ("POST", "/v1/machines/{id}/credentials", Some(Act::MachineCredentials)),
     ("POST", "/v1/machines/{id}/restore", Some(Act::MachineRestore)),
     ("POST", "/v1/machines/{id}/start", Some(Act::MachineStart)),
     ("POST", "/v1/machines/{id}/stop", Some(Act::MachineStop)),
