@@ -141,17 +141,12 @@ impl Guest {
 
     /// A command of the guest's agent; nothing when the agent refuses.
     pub fn agent(&self, execute: &str, arguments: &Value) -> Option<Value> {
-        let command = json!({"execute": execute, "arguments": arguments}).to_string();
-        let text = libvirt::shared().virsh(&["qemu-agent-command", &self.name, &command]).ok()?;
-        Some(serde_json::from_str::<Value>(&text).expect("the agent speaks JSON")["return"].take())
+        agent(&self.name, execute, arguments)
     }
 
     /// Bytes of the file system mounted there, as the agent says.
     pub fn capacity(&self, mountpoint: &str) -> u64 {
-        let systems = self.agent("guest-get-fsinfo", &json!({})).expect("the agent answers");
-        let systems = systems.as_array().expect("a list");
-        let found = systems.iter().find(|system| system["mountpoint"] == mountpoint);
-        found.and_then(|system| system["total-bytes"].as_u64()).unwrap_or_else(|| panic!("{systems:#?}"))
+        capacity(&self.name, mountpoint)
     }
 
     /// Takes away domain and disk.
@@ -160,6 +155,20 @@ impl Guest {
         self.virsh("undefine");
         std::fs::remove_dir_all(&self.folder).unwrap();
     }
+}
+
+fn agent(domain: &str, execute: &str, arguments: &Value) -> Option<Value> {
+    let command = json!({"execute": execute, "arguments": arguments}).to_string();
+    let text = libvirt::shared().virsh(&["qemu-agent-command", domain, &command]).ok()?;
+    Some(serde_json::from_str::<Value>(&text).expect("the agent speaks JSON")["return"].take())
+}
+
+/// Bytes of the file system that a domain's guest has mounted there, as its agent says.
+pub fn capacity(domain: &str, mountpoint: &str) -> u64 {
+    let systems = agent(domain, "guest-get-fsinfo", &json!({})).expect("the agent answers");
+    let systems = systems.as_array().expect("a list");
+    let found = systems.iter().find(|system| system["mountpoint"] == mountpoint);
+    found.and_then(|system| system["total-bytes"].as_u64()).unwrap_or_else(|| panic!("{systems:#?}"))
 }
 
 pub fn mac(last: u8) -> String {
