@@ -88,7 +88,10 @@ async fn a_word_report_becomes_a_request_and_is_kept_byte_for_byte() {
         for (item, checked) in [request, other].into_iter().zip(checked["blocks"].as_array().unwrap()) {
             assert_eq!(item["digest"], checked["digest"]);
         }
-        assert_eq!((&request["block"]["database"], &other["block"]["database"]), (&json!("none"), &json!("postgresql-15")));
+        assert_eq!(
+            (&request["block"]["database"], &other["block"]["database"]),
+            (&json!("none"), &json!("postgresql-15"))
+        );
         let digest: String = Sha256::digest(REPORT).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(request["file"]["sha256"], digest);
         assert_eq!(
