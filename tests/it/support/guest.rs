@@ -22,13 +22,12 @@ pub struct Seed<'a> {
     pub network_config: &'a str,
 }
 
-/// A network for the site, with DHCP; with `forward` its guests reach what this machine reaches.
-pub fn network(site: &Site, forward: bool) {
+/// A network for the site, with DHCP.
+pub fn network(site: &Site) {
     let (name, bridge, gateway) = (&site.name, &site.bridge, site.gateway());
-    let forward = if forward { "<forward mode='nat'/>" } else { "" };
     let range = format!("<range start='{}' end='{}'/>", site.address(100), site.address(199));
     let xml = format!(
-        "<network><name>{name}</name>{forward}<bridge name='{bridge}' stp='off'/>\
+        "<network><name>{name}</name><bridge name='{bridge}' stp='off'/>\
          <ip address='{gateway}' netmask='255.255.255.0'><dhcp>{range}</dhcp></ip></network>"
     );
     let file = super::scratch("net").join("network.xml");
@@ -157,7 +156,8 @@ impl Guest {
     }
 }
 
-fn agent(domain: &str, execute: &str, arguments: &Value) -> Option<Value> {
+/// A command of a domain's guest agent; nothing when the agent refuses.
+pub fn agent(domain: &str, execute: &str, arguments: &Value) -> Option<Value> {
     let command = json!({"execute": execute, "arguments": arguments}).to_string();
     let text = libvirt::shared().virsh(&["qemu-agent-command", domain, &command]).ok()?;
     Some(serde_json::from_str::<Value>(&text).expect("the agent speaks JSON")["return"].take())

@@ -9,6 +9,7 @@ pub mod packing;
 pub mod plain;
 pub mod postgres;
 pub mod proxy;
+pub mod psql;
 pub mod raw;
 pub mod site;
 pub mod source;
