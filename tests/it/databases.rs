@@ -8,6 +8,7 @@ use crate::support::{
     psql::Client,
     site::Site,
     sql::Sql,
+    ssh::Key,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::Method;
@@ -122,10 +123,23 @@ async fn a_password_is_handed_over_once_to_whose_machine_it_is_and_stands_nowher
         }
         assert_eq!(ask(&broker, &cast.other_requester).await.code(), "not_found");
 
-        // Many ask at once: one gets it.
-        let asked = (0..16).map(|_| ask(&broker, &cast.requester));
+        // Many ask at once, and nothing is written before all have seen that it is there: one gets it.
+        let mut lock = Sql::writing(&setup.database_url).await;
+        let statements: &[_] = match on {
+            On::Sqlite => &["begin immediate"],
+            On::Postgres => &["begin", "lock table machine_secrets in share row exclusive mode"],
+        };
+        for statement in statements {
+            lock.run(statement).await;
+        }
+        let asked = futures_util::future::join_all((0..16).map(|_| ask(&broker, &cast.requester)));
+        let release = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            lock.run("commit").await
+        };
+        let (answers, _) = tokio::join!(asked, release);
         let mut given = Vec::new();
-        for answer in futures_util::future::join_all(asked).await {
+        for answer in answers {
             match answer.status.as_u16() {
                 200 => given.push(answer.body),
                 409 => assert_eq!(answer.code(), "credentials_handed_over"),
@@ -338,7 +352,9 @@ async fn a_real_database_answers_keeps_its_data_and_its_password_is_on_no_disk()
     let image = std::fs::read(postgresql_guest()).expect("the guest's image");
     let (status, _) = import(&broker, &cast, "name=pg-guest&database=postgresql-15&stand_in=true", image).await;
     assert_eq!(status, 201);
-    let id = submit(&broker, &cast, &request("db", 1)).await;
+    let (key, mut block) = (Key::new(), request("db", 1));
+    block["ssh_keys"] = json!([key.public()]);
+    let id = submit(&broker, &cast, &block).await;
     let began = Instant::now();
     let operation = approve(&broker, &cast, &id).await;
     let pool = site.pool_path();
@@ -397,6 +413,13 @@ async fn a_real_database_answers_keeps_its_data_and_its_password_is_on_no_disk()
     let conf = format!("database={}\nrole={role}\npassword={password}\n", client.database);
     let console = broker.get(&format!("/v1/machines/{uuid}/log"), &cast.requester).await.expect(200);
     assert!(console.as_str().is_some_and(|text| text.contains("POSTGRES READY") && !text.contains(&password)));
+    // Whoever has lost it makes another one, as the broker's own words say.
+    let renewed = "Renewed2Renewed3Renewed4";
+    let alter = format!("alter role \"{role}\" password '{renewed}';\n");
+    assert_eq!(key.run(&client.address, "su postgres -c psql", &alter).as_deref(), Ok("ALTER ROLE"));
+    assert!(client.run(&role, &password, "select 1").is_err());
+    assert_eq!(client.run(&role, renewed, "select 2").as_deref(), Ok("2"));
+
     let domains: String = site.domains().into_values().map(|domain| domain.xml).collect();
     assert!(domains.contains(&name));
     assert!(log(&setup).contains("TRACE"));

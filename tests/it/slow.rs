@@ -5,13 +5,11 @@ use crate::support::{
     guest, libvirt,
     psql::Client,
     site::Site,
+    ssh::Key,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
-use std::{
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// A full Debian as the broker builds it where there is no image with the database in it: the part for databases makes it
 /// a PostgreSQL server on its first start, with packages from its own apt sources.
@@ -29,10 +27,9 @@ async fn a_full_debian_becomes_a_database_on_its_first_start() {
     let import = reqwest::Client::new().post(url).bearer_auth(&cast.operator).body(image);
     assert_eq!(import.send().await.expect("an answer").status().as_u16(), 201);
 
-    let key = crate::support::scratch("ssh").join("key");
-    guest::run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key));
+    let key = Key::new();
     let mut block = broker::request();
-    block["ssh_keys"] = json!([std::fs::read_to_string(key.with_extension("pub")).unwrap().trim()]);
+    block["ssh_keys"] = json!([key.public()]);
     for (name, text) in [("数据库类型", "PostgreSQL 15"), ("内存容量", "1G"), ("磁盘空间", "8G")] {
         block[name] = json!(text);
     }
@@ -57,21 +54,10 @@ async fn a_full_debian_becomes_a_database_on_its_first_start() {
     assert!(client.run(&role, "Tr0ub4dor", "select 1").is_err());
     assert!(client.run("postgres", &password, "select 1").is_err());
 
-    let ssh_once = |command: &str| {
-        let out = Command::new("ssh")
-            .args(["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=5"])
-            .args(["-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-i"])
-            .arg(&key)
-            .args([&format!("root@{address}"), command])
-            .output()
-            .expect("ssh is installed");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-        if out.status.success() { Ok(text(&out.stdout)) } else { Err((out.status.code(), text(&out.stderr))) }
-    };
     // cloud-init starts the server anew once it has been up, and then there is none for a moment.
     let ssh = |command: &str| {
         for _ in 0..30 {
-            match ssh_once(command) {
+            match key.run(&address, command, "") {
                 Err((Some(255), _)) => std::thread::sleep(Duration::from_secs(1)),
                 other => return other.map_err(|(_, text)| text),
             }
@@ -96,7 +82,8 @@ async fn a_full_debian_becomes_a_database_on_its_first_start() {
     let seeds: Vec<_> = seeds.filter(|path| path.to_string_lossy().ends_with(".seed.img")).collect();
     let [seed] = &seeds[..] else { panic!("{seeds:?}") };
     let seed = String::from_utf8_lossy(&std::fs::read(seed).unwrap()).into_owned();
-    assert!(seed.contains("jiyue-database") && !seed.contains("/etc/jiyue/database.conf"), "{seed}");
+    assert!(seed.contains("jiyue-database"), "it has the part that installs");
+    assert!(!seed.contains(&password) && !seed.contains(&conf), "the seed has the password");
 
     // It comes up again from the seed that has no password in it any more.
     let began = Instant::now();

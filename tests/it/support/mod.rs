@@ -14,6 +14,7 @@ pub mod raw;
 pub mod site;
 pub mod source;
 pub mod sql;
+pub mod ssh;
 pub mod wire;
 
 pub use postgres::free_port;
