@@ -37,7 +37,7 @@ async fn machines_of_one_zone_reach_each_other_and_nothing_of_another_s() {
     let ([one, two, other], began) = (lab.three_guests().await, begun.elapsed());
     println!("three guests after {began:.1?}");
     let (a, b) = (lab.gateway('a'), lab.gateway('b'));
-    let (near, far) = (lab.address(&two), lab.address(&other));
+    let (near, far) = (two.network.address, other.network.address);
     let (spare, stolen) = (lab.spare(), near);
     // Ports of the host at its gateway addresses, where an SSH or a libvirtd might listen; 49152 is QEMU's.
     let ports = [2222, 16514, 49160];
@@ -46,13 +46,13 @@ async fn machines_of_one_zone_reach_each_other_and_nothing_of_another_s() {
     let fetch = |ip| format!("wget -q -T 3 -O - http://{ip}/ | grep -q small");
     let ping = |ip| format!("ping -q -c 1 -W 2 {ip} >/dev/null");
     let knock = |ip, port| format!("nc -w 2 {ip} {port} </dev/null");
-    let own = lab.card(&one);
+    let own = one.network.mac.clone();
     // Whether the host's neighbour table has been talked into something.
     let attacks = [
         works("HTTP in the same zone", fetch(near)),
         works("ping in the same zone", ping(near)),
         works("ping of the own gateway", ping(a)),
-        works("the own zone's DNS", format!("nslookup -type=a {} {a} | grep -q {near}", lab.fqdn(&two))),
+        works("the own zone's DNS", format!("nslookup -type=a {} {a} | grep -q {near}", two.fqdn.clone().unwrap())),
         works("DNS over TCP", knock(a, 53)),
         works("DHCP", "udhcpc -f -n -q -i eth0 -t 4 -T 2 -s /bin/true >/dev/null 2>&1".to_owned()),
         works("asking whether an address is free", format!("! arping -q -D -c 1 -w 2 -I eth0 {near}")),
@@ -60,7 +60,7 @@ async fn machines_of_one_zone_reach_each_other_and_nothing_of_another_s() {
         never("ping into another zone", ping(far)),
         never("ARP into another zone", format!("arping -q -c 1 -w 2 -I eth0 {far}")),
         kept_from("ping of another zone's gateway", ping(b)),
-        kept_from("DNS of another zone", format!("nslookup -type=a {} {b} >/dev/null", lab.fqdn(&other))),
+        kept_from("DNS of another zone", format!("nslookup -type=a {} {b} >/dev/null", other.fqdn.clone().unwrap())),
         kept_from("a port of the host at its own gateway", knock(a, ports[0])),
         kept_from("libvirtd's port at its own gateway", knock(a, ports[1])),
         kept_from("QEMU's migration port", knock(a, ports[2])),

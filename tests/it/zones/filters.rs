@@ -30,7 +30,7 @@ async fn every_machine_is_filtered_and_an_altered_filter_is_put_right() {
     let lab = Lab::new().await;
     let path = scratch("halt").join("image.raw");
     std::fs::write(&path, halting_image()).unwrap();
-    let image = lab::image(halting_image(), path, ImageFormat::Raw);
+    let image = lab::image(&halting_image(), path, ImageFormat::Raw);
     let one = lab.intent('a', 21, image.clone());
     lab.build(&one, UP_TO_DOMAIN).await;
     let (zone, id) = (format!("jiyue-network-1-{}", lab.network('a')), one.machine.text());
