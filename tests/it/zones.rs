@@ -1,0 +1,140 @@
+//! Zones are apart, shown with packets: small guests that do all they can to be somebody else or somewhere else, driven by
+//! their agent, which needs no network. Whatever the filter keeps from happening is done again without it and does happen,
+//! so that no attack fails for a reason of its own.
+
+mod filters;
+mod hosts;
+mod lab;
+
+use lab::{Lab, Verdict};
+use std::time::Instant;
+
+/// What a guest tries, and what it must come to under its filter and without it.
+struct Attack {
+    name: &'static str,
+    script: String,
+    filtered: Verdict,
+    bare: Verdict,
+}
+
+fn works(name: &'static str, script: String) -> Attack {
+    Attack { name, script, filtered: Verdict::Yes, bare: Verdict::Yes }
+}
+
+fn kept_from(name: &'static str, script: String) -> Attack {
+    Attack { name, script, filtered: Verdict::No, bare: Verdict::Yes }
+}
+
+/// What libvirt's networks refuse by themselves, filter or not.
+fn never(name: &'static str, script: String) -> Attack {
+    Attack { name, script, filtered: Verdict::No, bare: Verdict::No }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn machines_of_one_zone_reach_each_other_and_nothing_of_another_s() {
+    let begun = Instant::now();
+    let lab = Lab::new().await;
+    let ([one, two, other], began) = (lab.three_guests().await, begun.elapsed());
+    println!("three guests after {began:.1?}");
+    let (a, b) = (lab.gateway('a'), lab.gateway('b'));
+    let (near, far) = (two.network.address, other.network.address);
+    let (spare, stolen) = (lab.spare(), near);
+    // Ports of the host at its gateway addresses, where an SSH or a libvirtd might listen; 49152 is QEMU's.
+    let ports = [2222, 16514, 49160];
+    let listening: Vec<_> = [a, b].iter().flat_map(|ip| ports.map(|port| lab::listen(*ip, port))).collect();
+    assert!(listening.iter().flatten().count() >= 5, "almost all of these ports are free");
+    let fetch = |ip| format!("wget -q -T 3 -O - http://{ip}/ | grep -q small");
+    let ping = |ip| format!("ping -q -c 1 -W 2 {ip} >/dev/null");
+    let knock = |ip, port| format!("nc -w 2 {ip} {port} </dev/null");
+    let own = one.network.mac.clone();
+    // Whether the host's neighbour table has been talked into something.
+    let attacks = [
+        works("HTTP in the same zone", fetch(near)),
+        works("ping in the same zone", ping(near)),
+        works("ping of the own gateway", ping(a)),
+        works("the own zone's DNS", format!("nslookup -type=a {} {a} | grep -q {near}", two.fqdn.clone().unwrap())),
+        works("DNS over TCP", knock(a, 53)),
+        works("DHCP", "udhcpc -f -n -q -i eth0 -t 4 -T 2 -s /bin/true >/dev/null 2>&1".to_owned()),
+        works("asking whether an address is free", format!("! arping -q -D -c 1 -w 2 -I eth0 {near}")),
+        never("HTTP into another zone", fetch(far)),
+        never("ping into another zone", ping(far)),
+        never("ARP into another zone", format!("arping -q -c 1 -w 2 -I eth0 {far}")),
+        kept_from("ping of another zone's gateway", ping(b)),
+        kept_from("DNS of another zone", format!("nslookup -type=a {} {b} >/dev/null", other.fqdn.clone().unwrap())),
+        kept_from("a port of the host at its own gateway", knock(a, ports[0])),
+        kept_from("libvirtd's port at its own gateway", knock(a, ports[1])),
+        kept_from("QEMU's migration port", knock(a, ports[2])),
+        kept_from("a port of the host at another zone's gateway", knock(b, ports[0])),
+        kept_from(
+            "an address that nobody has",
+            format!(
+                "ip addr add {spare}/32 dev eth0; ping -q -c 2 -W 2 -I {spare} {near} >/dev/null; r=$?; ip addr del {spare}/32 dev eth0; exit $r"
+            ),
+        ),
+        kept_from(
+            "another card",
+            format!(
+                "ip link set eth0 down; ip link set eth0 address 52:54:00:66:66:66; ip link set eth0 up; sleep 1
+                 ping -q -c 3 -W 2 {near} >/dev/null; r=$?
+                 ip link set eth0 down; ip link set eth0 address {own}; ip link set eth0 up; sleep 1
+                 ip route show | grep -q ^default || ip route add default via {a}; exit $r"
+            ),
+        ),
+        kept_from(
+            "IPv6",
+            // Its own link-local address must come about first; ff02::1 are all on the link.
+            "for i in 1 2 3 4 5; do ip -6 addr show dev eth0 scope link -tentative | grep -q fe80 && break; sleep 1; done
+             ping6 -q -c 2 -W 2 -I eth0 ff02::1 | grep -q ' [1-9][0-9]* packets received' || ping6 -q -c 2 -W 2 ff02::1%eth0 >/dev/null"
+                .to_owned(),
+        ),
+    ];
+    let run = |attack: &Attack| Verdict::of(lab.run(&one, &attack.script).status);
+    for attack in &attacks {
+        let begun = Instant::now();
+        assert_eq!(run(attack), attack.filtered, "{}, filtered", attack.name);
+        println!("{:>6.1?} filtered: {}", begun.elapsed(), attack.name);
+    }
+    // Speaking for another: what the others believe afterwards, asked of them.
+    let spoof = |whose| {
+        format!(
+            "ip addr add {whose}/32 dev eth0; arping -q -U -c 3 -I eth0 -s {whose} {near}; arping -q -U -c 3 -I eth0 -s {whose} {a}
+             sleep 1; ip addr del {whose}/32 dev eth0; true"
+        )
+    };
+    let believed = |whose: std::net::Ipv4Addr| {
+        let seen = lab.run(&two, &format!("ping -q -c 1 -W 2 {a} >/dev/null; ip neigh show {whose}")).output;
+        [seen, lab.neighbour(whose)].iter().any(|seen| seen.contains(&own))
+    };
+    for whose in [a, stolen] {
+        lab.run(&one, &spoof(whose));
+        assert!(!believed(whose), "{whose}, filtered");
+    }
+    assert!(!lab.bridge_knows("52:54:00:66:66:66"), "the bridge has never heard that card");
+    println!("{:.1?}: all under the filter", begun.elapsed());
+
+    // The same without it.
+    lab.without_filter(&one);
+    for attack in attacks.iter().filter(|attack| attack.filtered != Verdict::Yes) {
+        assert_eq!(run(attack), attack.bare, "{}, without the filter", attack.name);
+        if attack.name == "another card" {
+            assert!(lab.bridge_knows("52:54:00:66:66:66"));
+        }
+    }
+    for whose in [a, stolen] {
+        lab.run(&one, &spoof(whose));
+        assert!(believed(whose), "{whose}, without the filter");
+    }
+    println!("{:.1?}: all without the filter", begun.elapsed());
+
+    // Two bridges are apart even where the same range is on both, and one bridge is one.
+    for (guest, bridge) in [(&two, 'c'), (&other, 'd')] {
+        lab.plug(guest, bridge);
+    }
+    let hello = |to| format!("ping -q -c 2 -W 2 {to} >/dev/null || arping -q -c 1 -w 2 -I eth0 {to}");
+    let [c, d] = [lab.on_bridge(&two), lab.on_bridge(&other)];
+    assert_eq!(Verdict::of(lab.run(&two, &hello(d)).status), Verdict::No, "another bridge");
+    lab.plug(&other, 'c');
+    assert_eq!(Verdict::of(lab.run(&two, &hello(d)).status), Verdict::Yes, "the same bridge");
+    assert_eq!(Verdict::of(lab.run(&other, &hello(c)).status), Verdict::Yes, "the same bridge");
+    println!("{:.1?}: all", begun.elapsed());
+}
