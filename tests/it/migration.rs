@@ -134,7 +134,8 @@ impl<'a> Trip<'a> {
             assert!(xml.contains(&intent.operation.text()), "it carries its mark: {xml}");
             assert!(xml.contains("urn:jiyue:machine:1") && xml.contains(&path), "{xml}");
             assert!(!xml.contains(&self.settings(self.from).pool_path), "a path of the old host: {xml}");
-            let filter = format!("<filterref filter='jiyue-bridge-1-{}'>", intent.network.network);
+            let kind = if intent.network.link == Link::Network { "network" } else { "bridge" };
+            let filter = format!("<filterref filter='jiyue-{kind}-1-{}'>", intent.network.network);
             let address = format!("<parameter name='IP' value='{}'/>", intent.network.address);
             assert!(xml.contains(&filter) && xml.contains(&address), "it has its filter: {xml}");
         }
