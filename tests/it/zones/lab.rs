@@ -52,9 +52,17 @@ impl Lab {
     pub async fn new() -> Self {
         static NEXT: AtomicU8 = AtomicU8::new(0);
         let pid = std::process::id();
-        let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        // Bridges and ranges are the whole machine's; see `Place` and `Site`, which take others.
-        let (range, first) = ([172, 16 + u8::try_from(pid % 16).unwrap()], n * 4);
+        // Bridges and ranges are the whole machine's, where other runs may be at work.
+        let range = [172, 16 + u8::try_from(pid % 16).unwrap()];
+        let routes = ip(&["route", "show", "table", "all"]);
+        let (n, first) = loop {
+            let n = NEXT.fetch_add(1, Ordering::Relaxed);
+            assert!(n < 64, "no address range is free");
+            let first = n * 4;
+            if !(first..first + 4).any(|third| routes.contains(&format!("{}.{}.{third}.", range[0], range[1]))) {
+                break (n, first);
+            }
+        };
         let name = format!("z{:x}{n}", pid % 0xfffff);
         let ours = [('a', first), ('b', first + 1)];
         let networks = ours.map(|(zone, third)| {
