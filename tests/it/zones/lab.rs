@@ -319,10 +319,11 @@ pub fn image(bytes: Vec<u8>, path: std::path::PathBuf, format: ImageFormat) -> I
     ImageRef { sha256, format, size: Bytes::new(bytes.len().try_into().unwrap()).unwrap(), path }
 }
 
-/// A service of the host's at one of its addresses; nothing where somebody else listens already.
-pub fn listen(address: Ipv4Addr, port: u16) -> Option<TcpListener> {
-    // A gateway's address is there as soon as its network is.
-    TcpListener::bind((address, port)).ok()
+/// A service of the host's at one of its addresses, which takes leave of whoever comes.
+pub fn listen(address: Ipv4Addr, port: u16) {
+    // Where somebody listens on all addresses already, he is who a guest would reach.
+    let Ok(listener) = TcpListener::bind((address, port)) else { return };
+    std::thread::spawn(move || listener.incoming().for_each(drop));
 }
 
 /// Defines something of the shared libvirtd's.
