@@ -80,17 +80,26 @@ async fn machines_of_one_zone_reach_each_other_and_nothing_of_another_s() {
             ),
         ),
     ];
-    let run = |attack: &Attack| Verdict::of(lab.run(&one, &attack.script).status);
-    for attack in &attacks {
-        let begun = Instant::now();
-        assert_eq!(run(attack), attack.filtered, "{}, filtered", attack.name);
-        println!("{:>6.1?} filtered: {}", begun.elapsed(), attack.name);
-    }
+    // Those that change the guest's own card go last and one by one.
+    let (plain, rough) = attacks.split_at(attacks.len() - 2);
+    let run = |attacks: &[Attack], wanted: fn(&Attack) -> Verdict| {
+        let scripts: Vec<_> = attacks.iter().map(|attack| attack.script.as_str()).collect();
+        let done = lab.run_all(&one, &scripts);
+        for (attack, done) in attacks.iter().zip(done) {
+            assert_eq!(Verdict::of(done.status), wanted(attack), "{}: {done:?}", attack.name);
+        }
+    };
+    let run_all = |wanted: fn(&Attack) -> Verdict| {
+        run(plain, wanted);
+        rough.iter().for_each(|attack| run(std::slice::from_ref(attack), wanted));
+    };
+    run_all(|attack| attack.filtered);
     // Speaking for another: what the others believe afterwards, asked of them.
     let spoof = |whose| {
         format!(
-            "ip addr add {whose}/32 dev eth0; arping -q -U -c 3 -I eth0 -s {whose} {near}; arping -q -U -c 3 -I eth0 -s {whose} {a}
-             sleep 1; ip addr del {whose}/32 dev eth0; true"
+            "ip addr add {whose}/32 dev eth0
+             for victim in {near} {a}; do arping -q -U -c 1 -w 1 -I eth0 -s {whose} $victim; done
+             ip addr del {whose}/32 dev eth0"
         )
     };
     let believed = |whose: std::net::Ipv4Addr| {
@@ -101,10 +110,7 @@ async fn machines_of_one_zone_reach_each_other_and_nothing_of_another_s() {
     let heard_ipv6 = || {
         let count = || lab.run(&two, "awk '$1 == \"Icmp6InEchos\" { print $2 }' /proc/net/snmp6").output;
         let before = count();
-        lab.run(
-            &one,
-            "sleep 3; ping6 -q -c 2 -W 1 -I eth0 ff02::1 >/dev/null; ping6 -q -c 2 -W 1 ff02::1%eth0 >/dev/null",
-        );
+        lab.run(&one, "sleep 2; ping6 -q -c 1 -W 1 -I eth0 ff02::1; ping6 -q -c 1 -W 1 ff02::1%eth0");
         count() != before
     };
     for whose in [a, stolen] {
@@ -117,12 +123,8 @@ async fn machines_of_one_zone_reach_each_other_and_nothing_of_another_s() {
 
     // The same without it.
     lab.without_filter(&one);
-    for attack in attacks.iter().filter(|attack| attack.filtered != Verdict::Yes) {
-        assert_eq!(run(attack), attack.bare, "{}, without the filter", attack.name);
-        if attack.name == "another card" {
-            assert!(lab.bridge_knows("52:54:00:66:66:66"));
-        }
-    }
+    run_all(|attack| attack.bare);
+    assert!(lab.bridge_knows("52:54:00:66:66:66"));
     for whose in [a, stolen] {
         lab.run(&one, &spoof(whose));
         assert!(believed(whose), "{whose}, without the filter");

@@ -45,6 +45,7 @@ pub struct Lab {
 pub struct Done {
     pub status: i64,
     pub output: String,
+    pub wrong: String,
 }
 
 impl Lab {
@@ -201,25 +202,36 @@ impl Lab {
 
     /// Runs a script in the guest, as root, by its agent.
     pub fn run(&self, guest: &Intent, script: &str) -> Done {
+        self.finish(guest, &self.start(guest, script))
+    }
+
+    /// Runs scripts side by side.
+    pub fn run_all(&self, guest: &Intent, scripts: &[&str]) -> Vec<Done> {
+        let started: Vec<_> = scripts.iter().map(|script| self.start(guest, script)).collect();
+        started.iter().map(|pid| self.finish(guest, pid)).collect()
+    }
+
+    fn start(&self, guest: &Intent, script: &str) -> Value {
         let arguments = json!({"path": "/bin/sh", "arg": ["-c", script], "capture-output": true,
             "env": ["PATH=/sbin:/bin"]});
-        let started = self.agent(guest, &json!({"execute": "guest-exec", "arguments": arguments})).expect("it starts");
+        let started = self.agent(guest, &json!({"execute": "guest-exec", "arguments": arguments}));
+        started.expect("it starts")["pid"].clone()
+    }
+
+    fn finish(&self, guest: &Intent, pid: &Value) -> Done {
         let begun = Instant::now();
         loop {
-            let ask = json!({"execute": "guest-exec-status", "arguments": {"pid": started["pid"]}});
+            let ask = json!({"execute": "guest-exec-status", "arguments": {"pid": pid}});
             let status = self.agent(guest, &ask).expect("the agent answers");
             if status["exited"] == true {
                 let text = |key: &str| {
                     let bytes = BASE64_STANDARD.decode(status[key].as_str().unwrap_or_default()).expect("Base64");
-                    String::from_utf8_lossy(&bytes).into_owned()
+                    String::from_utf8_lossy(&bytes).trim().replace('\n', " / ")
                 };
-                let (output, wrong) = (text("out-data"), text("err-data"));
-                if !wrong.trim().is_empty() {
-                    println!("        {}", wrong.trim().replace('\n', " / "));
-                }
-                return Done { status: status["exitcode"].as_i64().unwrap_or(-1), output };
+                let status = status["exitcode"].as_i64().unwrap_or(-1);
+                return Done { status, output: text("out-data"), wrong: text("err-data") };
             }
-            assert!(begun.elapsed() < Duration::from_secs(60), "it does not end: {script}");
+            assert!(begun.elapsed() < Duration::from_secs(60), "it does not end");
             std::thread::sleep(Duration::from_millis(100));
         }
     }
