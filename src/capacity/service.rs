@@ -237,8 +237,12 @@ fn card(network: &HostNetwork) -> NetworkIntent {
 fn unusable(host: &Host, error: &ProviderError) -> Problem {
     let story = story(error).join("：");
     let (name, uri) = (&host.name, &host.uri);
-    // libvirt names the bridge that it stumbles over in quotes.
-    let stumbled = |network: &HostNetwork| story.contains(&format!("'{}'", network.bridge));
+    // libvirt names what it stumbles over: "Cannot get interface MTU on 'br0': No such device".
+    let about_bridges = ["bridge", "interface"].iter().any(|word| story.contains(word));
+    let stumbled = |network: &HostNetwork| {
+        let named = |word: &str| word.trim_matches(['\'', ':', ',', ')', ';']) == network.bridge;
+        about_bridges && story.split_whitespace().any(named)
+    };
     let bridge = host.networks.iter().enumerate().find(|(_, network)| stumbled(network));
     // A line is known by the bridge that it names before it is known by its wording, but for filters, which name one too.
     let meaning =

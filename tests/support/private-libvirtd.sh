@@ -144,6 +144,7 @@ forget_filters() {
       [[ ! -e /sys/class/net/$port ]] || continue
       ebtables -t nat -D PREROUTING -i "$port" -j "$chain" 2>/dev/null || true
       ebtables -t nat -D POSTROUTING -o "$port" -j "$chain" 2>/dev/null || true
+      ebtables -t nat -F "$chain" 2>/dev/null || true
       ebtables -t nat -X "$chain" 2>/dev/null || true
     done
 }

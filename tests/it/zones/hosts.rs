@@ -5,6 +5,7 @@ use crate::support::{
     site::Site,
 };
 use serde_json::{Value, json};
+use std::process::Command;
 
 struct Stage {
     broker: Broker,
@@ -29,6 +30,25 @@ impl Stage {
         for word in words {
             assert!(detail.contains(word), "{word} is not in {detail}");
         }
+    }
+}
+
+/// An interface that is no bridge.
+struct Pair(String);
+
+impl Pair {
+    fn new(name: &str) -> Self {
+        let pair = Self(format!("p{name}"));
+        let peer = format!("q{name}");
+        let made = Command::new("ip").args(["link", "add", &pair.0, "type", "veth", "peer", "name", &peer]).status();
+        assert!(made.expect("iproute2").success());
+        pair
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["link", "del", &self.0]).status();
     }
 }
 
@@ -84,8 +104,9 @@ async fn a_bridge_that_is_not_there_is_named() {
     host["zones"].as_array_mut().unwrap().push(shared);
     stage.refused(&host, "host_unusable", &["/zones/1/bridge", "jy-no-such", "ip link add"]).await;
     // Nor is every interface a bridge.
-    host["zones"][1]["bridge"] = json!("lo");
-    stage.refused(&host, "host_unusable", &["/zones/1/bridge", "网桥 lo"]).await;
+    let pair = Pair::new(&site.name);
+    host["zones"][1]["bridge"] = json!(pair.0);
+    stage.refused(&host, "host_unusable", &["/zones/1/bridge", &format!("网桥 {}", pair.0)]).await;
     // A name that somebody has already, for a network that wants a bridge of its own.
     host["zones"].as_array_mut().unwrap().pop();
     let taken = Site::new();

@@ -45,6 +45,7 @@ pub struct Lab {
 pub struct Done {
     pub status: i64,
     pub output: String,
+    pub wrong: String,
 }
 
 #[allow(clippy::unused_self, reason = "what a guest is made to do reads as the lab's doing")]
@@ -53,9 +54,17 @@ impl Lab {
     pub async fn new() -> Self {
         static NEXT: AtomicU8 = AtomicU8::new(0);
         let pid = std::process::id();
-        let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        // Bridges and ranges are the whole machine's; see `Place` and `Site`, which take others.
-        let (range, first) = ([172, 16 + u8::try_from(pid % 16).unwrap()], n * 4);
+        // Bridges and ranges are the whole machine's, where other runs may be at work.
+        let range = [172, 16 + u8::try_from(pid % 16).unwrap()];
+        let routes = ip(&["route", "show", "table", "all"]);
+        let (n, first) = loop {
+            let n = NEXT.fetch_add(1, Ordering::Relaxed);
+            assert!(n < 64, "no address range is free");
+            let first = n * 4;
+            if !(first..first + 4).any(|third| routes.contains(&format!("{}.{}.{third}.", range[0], range[1]))) {
+                break (n, first);
+            }
+        };
         let name = format!("z{:x}{n}", pid % 0xfffff);
         let ours = [('a', first), ('b', first + 1)];
         let networks = ours.map(|(zone, third)| {
@@ -182,25 +191,36 @@ impl Lab {
 
     /// Runs a script in the guest, as root, by its agent.
     pub fn run(&self, guest: &Intent, script: &str) -> Done {
+        self.finish(guest, &self.start(guest, script))
+    }
+
+    /// Runs scripts side by side.
+    pub fn run_all(&self, guest: &Intent, scripts: &[&str]) -> Vec<Done> {
+        let started: Vec<_> = scripts.iter().map(|script| self.start(guest, script)).collect();
+        started.iter().map(|pid| self.finish(guest, pid)).collect()
+    }
+
+    fn start(&self, guest: &Intent, script: &str) -> Value {
         let arguments = json!({"path": "/bin/sh", "arg": ["-c", script], "capture-output": true,
             "env": ["PATH=/sbin:/bin"]});
-        let started = self.agent(guest, &json!({"execute": "guest-exec", "arguments": arguments})).expect("it starts");
+        let started = self.agent(guest, &json!({"execute": "guest-exec", "arguments": arguments}));
+        started.expect("it starts")["pid"].clone()
+    }
+
+    fn finish(&self, guest: &Intent, pid: &Value) -> Done {
         let begun = Instant::now();
         loop {
-            let ask = json!({"execute": "guest-exec-status", "arguments": {"pid": started["pid"]}});
+            let ask = json!({"execute": "guest-exec-status", "arguments": {"pid": pid}});
             let status = self.agent(guest, &ask).expect("the agent answers");
             if status["exited"] == true {
                 let text = |key: &str| {
                     let bytes = BASE64_STANDARD.decode(status[key].as_str().unwrap_or_default()).expect("Base64");
-                    String::from_utf8_lossy(&bytes).into_owned()
+                    String::from_utf8_lossy(&bytes).trim().replace('\n', " / ")
                 };
-                let (output, wrong) = (text("out-data"), text("err-data"));
-                if !wrong.trim().is_empty() {
-                    println!("        {}", wrong.trim().replace('\n', " / "));
-                }
-                return Done { status: status["exitcode"].as_i64().unwrap_or(-1), output };
+                let status = status["exitcode"].as_i64().unwrap_or(-1);
+                return Done { status, output: text("out-data"), wrong: text("err-data") };
             }
-            assert!(begun.elapsed() < Duration::from_secs(60), "it does not end: {script}");
+            assert!(begun.elapsed() < Duration::from_secs(60), "it does not end");
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -300,10 +320,11 @@ pub fn image(bytes: &[u8], path: std::path::PathBuf, format: ImageFormat) -> Ima
     ImageRef { sha256, format, size: Bytes::new(bytes.len().try_into().unwrap()).unwrap(), path }
 }
 
-/// A service of the host's at one of its addresses; nothing where somebody else listens already.
-pub fn listen(address: Ipv4Addr, port: u16) -> Option<TcpListener> {
-    // A gateway's address is there as soon as its network is.
-    TcpListener::bind((address, port)).ok()
+/// A service of the host's at one of its addresses, which takes leave of whoever comes.
+pub fn listen(address: Ipv4Addr, port: u16) {
+    // Where somebody listens on all addresses already, he is who a guest would reach.
+    let Ok(listener) = TcpListener::bind((address, port)) else { return };
+    std::thread::spawn(move || listener.incoming().for_each(drop));
 }
 
 /// Defines something of the shared libvirtd's.
