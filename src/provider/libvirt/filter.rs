@@ -51,6 +51,11 @@ fn ensure_one(connect: &Connect, wanted: &Element) -> Result<(), Fault> {
     }
 }
 
+/// Whether libvirt failed to write a card's rules because somebody else changed rules meanwhile, which may pass.
+pub fn collided(message: &str) -> bool {
+    message.contains("ebtables") && ["RULE_", "CHAIN_", "TABLE_"].iter().any(|word| message.contains(word))
+}
+
 /// What an operator should know when a host cannot filter; `None` when the story is about something else.
 pub fn explain(story: &str) -> Option<&'static str> {
     const MEANINGS: [(&str, &str); 4] = [

@@ -5,7 +5,7 @@ use super::{
     connection::Call,
     domain_xml::{disk, os, serial},
     fault::Fault,
-    storage,
+    filter, storage,
     volume_xml::NewVolume,
     xml::Element,
 };
@@ -147,10 +147,16 @@ fn attempt(
     let xml = document(&image.get_path()?, &log.get_path()?).to_xml()?;
     let begun = Instant::now();
     // Transient, and destroyed by libvirt itself when this connection goes.
-    let domain = match Domain::create_xml(connect, &xml, sys::VIR_DOMAIN_START_AUTODESTROY) {
-        Ok(domain) => domain,
-        Err(e) if super::fault::is_loss(&e) => return Err(e.into()),
-        Err(e) => return Ok(Err(format!("it does not start: {}", e.message()))),
+    let mut collisions = 0;
+    let domain = loop {
+        match Domain::create_xml(connect, &xml, sys::VIR_DOMAIN_START_AUTODESTROY) {
+            Ok(domain) => break domain,
+            Err(e) if super::fault::is_loss(&e) => return Err(e.into()),
+            // Rules of nftables' bridges are rewritten as a whole: who else does so at the same instant spoils it for both.
+            Err(e) if collisions < 3 && filter::collided(e.message()) => collisions += 1,
+            Err(e) => return Ok(Err(format!("it does not start: {}", e.message()))),
+        }
+        std::thread::sleep(Duration::from_millis(100));
     };
     while begun.elapsed() < limit {
         let said = storage::tail(connect, pool, &format!("{name}.log"), 64 << 10)?;

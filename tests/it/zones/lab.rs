@@ -45,6 +45,8 @@ pub struct Lab {
 pub struct Done {
     pub status: i64,
     pub output: String,
+    /// For whoever reads of a failure.
+    #[allow(dead_code, reason = "printed with the rest")]
     pub wrong: String,
 }
 
@@ -244,7 +246,7 @@ impl Lab {
         // As `prepare` of a host with that bridge has it; the test's own copy, for the provider moves no cards.
         let filter = format!("jiyue-bridge-1-{}", network.network);
         let xml = format!("<filter name='{filter}' chain='root'><filterref filter='jiyue-guest-1'/></filter>");
-        if libvirt::shared().virsh(&["nwfilter-info", &filter]).is_err() {
+        if libvirt::shared().virsh(&["nwfilter-dumpxml", &filter]).is_err() {
             define("nwfilter-define", &xml);
         }
         let parameter = format!("<parameter name='IP' value='{}'/>", network.address);
@@ -320,11 +322,12 @@ pub fn image(bytes: &[u8], path: std::path::PathBuf, format: ImageFormat) -> Ima
     ImageRef { sha256, format, size: Bytes::new(bytes.len().try_into().unwrap()).unwrap(), path }
 }
 
-/// A service of the host's at one of its addresses, which takes leave of whoever comes.
-pub fn listen(address: Ipv4Addr, port: u16) {
-    // Where somebody listens on all addresses already, he is who a guest would reach.
-    let Ok(listener) = TcpListener::bind((address, port)) else { return };
+/// A service of the host's at one of its addresses, which takes leave of whoever comes. Whether the port was free: where
+/// somebody listens on all addresses already, he is who a guest would reach.
+pub fn listen(address: Ipv4Addr, port: u16) -> bool {
+    let Ok(listener) = TcpListener::bind((address, port)) else { return false };
     std::thread::spawn(move || listener.incoming().for_each(drop));
+    true
 }
 
 /// Defines something of the shared libvirtd's.
