@@ -216,6 +216,7 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
             catalogue: Arc::clone(&catalogue),
             folder: settings.image_folder.clone(),
             max_bytes: settings.image_max_bytes,
+            entering: Arc::default(),
         },
         machines: Machines { db: db.clone(), inventory: inventory.clone(), providers, bell, catalogue, names },
         watch,

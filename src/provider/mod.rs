@@ -4,6 +4,7 @@
 //!
 //! Providers know the ground floor only: no SQL, no rules, no HTTP.
 
+pub mod disk_image;
 pub mod libvirt;
 pub mod seed;
 pub mod simulated;

@@ -12,6 +12,7 @@ mod decisions;
 mod dns;
 mod forms;
 mod goldens;
+mod hostile_images;
 mod hosts_libvirt;
 mod impatient;
 mod input;
