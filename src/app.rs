@@ -11,6 +11,10 @@ use crate::{
     machine::{
         approval::Approver,
         build::Build,
+        distribution::{
+            courier::{self, Courier},
+            service::Distribution,
+        },
         drain,
         name::{
             Names,
@@ -121,11 +125,12 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         .map_err(|source| StartError::Listen { address: settings.listen, source })?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
     let stop = CancellationToken::new();
-    let Service { api, worker, rounds, registrar } = assemble(db, &settings)?;
+    let Service { api, worker, rounds, registrar, courier } = assemble(db, &settings)?;
     let working = tokio::spawn(worker.run(stop.child_token()));
     let watching = tokio::spawn(rounds.run(stop.child_token()));
     let draining = tokio::spawn(drain::run(api.machines.clone(), stop.child_token()));
     let registering = tokio::spawn(registrar.run(stop.child_token()));
+    let sending = tokio::spawn(courier.run(stop.child_token()));
     tracing::info!(%address, database = %without_password(&settings.database_url), "service.started");
     let wanted = stop.clone();
     axum::serve(listener, http::router(api))
@@ -139,8 +144,8 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     watching.abort();
     draining.abort();
     // Steps that are under way come to their end; what is not finished is taken up at the next start.
-    let both = async { tokio::join!(working, registering) };
-    if tokio::time::timeout(Duration::from_secs(8), both).await.is_err() {
+    let all = async { tokio::join!(working, registering, sending) };
+    if tokio::time::timeout(Duration::from_secs(8), all).await.is_err() {
         tracing::warn!("service.stopped_with_work_under_way");
     }
     tracing::info!("service.stopped");
@@ -153,6 +158,7 @@ pub struct Service {
     pub worker: Worker,
     pub rounds: Rounds,
     pub registrar: Registrar,
+    pub courier: Courier,
 }
 
 /// What most parts stand on.
@@ -190,8 +196,21 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
     };
     let (worker, registrar) = (worker(&shared, settings), registrar(&shared, settings));
     let Shared { db, inventory, providers, bell, names, metrics } = shared;
-    let watch =
-        Watch { db: db.clone(), providers: providers.clone(), inventory: inventory.clone(), bell: bell.clone() };
+    let distribution = Distribution {
+        db: db.clone(),
+        providers: providers.clone(),
+        inventory: inventory.clone(),
+        catalogue: Arc::clone(&catalogue),
+        bell: Bell::default(),
+    };
+    let courier = courier(distribution.clone(), settings);
+    let watch = Watch {
+        db: db.clone(),
+        providers: providers.clone(),
+        inventory: inventory.clone(),
+        bell: bell.clone(),
+        distribution: distribution.clone(),
+    };
     let rounds = Rounds {
         watch: watch.clone(),
         metrics: metrics.clone(),
@@ -217,9 +236,11 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
             folder: settings.image_folder.clone(),
             max_bytes: settings.image_max_bytes,
             entering: Arc::default(),
+            bell: distribution.bell.clone(),
         },
         machines: Machines { db: db.clone(), inventory: inventory.clone(), providers, bell, catalogue, names },
         watch,
+        distribution,
         db,
         inventory,
         rules,
@@ -229,7 +250,7 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
             insecure_networks: settings.insecure_networks.clone(),
         },
     });
-    Ok(Service { api, worker, rounds, registrar })
+    Ok(Service { api, worker, rounds, registrar, courier })
 }
 
 /// The worker, with a runner for every kind of operation.
@@ -279,6 +300,18 @@ fn worker(shared: &Shared, settings: &Settings) -> Worker {
         },
         bell,
         metrics,
+    }
+}
+
+fn courier(distribution: Distribution, settings: &Settings) -> Courier {
+    Courier {
+        distribution,
+        settings: courier::Settings {
+            width: settings.image_sends_at_once,
+            poll: Duration::from_millis(settings.worker_poll_millis.max(10)),
+            lease: settings.lease(),
+            longest_pause: Duration::from_secs(settings.image_retry_seconds.max(1)),
+        },
     }
 }
 

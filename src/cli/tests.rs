@@ -50,6 +50,8 @@ fn every_command_parses() {
         "jiyue host add n1 --uri qemu:///system --zone zone=a,network=b,bridge=c,cidr=10.0.0.0/24 --vcpu-overcommit 4 --memory-reserve 2GiB",
         "jiyue host add --file host.yaml --wait",
         "jiyue image import a.qcow2 --os debian-12 --name Debian --stand-in",
+        "jiyue image show Debian",
+        "jiyue image distribute Debian --host n1 --host n2 --wait",
         "jiyue request check -",
         "jiyue request submit a.yaml --server http://h:1 -o yaml",
         "jiyue request approve ID --wait --comment 同意",

@@ -178,6 +178,8 @@ pub struct Images {
     pub max_bytes: u64,
     /// One image is entered at a time: a file without a row is only taken away when no row is on its way.
     pub entering: Arc<Mutex<()>>,
+    /// Wakes the courier: the new image goes to the hosts.
+    pub bell: Bell,
 }
 
 /// What an operator says about an image.
@@ -206,7 +208,7 @@ impl Images {
                 let _entering = self.entering.lock().await;
                 let image = self.accept(&upload, sha256, size, header, name, os, new.stand_in).await;
                 match image {
-                    Ok(image) => self.enter_or_take_away(actor, image).await,
+                    Ok(image) => self.enter_or_take_away(actor, image).await.inspect(|_| self.bell.ring()),
                     Err(problem) => Err(problem),
                 }
             }

@@ -9,10 +9,12 @@ mod authorization;
 #[cfg(feature = "crash-points")]
 mod crash;
 mod decisions;
+mod distribution;
 mod dns;
 mod forms;
 mod goldens;
 mod hostile_images;
+mod hostile_names;
 mod hosts_libvirt;
 mod impatient;
 mod input;

@@ -31,7 +31,11 @@ use fault::Fault;
 use ipnet::IpNet;
 use network_xml::{Lease, Record};
 use progress::Progress;
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 use tokio::{
     sync::{Mutex, OwnedMutexGuard},
     time::{Instant, sleep, timeout},
@@ -71,8 +75,8 @@ pub struct LibvirtHost {
     machines: Vec<Arc<Mutex<()>>>,
     /// One change of networks at a time: they are read, compared and then written.
     networks: Arc<Mutex<()>>,
-    /// One image at a time.
-    images: Arc<Mutex<storage::Verified>>,
+    /// One call per image at a time, by its digest. An image that is on its way holds up nobody who needs another one.
+    images: Arc<std::sync::Mutex<HashMap<String, Arc<Mutex<storage::Verified>>>>>,
     /// One machine leaves at a time.
     leaving: Arc<Mutex<()>>,
     /// Hosts that machines have left for.
@@ -180,7 +184,11 @@ impl LibvirtHost {
 
     async fn ensure_image(&self, act: &str, image: &ImageRef, progress: &Progress) -> Result<(), ProviderError> {
         // Waiting for another machine's upload of the same image is the normal case, not a fault.
-        let mut verified = Arc::clone(&self.images).lock_owned().await;
+        let lock = {
+            let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(images.entry(image.sha256.clone()).or_default())
+        };
+        let mut verified = lock.lock_owned().await;
         let (image, progress) = (image.clone(), progress.clone());
         let call = move |call: &Call<'_>, pool: &StoragePool| {
             storage::ensure_image(call, pool, &image, &mut verified, &progress)
@@ -360,6 +368,7 @@ impl Provider for LibvirtHost {
 
     async fn bring_image(&self, image: &ImageRef, report: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError> {
         let (act, progress) = (format!("image {}", image.sha256), Progress::default());
+        let _waiting = progress.waited_for();
         progress.told(report, self.ensure_image(&act, image, &progress)).await?;
         report(100);
         Ok(())

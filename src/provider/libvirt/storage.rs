@@ -14,7 +14,7 @@ use crate::provider::{
     disk_image::{self, HEADER_BYTES},
 };
 use sha2::{Digest, Sha256};
-use std::{collections::HashMap, fs::File, io::Read, time::Duration};
+use std::{fs::File, io::Read, time::Duration};
 use virt::{
     connect::Connect, error::ErrorNumber, storage_pool::StoragePool, storage_vol::StorageVol, stream::Stream, sys,
 };
@@ -169,8 +169,8 @@ pub fn length(volume: &StorageVol) -> Result<u64, Fault> {
     Ok(volume.get_info_flags(sys::VIR_STORAGE_VOL_GET_PHYSICAL)?.allocation)
 }
 
-/// Images found whole, and after how many openings of connections: see [`ensure_image`].
-pub type Verified = HashMap<String, u64>;
+/// After how many openings of connections an image was found whole: see [`ensure_image`].
+pub type Verified = Option<u64>;
 
 /// Makes sure that the base image is in the pool, whole and read-only.
 ///
@@ -193,7 +193,7 @@ pub fn ensure_image(
     let found = volume(pool, &name)?;
     let ready = volume(pool, &ready_name(image))?.is_some();
     match (found, ready) {
-        (Some(_), true) if verified.get(&name) == Some(&call.number) => return Ok(()),
+        (Some(_), true) if *verified == Some(call.number) => return Ok(()),
         (Some(found), true) => {
             if !is_whole(call.connect, &found, image, progress)? {
                 return Err(Fault::Permanent(format!("volume {name} on the host no longer has its digest")));
@@ -215,7 +215,7 @@ pub fn ensure_image(
             create(pool, &NewVolume::raw(ready_name(image), 0))?;
         }
     }
-    verified.insert(name, call.number);
+    *verified = Some(call.number);
     Ok(())
 }
 
@@ -259,6 +259,9 @@ fn is_whole(connect: &Connect, volume: &StorageVol, image: &ImageRef, progress: 
     let (mut hash, mut done) = (Sha256::new(), 0);
     let whole = u64::try_from(image.size.get()).unwrap_or_default();
     download(connect, volume, 0, 0, |part| {
+        if progress.is_abandoned() {
+            return Err(Fault::Transient("nobody waits for it any more".to_owned()));
+        }
         hash.update(part);
         done += part.len() as u64;
         // The first half was the sending.
