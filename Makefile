@@ -1,5 +1,5 @@
 # make run    does everything, from an empty Debian 12 to machines that answer by name
-# make test   checks everything
+# make test   checks everything but what takes minutes; make test-slow checks that
 #
 # ONCE=1       make run stops all it has started and ends with the result
 # RELEASE=1    make run and make build optimise; slower to build
@@ -26,6 +26,10 @@ stop: ## 停掉 make run 留下的一切（服务、虚拟机、网络、存储�
 .PHONY: test
 test: ## 全部检查与测试（需要 root）
 	@exec scripts/test.sh
+
+.PHONY: test-slow
+test-slow: ## make test 之外的慢测试：完整的 Debian 云镜像（需要 root，要几分钟）
+	@exec scripts/test-slow.sh
 
 .PHONY: eval-forms
 eval-forms: ## 评测可研报告的读取与审核；SEED= 换一批，N= 换份数
@@ -58,6 +62,10 @@ deny: ## 依赖的许可、来源与重复
 .PHONY: bench-claim
 bench-claim: ## 批准的速度
 	@. scripts/env.sh; cargo bench --locked --bench claim
+
+.PHONY: bench-placement
+bench-placement: ## 落位的速度与装箱的疏密；TRACE= 换轨迹文件，PART= 换其中一份
+	@. scripts/env.sh; cargo bench --locked --bench placement
 
 .PHONY: bench-forms
 bench-forms: ## 读一份 60 页可研报告的速度，与 python-docx 对比

@@ -4,7 +4,8 @@
 #   install.sh            build          what cargo needs to compile the broker
 #   install.sh run        build + run    ... and libvirt with QEMU, and the tools of guest/build.sh
 #   install.sh test       build + test   ... and what the test suite starts
-#   install.sh run test   everything
+#   install.sh slow       build + slow   ... and what debian/build.sh and the slow tests need
+#   install.sh run test   all that make run and make test need
 #
 # Made for Debian 12, works on 13. Running it again costs a few milliseconds:
 # when nothing is missing, apt is not called at all.
@@ -17,7 +18,8 @@ build="gcc libc6-dev make pkg-config libvirt-dev ca-certificates"
 run="libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients dnsmasq-base iptables
      qemu-system-x86 qemu-utils
      bind9-host curl jq cpio kmod fdisk binutils mtools dosfstools e2fsprogs util-linux iproute2 procps xz-utils"
-test="postgresql curl jq libreoffice-writer-nogui libreoffice-calc-nogui knot knot-dnsutils
+slow="mmdebstrap debian-archive-keyring grub-pc-bin grub-common openssh-client"
+test="postgresql curl jq openssl openssh-client libreoffice-writer-nogui libreoffice-calc-nogui knot knot-dnsutils
       strace libxml2-utils python3-yaml"
 
 # Packages whose drivers were split off after Debian 12; taken where they exist.
@@ -29,15 +31,15 @@ groups="build"
 for arg; do
   case $arg in
     build) ;;
-    run|test) groups="$groups $arg" ;;
-    -h|--help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) die "unknown group '$arg'; known are: build, run, test" ;;
+    run|test|slow) groups="$groups $arg" ;;
+    -h|--help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) die "unknown group '$arg'; known are: build, run, test, slow" ;;
   esac
 done
 
 # One question to dpkg for all packages: this is what makes a second run quick.
 # shellcheck disable=SC2016,SC2086  # dpkg's own variables; lists of words
-present=" $(dpkg-query -W -f '${db:Status-Status}=${Package} ' $build $run $test $run_if_known 2>/dev/null || true)"
+present=" $(dpkg-query -W -f '${db:Status-Status}=${Package} ' $build $run $test $slow $run_if_known 2>/dev/null || true)"
 installed() { [[ $present == *" installed=$1 "* ]]; }
 
 missing=()

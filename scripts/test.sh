@@ -15,5 +15,9 @@ step "system packages"; hypervisor/install.sh run test
 step "format";          cargo fmt --check
 step "licences";        scripts/deny.sh
 step "lints";           cargo clippy --locked --all-targets --features crash-points -- -D warnings
-step "guest image";     hypervisor/guest/build.sh
+step "guest images";    hypervisor/guest/build.sh small; hypervisor/guest/build.sh postgresql
+
+step "not run here: make test-slow runs these"
+cargo test --quiet --locked --features crash-points --test it -- --list --ignored slow:: | sed -n 's/: test$//p'
+
 step "tests";           cargo test --locked --features crash-points

@@ -78,7 +78,7 @@ impl Kind {
 /// How much of one dimension was asked for, and how much there is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Shortage {
-    /// `machines`, `vcpu`, `memory_bytes`, `disk_bytes`, `addresses` or `hosts`.
+    /// `machines`, `vcpu`, `memory_bytes`, `disk_bytes`, `addresses`, `mlps_level` or `hosts`.
     pub dimension: &'static str,
     pub asked: i64,
     /// What is left at most (on the task book, or on the roomiest host).
@@ -86,6 +86,27 @@ pub struct Shortage {
     /// Whose it is: `task_book` or `host`.
     pub of: &'static str,
 }
+
+/// Why one host cannot take a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct HostRefusal {
+    pub host: String,
+    /// `not_active`, `zone_missing`, `mlps_level_low`, `image_unreachable`, `sibling_here`, `vcpu_short`, `memory_short`,
+    /// `disk_short` or `addresses_short`.
+    pub reason: &'static str,
+    /// Chinese, with the numbers.
+    pub message: String,
+    /// In the unit of the reason: cores, bytes, addresses, a level.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free: Option<i64>,
+}
+
+/// Hosts that cannot take a machine, each with its reason. Behind a pointer: every fallible function carries the room for a
+/// [`Problem`].
+#[derive(Debug)]
+pub struct HostRefusals(pub Vec<HostRefusal>);
 
 /// A problem on its way to whoever asked.
 #[derive(Debug)]
@@ -97,12 +118,13 @@ pub struct Problem {
     pub detail: String,
     pub errors: Vec<Violation>,
     pub shortage: Vec<Shortage>,
+    pub hosts: Option<Box<HostRefusals>>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl Problem {
     pub fn new(kind: Kind, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind, code, detail: detail.into(), errors: Vec::new(), shortage: Vec::new(), source: None }
+        Self { kind, code, detail: detail.into(), errors: Vec::new(), shortage: Vec::new(), hosts: None, source: None }
     }
 
     pub fn not_found(what: &str) -> Self {
@@ -216,6 +238,9 @@ pub struct ProblemDocument {
     pub errors: Vec<Violation>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shortage: Vec<Shortage>,
+    /// Of a `capacity_exceeded`: why each host cannot take the machine, the first hundred of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<HostRefusal>,
 }
 
 /// Goes with the answer of a [`Kind::Forbidden`], for the audit trail.
@@ -240,6 +265,7 @@ impl IntoResponse for Problem {
             code: self.code,
             errors: self.errors,
             shortage: self.shortage,
+            hosts: self.hosts.map_or_else(Vec::new, |hosts| hosts.0),
         };
         let mut response = (status, Json(document)).into_response();
         if let Some(denied) = denied {

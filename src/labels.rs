@@ -83,6 +83,9 @@ pub struct MlpsLevel(u8);
 pub struct BadLevel;
 
 impl MlpsLevel {
+    /// The highest that can be held here.
+    pub const HIGHEST: Self = Self(4);
+
     pub const fn new(level: i64) -> Option<Self> {
         match level {
             1 => Some(Self(1)),
@@ -144,6 +147,42 @@ impl FromStr for MlpsLevel {
 impl fmt::Display for MlpsLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// 分散要求: how strongly the machines of one request must keep apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Spread {
+    /// 尽量: on different hosts while there are enough.
+    #[default]
+    Prefer,
+    /// 必须: each on a host of its own, or none at all.
+    Require,
+}
+
+/// Not a way to keep apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("neither prefer nor require")]
+pub struct BadSpread;
+
+impl Spread {
+    /// For leaving the usual case out of documents.
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    pub fn is_prefer(&self) -> bool {
+        *self == Self::Prefer
+    }
+}
+
+impl FromStr for Spread {
+    type Err = BadSpread;
+    fn from_str(s: &str) -> Result<Self, BadSpread> {
+        let text = fold(s);
+        match text.split('(').next().unwrap_or_default() {
+            "prefer" | "尽量" | "尽量分散" => Ok(Self::Prefer),
+            "require" | "必须" | "必须分散" | "各台分散" => Ok(Self::Require),
+            _ => Err(BadSpread),
+        }
     }
 }
 
@@ -306,6 +345,19 @@ mod tests {
         }
         assert!(serde_json::from_str::<MlpsLevel>("5").is_err());
         assert!(serde_json::from_str::<MlpsLevel>("258").is_err());
+    }
+
+    #[test]
+    fn spreads_are_read_by_word_and_label() {
+        for (text, spread) in [
+            ("prefer", Spread::Prefer),
+            ("尽量", Spread::Prefer),
+            ("require（必须）", Spread::Require),
+            ("必须", Spread::Require),
+        ] {
+            assert_eq!(text.parse(), Ok(spread), "{text}");
+        }
+        assert_eq!("随便".parse::<Spread>(), Err(BadSpread));
     }
 
     #[test]

@@ -39,6 +39,13 @@ pub fn civil(at: Timestamp) -> Date {
     at.to_zoned(TimeZone::fixed(jiff::tz::offset(8))).date()
 }
 
+/// The second since the epoch at which a day begins in China Standard Time.
+pub fn day_begins(day: Date) -> i64 {
+    // Whole days since the epoch fit a calendar of 20,000 years with ease.
+    let days = i64::from(Date::constant(1970, 1, 1).until(day).map_or(0, |span| span.get_days()));
+    days * 86_400 - 8 * 3_600
+}
+
 /// An instant from the database. Values outside the calendar (years -9999 to 9999) become its nearest end.
 pub fn from_micros(micros: i64) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 { Timestamp::MIN } else { Timestamp::MAX })
@@ -47,4 +54,17 @@ pub fn from_micros(micros: i64) -> Timestamp {
 /// The host's own clock, for judging how old something left behind is. Nothing is decided by it but tidying up.
 pub fn wall_clock() -> SystemTime {
     SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_begin_at_midnight_in_the_district() {
+        assert_eq!(day_begins(Date::constant(1970, 1, 1)), -8 * 3600);
+        let begins = day_begins(Date::constant(2035, 6, 30));
+        assert_eq!(civil(from_micros(begins * 1_000_000)), Date::constant(2035, 6, 30));
+        assert_eq!(civil(from_micros(begins * 1_000_000 - 1)), Date::constant(2035, 6, 29));
+    }
 }

@@ -36,6 +36,7 @@ find_image build.sh files
 # ---- root file system -----------------------------------------------------
 
 # Where this machine itself gets this release and its updates from.
+# shellcheck disable=SC2016  # apt's own variables
 apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
   awk -v release="$release" '
     $1 == "Debian" && ($3 == release || $3 == release "-updates" || $3 == release "-security") && !seen[$0]++ {
@@ -50,6 +51,7 @@ include=(
 )
 root=$work/root
 # Documentation and translations are left out, here and for packages installed later.
+# shellcheck disable=SC2016  # expanded by mmdebstrap's shell
 mmdebstrap --quiet --variant=minbase --format=directory --include="$(IFS=,; echo "${include[*]}")" \
   --aptopt='APT::Install-Recommends "false"' \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \

@@ -1,10 +1,3 @@
--- Images that lie on a host whole.
-create table if not exists host_images (
-    host_id text not null references hosts (id),
-    sha256 text not null references images (sha256),
-    primary key (host_id, sha256)
-);
-
 -- Images on their way to a host: one row for each that was ever to go there.
 create table image_transfers (
     host_id text not null references hosts (id),

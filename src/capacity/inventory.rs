@@ -1,15 +1,27 @@
-//! The index in memory that placement ranks hosts on: free capacity and free addresses.
+//! The index in memory that placement ranks hosts on: free capacity, free addresses, and who is where until when.
 //!
 //! Only the writer's job places, so approvals of one broker never compete for a place. The index may still be wrong:
 //! another broker claims too. That is safe, because the guarded updates decide. A refusal by the database means that the
 //! index is behind: it is read anew before anybody is told no.
+//!
+//! A decision looks at every host. What it looks at lies side by side ([`Candidate`]s, a few hundred bytes each), and
+//! nothing is written down about hosts that refuse unless all of them do.
+
+mod addresses;
+#[cfg(test)]
+mod tests;
 
 use super::{
     Amount, Host, HostNetwork, Size,
-    placement::{self, Candidate, Refusal, Score},
+    placement::{self, Candidate, Here, Refusal, Score, Tenancy, Wanted},
 };
-use crate::{error::Shortage, ids::HostId, labels::Zone};
-use ipnet::Ipv4Net;
+use crate::{
+    error::{HostRefusal, Shortage},
+    ids::HostId,
+    labels::Zone,
+};
+use addresses::Addresses;
+pub use addresses::usable;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     net::Ipv4Addr,
@@ -23,11 +35,45 @@ pub struct Place {
     pub network: HostNetwork,
     pub address: Ipv4Addr,
     pub size: Size,
+    /// Since when, and until when, as in [`Wanted`]: for giving it back.
+    pub since: i64,
+    pub lease_end: Option<i64>,
+}
+
+/// The image that machines start from.
+#[derive(Clone, Copy, Debug)]
+pub struct ImageNeed<'a> {
+    pub sha256: &'a str,
+    /// The broker has a copy to send, so that every host can be reached with it.
+    pub sendable: bool,
+}
+
+/// What is asked for: `count` machines alike.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    pub wanted: Wanted,
+    /// Without one, every host will do.
+    pub image: Option<ImageNeed<'a>>,
+    pub count: u32,
+    /// Where machines of the same request are already, one entry each.
+    pub siblings: &'a [HostId],
+}
+
+/// A machine that keeps its address when it goes to another host.
+#[derive(Clone, Copy, Debug)]
+pub struct Move<'a> {
+    /// The network that both hosts must share.
+    pub segment: &'a str,
+    pub from: HostId,
+    /// The host that was asked for.
+    pub only: Option<HostId>,
 }
 
 /// No host can take the machine: each host with its reason.
 #[derive(Clone, Debug)]
 pub struct NoPlace {
+    /// Which of the machines asked for, from 1.
+    pub machine: u32,
     pub refusals: Vec<(String, Refusal)>,
 }
 
@@ -36,13 +82,7 @@ impl NoPlace {
     pub fn shortage(&self) -> Vec<Shortage> {
         let mut best: BTreeMap<&'static str, (i64, i64)> = BTreeMap::new();
         for (_, refusal) in &self.refusals {
-            let (dimension, asked, free) = match *refusal {
-                Refusal::VcpuShort { asked, free } => ("vcpu", asked, free),
-                Refusal::MemoryShort { asked, free } => ("memory_bytes", asked, free),
-                Refusal::DiskShort { asked, free } => ("disk_bytes", asked, free),
-                Refusal::AddressesShort { free } => ("addresses", 1, free),
-                Refusal::Cordoned | Refusal::ZoneMissing { .. } => ("hosts", 1, 0),
-            };
+            let (dimension, asked, free) = refusal.shortage();
             let entry = best.entry(dimension).or_insert((asked, free));
             entry.1 = entry.1.max(free);
         }
@@ -51,6 +91,54 @@ impl NoPlace {
         }
         best.into_iter().map(|(dimension, (asked, free))| Shortage { dimension, asked, free, of: "host" }).collect()
     }
+
+    /// The reasons for an answer, of at most `limit` hosts.
+    pub fn hosts(&self, limit: usize) -> Vec<HostRefusal> {
+        self.refusals.iter().take(limit).map(|(host, refusal)| refusal.of(host)).collect()
+    }
+}
+
+/// Where one machine would go, and what stood against it.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    pub host: String,
+    pub score: Score,
+    /// Hosts that could take it.
+    pub passed: usize,
+    /// The best of the others, in order.
+    pub next: Vec<(String, Score)>,
+}
+
+/// A decision that nobody made, with its reasons.
+#[derive(Clone, Debug, Default)]
+pub struct Explanation {
+    pub choices: Vec<Choice>,
+    /// Hosts that cannot take the machine of this number, from 1, and so none of those after it.
+    pub refused: Vec<(u32, String, Refusal)>,
+    /// How many hosts there are.
+    pub hosts: usize,
+}
+
+/// What the index is made from, as read in one transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    pub hosts: Vec<Host>,
+    /// By the pool that they are unique in.
+    pub held_addresses: Vec<(String, Ipv4Addr)>,
+    /// Machines that run on a host until the same day.
+    pub tenants: Vec<Tenants>,
+    /// Images known to lie on a host, by their SHA-256.
+    pub images: Vec<(HostId, String)>,
+}
+
+/// Machines of one host whose leases end together.
+#[derive(Clone, Copy, Debug)]
+pub struct Tenants {
+    pub host: HostId,
+    pub machines: i64,
+    /// The sum of the instants since when they are there, in seconds since the epoch.
+    pub since_sum: i64,
+    pub lease_end: Option<i64>,
 }
 
 /// The index; cheap to clone.
@@ -65,70 +153,26 @@ struct State {
     /// differ at the start.
     changes: u64,
     read_at: Option<u64>,
-    hosts: Vec<Host>,
-    /// By the pool that they are unique in: hosts that share a network share its addresses.
-    addresses: HashMap<String, Addresses>,
     /// Another broker was met: look for addresses elsewhere than it does.
     scatter: bool,
+    /// What every decision looks at.
+    candidates: Vec<Candidate>,
+    /// What only a decision's outcome looks at; one for each candidate.
+    entries: Vec<Entry>,
+    index: HashMap<HostId, usize>,
+    /// Hosts that share a network share its addresses.
+    pools: Vec<Addresses>,
+    /// Free addresses of each pool.
+    free: Vec<i64>,
+    /// Each candidate's pool of each zone.
+    pool_of: Vec<[Option<usize>; Zone::ALL.len()]>,
 }
 
-struct Addresses {
-    /// What machines may have, both ends included.
-    first: u32,
-    last: u32,
-    /// Not a machine's, though they lie in between.
-    reserved: Vec<Ipv4Addr>,
-    taken: HashSet<Ipv4Addr>,
-    /// Where the search for a free address goes on.
-    next: u32,
-    /// Addresses that machines may have at all.
-    total: i64,
-}
-
-impl Addresses {
-    fn new(network: &HostNetwork, taken: HashSet<Ipv4Addr>, scatter: bool) -> Self {
-        let (first, last) = (u32::from(network.first), u32::from(network.last));
-        let mut reserved = vec![network.gateway];
-        if network.dns != network.gateway {
-            reserved.push(network.dns);
-        }
-        reserved.retain(|address| (first..=last).contains(&u32::from(*address)));
-        let total = i64::from(last) - i64::from(first) + 1 - i64::try_from(reserved.len()).unwrap_or_default();
-        let next = if scatter && last > first { first + random() % (last - first) } else { first };
-        Self { first, last, reserved, taken, next, total: total.max(0) }
-    }
-
-    fn free(&self) -> i64 {
-        self.total - i64::try_from(self.taken.len()).unwrap_or(i64::MAX)
-    }
-
-    fn take(&mut self) -> Option<Ipv4Addr> {
-        if self.free() < 1 {
-            return None;
-        }
-        for _ in self.first..=self.last {
-            let address = Ipv4Addr::from(self.next);
-            self.next = if self.next >= self.last { self.first } else { self.next + 1 };
-            if !self.reserved.contains(&address) && self.taken.insert(address) {
-                return Some(address);
-            }
-        }
-        None
-    }
-}
-
-/// First and last address between a range's own and its broadcast address.
-pub fn usable(cidr: Ipv4Net) -> (Ipv4Addr, Ipv4Addr) {
-    (
-        Ipv4Addr::from(u32::from(cidr.network()).saturating_add(1)),
-        Ipv4Addr::from(u32::from(cidr.broadcast()).saturating_sub(1)),
-    )
-}
-
-/// The random tail of an identifier: brokers must only differ, not be unpredictable.
-fn random() -> u32 {
-    let bytes = uuid::Uuid::now_v7().into_bytes();
-    u32::from_le_bytes([bytes[12], bytes[13], bytes[14], bytes[15]])
+struct Entry {
+    name: String,
+    networks: Vec<HostNetwork>,
+    tenancy: Tenancy,
+    images: HashSet<String>,
 }
 
 impl Inventory {
@@ -160,130 +204,237 @@ impl Inventory {
     }
 
     /// What was read becomes the index. What changed while it was being read makes it stale again.
-    pub fn replace(&self, mark: u64, hosts: Vec<Host>, held_addresses: Vec<(String, Ipv4Addr)>) {
-        let mut held: HashMap<_, HashSet<Ipv4Addr>> = HashMap::new();
-        for (pool, address) in held_addresses {
-            held.entry(pool).or_default().insert(address);
-        }
+    pub fn replace(&self, mark: u64, reading: Reading) {
         let mut state = self.lock();
-        let scatter = state.scatter;
-        let mut addresses = HashMap::new();
-        for network in hosts.iter().flat_map(|host| &host.networks) {
-            addresses
-                .entry(network.pool())
-                .or_insert_with_key(|pool| Addresses::new(network, held.remove(pool).unwrap_or_default(), scatter));
-        }
-        (state.hosts, state.addresses) = (hosts, addresses);
-        state.read_at = Some(mark);
+        let fresh = State {
+            changes: state.changes,
+            scatter: state.scatter,
+            read_at: Some(mark),
+            ..State::of(reading, state.scatter)
+        };
+        *state = fresh;
     }
 
-    /// Another host on the same segment for a machine that keeps its address: the best one, or the one asked for. Taken
-    /// in the index.
-    pub fn reserve_beside(
-        &self,
-        size: Size,
-        zone: Zone,
-        segment: &str,
-        from: HostId,
-        only: Option<HostId>,
-    ) -> Result<(HostId, HostNetwork), NoPlace> {
+    /// Another host on the same network for a machine that keeps its address, taken in the index.
+    pub fn reserve_beside(&self, ask: &Ask<'_>, way: Move<'_>) -> Result<(HostId, HostNetwork), NoPlace> {
         let mut state = self.lock();
+        let siblings = state.siblings(ask);
         let mut best: Option<(Score, usize)> = None;
         let mut refusals = Vec::new();
-        for (index, host) in state.hosts.iter().enumerate() {
-            if host.id == from || only.is_some_and(|only| only != host.id) {
+        for (at, candidate) in state.candidates.iter().enumerate() {
+            if candidate.id == way.from || way.only.is_some_and(|only| only != candidate.id) {
                 continue;
             }
-            let shared = host.networks.iter().any(|n| n.zone == zone && n.segment.as_deref() == Some(segment));
-            match placement::judge(&candidate(host, shared.then_some(1), 0), size, zone) {
-                Ok(score) if best.is_none_or(|(held, _)| score < held) => best = Some((score, index)),
+            // It brings its address along; a host without the segment might as well lack the zone.
+            let shared = state.entries[at].network(ask.wanted.zone).is_some_and(|n| n.is_on(way.segment));
+            let here = Here { free_addresses: shared.then_some(1), ..state.here(ask, at, siblings[at]) };
+            match placement::judge(candidate, &ask.wanted, here) {
+                Ok(score) if best.is_none_or(|(held, _)| score < held) => best = Some((score, at)),
                 Ok(_) => {}
-                Err(refusal) => refusals.push((host.name.clone(), refusal)),
+                Err(refusal) => refusals.push((state.entries[at].name.clone(), refusal)),
             }
         }
-        let found = best.and_then(|(_, index)| {
-            let host = state.hosts.get_mut(index)?;
-            let network = host.networks.iter().find(|n| n.zone == zone)?.clone();
-            count(&mut host.used, size, 1);
-            Some((host.id, network))
-        });
-        found.ok_or(NoPlace { refusals })
+        let found = best.and_then(|(_, at)| Some((at, state.entries[at].network(ask.wanted.zone)?.clone())));
+        let Some((at, network)) = found else { return Err(NoPlace { machine: 1, refusals }) };
+        state.settle(at, &ask.wanted);
+        Ok((state.candidates[at].id, network))
     }
 
-    /// Finds a place for `count` machines of one size and takes them in the index, or takes nothing.
-    pub fn reserve(&self, size: Size, zone: Zone, count: u32) -> Result<Vec<Place>, NoPlace> {
+    /// Finds a place for each machine asked for and takes them in the index, or takes nothing.
+    pub fn reserve(&self, ask: &Ask<'_>) -> Result<Vec<Place>, NoPlace> {
         let mut state = self.lock();
-        let mut places = Vec::new();
-        let mut siblings: HashMap<HostId, i64> = HashMap::new();
-        for _ in 0..count {
-            match take_best(&mut state, &siblings, size, zone) {
-                Ok(place) => {
-                    *siblings.entry(place.host).or_default() += 1;
-                    places.push(place);
-                }
-                Err(refusals) => {
-                    give_back(&mut state, &places);
-                    return Err(NoPlace { refusals });
-                }
-            }
+        let mut places = Vec::with_capacity(ask.count as usize);
+        let mut siblings = state.siblings(ask);
+        for machine in 1..=ask.count {
+            let taken = state.best(ask, &siblings).and_then(|at| Some((at, state.take(at, &ask.wanted)?)));
+            let Some((at, place)) = taken else {
+                let refusals = state.refusals(ask, &siblings);
+                state.give_back(&places);
+                return Err(NoPlace { machine, refusals });
+            };
+            siblings[at] += 1;
+            places.push(place);
         }
         Ok(places)
     }
 
     /// Gives back places that the database refused or that were not needed.
     pub fn release(&self, places: &[Place]) {
-        give_back(&mut self.lock(), places);
+        self.lock().give_back(places);
+    }
+
+    /// What [`Inventory::reserve`] would do and why, with the best `next` of the hosts that were passed over. The places
+    /// stay taken: this is for an index that is thrown away.
+    pub fn explain(&self, ask: &Ask<'_>, next: usize) -> Explanation {
+        let mut state = self.lock();
+        let mut told = Explanation { hosts: state.candidates.len(), ..Explanation::default() };
+        let mut siblings = state.siblings(ask);
+        let mut refused = vec![false; state.candidates.len()];
+        for machine in 1..=ask.count {
+            let mut passed = Vec::new();
+            for (at, candidate) in state.candidates.iter().enumerate() {
+                match placement::judge(candidate, &ask.wanted, state.here(ask, at, siblings[at])) {
+                    Ok(score) => passed.push((score, at)),
+                    // Within a request a host only fills up: what refuses one machine refuses those after it.
+                    Err(_) if refused[at] => {}
+                    Err(refusal) => {
+                        refused[at] = true;
+                        told.refused.push((machine, state.entries[at].name.clone(), refusal));
+                    }
+                }
+            }
+            passed.sort_unstable();
+            let Some(&(score, at)) = passed.first() else { break };
+            if state.take(at, &ask.wanted).is_none() {
+                break;
+            }
+            siblings[at] += 1;
+            let name = |at: usize| state.entries[at].name.clone();
+            let others = passed.iter().skip(1).take(next).map(|(score, at)| (name(*at), *score));
+            told.choices.push(Choice { host: name(at), score, passed: passed.len(), next: others.collect() });
+        }
+        told
     }
 }
 
-fn candidate(host: &Host, free_addresses: Option<i64>, siblings: i64) -> Candidate {
-    Candidate {
-        id: host.id,
-        state: host.standing.state(),
-        limit: host.limit,
-        used: host.used,
-        free_addresses,
-        siblings,
+impl Entry {
+    fn network(&self, zone: Zone) -> Option<&HostNetwork> {
+        self.networks.iter().find(|network| network.zone == zone)
     }
 }
 
-fn take_best(
-    state: &mut State,
-    siblings: &HashMap<HostId, i64>,
-    size: Size,
-    zone: Zone,
-) -> Result<Place, Vec<(String, Refusal)>> {
-    let mut best: Option<(Score, usize)> = None;
-    let mut refusals = Vec::new();
-    for (index, host) in state.hosts.iter().enumerate() {
-        let network = host.networks.iter().find(|network| network.zone == zone);
-        let free = network.and_then(|network| state.addresses.get(&network.pool())).map(Addresses::free);
-        let candidate = candidate(host, free, siblings.get(&host.id).copied().unwrap_or(0));
-        match placement::judge(&candidate, size, zone) {
-            Ok(score) if best.is_none_or(|(held, _)| score < held) => best = Some((score, index)),
-            Err(refusal) if best.is_none() => refusals.push((host.name.clone(), refusal)),
-            // Not better than the best, or refused where another host takes it: nobody asks why.
-            Ok(_) | Err(_) => {}
+impl State {
+    fn of(reading: Reading, scatter: bool) -> Self {
+        let mut held: HashMap<String, HashSet<Ipv4Addr>> = HashMap::new();
+        for (pool, address) in reading.held_addresses {
+            held.entry(pool).or_default().insert(address);
+        }
+        let mut state = Self::default();
+        let mut pools: HashMap<String, usize> = HashMap::new();
+        for host in reading.hosts {
+            let mut pool_of = [None; Zone::ALL.len()];
+            for network in &host.networks {
+                let pool = *pools.entry(network.pool()).or_insert_with_key(|pool| {
+                    let taken = held.remove(pool).unwrap_or_default();
+                    state.pools.push(Addresses::new(network, taken, scatter));
+                    state.pools.len() - 1
+                });
+                pool_of[network.zone as usize] = Some(pool);
+            }
+            state.index.insert(host.id, state.candidates.len());
+            state.pool_of.push(pool_of);
+            state.candidates.push(Candidate {
+                id: host.id,
+                state: host.standing.state(),
+                mlps_level: host.mlps_level,
+                limit: host.limit,
+                used: host.used,
+                machines: 0,
+                since_sum: 0,
+                last_end: i64::MIN,
+            });
+            let (tenancy, images) = (Tenancy::default(), HashSet::new());
+            state.entries.push(Entry { name: host.name, networks: host.networks, tenancy, images });
+        }
+        state.free = state.pools.iter().map(Addresses::free).collect();
+        for tenants in reading.tenants {
+            if let Some(entry) = state.at(tenants.host).and_then(|at| state.entries.get_mut(at)) {
+                entry.tenancy.arrive(tenants.machines, tenants.since_sum, tenants.lease_end);
+            }
+        }
+        for (host, sha256) in reading.images {
+            if let Some(entry) = state.at(host).and_then(|at| state.entries.get_mut(at)) {
+                entry.images.insert(sha256);
+            }
+        }
+        for at in 0..state.entries.len() {
+            state.agree(at);
+        }
+        state
+    }
+
+    fn at(&self, host: HostId) -> Option<usize> {
+        self.index.get(&host).copied()
+    }
+
+    /// How many machines of the same request are on each host.
+    fn siblings(&self, ask: &Ask<'_>) -> Vec<u32> {
+        let mut siblings = vec![0; self.candidates.len()];
+        for at in ask.siblings.iter().filter_map(|host| self.at(*host)) {
+            siblings[at] += 1;
+        }
+        siblings
+    }
+
+    fn here(&self, ask: &Ask<'_>, at: usize, siblings: u32) -> Here {
+        let image = ask.image.is_none_or(|image| image.sendable || self.entries[at].images.contains(image.sha256));
+        let free_addresses = self.pool_of[at][ask.wanted.zone as usize].map(|pool| self.free[pool]);
+        Here { free_addresses, siblings, image }
+    }
+
+    /// The best host of all.
+    fn best(&self, ask: &Ask<'_>, siblings: &[u32]) -> Option<usize> {
+        let mut best: Option<(Score, usize)> = None;
+        for (at, candidate) in self.candidates.iter().enumerate() {
+            let here = self.here(ask, at, siblings[at]);
+            let held = best.as_ref().map(|(held, _)| held);
+            if let Some(score) = placement::outdo(candidate, &ask.wanted, here, held) {
+                best = Some((score, at));
+            }
+        }
+        best.map(|(_, at)| at)
+    }
+
+    /// Why each host refuses; asked only when all do.
+    fn refusals(&self, ask: &Ask<'_>, siblings: &[u32]) -> Vec<(String, Refusal)> {
+        let judged = self.candidates.iter().enumerate().filter_map(|(at, candidate)| {
+            let refusal = placement::judge(candidate, &ask.wanted, self.here(ask, at, siblings[at])).err()?;
+            Some((self.entries[at].name.clone(), refusal))
+        });
+        judged.collect()
+    }
+
+    fn take(&mut self, at: usize, wanted: &Wanted) -> Option<Place> {
+        let network = self.entries[at].network(wanted.zone)?.clone();
+        let pool = self.pool_of[at][wanted.zone as usize]?;
+        let address = self.pools[pool].take()?;
+        self.free[pool] = self.pools[pool].free();
+        self.settle(at, wanted);
+        Some(Place {
+            host: self.candidates[at].id,
+            network,
+            address,
+            size: wanted.size,
+            since: wanted.now,
+            lease_end: wanted.lease_end,
+        })
+    }
+
+    fn settle(&mut self, at: usize, wanted: &Wanted) {
+        self.entries[at].tenancy.arrive(1, wanted.now, wanted.lease_end);
+        count(&mut self.candidates[at].used, wanted.size, 1);
+        self.agree(at);
+    }
+
+    fn give_back(&mut self, places: &[Place]) {
+        for place in places {
+            let Some(at) = self.at(place.host) else { continue };
+            if let Some(pool) = self.pool_of[at][place.network.zone as usize] {
+                self.pools[pool].free_again(place.address);
+                self.free[pool] = self.pools[pool].free();
+            }
+            self.entries[at].tenancy.leave(place.since, place.lease_end);
+            count(&mut self.candidates[at].used, place.size, -1);
+            self.agree(at);
         }
     }
-    let Some(host) = best.and_then(|(_, index)| state.hosts.get_mut(index)) else { return Err(refusals) };
-    let network = host.networks.iter().find(|network| network.zone == zone).cloned();
-    let taken = network.and_then(|n| state.addresses.get_mut(&n.pool())?.take().map(|address| (n, address)));
-    let Some((network, address)) = taken else {
-        return Err(vec![(host.name.clone(), Refusal::AddressesShort { free: 0 })]);
-    };
-    count(&mut host.used, size, 1);
-    Ok(Place { host: host.id, network, address, size })
-}
 
-fn give_back(state: &mut State, places: &[Place]) {
-    for place in places {
-        if let Some(host) = state.hosts.iter_mut().find(|host| host.id == place.host) {
-            count(&mut host.used, place.size, -1);
-        }
-        if let Some(addresses) = state.addresses.get_mut(&place.network.pool()) {
-            addresses.taken.remove(&place.address);
-        }
+    /// Copies into the candidate what its entry says.
+    fn agree(&mut self, at: usize) {
+        let (tenancy, candidate) = (&self.entries[at].tenancy, &mut self.candidates[at]);
+        candidate.machines = tenancy.machines();
+        candidate.since_sum = tenancy.since_sum();
+        candidate.last_end = tenancy.last_end();
     }
 }
 

@@ -14,7 +14,7 @@ pub mod transfer;
 use crate::{
     error::Shortage,
     ids::{HostId, MachineId, NetworkId, TaskBookId},
-    labels::Zone,
+    labels::{MlpsLevel, Zone},
     provider::{DomainType, Link, libvirt::Way},
     task_book::document::Indicators,
     units::Bytes,
@@ -149,6 +149,8 @@ pub struct Host {
     pub pool_path: String,
     pub domain_type: DomainType,
     pub standing: Standing,
+    /// The highest MLPS level (等保级别) that the host may carry.
+    pub mlps_level: MlpsLevel,
     /// What may be given out: what there is, times the overcommit, less the reserve. `machines` is not limited.
     pub limit: Amount,
     pub used: Amount,
@@ -188,6 +190,11 @@ impl HostNetwork {
     /// Where an address of it is unique.
     pub fn pool(&self) -> String {
         self.segment.clone().unwrap_or_else(|| self.id.text())
+    }
+
+    /// Whether it is the segment of this name, which other hosts may share.
+    pub fn is_on(&self, segment: &str) -> bool {
+        self.segment.as_deref() == Some(segment)
     }
 
     /// The name by which the host knows it: the libvirt network's, or the bridge's.

@@ -16,7 +16,7 @@ use crate::{
         policy::{self, Act},
     },
     ids::{HostId, NetworkId},
-    labels::Zone,
+    labels::{MlpsLevel, Zone},
     provider::{
         Capacity, DomainType, Provider, ProviderError,
         libvirt::{self, LibvirtHost, NetworkSetup, Way},
@@ -53,6 +53,9 @@ pub struct NewHost {
     /// Memory kept back for the host itself.
     #[serde(default = "default_reserve")]
     pub memory_reserve_bytes: i64,
+    /// The highest MLPS level (等保级别) that the host may carry, 1 to 4; 4 when it is not said.
+    #[serde(default = "default_level")]
+    pub mlps_level: i64,
 }
 
 /// A zone's network on the new host.
@@ -98,6 +101,10 @@ const fn default_reserve() -> i64 {
 
 const fn default_overcommit() -> u32 {
     4
+}
+
+fn default_level() -> i64 {
+    MlpsLevel::HIGHEST.get().into()
 }
 
 /// Which hosts the settings let be added.
@@ -152,9 +159,8 @@ pub async fn refresh(inventory: &Inventory, tx: &mut Tx) -> Result<bool, DbError
         return Ok(false);
     }
     let mark = inventory.mark();
-    let hosts = store::list_hosts(tx.conn()).await?;
-    let held = store::held_addresses(tx.conn()).await?;
-    inventory.replace(mark, hosts, held);
+    let reading = store::reading(tx.conn()).await?;
+    inventory.replace(mark, reading);
     Ok(true)
 }
 
@@ -176,7 +182,8 @@ pub async fn enter(db: &Db, actor: &Actor, host: Host) -> Result<(), Problem> {
             object_id: host.id.text(),
             department_id: None,
             outcome: Outcome::Done,
-            detail: json!({"name": host.name, "uri": host.uri, "domain_type": host.domain_type.word()}),
+            detail: json!({"name": host.name, "uri": host.uri, "domain_type": host.domain_type.word(),
+                "mlps_level": host.mlps_level}),
         };
         Ok(audit::record(tx, record).await?)
     })
@@ -262,6 +269,10 @@ fn draft(new: &NewHost) -> Result<Host, Problem> {
     if Bytes::new(new.memory_reserve_bytes).is_none() {
         faults.push("/memory_reserve_bytes: 须为不小于 0 的整数".to_owned());
     }
+    let level = MlpsLevel::new(new.mlps_level);
+    if level.is_none() {
+        faults.push("/mlps_level: 等保级别须为 1 至 4".to_owned());
+    }
     if new.zones.is_empty() || new.zones.len() > Zone::ALL.len() {
         faults.push("/zones: 至少写明一个网络区域，每个区域一个".to_owned());
     }
@@ -289,8 +300,8 @@ fn draft(new: &NewHost) -> Result<Host, Problem> {
             faults.push(format!("/zones/{index}/bridge: 网桥名不超过 15 个字符"));
         }
     }
-    match provider {
-        Some(provider) if faults.is_empty() => Ok(Host {
+    match (provider, level) {
+        (Some(provider), Some(mlps_level)) if faults.is_empty() => Ok(Host {
             id: HostId::new(),
             name: new.name.clone(),
             provider,
@@ -299,6 +310,7 @@ fn draft(new: &NewHost) -> Result<Host, Problem> {
             pool_path: new.pool_path.clone(),
             domain_type: DomainType::Qemu,
             standing: Standing::default(),
+            mlps_level,
             limit: Amount::default(),
             used: Amount::default(),
             networks,

@@ -5,26 +5,29 @@
 
 use super::{
     Amount, Claim, Host, HostNetwork, ProviderKind, Size,
-    inventory::usable,
+    inventory::{Reading, Tenants, usable},
     standing::{Contact, Standing},
 };
 use crate::{
     db::{DbError, Tx, placeholders},
     identity::store::{parsed, parsed_opt},
     ids::{HostId, MachineId, TaskBookId},
+    labels::MlpsLevel,
     provider::DomainType,
     time,
     units::Bytes,
 };
 use ipnet::Ipv4Net;
+use jiff::civil::Date;
 use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
 use std::{collections::HashMap, net::Ipv4Addr};
 
 pub async fn insert_host(tx: &mut Tx, host: &Host) -> Result<(), DbError> {
     let now = tx.now().as_microsecond();
     sqlx::query(
-        "insert into hosts (id, name, provider, uri, pool, pool_path, domain_type, state, limit_vcpu, \
-         limit_memory_bytes, limit_disk_bytes, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        "insert into hosts (id, name, provider, uri, pool, pool_path, domain_type, state, mlps_level, limit_vcpu, \
+         limit_memory_bytes, limit_disk_bytes, created_at) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(host.id.text())
     .bind(host.name.as_str())
@@ -34,6 +37,7 @@ pub async fn insert_host(tx: &mut Tx, host: &Host) -> Result<(), DbError> {
     .bind(host.pool_path.as_str())
     .bind(host.domain_type.word())
     .bind("active")
+    .bind(i64::from(host.mlps_level.get()))
     .bind(host.limit.vcpu)
     .bind(host.limit.memory_bytes)
     .bind(host.limit.disk_bytes)
@@ -85,6 +89,8 @@ fn host(row: &AnyRow) -> Result<Host, DbError> {
         pool_path: row.try_get("pool_path")?,
         domain_type,
         standing: standing(row)?,
+        mlps_level: MlpsLevel::new(row.try_get("mlps_level")?)
+            .ok_or_else(|| DbError::Corrupt { what: "mlps_level".to_owned() })?,
         limit: amount("limit")?,
         used: amount("used")?,
         networks: Vec::new(),
@@ -133,9 +139,9 @@ pub async fn list_hosts(conn: &mut AnyConnection) -> Result<Vec<Host>, DbError> 
         networks.entry(row.try_get("host_id")?).or_default().push(network(row)?);
     }
     let rows = sqlx::query(
-        "select id, name, provider, uri, pool, pool_path, domain_type, state, limit_vcpu, limit_memory_bytes, \
-         limit_disk_bytes, used_vcpu, used_memory_bytes, used_disk_bytes, contact, contact_since, contact_reason, \
-         listed_at, draining, drain_total, drain_started_at from hosts order by id",
+        "select id, name, provider, uri, pool, pool_path, domain_type, state, mlps_level, limit_vcpu, \
+         limit_memory_bytes, limit_disk_bytes, used_vcpu, used_memory_bytes, used_disk_bytes, contact, contact_since, \
+         contact_reason, listed_at, draining, drain_total, drain_started_at from hosts order by id",
     )
     .fetch_all(conn)
     .await?;
@@ -151,9 +157,9 @@ pub async fn list_hosts(conn: &mut AnyConnection) -> Result<Vec<Host>, DbError> 
 /// By id or name.
 pub async fn find_host(conn: &mut AnyConnection, key: &str) -> Result<Option<Host>, DbError> {
     let row = sqlx::query(
-        "select id, name, provider, uri, pool, pool_path, domain_type, state, limit_vcpu, limit_memory_bytes, \
-         limit_disk_bytes, used_vcpu, used_memory_bytes, used_disk_bytes, contact, contact_since, contact_reason, \
-         listed_at, draining, drain_total, drain_started_at from hosts where id = $1 or name = $1",
+        "select id, name, provider, uri, pool, pool_path, domain_type, state, mlps_level, limit_vcpu, \
+         limit_memory_bytes, limit_disk_bytes, used_vcpu, used_memory_bytes, used_disk_bytes, contact, contact_since, \
+         contact_reason, listed_at, draining, drain_total, drain_started_at from hosts where id = $1 or name = $1",
     )
     .bind(key)
     .fetch_optional(&mut *conn)
@@ -169,6 +175,43 @@ pub async fn find_host(conn: &mut AnyConnection, key: &str) -> Result<Option<Hos
     .await?;
     found.networks = rows.iter().map(network).collect::<Result<_, _>>()?;
     Ok(Some(found))
+}
+
+/// All that places are sought by.
+pub async fn reading(conn: &mut AnyConnection) -> Result<Reading, DbError> {
+    Ok(Reading {
+        hosts: list_hosts(conn).await?,
+        held_addresses: held_addresses(conn).await?,
+        tenants: tenants(conn).await?,
+        images: host_images(conn).await?,
+    })
+}
+
+/// Machines that hold compute, by host and by the day on which their lease ends.
+async fn tenants(conn: &mut AnyConnection) -> Result<Vec<Tenants>, DbError> {
+    let rows = sqlx::query(
+        "select claims.host_id, lease_end, count(*) as machines, \
+         cast(sum(created_at / 1000000) as bigint) as since_sum \
+         from claims join machines on machines.id = machine_id where compute_held = 1 \
+         group by claims.host_id, lease_end",
+    )
+    .fetch_all(conn)
+    .await?;
+    let tenants = |row: &AnyRow| {
+        Ok(Tenants {
+            host: parsed(row, "host_id")?,
+            machines: row.try_get("machines")?,
+            since_sum: row.try_get("since_sum")?,
+            lease_end: Some(time::day_begins(parsed::<Date>(row, "lease_end")?)),
+        })
+    };
+    rows.iter().map(tenants).collect()
+}
+
+/// Images known to lie on hosts.
+async fn host_images(conn: &mut AnyConnection) -> Result<Vec<(HostId, String)>, DbError> {
+    let rows = sqlx::query("select host_id, sha256 from host_images").fetch_all(conn).await?;
+    rows.iter().map(|row| Ok((parsed(row, "host_id")?, row.try_get("sha256")?))).collect()
 }
 
 /// Every address that a machine or the recycle bin holds.

@@ -44,6 +44,7 @@ pub fn quantity(value: &Value, unit: &str) -> String {
     match (value.as_i64(), unit) {
         (Some(n), "bytes" | "byte" | "memory_bytes" | "disk_bytes") => size(n),
         (_, "vcpu" | "cores") => format!("{} 核", scalar(value)),
+        (_, "mlps_level") => format!("{} 级", scalar(value)),
         (_, "addresses") => format!("{} 个", scalar(value)),
         (_, "machines" | "machine" | "hosts") => format!("{} 台", scalar(value)),
         (_, "" | "bytes" | "byte" | "memory_bytes" | "disk_bytes") => scalar(value),

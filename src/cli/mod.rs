@@ -11,6 +11,7 @@ mod layout;
 pub mod local;
 mod machines;
 pub mod output;
+mod placement;
 pub mod problem;
 mod requests;
 mod run;
@@ -22,10 +23,12 @@ mod words;
 
 pub use exit::Exit;
 pub use machines::{AlarmCommand, MachineCommand};
+pub use placement::PlacementCommand;
 pub use requests::{FormArg, RequestCommand};
 pub use run::run;
 pub use usage::parse;
 
+use crate::labels::MlpsLevel;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::{fmt, path::PathBuf, str::FromStr};
 
@@ -240,6 +243,9 @@ pub enum RemoteCommand {
     /// 宿主机：接入、查看、暂停接收、迁出、隔离
     #[command(subcommand)]
     Host(HostCommand),
+    /// 落位：说明虚拟机会落在哪台宿主机，为什么
+    #[command(subcommand)]
+    Placement(PlacementCommand),
     /// 告警：宿主机上实际运行的与账上不符之处
     #[command(subcommand)]
     Alarm(AlarmCommand),
@@ -376,8 +382,11 @@ pub struct HostAddArgs {
     /// 留给宿主机自己的内存，如 2GiB；不给则由服务定
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory_reserve: Option<i64>,
+    /// 最高承载的等保级别，如 三级；不给则为四级
+    #[arg(long, value_name = "LEVEL", value_parser = placement::level)]
+    pub mlps_level: Option<MlpsLevel>,
     /// 改用 YAML 或 JSON 文件描述宿主机（- 为标准输入）
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "uri", "pool", "pool_path", "zones", "vcpu_overcommit", "memory_reserve"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "uri", "pool", "pool_path", "zones", "vcpu_overcommit", "memory_reserve", "mlps_level"])]
     pub file: Option<PathBuf>,
     #[command(flatten)]
     pub wait: WaitArg,

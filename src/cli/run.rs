@@ -5,6 +5,7 @@ use super::{
     ListArgs, MachineCommand, OperationCommand, RemoteCommand, RequestCommand, TaskBookCommand, WaitArg, document,
     forms,
     output::Screen,
+    placement,
     problem::Failure,
     tables::{self, Kind},
     upload, watch,
@@ -39,6 +40,7 @@ async fn execute(global: &Global, screen: &Screen, command: RemoteCommand) -> Re
         RemoteCommand::Department(command) => session.department(command).await,
         RemoteCommand::TaskBook(command) => session.task_book(command).await,
         RemoteCommand::Host(command) => session.host(command).await,
+        RemoteCommand::Placement(command) => placement::run(&session.client, screen, command).await,
         RemoteCommand::Alarm(command) => session.alarm(command).await,
         RemoteCommand::Image(command) => session.image(command).await,
         RemoteCommand::Request(command) => session.request(command).await,
@@ -379,6 +381,7 @@ fn host_body(args: &HostAddArgs) -> Value {
     };
     body.insert("zones".into(), args.zones.iter().map(|z| zone(&z.0)).collect());
     body.extend(args.vcpu_overcommit.map(|n| ("vcpu_overcommit".to_owned(), n.into())));
+    body.extend(args.mlps_level.map(|level| ("mlps_level".to_owned(), level.get().into())));
     body.extend(args.memory_reserve.map(|bytes| ("memory_reserve_bytes".to_owned(), bytes.into())));
     Value::Object(body)
 }

@@ -36,11 +36,11 @@ pub struct Column {
 }
 
 impl Column {
-    const fn new(title: &'static str, show: Show) -> Self {
+    pub(super) const fn new(title: &'static str, show: Show) -> Self {
         Self { title, show, right: false, optional: false }
     }
 
-    const fn right(self) -> Self {
+    pub(super) const fn right(self) -> Self {
         Self { right: true, ..self }
     }
 
@@ -223,7 +223,7 @@ const HOST: [Column; 8] = [
     Column::new("网络区域", Show::Of(zones)),
 ];
 
-const HOST_SHEET: [Column; 14] = [
+const HOST_SHEET: [Column; 15] = [
     HOST[0],
     Column::new("编号", Show::Text("/id")),
     HOST[1],
@@ -233,6 +233,7 @@ const HOST_SHEET: [Column; 14] = [
     HOST[4],
     HOST[5],
     HOST[6],
+    Column::new("最高等保级别", Show::Text("/mlps_level")).optional(),
     Column::new("注意", Show::Text("/warnings/0")).optional(),
     Column::new("最近一次清点", Show::Time("/listed_at")).optional(),
     Column::new("失去联系于", Show::Time("/contact_since")).optional(),
@@ -413,6 +414,13 @@ pub const SHORTAGE: [Column; 4] = [
     Column::new("维度", Show::Word("/dimension", words::dimension)),
     Column::new("申请", Show::Of(|row, _| in_unit(row, "/asked"))).right(),
     Column::new("空闲", Show::Of(|row, _| in_unit(row, "/free"))).right(),
+];
+
+/// Hosts that cannot take a machine.
+pub const REFUSED_HOST: [Column; 3] = [
+    Column::new("宿主机", Show::Text("/host")),
+    Column::new("自第几台起", Show::Text("/from_machine")).right().optional(),
+    Column::new("原因", Show::Text("/message")),
 ];
 
 /// What was read from a file, where it stood.

@@ -49,6 +49,9 @@ fn every_command_parses() {
         "jiyue task-book revoke XM-1 --reason 终止",
         "jiyue host add n1 --uri qemu:///system --zone zone=a,network=b,bridge=c,cidr=10.0.0.0/24 --vcpu-overcommit 4 --memory-reserve 2GiB",
         "jiyue host add --file host.yaml --wait",
+        "jiyue host add n1 --uri qemu:///system --zone zone=a,network=b,bridge=c,cidr=10.0.0.0/24 --mlps-level 三级",
+        "jiyue placement explain ID -o json",
+        "jiyue placement explain --vcpu 4 --memory 16GiB --disk 100GiB --zone 政务外网 --mlps-level 三级 --spread require",
         "jiyue image import a.qcow2 --os debian-12 --name Debian --stand-in",
         "jiyue image show Debian",
         "jiyue image distribute Debian --host n1 --host n2 --wait",
@@ -179,6 +182,7 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       department  建设单位：登记、列出
       task-book   项目任务书：导入、列出、查看、撤销
       host        宿主机：接入、查看、暂停接收、迁出、隔离
+      placement   落位：说明虚拟机会落在哪台宿主机，为什么
       alarm       告警：宿主机上实际运行的与账上不符之处
       image       镜像：导入、列出
       request     资源申请：检查、提交、批准、退回、取消、查看

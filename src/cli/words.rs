@@ -132,6 +132,7 @@ pub fn dimension(word: &str) -> &str {
         "disk_bytes" => "磁盘",
         "addresses" => "地址",
         "hosts" => "宿主机",
+        "mlps_level" => "等保级别",
         other => other,
     }
 }
@@ -164,6 +165,8 @@ pub fn value(key: &str, word: &str) -> Option<&'static str> {
         ("workload_class", "user_facing") => "面向用户",
         ("workload_class", "batch") => "批处理",
         ("workload_class", "test") => "测试",
+        ("spread", "prefer") => "尽量",
+        ("spread", "require") => "必须",
         ("database", "none") => "无",
         _ => return None,
     })
@@ -209,7 +212,7 @@ pub fn field(key: &str) -> Option<&'static str> {
 }
 
 /// The fields of a checked block and what to call them, in the form's order. Sizes are per machine there.
-pub const BLOCK: [(&str, &str); 19] = [
+pub const BLOCK: [(&str, &str); 20] = [
     ("task_book", "任务书编号"),
     ("machines", "申请虚拟机数量"),
     ("domain", "域名"),
@@ -221,6 +224,7 @@ pub const BLOCK: [(&str, &str); 19] = [
     ("disk_bytes", "每台磁盘空间"),
     ("workload_description", "运行内容"),
     ("workload_class", "业务类别"),
+    ("spread", "分散要求"),
     ("remarks", "备注"),
     ("zone", "网络区域"),
     ("secrecy_level", "密级要求"),

@@ -35,6 +35,8 @@ pub struct HostView {
     pub domain_type: &'static str,
     /// `active`, `cordoned`, `draining`, `unknown` or `fenced`.
     pub state: &'static str,
+    /// The highest MLPS level (等保级别) that the host may carry.
+    pub mlps_level: u8,
     /// Since when it is unknown or fenced, and why.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub contact_since: Option<Timestamp>,
@@ -130,6 +132,7 @@ impl From<Host> for HostView {
             contact_since: host.standing.contact_since.filter(|_| host.standing.contact != Contact::Reachable),
             contact_reason: host.standing.contact_reason,
             listed_at: host.standing.listed_at,
+            mlps_level: host.mlps_level.get(),
             capacity: host.limit.into(),
             used: host.used.into(),
             zones: host

@@ -13,6 +13,7 @@ pub mod machines;
 pub mod observability;
 pub mod operations;
 pub mod page;
+pub mod placement;
 pub mod requests;
 pub mod rules;
 pub mod task_books;
@@ -115,6 +116,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(task_books::revoke))
         .routes(routes!(hosts::add, hosts::list))
         .routes(routes!(hosts::show))
+        .routes(routes!(placement::explain))
         .routes(routes!(hosts::cordon))
         .routes(routes!(hosts::uncordon))
         .routes(routes!(hosts::drain))

@@ -39,6 +39,7 @@ acts! {
     HostReadmit = "host.readmit",
     AlarmRead = "alarm.read",
     AlarmAcknowledge = "alarm.acknowledge",
+    PlacementExplain = "placement.explain",
     ImageImport = "image.import",
     ImageRead = "image.read",
     ImageDistribute = "image.distribute",
@@ -81,8 +82,8 @@ pub const fn reach(role: Role, act: Act) -> Reach {
         HostCordon, HostDrain, HostFence, HostRead, HostReadmit, HostUncordon, ImageDistribute, ImageImport, ImageRead,
         LedgerVerify, MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot,
         MachineRebuild, MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop, OperationRead,
-        RequestApprove, RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, TaskBookImport,
-        TaskBookRead, TaskBookRevoke,
+        PlacementExplain, RequestApprove, RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit,
+        TaskBookImport, TaskBookRead, TaskBookRevoke,
     };
     match (role, act) {
         (
@@ -105,6 +106,7 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | LedgerVerify | RequestRead | DepartmentRead,
         )
         | (Role::Requester | Role::Operator, ImageRead)
+        | (Role::Authority | Role::Operator | Role::Auditor, PlacementExplain)
         | (
             Role::Auditor,
             DepartmentRead | TaskBookRead | HostRead | ImageRead | RequestRead | MachineRead | OperationRead

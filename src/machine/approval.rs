@@ -15,10 +15,11 @@ use crate::{
     audit,
     capacity::{
         self, Amount, Size,
-        inventory::{Inventory, NoPlace, Place},
+        inventory::{Ask, Inventory, NoPlace, Place},
+        placement::Wanted,
     },
     db::{Db, DbError, Group, JobError, Tx},
-    error::{Kind, Problem},
+    error::{HostRefusals, Kind, Problem},
     identity::{
         Actor,
         policy::{self, Act},
@@ -26,10 +27,10 @@ use crate::{
     ids::{HostId, OperationId, TaskBookId},
     metrics::Metrics,
     operation::{crash, store as operations, worker::Bell},
-    request::{self, lifecycle::RequestState, service::Rules, store::Request},
-    task_book, text,
+    request::{self, block::Block, lifecycle::RequestState, service::Rules, store::Request},
+    task_book, text, time,
 };
-use jiff::ToSpan;
+use jiff::{ToSpan, civil::Date};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Tries at places before a refusal by the database is final; each starts from a fresh reading.
@@ -78,7 +79,7 @@ impl Group for ApprovalGroup {
         let mut refusal = Refusal::Place;
         for _ in 0..ATTEMPTS {
             let read_now = capacity::service::refresh(&self.inventory, tx).await?;
-            let (approvals, places) = match self.place(items) {
+            let (approvals, places) = match self.place(items, tx.now().as_second()) {
                 Ok(found) => found,
                 // A no is only believed of an index that has just been read.
                 Err(no) if read_now => return Err(Refusal::NoPlace(no)),
@@ -104,11 +105,10 @@ impl Group for ApprovalGroup {
 
 impl ApprovalGroup {
     /// Places in the index for the whole list, or for nobody.
-    fn place(&self, items: &[Decision]) -> Result<(Vec<Approval>, Vec<Place>), NoPlace> {
+    fn place(&self, items: &[Decision], now: i64) -> Result<(Vec<Approval>, Vec<Place>), NoPlace> {
         let (mut approvals, mut all) = (Vec::with_capacity(items.len()), Vec::new());
         for item in items {
-            let block = &item.request.block;
-            match self.inventory.reserve(item.size, block.zone, block.machines) {
+            match self.inventory.reserve(&ask(item, now)) {
                 Ok(places) => {
                     approvals.push(compose(item, &places));
                     all.extend(places);
@@ -216,7 +216,7 @@ impl Approver {
         let book = task_book::store::find(&mut conn, &request.task_book.text(), None)
             .await?
             .ok_or_else(|| Problem::not_found("任务书"))?;
-        let image = store::image_for(&mut conn, &request.block.os).await?.ok_or_else(|| no_image(&request))?;
+        let image = store::image_for(&mut conn, &request.block.os).await?.ok_or_else(|| no_image(&request.block.os))?;
         if image.virtual_size > request.block.disk {
             return Err(disk_below_image(&request, &image));
         }
@@ -225,16 +225,15 @@ impl Approver {
         let size = Size { vcpu: request.block.vcpu, memory: request.block.memory, disk: request.block.disk };
         let amount =
             Amount::of(size, i64::from(request.block.machines)).ok_or_else(|| Problem::malformed("数量过大"))?;
-        let months = i64::from(request.block.om_period_months);
         let decision = Decision {
             actor: actor.clone(),
             comment,
             request: request.clone(),
             book,
+            image_is_here: image.is_here(),
             image,
-            size,
             amount,
-            lease_end: self.db.clock().today().saturating_add(months.months()),
+            lease_end: lease_end(&request.block, self.db.clock().today()),
         };
         let group = Arc::new(ApprovalGroup { inventory: self.inventory.clone() });
         match self.db.grouped(group, decision).await {
@@ -260,7 +259,7 @@ impl Approver {
             Refusal::Name(names) => {
                 Problem::conflict("domain_taken", format!("域名 {names} 已被占用；请退回申请并更换域名"))
             }
-            Refusal::NoPlace(no) => no_place(&no),
+            Refusal::NoPlace(no) => no_place(&no, request.block.machines),
             Refusal::TaskBook => self.over_indicator(request, amount).await.unwrap_or_else(|problem| problem),
             Refusal::Host | Refusal::Place => {
                 Problem::new(Kind::Unavailable, "placement_contended", "资源竞争激烈，本次未能落位；请稍后重试")
@@ -291,28 +290,65 @@ impl Approver {
     }
 }
 
-pub(super) fn no_place(no: &NoPlace) -> Problem {
-    let reasons: Vec<_> = no
-        .refusals
-        .iter()
-        .take(20)
-        .map(|(host, refusal)| format!("{host}: {}", serde_json::to_string(refusal).unwrap_or_default()))
-        .collect();
-    let detail = if reasons.is_empty() {
-        "没有可用的宿主机；请先用 jiyue host add 登记".to_owned()
-    } else {
-        format!("没有宿主机能够容纳：{}", reasons.join("；"))
-    };
-    Problem::short("capacity_exceeded", detail, no.shortage())
+/// 运维周期 counted from today.
+pub(super) fn lease_end(block: &Block, today: Date) -> Date {
+    today.saturating_add(i64::from(block.om_period_months).months())
 }
 
-fn no_image(request: &Request) -> Problem {
+/// What a request's machines ask of hosts.
+fn ask(decision: &Decision, now: i64) -> Ask<'_> {
+    let block = &decision.request.block;
+    Ask {
+        wanted: wanted(
+            block,
+            Size { vcpu: block.vcpu, memory: block.memory, disk: block.disk },
+            decision.lease_end,
+            now,
+        ),
+        image: Some(decision.image_need()),
+        count: block.machines,
+        siblings: &[],
+    }
+}
+
+/// What one machine of a block asks, at a size and until a day that need not be the block's any more.
+pub(super) fn wanted(block: &Block, size: Size, lease_end: Date, now: i64) -> Wanted {
+    Wanted {
+        size,
+        zone: block.zone,
+        mlps_level: block.mlps_level,
+        lease_end: Some(time::day_begins(lease_end)),
+        spread: block.spread,
+        now,
+    }
+}
+
+/// Refusals that a sentence names, and those that an answer lists.
+const TOLD: usize = 20;
+const LISTED: usize = 100;
+
+pub(super) fn no_place(no: &NoPlace, count: u32) -> Problem {
+    let told: Vec<_> = no.refusals.iter().take(TOLD).map(|(host, why)| format!("{host} {why}")).collect();
+    let which =
+        if count > 1 { format!("第 {} 台（共 {count} 台）", no.machine) } else { "这台虚拟机".to_owned() };
+    let more = match no.refusals.len().saturating_sub(TOLD) {
+        0 => String::new(),
+        more => format!("；另有 {more} 台宿主机未列出"),
+    };
+    let detail = if told.is_empty() {
+        "没有可用的宿主机；请先用 jiyue host add 登记".to_owned()
+    } else {
+        format!("没有宿主机能够容纳{which}：{}{more}", told.join("；"))
+    };
+    let mut problem = Problem::short("capacity_exceeded", detail, no.shortage());
+    problem.hosts = Some(Box::new(HostRefusals(no.hosts(LISTED))));
+    problem
+}
+
+pub(super) fn no_image(os: &str) -> Problem {
     Problem::conflict(
         "image_missing",
-        format!(
-            "还没有操作系统 {} 的镜像；请先导入：jiyue image import 文件 --os {}",
-            request.block.os, request.block.os
-        ),
+        format!("还没有操作系统 {os} 的镜像；请先导入：jiyue image import 文件 --os {os}"),
     )
 }
 

@@ -94,7 +94,8 @@ impl Machines {
             )));
         }
         let who = Who::from(actor);
-        self.db
+        let extended = self
+            .db
             .write(async move |tx| -> Result<Machine, Problem> {
                 let until = task_book::store::lease_limit_of_request(tx.conn(), machine.request).await?;
                 if let Some((number, until)) = until
@@ -116,7 +117,10 @@ impl Machines {
                 audit::record(tx, record(who.clone(), Act::MachineExtend, &machine, detail)).await?;
                 Ok(Machine { lease_end: new.lease_end, ..machine.clone() })
             })
-            .await
+            .await?;
+        // Placement looks at when leases end.
+        self.inventory.stale();
+        Ok(extended)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Base images: what is known of one, and how people name it. What is taken at all is for [`crate::provider::disk_image`].
 
-use crate::{provider::ImageFormat, units::Bytes};
+use crate::{capacity::inventory::ImageNeed, provider::ImageFormat, units::Bytes};
 use jiff::Timestamp;
+use std::path::Path;
 
 /// A read-only, content-addressed base image in the broker's store.
 #[derive(Clone, Debug)]
@@ -18,6 +19,18 @@ pub struct Image {
     pub virtual_size: Bytes,
     pub path: String,
     pub imported_at: Timestamp,
+}
+
+impl Image {
+    /// This broker has the file, so that it can send it to any host.
+    pub fn is_here(&self) -> bool {
+        Path::new(&self.path).is_file()
+    }
+
+    /// What placement asks of it. Looks at the disk.
+    pub fn need(&self) -> ImageNeed<'_> {
+        ImageNeed { sha256: &self.sha256, sendable: self.is_here() }
+    }
 }
 
 /// How many characters of a digest name an image, at least.

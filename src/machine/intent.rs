@@ -4,7 +4,10 @@
 use super::{Machine, build, image::Image, lifecycle::State};
 use crate::{
     audit::{Outcome, Record, Who},
-    capacity::{Amount, Claim, Size, inventory::Place},
+    capacity::{
+        Amount, Claim,
+        inventory::{ImageNeed, Place},
+    },
     identity::{Actor, policy::Act},
     ids::{MachineId, OperationId},
     operation::{Kind, NewOperation},
@@ -23,10 +26,17 @@ pub struct Decision {
     pub request: Request,
     pub book: task_book::store::Held,
     pub image: Image,
-    pub size: Size,
+    /// This broker has the image's file. Looked at before: the transaction does no other IO.
+    pub image_is_here: bool,
     /// All machines of the request together.
     pub amount: Amount,
     pub lease_end: Date,
+}
+
+impl Decision {
+    pub fn image_need(&self) -> ImageNeed<'_> {
+        ImageNeed { sha256: &self.image.sha256, sendable: self.image_is_here }
+    }
 }
 
 /// Everything that one approval writes.

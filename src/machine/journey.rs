@@ -2,7 +2,7 @@
 //! host is proven to be off.
 
 use super::{
-    Machine, build,
+    Machine, approval, build,
     change::busy,
     intent::mac_of,
     lifecycle::State,
@@ -15,7 +15,8 @@ use crate::{
     audit::{self, Outcome, Record, Who},
     capacity::{
         self, Amount, Host,
-        inventory::{Inventory, NoPlace},
+        inventory::{Ask, ImageNeed, Inventory, Move, NoPlace},
+        placement::Wanted,
         standing::Contact,
         transfer::store::{self as transfer, Journey},
     },
@@ -28,6 +29,7 @@ use crate::{
     ids::{HostId, OperationId},
     operation::{Kind, NewOperation, store as operations},
     provider::{Intent, NetworkIntent},
+    request,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -108,20 +110,21 @@ impl Machines {
 
     /// Claims a place on another host and puts down the operation that goes there, in one transaction.
     pub async fn depart(&self, cause: Cause, machine: Machine, only: Option<HostId>) -> Result<OperationId, Problem> {
-        let inventory = self.inventory.clone();
+        let (inventory, sendable) = (self.inventory.clone(), image_is_here(&machine));
         let departed = self
             .db
             .write(async move |tx| -> Result<OperationId, Problem> {
                 capacity::service::refresh(&inventory, tx).await?;
+                let kin = Kin::read(tx, &machine).await?;
                 let size = Spec::of(&machine.intent).size();
                 let from = capacity::store::find_host(tx.conn(), &machine.host.text()).await?;
                 let segment = from.as_ref().and_then(|host| host.networks.iter().find(|n| n.zone == machine.zone));
                 let Some(segment) = segment.and_then(|network| network.segment.clone()) else {
                     return Err(not_movable());
                 };
-                let (to, network) = inventory
-                    .reserve_beside(size, machine.zone, &segment, machine.host, only)
-                    .map_err(|no| nowhere(&no))?;
+                let way = Move { segment: &segment, from: machine.host, only };
+                let (to, network) =
+                    inventory.reserve_beside(&kin.ask(&machine, sendable), way).map_err(|no| nowhere(&no))?;
                 let amount = Amount { machines: 0, ..Amount::of(size, 1).ok_or_else(not_movable)? };
                 if capacity::store::claim_hosts(tx, &[(to, amount)]).await? != 1 {
                     inventory.stale();
@@ -163,7 +166,7 @@ impl Machines {
         let scope = policy::scope(actor, Act::MachineRebuild)?;
         let machine = self.find(id, scope.filter()).await?;
         may(&machine, Kind::Rebuild)?;
-        let (cause, inventory) = (Cause::of(actor), self.inventory.clone());
+        let (cause, inventory, sendable) = (Cause::of(actor), self.inventory.clone(), image_is_here(&machine));
         let begun = self
             .db
             .write(async move |tx| -> Result<OperationId, Problem> {
@@ -173,7 +176,7 @@ impl Machines {
                 if host.standing.contact != Contact::Fenced {
                     return Err(not_fenced(&host));
                 }
-                begin_anew(tx, &inventory, &cause, &machine).await
+                begin_anew(tx, &inventory, &cause, &machine, sendable).await
             })
             .await;
         self.inventory.stale();
@@ -182,15 +185,52 @@ impl Machines {
     }
 }
 
+/// The broker has the image's file. Asked before the transaction, which does no other IO.
+fn image_is_here(machine: &Machine) -> bool {
+    machine.intent.image.path.is_file()
+}
+
+/// What a machine that goes elsewhere still owes to its request: the level, and the distance to the others.
+struct Kin {
+    wanted: Wanted,
+    elsewhere: Vec<HostId>,
+}
+
+impl Kin {
+    async fn read(tx: &mut Tx, machine: &Machine) -> Result<Self, Problem> {
+        let (id, now) = (machine.request.text(), tx.now().as_second());
+        let request = request::store::find(tx.conn(), &id, None).await?;
+        let request = request.ok_or_else(|| Problem::not_found("申请"))?;
+        let all = store::of_request(tx.conn(), &id).await?;
+        let others = all.iter().filter(|other| other.id != machine.id && other.state.holds().0);
+        let size = Spec::of(&machine.intent).size();
+        Ok(Self {
+            wanted: approval::wanted(&request.block, size, machine.lease_end, now),
+            elsewhere: others.map(|other| other.host).collect(),
+        })
+    }
+
+    fn ask<'a>(&'a self, machine: &'a Machine, sendable: bool) -> Ask<'a> {
+        Ask {
+            wanted: self.wanted,
+            image: Some(ImageNeed { sha256: &machine.intent.image.sha256, sendable }),
+            count: 1,
+            siblings: &self.elsewhere,
+        }
+    }
+}
+
 async fn begin_anew(
     tx: &mut Tx,
     inventory: &Inventory,
     cause: &Cause,
     machine: &Machine,
+    sendable: bool,
 ) -> Result<OperationId, Problem> {
     capacity::service::refresh(inventory, tx).await?;
+    let kin = Kin::read(tx, machine).await?;
     let size = Spec::of(&machine.intent).size();
-    let place = inventory.reserve(size, machine.zone, 1).map_err(|no| nowhere(&no))?.into_iter().next();
+    let place = inventory.reserve(&kin.ask(machine, sendable)).map_err(|no| nowhere(&no))?.into_iter().next();
     let place = place.ok_or_else(contended)?;
     let amount = Amount { machines: 0, ..Amount::of(size, 1).ok_or_else(not_movable)? };
     if capacity::store::claim_hosts(tx, &[(place.host, amount)]).await? != 1 {
@@ -247,5 +287,5 @@ fn contended() -> Problem {
 }
 
 fn nowhere(no: &NoPlace) -> Problem {
-    super::approval::no_place(no)
+    approval::no_place(no, 1)
 }

@@ -5,6 +5,7 @@ pub mod build;
 pub mod change;
 pub mod distribution;
 pub mod drain;
+pub mod explain;
 pub mod image;
 mod intent;
 pub mod journey;

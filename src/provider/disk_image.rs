@@ -150,7 +150,7 @@ fn judge(start: &[u8], file_size: u64) -> Result<Judged, Refusal> {
     if let Some(foreign) = foreign::by_start(start) {
         return Err(Refusal::OtherFormat(foreign));
     }
-    if file_size % SECTOR != 0 {
+    if !file_size.is_multiple_of(SECTOR) {
         return Err(Refusal::RawSize);
     }
     Ok(Judged::Raw { size: disk_size(file_size)? })

@@ -2,7 +2,7 @@
 
 use super::domain_name::{DomainName, MachineName};
 use crate::{
-    labels::{FilingBasis, MlpsLevel, SecrecyLevel, Zone},
+    labels::{FilingBasis, MlpsLevel, SecrecyLevel, Spread, Zone},
     task_book::document::Indicators,
     text,
     units::Bytes,
@@ -97,6 +97,9 @@ pub struct Block {
     /// 运行内容
     pub workload_description: String,
     pub workload_class: WorkloadClass,
+    /// 分散要求
+    #[serde(default, skip_serializing_if = "Spread::is_prefer")]
+    pub spread: Spread,
     /// 备注
     pub remarks: Option<String>,
     pub zone: Zone,
@@ -251,6 +254,16 @@ mod tests {
         insta::with_settings!({snapshot_path => "../../tests/golden", prepend_module_to_snapshot => false}, {
             insta::assert_snapshot!("block_canonical", sample().canonical_json());
         });
+    }
+
+    #[test]
+    fn spreading_stands_in_the_canonical_form_only_where_it_is_required() {
+        let mut block = sample();
+        assert!(!block.canonical_json().contains("spread"));
+        block.spread = Spread::Require;
+        assert!(block.canonical_json().contains(r#""spread":"require""#));
+        assert_ne!(block.digest(), sample().digest());
+        assert_eq!(serde_json::from_str::<Block>(&block.canonical_json()).unwrap(), block);
     }
 
     #[test]

@@ -95,6 +95,8 @@ raw_fields! {
     workload_description, "运行内容", [], "综合业务管理平台的应用服务";
     /// 业务类别: `user_facing` (default), `batch` or `test`.
     workload_class, "业务类别", ["运行类别"], "user_facing（面向用户）";
+    /// 分散要求: whether the machines must each have a host of their own; `prefer` (default) or `require`.
+    spread, "分散要求", ["各台分散", "反亲和"], "prefer（尽量）";
     /// 备注
     remarks, "备注", [], "试运行阶段";
     /// 网络区域 (联网方式)

@@ -12,7 +12,7 @@ use crate::{
     catalogue::Catalogue,
     field::{At, present, quoted},
     jurisdiction::Profile,
-    labels::{FilingBasis, MlpsLevel, SecrecyFault, SecrecyLevel, Zone, ZoneFault},
+    labels::{FilingBasis, MlpsLevel, SecrecyFault, SecrecyLevel, Spread, Zone, ZoneFault},
     rule::Code,
     task_book::document::{BASES, read_level, read_zone},
     text::{self, Limits, fold, shown},
@@ -57,6 +57,8 @@ pub(super) struct Draft {
     pub workload_description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workload_class: Option<WorkloadClass>,
+    #[serde(skip_serializing_if = "Spread::is_prefer")]
+    pub spread: Spread,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remarks: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,6 +130,7 @@ impl Draft {
             domain: self.domain,
             workload_description: self.workload_description.ok_or("workload_description")?,
             workload_class: self.workload_class.ok_or("workload_class")?,
+            spread: self.spread,
             remarks: self.remarks,
             zone: self.zone.ok_or("network_zone")?,
             secrecy_level: self.secrecy_level.ok_or("secrecy_level")?,
@@ -155,6 +158,7 @@ impl Draft {
             no_domain_reason: block.no_domain_reason,
             workload_description: Some(block.workload_description),
             workload_class: Some(block.workload_class),
+            spread: block.spread,
             remarks: block.remarks,
             zone: Some(block.zone),
             secrecy_level: Some(block.secrecy_level),
@@ -213,6 +217,7 @@ pub(super) fn read(raw: &RawBlock, catalogue: &Catalogue, f: &mut Findings<'_>) 
             f,
         ),
         workload_class: workload_class(raw, f),
+        spread: spread(raw, f),
         remarks: present(raw.remarks.as_ref()).and_then(|v| f.text(v, at("remarks", "/remarks"), text::PROSE)),
         zone: zone(raw, f),
         secrecy_level: secrecy_level(raw, f),
@@ -391,6 +396,14 @@ fn workload_class(raw: &RawBlock, f: &mut Findings<'_>) -> Option<WorkloadClass>
         f.bad_value(value, at("workload_class", "/workload_class"), &reason);
     }
     class
+}
+
+fn spread(raw: &RawBlock, f: &mut Findings<'_>) -> Spread {
+    let Some(value) = present(raw.spread.as_ref()) else { return Spread::default() };
+    value.as_str().and_then(|s| s.parse().ok()).unwrap_or_else(|| {
+        f.bad_value(value, at("spread", "/spread"), &"只能是 prefer（尽量）或 require（必须）");
+        Spread::default()
+    })
 }
 
 fn zone(raw: &RawBlock, f: &mut Findings<'_>) -> Option<Zone> {

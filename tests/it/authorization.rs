@@ -42,6 +42,7 @@ const ROUTES: &[(&str, &str, Option<Act>)] = &[
     ("POST", "/v1/machines/{id}/stop", Some(Act::MachineStop)),
     ("GET", "/v1/operations", Some(Act::OperationRead)),
     ("GET", "/v1/operations/{id}", Some(Act::OperationRead)),
+    ("POST", "/v1/placement/explain", Some(Act::PlacementExplain)),
     ("GET", "/v1/alarms", Some(Act::AlarmRead)),
     ("POST", "/v1/alarms/{id}/acknowledge", Some(Act::AlarmAcknowledge)),
     ("POST", "/v1/hosts/{id}/cordon", Some(Act::HostCordon)),

@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 
 /// So many bytes of disk with a boot sector, unlike any other number's.
 fn image(length: usize, number: u8) -> Vec<u8> {
-    let mut image: Vec<u8> = (0..length).map(|i| (i / 4096 % 251) as u8 ^ number).collect();
+    let mut image: Vec<u8> = (0..length).map(|i| u8::try_from(i / 4096 % 251).expect("small") ^ number).collect();
     image[..512].copy_from_slice(&raw_image()[..512]);
     image
 }

@@ -98,7 +98,8 @@ async fn a_host_is_added_over_tls_or_over_tcp_in_a_listed_network_and_bad_certif
     refused(&add(&broker, &cast, &at(hosts.at(1), stale.port)).await, "host_unusable", &["未通过核验", "已过期"]);
     refused(&add(&broker, &cast, &at(hosts.at(12), 9)).await, "host_unusable", &["没有 libvirt 在监听"]);
     refused(&add(&broker, &cast, &at(hosts.at(12), 16509)).await, "host_unusable", &["TLS"]);
-    assert_eq!(hosts.virsh(2, &["pool-list", "--all", "--name"]).unwrap(), "", "nothing was made on the way");
+    let pools = hosts.virsh(2, &["pool-list", "--all", "--name"]).unwrap();
+    assert!(!pools.contains("kvm"), "nothing was made on the way: {pools}");
 
     // And so it goes well: by TLS without a warning, by TCP with one.
     let tls = broker.post("/v1/hosts", &cast.operator, &document("kvm2", &hosts.tls(2, "good"), "10.200.2.0/24")).await;
@@ -134,6 +135,70 @@ async fn a_host_is_added_over_tls_or_over_tcp_in_a_listed_network_and_bad_certif
             hosts.virsh(n, &[act, &format!("kvm{n}")]).unwrap_or_else(|e| panic!("{what}: {e}"));
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_hasten_and_without_them_the_listing_is_still_the_truth() {
+    let hosts = Hosts::up(1);
+    let host = LibvirtHost::new(LibvirtSettings {
+        name: "kvm1".into(),
+        uri: hosts.tls(1, "good"),
+        insecure_networks: Vec::new(),
+        pool: "events".into(),
+        pool_path: "/var/lib/libvirt/events".into(),
+        domain_type: DomainType::Qemu,
+    });
+    let soon = async |what: &str| {
+        let begun = Instant::now();
+        tokio::time::timeout(Duration::from_secs(10), host.changed())
+            .await
+            .unwrap_or_else(|_| panic!("{what} is not heard"));
+        println!("{what} heard after {:.3} s", begun.elapsed().as_secs_f64());
+    };
+    let quiet = async || tokio::time::timeout(Duration::from_millis(300), host.changed()).await.is_err();
+    let names = async || {
+        let listed = host.list().await.expect("a listing");
+        listed.into_iter().map(|seen| (seen.name, seen.mark.is_none())).collect::<Vec<_>>()
+    };
+    let xml = crate::support::scratch("event").join("d.xml");
+    let domain = |name: &str| {
+        let xml_of = format!(
+            "<domain type='qemu'><name>{name}</name><memory unit='MiB'>32</memory><os><type arch='x86_64'>hvm</type></os></domain>"
+        );
+        std::fs::write(&xml, xml_of).unwrap();
+        hosts.virsh(1, &["define", xml.to_str().unwrap()]).unwrap();
+    };
+    // Before it began to listen it heard nothing, so the beginning itself is told.
+    soon("the beginning").await;
+    assert!(quiet().await, "nothing has happened");
+    // A domain by somebody else: heard, and listed as nobody's.
+    domain("stranger");
+    soon("a definition").await;
+    while !quiet().await {}
+    assert_eq!(names().await, [("stranger".to_owned(), true)]);
+    hosts.virsh(1, &["start", "stranger"]).unwrap();
+    soon("a start").await;
+    while !quiet().await {}
+    // What happens while nobody waits is not lost.
+    hosts.virsh(1, &["destroy", "stranger"]).unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    soon("an end").await;
+    // The line: its loss and its return, and all that nobody heard in between.
+    while !quiet().await {}
+    hosts.kill_daemon(1);
+    soon("the loss").await;
+    assert!(host.list().await.is_err());
+    hosts.start_daemon(1);
+    domain("unheard");
+    assert_eq!(names().await.len(), 2, "the listing needs no events");
+    soon("the return").await;
+    // A waiter that is always cut short costs nothing and hangs nothing.
+    hosts.kill_daemon(1);
+    for _ in 0..20 {
+        let _ = tokio::time::timeout(Duration::from_millis(5), host.changed()).await;
+    }
+    hosts.start_daemon(1);
+    assert_eq!(names().await.len(), 2);
 }
 
 /// A TLS server whose certificate has expired; ended by its pid.

@@ -38,6 +38,7 @@ number() { cat "$dir/number"; }
 management() { echo "10.77.$(number)"; }
 zone() { echo "10.78.$(number)"; }
 port() { echo "jy$1$(number)h$2"; }                   # m: management, z: zone; of host $2
+card() { if [[ $1 == m ]]; then echo 01; else echo 02; fi; }
 address() { echo "$(management).1$1"; }
 uri() { echo "qemu+unix:///system?socket=$dir/h$1/run/libvirt-sock"; }
 answers() { [[ -S $dir/h$1/run/libvirt-sock ]] && timeout 10 virsh -q -c "$(uri "$1")" uri >/dev/null 2>&1; }
@@ -157,7 +158,7 @@ prepare() {
 
 # Powers host N on; its daemon answers a little later.
 switch_on() {
-  local n=$1 h=$dir/h$1 pid kind tries
+  local n=$1 h=$dir/h$1 pid kind tries theirs
   if keeper "$n" >/dev/null; then return; fi
   prepare "$n"
   rm -rf "${h:?}/run"; mkdir "$h/run"
@@ -165,14 +166,18 @@ switch_on() {
     < /dev/null > "$h/log/init.log" 2>&1 &
   pid=$!
   echo "$pid" > "$h/pid"
-  for (( tries = 0; tries < 200; tries++ )); do
-    [[ $(readlink "/proc/$pid/ns/net") == $(readlink /proc/self/ns/net) ]] || break
+  # Until it has left this network namespace, its cables would be laid in here.
+  for (( tries = 0; ; tries++ )); do
+    theirs=$(readlink "/proc/$pid/ns/net") || die "host $n did not come up; see $h/log/init.log"
+    [[ $theirs == "$(readlink /proc/self/ns/net)" ]] || break
+    (( tries < 3000 )) || die "host $n does not come up"
     sleep 0.01
   done
   for kind in m z; do
     # Of a life before this one, which the kernel may still be clearing away.
     ip link delete "$(port "$kind" "$n")" 2>/dev/null || true
-    ip link add "$(port "$kind" "$n")" type veth peer name "eth-$kind" netns "$pid"
+    # The same hardware address at each boot, or its neighbours would look for the old one for half a minute.
+    ip link add "$(port "$kind" "$n")" type veth peer name "eth-$kind" address "02:6a:79:$(card "$kind"):$(printf '%02x:%02x' "$(number)" "$n")" netns "$pid"
     ip link set "$(port "$kind" "$n")" master "jy$kind$(number)" up
   done
 }

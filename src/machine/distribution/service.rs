@@ -1,7 +1,7 @@
 //! Acts on images that lie on hosts, or ought to; and what a listing of a host says of them.
 
 use super::{
-    State, Transfer,
+    Transfer,
     store::{self, Belief},
 };
 use crate::{

@@ -74,6 +74,11 @@ impl State {
         matches!(self, Self::Removing | Self::RemovalRefused | Self::Removed)
     }
 
+    /// Whether there is something to be done yet.
+    pub const fn is_open(self) -> bool {
+        !matches!(self, Self::Registered | Self::Removed)
+    }
+
     pub fn next(self, event: Event) -> Result<Self, Refusal> {
         match (self, event) {
             (Self::Pending | Self::RefusedKey | Self::Refused | Self::Taken, event) => Ok(match event {

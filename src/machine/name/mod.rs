@@ -2,9 +2,10 @@
 //! that drives each row to its end.
 //!
 //! The build puts the row down once the machine answers, and waits a little for the registrar; the undoing of a build, the
-//! recycle bin and the purge of a machine turn the row to removal, and what comes out of the bin is registered again. Neither fails because a DNS server is down, refuses, or holds the name
-//! for somebody else: the row says so, and is tried again. A machine whose name stands below no configured zone has no row;
-//! its name is kept by the libvirt network's own DNS ([`crate::provider::Part::Name`]).
+//! recycle bin and the purge of a machine turn the row to removal, and what comes out of the bin is registered again.
+//! Neither fails because a DNS server is down, refuses, or holds the name for somebody else: the row says so, and is tried
+//! again. A machine whose name stands below no configured zone has no row; its name is kept by the libvirt network's own
+//! DNS ([`crate::provider::Part::Name`]).
 
 pub mod lifecycle;
 pub mod registrar;

@@ -36,6 +36,8 @@ pub struct Settings {
 
 /// Attempts under way at once.
 const WIDTH: usize = 8;
+/// So many times longer is the wait for work while every name is where it is to be.
+const IDLE: u32 = 10;
 
 pub struct Registrar {
     pub db: Db,
@@ -59,12 +61,14 @@ impl Registrar {
                 running.spawn(Arc::clone(&registrar).attempt(held));
                 continue;
             }
-            registrar.count().await;
+            // Whoever wants something rings. Only what is open is looked after: an attempt to come, or one left by another
+            // broker.
+            let pause = if registrar.count_open().await > 0 { 1 } else { IDLE };
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = registrar.names.bell.rung() => {}
                 Some(_) = running.join_next() => {}
-                () = sleep(registrar.settings.poll) => {}
+                () = sleep(registrar.settings.poll * pause) => {}
             }
         }
         while running.join_next().await.is_some() {}
@@ -78,7 +82,8 @@ impl Registrar {
         })
     }
 
-    async fn count(&self) {
+    /// Tells the metrics how many names are in which state; how many are not where they are to be.
+    async fn count_open(&self) -> i64 {
         let counted = async {
             let mut conn = self.db.read().await?;
             store::count(&mut conn).await
@@ -89,8 +94,12 @@ impl Registrar {
                 for state in State::ALL {
                     self.metrics.names_are(state.word(), of(state));
                 }
+                State::ALL.into_iter().filter(|state| state.is_open()).map(of).sum()
             }
-            Err(error) => tracing::warn!(%error, "name.count.failed"),
+            Err(error) => {
+                tracing::warn!(%error, "name.count.failed");
+                0
+            }
         }
     }
 

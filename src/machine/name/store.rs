@@ -46,8 +46,7 @@ fn registration(row: &AnyRow) -> Result<Registration, DbError> {
         server: row.try_get("server")?,
         reason: row.try_get("reason")?,
         attempts: row.try_get("attempts")?,
-        next_try: (next_try > 0 && !matches!(state, State::Registered | State::Removed))
-            .then(|| time::from_micros(next_try)),
+        next_try: (next_try > 0 && state.is_open()).then(|| time::from_micros(next_try)),
         updated_at: time::from_micros(row.try_get("updated_at")?),
         state,
     })

@@ -28,7 +28,7 @@ pub fn check(file: &mut (impl Read + Seek), layout: &Layout, file_size: u64) -> 
     let mut first = First::Absent;
     for (number, entry) in entries(&bytes_at(file, layout.l1_offset, layout.l1_entries * 8)?).enumerate() {
         let offset = entry & OFFSET;
-        if entry & !(OFFSET | COPIED) != 0 || offset % cluster != 0 {
+        if entry & !(OFFSET | COPIED) != 0 || !offset.is_multiple_of(cluster) {
             return Err(Refusal::Damaged("L1 表的内容").into());
         }
         if offset == 0 {
@@ -67,7 +67,7 @@ fn judge(entry: u64, layout: &Layout, file_size: u64) -> Result<First, Refusal> 
     }
     let offset = entry & OFFSET;
     let zero = if layout.version == 3 { ZERO } else { 0 };
-    if entry & !(OFFSET | COPIED | zero) != 0 || offset % layout.cluster() != 0 {
+    if entry & !(OFFSET | COPIED | zero) != 0 || !offset.is_multiple_of(layout.cluster()) {
         return Err(Refusal::Damaged("L2 表的内容"));
     }
     if offset >= file_size {

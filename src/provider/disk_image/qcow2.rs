@@ -157,7 +157,7 @@ fn table(
     if length == 0 || length > most {
         return Err(Refusal::Damaged("L1 表或引用计数表的大小"));
     }
-    if offset == 0 || offset % cluster != 0 {
+    if offset == 0 || !offset.is_multiple_of(cluster) {
         return Err(Refusal::Damaged("L1 表或引用计数表的位置"));
     }
     let end = offset.checked_add(length).filter(|end| *end <= file_size).ok_or(Refusal::Cut(name))?;

@@ -1,6 +1,7 @@
 //! The connections to one host: opened when needed, kept while alive, and every blocking call kept off the async threads.
 
 use super::{
+    events::Listener,
     fault::Fault,
     uri::{self, UriFault, Way},
 };
@@ -15,9 +16,9 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{OwnedMutexGuard, Semaphore, oneshot},
+    sync::{Notify, OwnedMutexGuard, Semaphore, oneshot},
     task::spawn_blocking,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use virt::connect::Connect;
 
@@ -34,6 +35,9 @@ const OPEN_LIMIT: Duration = Duration::from_secs(15);
 /// How long an ordinary call may take.
 pub const CALL_LIMIT: Duration = Duration::from_mins(1);
 
+/// How long a host is left alone that does not let us hear its events.
+const LISTEN_AGAIN: Duration = Duration::from_secs(3);
+
 /// A host's connections.
 #[derive(Clone, Debug)]
 pub struct Connection {
@@ -46,20 +50,35 @@ pub struct Connection {
     /// per attempt.
     opener: Arc<tokio::sync::Mutex<()>>,
     opened: Arc<AtomicU64>,
+    /// A connection of its own for events, opened when somebody first waits for one.
+    listener: Arc<tokio::sync::Mutex<Option<Listener>>>,
+    heard: Arc<Notify>,
 }
 
 /// An open connection.
 #[derive(Debug)]
-struct Link(
+pub struct Link(
     /// `None` only while being dropped.
     Option<Connect>,
 );
 
 impl Drop for Link {
     fn drop(&mut self) {
+        self.close_after(|_| ());
+    }
+}
+
+impl Link {
+    pub const fn connect(&self) -> Option<&Connect> {
+        self.0.as_ref()
+    }
+
+    /// Closes it, after a last act.
+    pub fn close_after(&mut self, act: impl FnOnce(&Connect) + Send + 'static) {
         // `Connect` does not close itself; and closing talks to the host, so it blocks.
         if let Some(mut connect) = self.0.take() {
             let closing = move || {
+                act(&connect);
                 if let Err(error) = connect.close() {
                     tracing::debug!(%error, "a libvirt connection did not close");
                 }
@@ -89,6 +108,8 @@ impl Connection {
             idle: Arc::default(),
             opener: Arc::default(),
             opened: Arc::default(),
+            listener: Arc::default(),
+            heard: Arc::default(),
         }
     }
 
@@ -155,6 +176,45 @@ impl Connection {
         None
     }
 
+    /// Returns when something may have happened on the host: an event, the loss of the line, or its return, before which
+    /// nothing was heard.
+    pub async fn changed(&self) {
+        loop {
+            match self.listen().await {
+                Ok(true) => return,
+                Ok(false) => return self.heard.notified().await,
+                Err(error) => {
+                    tracing::debug!(host = self.host, %error, "no events; the listing will tell");
+                    sleep(LISTEN_AGAIN).await;
+                }
+            }
+        }
+    }
+
+    /// Makes sure that events are heard; whether it was not so until now, or is no longer so. A caller that goes away
+    /// leaves an opening to come to its end.
+    async fn listen(&self) -> Result<bool, ProviderError> {
+        let mut listener = Arc::clone(&self.listener).lock_owned().await;
+        if let Some(open) = listener.as_ref() {
+            let lost = !open.alive();
+            if lost {
+                *listener = None;
+            }
+            return Ok(lost);
+        }
+        let start = self.begin_opening().await?;
+        let (heard, opened) = (Arc::clone(&self.heard), Arc::clone(&self.opened));
+        let task = spawn_blocking(move || {
+            *listener = Some(Listener::on(start.link(&opened)?, &heard)?);
+            Ok::<_, Fault>(())
+        });
+        match task.await {
+            Ok(Ok(())) => Ok(true),
+            Ok(Err(fault)) => Err(fault.into_provider_error("listening")),
+            Err(_) => Err(self.unreachable(None)),
+        }
+    }
+
     /// How the host is reached, if its address is one that a host may have.
     pub fn way(&self) -> Result<&Way, ProviderError> {
         self.way.as_ref().map_err(|fault| self.refused(fault))
@@ -215,7 +275,7 @@ impl Start {
 
 impl Link {
     /// Asks the local end only, so it neither blocks nor talks.
-    fn alive(&self) -> bool {
+    pub fn alive(&self) -> bool {
         self.0.as_ref().is_some_and(|c| c.is_alive().unwrap_or(false))
     }
 }

@@ -5,6 +5,7 @@ mod answer;
 mod connection;
 mod domain;
 mod domain_xml;
+mod events;
 mod fault;
 mod migration;
 mod network;
@@ -331,6 +332,10 @@ impl Provider for LibvirtHost {
     async fn list(&self) -> Result<Vec<Seen>, ProviderError> {
         let act = format!("listing host {}", self.settings.name);
         self.connection.run(&act, CALL_LIMIT, |call: &Call<'_>| domain::list(call.connect)).await
+    }
+
+    async fn changed(&self) {
+        self.connection.changed().await;
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(host = self.settings.name, machine = %intent.machine))]

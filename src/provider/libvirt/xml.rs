@@ -162,7 +162,7 @@ impl Element {
 
     fn started(start: &BytesStart<'_>, namespace: Option<String>) -> Result<Self, XmlError> {
         let prefix = start.name().prefix().map(|prefix| prefix.as_ref().to_owned());
-        let mut element = Self { namespace, prefix, ..Self::new(start.local_name().as_ref()) };
+        let mut element = Self { prefix, namespace, ..Self::new(start.local_name().as_ref()) };
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|e| XmlError::Malformed(e.to_string()))?;
             let value =

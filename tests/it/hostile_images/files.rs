@@ -105,7 +105,7 @@ fn backing_files(bait: &Bait) -> Vec<Trial> {
         "a".repeat(1023),
     ];
     let mut all: Vec<_> =
-        names.iter().map(|name| Trial { what: format!("backing file {:.60}", name), bytes: over(name) }).collect();
+        names.iter().map(|name| Trial { what: format!("backing file {name:.60}"), bytes: over(name) }).collect();
     let with = |what: &str, at: u64, length: u32| {
         let mut image = over(&secret.to_string());
         put(&mut image, 8, &at.to_be_bytes());
@@ -327,11 +327,8 @@ pub fn by_qemu(folder: &Path, bait: &Bait) -> Vec<Trial> {
 pub fn sound(folder: &Path) -> Vec<Trial> {
     let raw = folder.join("sound.raw");
     // Not two files alike, so that each is an image of its own.
-    fs::write(
-        &raw,
-        [boot_sector(), b"sound".repeat(30_000), vec![0; 3 << 20], vec![7; 1 << 20]].concat()[..4 << 20].to_vec(),
-    )
-    .expect("a file");
+    fs::write(&raw, &[boot_sector(), b"sound".repeat(30_000), vec![0; 3 << 20], vec![7; 1 << 20]].concat()[..4 << 20])
+        .expect("a file");
     let path = raw.to_string_lossy().into_owned();
     let mut all = vec![trial("raw", fs::read(&raw).expect("a file")), trial("qcow2 by hand", plain_qcow2())];
     for options in [

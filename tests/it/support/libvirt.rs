@@ -51,15 +51,27 @@ pub(super) fn run_virsh(uri: &str, args: &[&str]) -> Result<String, String> {
 /// The small guest, built at most once per version and kept in the cache folder.
 pub fn small_guest() -> &'static Path {
     static IMAGE: OnceLock<PathBuf> = OnceLock::new();
-    IMAGE.get_or_init(|| {
-        let out = Command::new("bash")
-            .arg(root().join("hypervisor/guest/build.sh"))
-            .output()
-            .expect("the guest's build script runs");
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-        let text = String::from_utf8_lossy(&out.stdout).into_owned();
-        PathBuf::from(text.lines().last().expect("the image's path"))
-    })
+    IMAGE.get_or_init(|| built("guest/build.sh", &["small"]))
+}
+
+/// The small guest with PostgreSQL.
+pub fn postgresql_guest() -> &'static Path {
+    static IMAGE: OnceLock<PathBuf> = OnceLock::new();
+    IMAGE.get_or_init(|| built("guest/build.sh", &["postgresql"]))
+}
+
+/// A full Debian with cloud-init; building it takes minutes.
+pub fn debian() -> &'static Path {
+    static IMAGE: OnceLock<PathBuf> = OnceLock::new();
+    IMAGE.get_or_init(|| built("debian/build.sh", &[]))
+}
+
+fn built(script: &str, args: &[&str]) -> PathBuf {
+    let script = root().join("hypervisor").join(script);
+    let out = Command::new("bash").arg(script).args(args).output().expect("the build script runs");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    PathBuf::from(text.lines().last().expect("the image's path"))
 }
 
 fn script(args: &[&str]) -> String {

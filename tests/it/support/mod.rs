@@ -1,10 +1,11 @@
 //! What tests stand on: real servers, started on free ports and stopped by pid.
 
 pub mod broker;
-#[allow(dead_code, reason = "the tests that use all of it come next")]
+pub mod guest;
 pub mod hosts;
 pub mod knot;
 pub mod libvirt;
+pub mod packing;
 pub mod plain;
 pub mod postgres;
 pub mod proxy;

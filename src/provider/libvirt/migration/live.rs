@@ -64,22 +64,34 @@ fn standing(domain: &Domain) -> Result<There, Fault> {
 }
 
 fn is_under_way(domain: &Domain) -> Result<bool, Fault> {
-    let kind = u32::try_from(domain.get_job_info()?.r#type).unwrap_or_default();
+    let job = match domain.get_job_info() {
+        // Of a machine that is just coming in, only the host that sends it can tell more.
+        Err(e) if e.code() == ErrorNumber::OperationUnsupported => return Ok(true),
+        job => job?,
+    };
+    let kind = u32::try_from(job.r#type).unwrap_or_default();
     Ok(matches!(kind, sys::VIR_DOMAIN_JOB_BOUNDED | sys::VIR_DOMAIN_JOB_UNBOUNDED))
 }
 
 /// How far the job has come; whether there is one at all.
 pub fn follow(connect: &Connect, intent: &Intent, progress: &Progress) -> Result<bool, Fault> {
     let Found::Ours(domain) = domain::find(connect, intent)? else { return Ok(false) };
-    if !domain.is_active()? || !is_under_way(&domain)? {
-        return Ok(false);
+    let ask = || {
+        if !domain.is_active()? || !is_under_way(&domain)? {
+            return Ok(false);
+        }
+        let job = domain.get_job_info()?;
+        // The last hundredth is the arrival, which libvirt does not count.
+        if let (Some(done), Some(whole)) = (job.data_processed, job.data_total) {
+            progress.set(done, whole.saturating_add(whole / 99));
+        }
+        Ok(true)
+    };
+    match ask() {
+        // It has left in between.
+        Err(Fault::Libvirt(e)) if e.code() == ErrorNumber::NoDomain => Ok(false),
+        other => other,
     }
-    let job = domain.get_job_info()?;
-    // The last hundredth is the arrival, which libvirt does not count.
-    if let (Some(done), Some(whole)) = (job.data_processed, job.data_total) {
-        progress.set(done, whole.saturating_add(whole / 99));
-    }
-    Ok(true)
 }
 
 /// Lets the machine go on at the source.

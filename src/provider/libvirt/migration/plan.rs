@@ -60,15 +60,13 @@ pub const fn next(here: There, there: There) -> Step {
         (Busy, _) => Step::Follow,
         (Running, Nothing) => Step::Live,
         (Running, Running) => Step::Both,
-        // At rest there: the copy of an attempt given up, which the source has outrun.
-        (Running, Off | Held | Busy) => Step::ClearThere,
+        // Never begun there; or at rest, and then the copy of an attempt given up, which the source has outrun.
+        (Running, Off) | (Running | Held | Off, Held | Busy) => Step::ClearThere,
         (Held, Nothing) => Step::Resume,
         // At rest there: before anything is sent the destination is cleared, so it came, ran, and was switched off.
-        (Held, Off | Running) => Step::DropHere,
-        (Held | Off, Held | Busy) => Step::ClearThere,
+        (Held, Off) | (Held | Off, Running) => Step::DropHere,
         (Off, Nothing) => Step::Cold,
         (Off, Off) => Step::Compare,
-        (Off, Running) => Step::DropHere,
     }
 }
 
@@ -84,9 +82,8 @@ mod tests {
         match step {
             Step::Live => Some((Nothing, Running)),
             Step::Cold => Some((Off, Off)),
-            Step::Follow => Some((Running, there)),
             Step::ClearThere => Some((here, Nothing)),
-            Step::Resume => Some((Running, there)),
+            Step::Follow | Step::Resume => Some((Running, there)),
             Step::DropHere | Step::Compare => Some((Nothing, there)),
             Step::Arrived | Step::Foreign | Step::Gone | Step::Both | Step::Wait => None,
         }
