@@ -194,16 +194,16 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
         metrics: shared.metrics.clone(),
         reader: crate::request::apart::Reader::default(),
     };
-    let (worker, registrar) = (worker(&shared, settings), registrar(&shared, settings));
-    let Shared { db, inventory, providers, bell, names, metrics } = shared;
     let distribution = Distribution {
-        db: db.clone(),
-        providers: providers.clone(),
-        inventory: inventory.clone(),
+        db: shared.db.clone(),
+        providers: shared.providers.clone(),
+        inventory: shared.inventory.clone(),
         catalogue: Arc::clone(&catalogue),
         bell: Bell::default(),
     };
     let courier = courier(distribution.clone(), settings);
+    let (worker, registrar) = (worker(&shared, &courier, settings), registrar(&shared, settings));
+    let Shared { db, inventory, providers, bell, names, metrics } = shared;
     let watch = Watch {
         db: db.clone(),
         providers: providers.clone(),
@@ -254,7 +254,7 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
 }
 
 /// The worker, with a runner for every kind of operation.
-fn worker(shared: &Shared, settings: &Settings) -> Worker {
+fn worker(shared: &Shared, courier: &Courier, settings: &Settings) -> Worker {
     let Shared { db, inventory, providers, bell, names, metrics } = shared.clone();
     let patience = Patience {
         answer: Duration::from_secs(settings.answer_seconds),
@@ -277,6 +277,7 @@ fn worker(shared: &Shared, settings: &Settings) -> Worker {
         patience,
         boots: Arc::new(Semaphore::new(settings.boots_at_once.max(1))),
         names,
+        courier: courier.clone(),
     });
     let mut runners: HashMap<Kind, Arc<dyn Runner>> = HashMap::new();
     runners.insert(Kind::Build, build.clone());
@@ -284,7 +285,7 @@ fn worker(shared: &Shared, settings: &Settings) -> Worker {
         runners.insert(kind, power.clone());
     }
     runners.insert(Kind::Resize, Arc::new(Resize { power: power.clone() }));
-    runners.insert(Kind::Migrate, Arc::new(Migrate { power: power.clone() }));
+    runners.insert(Kind::Migrate, Arc::new(Migrate { power: power.clone(), courier: courier.clone() }));
     runners.insert(Kind::Rebuild, Arc::new(Rebuild { power, build }));
     for kind in runners.keys() {
         metrics.operation_runs(kind.word());

@@ -1,8 +1,10 @@
 //! Images find their way to every host by themselves, are brought again when they have gone, and are sent once, whoever
 //! dies or wakes up on the way. virsh and the pool's own files say where an image lies.
 
+mod lines;
+
 use crate::support::{
-    broker::{Broker, Cast, On, Setup, raw_image},
+    broker::{self, Broker, Cast, On, Setup, halting_image},
     raw::Raw,
     site::Site,
     sql::Sql,
@@ -21,7 +23,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 /// So many bytes of disk with a boot sector, unlike any other number's.
 fn image(length: usize, number: u8) -> Vec<u8> {
     let mut image: Vec<u8> = (0..length).map(|i| u8::try_from(i / 4096 % 251).expect("small") ^ number).collect();
-    image[..512].copy_from_slice(&raw_image()[..512]);
+    image[..512].copy_from_slice(&halting_image()[..512]);
     image
 }
 
@@ -184,7 +186,7 @@ async fn a_sending_that_is_cut_is_taken_up_and_two_brokers_send_once() {
     let setup = stage.broker.setup.clone();
 
     // Killed in the middle: what was told of its way is above nothing and below the whole.
-    let large = stage.import("large", image(160 << 20, 4)).await;
+    let large = stage.import("large", image(96 << 20, 4)).await;
     let (began, mut told) = (Instant::now(), BTreeSet::new());
     while !told.iter().any(|percent| (1..100).contains(percent)) {
         let transfer = stage.transfer(&large, &site.name).await;
@@ -217,7 +219,7 @@ async fn a_sending_that_is_cut_is_taken_up_and_two_brokers_send_once() {
     }
 
     // Stopped in good order while it sends: it does not stay for the end, and the next one takes it up.
-    let other = stage.import("other", image(160 << 20, 7)).await;
+    let other = stage.import("other", image(96 << 20, 7)).await;
     stage.until(&other, &site.name, "sending").await;
     let asked = std::process::Command::new("kill").args(["-TERM", &stage.broker.pid().to_string()]).status();
     assert!(asked.expect("kill runs").success());
@@ -241,9 +243,32 @@ async fn a_sending_that_is_cut_is_taken_up_and_two_brokers_send_once() {
         stage.until(sha256, &site.name, "present").await;
         assert_whole(&site, sha256);
     }
+    // A machine that needs its image at once: neither the broker that builds nor the other one sends it a second time.
+    stage.broker.post("/v1/task-books", &stage.cast.authority, &broker::task_book()).await.expect(201);
+    site.play_guests(8, true).await;
+    for number in 12..15 {
+        let mut block = broker::request();
+        block["域名"] = json!(format!("{}-n{number}.xiangcheng.example", site.name));
+        block["申请虚拟机数量"] = json!(2);
+        block["磁盘空间"] = json!("1G");
+        let made = stage.broker.post("/v1/requests", &stage.cast.requester, &block).await.expect(201);
+        let path = format!("/v1/requests/{}/approve", made["items"][0]["id"].as_str().expect("an id"));
+        images.push(stage.import(&format!("n{number}"), image(24 << 20, number)).await);
+        let asked = stage.broker.post(&path, &stage.cast.authority, &json!({})).await.expect(202);
+        let done = stage.broker.finished(asked["id"].as_str().expect("an id"), &stage.cast.authority, LIMIT).await;
+        assert_eq!(done["state"], "succeeded", "{done:#}");
+        let sha256 = images.last().expect("it was pushed");
+        stage.until(sha256, &site.name, "present").await;
+        assert_whole(&site, sha256);
+    }
     let (here, there) = (sent(&setup.folder) - before, sent(&second.folder));
     eprintln!("{here} sent by one, {there} by the other");
     assert_eq!(here + there, images.len());
+    // Nor has one of them tried in vain, for the other was at it.
+    for folder in [&setup.folder, &second.folder] {
+        let log = std::fs::read_to_string(folder.join("serve.log")).expect("a log");
+        assert!(!log.contains("image.not_sent") && !log.contains("image.lease.lost"), "{}", folder.display());
+    }
     drop(twin);
 }
 

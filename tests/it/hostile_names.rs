@@ -196,6 +196,7 @@ impl Stage {
             }
             // Two requests of one purpose would be one need.
             block["domain"] = json!(format!("{}-n{number}.xiangcheng.example", self.site.name));
+            block["no_domain_reason"] = Value::Null;
             let made = self.broker.post("/v1/requests", &self.cast.requester, &block).await.expect(201);
             let id = made["items"][0]["id"].as_str().expect("an id").to_owned();
             let comment = &accepted["remarks"][number % accepted["remarks"].len()];

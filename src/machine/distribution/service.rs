@@ -145,7 +145,7 @@ impl Distribution {
         };
         let has = |sha256: &str| there.iter().any(|digest| digest == sha256);
         let differs = |sha256: &str, believed: &store::Believed| {
-            if has(sha256) { !believed.present || believed.awaited } else { believed.present }
+            if has(sha256) { !believed.known } else { believed.present }
         };
         let news: Vec<_> = before
             .iter()
@@ -159,7 +159,8 @@ impl Distribution {
             .housekeep(async move |tx| -> Result<(), DbError> {
                 for (sha256, believed, there) in &news {
                     if *there {
-                        store::found(tx, host, sha256).await?;
+                        // It says so itself; that it is whole is for the courier to see.
+                        store::want(tx, host, sha256).await?;
                     } else {
                         tracing::warn!(host.id = %host, image = sha256, "image.gone");
                         store::gone(tx, host, sha256, *believed).await?;

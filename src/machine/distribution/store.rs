@@ -30,7 +30,7 @@ pub struct Settled {
 /// Whether some host lacks an image that it is to have and nobody is to bring.
 pub async fn lacking(conn: &mut AnyConnection, ended: &str) -> Result<bool, DbError> {
     let found: i64 = sqlx::query_scalar(
-        "select count(*) from hosts cross join images where contact = 'reachable' and draining = 0 \
+        "select count(*) from hosts cross join images where contact = 'reachable' and hosts.state = 'active' and draining = 0 \
          and $1 not like '%|' || os_type || '|%' and not exists (select 1 from image_transfers t \
          where t.host_id = hosts.id and t.sha256 = images.sha256)",
     )
@@ -45,7 +45,7 @@ pub async fn want_all(tx: &mut Tx, ended: &str) -> Result<u64, DbError> {
     let now = tx.now().as_microsecond();
     let done = sqlx::query(
         "insert into image_transfers (host_id, sha256, state, updated_at) select hosts.id, images.sha256, 'waiting', $2 \
-         from hosts cross join images where contact = 'reachable' and draining = 0 \
+         from hosts cross join images where contact = 'reachable' and hosts.state = 'active' and draining = 0 \
          and $1 not like '%|' || os_type || '|%' and not exists (select 1 from image_transfers t \
          where t.host_id = hosts.id and t.sha256 = images.sha256) on conflict do nothing",
     )
@@ -72,31 +72,72 @@ pub async fn want(tx: &mut Tx, host: HostId, sha256: &str) -> Result<(), DbError
     Ok(())
 }
 
+/// Every image that is still to go somewhere: its digest, and where brokers keep it.
+pub async fn open(conn: &mut AnyConnection) -> Result<Vec<(String, String)>, DbError> {
+    let rows = sqlx::query(
+        "select sha256, path from images where exists (select 1 from image_transfers t \
+         where t.sha256 = images.sha256 and t.state <> 'present')",
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| Ok((row.try_get("sha256")?, row.try_get("path")?))).collect()
+}
+
 /// Takes the row that has waited longest of those that nobody holds and whose time has come, on a host that answers and is
-/// being sent nothing else. The lease stands in the condition twice: a second broker that waited for the row must see that
-/// it is taken.
-pub async fn take(tx: &mut Tx, lease: Duration) -> Result<Option<Held>, DbError> {
+/// being sent nothing else; of images that this broker has (`|a|b|`), and of others only when no other broker has taken
+/// them for as long as `others`. The lease stands in the condition twice: a second broker that waited for the row must see
+/// that it is taken.
+pub async fn take(tx: &mut Tx, lease: Duration, here: &str, others: Duration) -> Result<Option<Held>, DbError> {
     let (now, database_now) = (tx.now().as_microsecond(), tx.database_now().await?);
     let row = sqlx::query(
         "update image_transfers set state = 'sending', percent = 0, lease_until = $1, epoch = epoch + 1, \
          attempts = attempts + 1, updated_at = $3 where (host_id, sha256) = (select t.host_id, t.sha256 \
          from image_transfers t join hosts on hosts.id = t.host_id where t.state <> 'present' and t.next_try <= $2 \
-         and t.lease_until <= $2 and contact = 'reachable' and not exists (select 1 from image_transfers o \
-         where o.host_id = t.host_id and o.lease_until > $2) order by t.next_try, t.host_id, t.sha256 limit 1) \
+         and t.lease_until <= $2 and contact = 'reachable' and ($4 like '%|' || t.sha256 || '|%' or t.updated_at <= $5) \
+         and not exists (select 1 from image_transfers o where o.host_id = t.host_id and o.lease_until > $2) \
+         order by t.next_try, t.host_id, t.sha256 limit 1) \
          and lease_until <= $2 and state <> 'present' returning host_id, sha256, attempts, epoch",
     )
     .bind(database_now + micros(lease))
     .bind(database_now)
     .bind(now)
+    .bind(here)
+    .bind(now - micros(others))
     .fetch_optional(tx.conn())
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Held {
-        host: parsed(&row, "host_id")?,
+    row.as_ref().map(held).transpose()
+}
+
+/// Takes this row, whatever is believed of it: the host has just said that the image is not there. None while somebody
+/// else holds it.
+pub async fn take_this(tx: &mut Tx, host: HostId, sha256: &str, lease: Duration) -> Result<Option<Held>, DbError> {
+    want(tx, host, sha256).await?;
+    let (now, database_now) = (tx.now().as_microsecond(), tx.database_now().await?);
+    let row = sqlx::query(
+        "update image_transfers set state = 'sending', percent = 0, lease_until = $3, epoch = epoch + 1, \
+         attempts = attempts + 1, updated_at = $4 where host_id = $1 and sha256 = $2 and lease_until <= $5 \
+         returning host_id, sha256, attempts, epoch",
+    )
+    .bind(host.text())
+    .bind(sha256)
+    .bind(database_now + micros(lease))
+    .bind(now)
+    .bind(database_now)
+    .fetch_optional(tx.conn())
+    .await?;
+    if row.is_some() {
+        lies_not_there(tx, host, sha256).await?;
+    }
+    row.as_ref().map(held).transpose()
+}
+
+fn held(row: &AnyRow) -> Result<Held, DbError> {
+    Ok(Held {
+        host: parsed(row, "host_id")?,
         sha256: row.try_get("sha256")?,
         attempts: row.try_get("attempts")?,
         epoch: row.try_get("epoch")?,
-    }))
+    })
 }
 
 /// A sign of life, and how far it is. False when another broker has the row by now.
@@ -135,19 +176,50 @@ pub async fn settle(tx: &mut Tx, held: &Held, settled: &Settled) -> Result<bool,
     .execute(tx.conn())
     .await?;
     let ours = done.rows_affected() == 1;
-    if ours && settled.to == State::Present {
-        lies_there(tx, held.host, &held.sha256).await?;
+    match settled.to {
+        State::Present if ours => lies_there(tx, held.host, &held.sha256).await?,
+        // Whatever lies there, it is not known to be whole.
+        State::Failed if ours => lies_not_there(tx, held.host, &held.sha256).await?,
+        _ => {}
     }
     Ok(ours)
 }
 
-async fn lies_there(tx: &mut Tx, host: HostId, sha256: &str) -> Result<bool, DbError> {
-    let done = sqlx::query("insert into host_images (host_id, sha256) values ($1, $2) on conflict do nothing")
+async fn lies_there(tx: &mut Tx, host: HostId, sha256: &str) -> Result<(), DbError> {
+    sqlx::query("insert into host_images (host_id, sha256) values ($1, $2) on conflict do nothing")
         .bind(host.text())
         .bind(sha256)
         .execute(tx.conn())
         .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(())
+}
+
+async fn lies_not_there(tx: &mut Tx, host: HostId, sha256: &str) -> Result<(), DbError> {
+    sqlx::query("delete from host_images where host_id = $1 and sha256 = $2")
+        .bind(host.text())
+        .bind(sha256)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// What lies there under the image's name has been found to be something else.
+pub async fn spoiled(tx: &mut Tx, host: HostId, sha256: &str, reason: &str, pause: Duration) -> Result<(), DbError> {
+    want(tx, host, sha256).await?;
+    let (now, database_now) = (tx.now().as_microsecond(), tx.database_now().await?);
+    sqlx::query(
+        "update image_transfers set state = 'failed', percent = 0, reason = $3, attempts = attempts + 1, \
+         next_try = $4, updated_at = $5 where host_id = $1 and sha256 = $2 and lease_until <= $6",
+    )
+    .bind(host.text())
+    .bind(sha256)
+    .bind(reason)
+    .bind(database_now + micros(pause))
+    .bind(now)
+    .bind(database_now)
+    .execute(tx.conn())
+    .await?;
+    lies_not_there(tx, host, sha256).await
 }
 
 /// What is believed of a host's images: the digest of each that is known, and which word of it this is.
@@ -158,8 +230,8 @@ pub type Belief = BTreeMap<String, Believed>;
 pub struct Believed {
     /// A machine can be built on it there.
     pub present: bool,
-    /// Somebody waits for it to arrive.
-    pub awaited: bool,
+    /// It is known to lie there, or somebody is to bring it or has tried.
+    pub known: bool,
     /// Changes with each attempt at bringing it.
     epoch: i64,
 }
@@ -168,7 +240,7 @@ pub struct Believed {
 pub async fn belief(conn: &mut AnyConnection, host: HostId) -> Result<Belief, DbError> {
     let rows = sqlx::query(
         "select images.sha256 as sha256, case when h.sha256 is null then 0 else 1 end as present, \
-         case when t.state in ('waiting', 'failed') or t.state is null then 1 else 0 end as awaited, \
+         case when t.state is null then 0 else 1 end as known, \
          coalesce(t.epoch, -1) as epoch from images \
          left join host_images h on h.sha256 = images.sha256 and h.host_id = $1 \
          left join image_transfers t on t.sha256 = images.sha256 and t.host_id = $1",
@@ -179,27 +251,10 @@ pub async fn belief(conn: &mut AnyConnection, host: HostId) -> Result<Belief, Db
     let flag = |row: &AnyRow, column: &str| -> Result<bool, DbError> { Ok(row.try_get::<i64, _>(column)? == 1) };
     let believed = |row: &AnyRow| -> Result<_, DbError> {
         let believed =
-            Believed { present: flag(row, "present")?, awaited: flag(row, "awaited")?, epoch: row.try_get("epoch")? };
+            Believed { present: flag(row, "present")?, known: flag(row, "known")?, epoch: row.try_get("epoch")? };
         Ok((row.try_get("sha256")?, believed))
     };
     rows.iter().map(believed).collect()
-}
-
-/// A listing has shown it there.
-pub async fn found(tx: &mut Tx, host: HostId, sha256: &str) -> Result<(), DbError> {
-    let now = tx.now().as_microsecond();
-    lies_there(tx, host, sha256).await?;
-    sqlx::query(
-        "insert into image_transfers (host_id, sha256, state, percent, updated_at) values ($1, $2, 'present', 100, $3) \
-         on conflict (host_id, sha256) do update set state = 'present', percent = 100, reason = null, attempts = 0, \
-         next_try = 0, updated_at = excluded.updated_at where image_transfers.state in ('waiting', 'failed')",
-    )
-    .bind(host.text())
-    .bind(sha256)
-    .bind(now)
-    .execute(tx.conn())
-    .await?;
-    Ok(())
 }
 
 /// A listing has shown that it is not there any more: it is to be brought again. Nothing happens when it has been brought

@@ -183,13 +183,17 @@ impl LibvirtHost {
         self.connection.run(act, CALL_LIMIT, call).await
     }
 
-    async fn ensure_image(&self, act: &str, image: &ImageRef, progress: &Progress) -> Result<(), ProviderError> {
-        // Waiting for another machine's upload of the same image is the normal case, not a fault.
+    /// The turn of one call about this image. Waiting for another machine's upload of it is the normal case, not a fault.
+    async fn turn(&self, image: &ImageRef) -> OwnedMutexGuard<storage::Verified> {
         let lock = {
             let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(images.entry(image.sha256.clone()).or_default())
         };
-        let mut verified = lock.lock_owned().await;
+        lock.lock_owned().await
+    }
+
+    async fn ensure_image(&self, act: &str, image: &ImageRef, progress: &Progress) -> Result<(), ProviderError> {
+        let mut verified = self.turn(image).await;
         let (image, progress) = (image.clone(), progress.clone());
         let call = move |call: &Call<'_>, pool: &StoragePool| {
             storage::ensure_image(call, pool, &image, &mut verified, &progress)
@@ -369,6 +373,15 @@ impl Provider for LibvirtHost {
     async fn images(&self) -> Result<Vec<String>, ProviderError> {
         let act = format!("listing the images of host {}", self.settings.name);
         self.within(&act, CALL_LIMIT, |_, pool| storage::ready_images(pool)).await
+    }
+
+    async fn has_image(&self, image: &ImageRef) -> Result<bool, ProviderError> {
+        let (act, progress) = (format!("looking for image {}", image.sha256), Progress::default());
+        let _waiting = progress.waited_for();
+        let (mut verified, image, progress) = (self.turn(image).await, image.clone(), progress.clone());
+        let call =
+            move |call: &Call<'_>, pool: &StoragePool| storage::has_image(call, pool, &image, &mut verified, &progress);
+        self.within(&act, IMAGE_LIMIT, call).await
     }
 
     async fn bring_image(&self, image: &ImageRef, report: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError> {

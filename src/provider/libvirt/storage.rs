@@ -189,34 +189,45 @@ pub fn ensure_image(
     verified: &mut Verified,
     progress: &Progress,
 ) -> Result<(), Fault> {
-    let name = image_name(image);
-    let found = volume(pool, &name)?;
-    let ready = volume(pool, &ready_name(image))?.is_some();
-    match (found, ready) {
-        (Some(_), true) if *verified == Some(call.number) => return Ok(()),
-        (Some(found), true) => {
-            if !is_whole(call.connect, &found, image, progress)? {
-                return Err(Fault::Permanent(format!("volume {name} on the host no longer has its digest")));
-            }
-        }
-        (Some(found), false) => {
-            if !is_whole(call.connect, &found, image, progress)? {
-                found.delete(0)?;
-                put_image(call.connect, pool, image, progress)?;
-            }
-            create(pool, &NewVolume::raw(ready_name(image), 0))?;
-        }
-        (None, ready) => {
-            // The record of an image that somebody has deleted says nothing about the next one.
-            if ready {
-                delete(pool, &ready_name(image))?;
-            }
-            put_image(call.connect, pool, image, progress)?;
-            create(pool, &NewVolume::raw(ready_name(image), 0))?;
-        }
+    if has_image(call, pool, image, verified, progress)? {
+        return Ok(());
     }
+    if let Some(found) = volume(pool, &image_name(image))? {
+        if !is_whole(call.connect, &found, image, progress)? {
+            found.delete(0)?;
+            put_image(call.connect, pool, image, progress)?;
+        }
+    } else {
+        // The record of an image that somebody has deleted says nothing about the next one.
+        if volume(pool, &ready_name(image))?.is_some() {
+            delete(pool, &ready_name(image))?;
+        }
+        put_image(call.connect, pool, image, progress)?;
+    }
+    create(pool, &NewVolume::raw(ready_name(image), 0))?;
     *verified = Some(call.number);
     Ok(())
+}
+
+/// Whether the image is there with its record; what has the record and other bytes is a finding.
+pub fn has_image(
+    call: &Call<'_>,
+    pool: &StoragePool,
+    image: &ImageRef,
+    verified: &mut Verified,
+    progress: &Progress,
+) -> Result<bool, Fault> {
+    let name = image_name(image);
+    let (Some(found), Some(_)) = (volume(pool, &name)?, volume(pool, &ready_name(image))?) else {
+        return Ok(false);
+    };
+    if *verified != Some(call.number) {
+        if !is_whole(call.connect, &found, image, progress)? {
+            return Err(Fault::Permanent(format!("volume {name} on the host no longer has its digest")));
+        }
+        *verified = Some(call.number);
+    }
+    Ok(true)
 }
 
 /// Digests of the images that are in the pool with their record.
