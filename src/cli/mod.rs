@@ -402,10 +402,19 @@ pub enum ImageCommand {
     /// 列出镜像
     List(ListArgs),
     /// 查看一个镜像，以及它在各宿主机上的分发进度
-    #[command(
-        after_help = "例：\n  jiyue image show 'Debian 12'\n  jiyue image show 3f2a9c01b7e4    SHA-256 的开头，至少 8 位"
-    )]
-    Show(IdArg),
+    #[command(after_help = "例：
+  jiyue image show 'Debian 12'
+  jiyue image show 3f2a9c01b7e4    SHA-256 的开头，至少 8 位
+  jiyue image show 'Debian 12' --watch
+
+--watch 时 Ctrl-C 只停止跟踪，分发照常进行。")]
+    Show {
+        #[command(flatten)]
+        target: IdArg,
+        /// 跟踪分发，直到每台宿主机都已有它或失败；有失败的退出码为 1
+        #[arg(long)]
+        watch: bool,
+    },
     /// 马上把镜像分发到宿主机（运维员）；新镜像、新宿主机会自动分发，不用这一步
     #[command(after_help = "例：
   jiyue image distribute 'Debian 12' --wait

@@ -153,7 +153,14 @@ impl Session<'_> {
                 self.made("镜像已导入", Kind::Image, &answer.body)
             }
             ImageCommand::List(list) => self.list(Kind::Image, "images", &[], list).await,
-            ImageCommand::Show(target) => {
+            ImageCommand::Show { target, watch: true } => {
+                let hosts = self.client.get(&["images", &target.id, "hosts"], &[]).await?;
+                let mut to = hosts.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+                // Where nobody wants it, nothing happens.
+                to.retain(|host| host.get("state").and_then(Value::as_str) != Some("absent"));
+                watch::distributed(&self.client, &target.id, &to, self.screen).await
+            }
+            ImageCommand::Show { target, watch: false } => {
                 let mut image = self.client.get(&["images", &target.id], &[]).await?;
                 // Who may not see hosts sees the image all the same.
                 if let (Value::Object(image), Ok(hosts)) =
