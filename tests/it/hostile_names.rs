@@ -167,7 +167,11 @@ impl Stage {
                 host["name"] = json!("other");
                 host["uri"] = json!("qemu+unix:///system?socket=/nonexistent/socket");
                 *host.pointer_mut(pointer).expect("a field") = json!(text);
-                assert!(!offer("/v1/hosts", operator, &host, &format!("host {pointer} {text:?}")).await);
+                let reply = self.raw.json("/v1/hosts", operator, &host).await;
+                assert!(!judged(&reply, &format!("host {pointer} {text:?}")));
+                let slug = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+                let dialled = reply.problem() == "host_unusable";
+                assert!(slug || !dialled || pointer == "/pool_path", "host {pointer} {text:?}: {reply:?}");
             }
             let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
             // Each fifth is an image of its own and goes to the host.
