@@ -11,6 +11,10 @@ use crate::{
     machine::{
         approval::Approver,
         build::Build,
+        distribution::{
+            courier::{self, Courier},
+            service::Distribution,
+        },
         drain,
         name::{
             Names,
@@ -121,11 +125,12 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         .map_err(|source| StartError::Listen { address: settings.listen, source })?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
     let stop = CancellationToken::new();
-    let Service { api, worker, rounds, registrar } = assemble(db, &settings)?;
+    let Service { api, worker, rounds, registrar, courier } = assemble(db, &settings)?;
     let working = tokio::spawn(worker.run(stop.child_token()));
     let watching = tokio::spawn(rounds.run(stop.child_token()));
     let draining = tokio::spawn(drain::run(api.machines.clone(), stop.child_token()));
     let registering = tokio::spawn(registrar.run(stop.child_token()));
+    let sending = tokio::spawn(courier.run(stop.child_token()));
     tracing::info!(%address, database = %without_password(&settings.database_url), "service.started");
     let wanted = stop.clone();
     axum::serve(listener, http::router(api))
@@ -139,8 +144,8 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     watching.abort();
     draining.abort();
     // Steps that are under way come to their end; what is not finished is taken up at the next start.
-    let both = async { tokio::join!(working, registering) };
-    if tokio::time::timeout(Duration::from_secs(8), both).await.is_err() {
+    let all = async { tokio::join!(working, registering, sending) };
+    if tokio::time::timeout(Duration::from_secs(8), all).await.is_err() {
         tracing::warn!("service.stopped_with_work_under_way");
     }
     tracing::info!("service.stopped");
@@ -153,6 +158,7 @@ pub struct Service {
     pub worker: Worker,
     pub rounds: Rounds,
     pub registrar: Registrar,
+    pub courier: Courier,
 }
 
 /// What most parts stand on.
@@ -188,10 +194,23 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
         metrics: shared.metrics.clone(),
         reader: crate::request::apart::Reader::default(),
     };
-    let (worker, registrar) = (worker(&shared, settings), registrar(&shared, settings));
+    let distribution = Distribution {
+        db: shared.db.clone(),
+        providers: shared.providers.clone(),
+        inventory: shared.inventory.clone(),
+        catalogue: Arc::clone(&catalogue),
+        bell: Bell::default(),
+    };
+    let courier = courier(distribution.clone(), settings);
+    let (worker, registrar) = (worker(&shared, &courier, settings), registrar(&shared, settings));
     let Shared { db, inventory, providers, bell, names, metrics } = shared;
-    let watch =
-        Watch { db: db.clone(), providers: providers.clone(), inventory: inventory.clone(), bell: bell.clone() };
+    let watch = Watch {
+        db: db.clone(),
+        providers: providers.clone(),
+        inventory: inventory.clone(),
+        bell: bell.clone(),
+        distribution: distribution.clone(),
+    };
     let rounds = Rounds {
         watch: watch.clone(),
         metrics: metrics.clone(),
@@ -216,9 +235,12 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
             catalogue: Arc::clone(&catalogue),
             folder: settings.image_folder.clone(),
             max_bytes: settings.image_max_bytes,
+            entering: Arc::default(),
+            bell: distribution.bell.clone(),
         },
         machines: Machines { db: db.clone(), inventory: inventory.clone(), providers, bell, catalogue, names },
         watch,
+        distribution,
         db,
         inventory,
         rules,
@@ -228,11 +250,11 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
             insecure_networks: settings.insecure_networks.clone(),
         },
     });
-    Ok(Service { api, worker, rounds, registrar })
+    Ok(Service { api, worker, rounds, registrar, courier })
 }
 
 /// The worker, with a runner for every kind of operation.
-fn worker(shared: &Shared, settings: &Settings) -> Worker {
+fn worker(shared: &Shared, courier: &Courier, settings: &Settings) -> Worker {
     let Shared { db, inventory, providers, bell, names, metrics } = shared.clone();
     let patience = Patience {
         answer: Duration::from_secs(settings.answer_seconds),
@@ -255,6 +277,7 @@ fn worker(shared: &Shared, settings: &Settings) -> Worker {
         patience,
         boots: Arc::new(Semaphore::new(settings.boots_at_once.max(1))),
         names,
+        courier: courier.clone(),
     });
     let mut runners: HashMap<Kind, Arc<dyn Runner>> = HashMap::new();
     runners.insert(Kind::Build, build.clone());
@@ -262,7 +285,7 @@ fn worker(shared: &Shared, settings: &Settings) -> Worker {
         runners.insert(kind, power.clone());
     }
     runners.insert(Kind::Resize, Arc::new(Resize { power: power.clone() }));
-    runners.insert(Kind::Migrate, Arc::new(Migrate { power: power.clone() }));
+    runners.insert(Kind::Migrate, Arc::new(Migrate { power: power.clone(), courier: courier.clone() }));
     runners.insert(Kind::Rebuild, Arc::new(Rebuild { power, build }));
     for kind in runners.keys() {
         metrics.operation_runs(kind.word());
@@ -278,6 +301,18 @@ fn worker(shared: &Shared, settings: &Settings) -> Worker {
         },
         bell,
         metrics,
+    }
+}
+
+fn courier(distribution: Distribution, settings: &Settings) -> Courier {
+    Courier {
+        distribution,
+        settings: courier::Settings {
+            width: settings.image_sends_at_once,
+            poll: Duration::from_millis(settings.worker_poll_millis.max(10)),
+            lease: settings.lease(),
+            longest_pause: Duration::from_secs(settings.image_retry_seconds.max(1)),
+        },
     }
 }
 

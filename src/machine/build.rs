@@ -7,6 +7,7 @@
 
 use super::{
     Machine,
+    distribution::courier::Courier,
     lifecycle::{Event, State},
     name::{self, Names, lifecycle::State as NameState},
     steps::{self, Patience, StepError},
@@ -25,7 +26,7 @@ use crate::{
         store::LeaseError,
         worker::{Held, RunError, Runner},
     },
-    provider::Part,
+    provider::{Part, Provider},
     request::{
         self,
         lifecycle::{RequestEvent, RequestState},
@@ -54,6 +55,7 @@ pub struct Build {
     /// Guests that may be booting at once: more only take each other's processor.
     pub boots: Arc<Semaphore>,
     pub names: Names,
+    pub courier: Courier,
 }
 
 /// Why going forward ended.
@@ -176,6 +178,8 @@ impl Build {
             let elsewhere = part == Part::Name && self.names.wanted(machine).is_some();
             let outcome = if elsewhere {
                 Ok(()) // a name that a DNS server keeps is registered when the machine answers
+            } else if part == Part::Image {
+                self.arrive(machine, &*provider, stop).await
             } else {
                 steps::ensure(&*provider, part, &machine.intent, self.patience, stop, &self.metrics).await
             };
@@ -195,6 +199,23 @@ impl Build {
         }
         drop(permit);
         self.register(held, machine, done, stop).await
+    }
+
+    /// The image is brought by the courier, for it may be on its way already: from here, or from another broker.
+    async fn arrive(
+        &self,
+        machine: &Machine,
+        provider: &dyn Provider,
+        stop: &CancellationToken,
+    ) -> Result<(), StepError> {
+        let (began, patience) = (Instant::now(), self.patience.of(Part::Image));
+        let arrived = self.courier.arrive(machine.host, provider, &machine.intent.image, patience, stop).await;
+        match &arrived {
+            Ok(()) => self.metrics.step_took(Part::Image.word(), "done", began.elapsed()),
+            Err(StepError::Failed { .. }) => self.metrics.step_took(Part::Image.word(), "failed", began.elapsed()),
+            Err(StepError::Stopped) => {}
+        }
+        arrived
     }
 
     /// Puts the machine's name down for the registrar and waits a while for it. That it cannot be registered now is no

@@ -18,13 +18,16 @@ pub struct Patience {
 }
 
 impl Patience {
-    const fn of(self, part: Part) -> Duration {
+    pub(super) const fn of(self, part: Part) -> Duration {
         match part {
             Part::Answer => self.answer,
             _ => self.other,
         }
     }
 }
+
+/// Between a step's first failure and its repetition.
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Why a step is not done.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +53,7 @@ pub async fn ensure(
     metrics: &Metrics,
 ) -> Result<(), StepError> {
     let began = Instant::now();
-    let mut pause = Duration::from_millis(200);
+    let mut pause = FIRST_PAUSE;
     loop {
         if stop.is_cancelled() {
             return Err(StepError::Stopped);
@@ -79,7 +82,7 @@ pub async fn remove(
     intent: &Intent,
     stop: &CancellationToken,
 ) -> Result<(), StepError> {
-    let mut pause = Duration::from_millis(200);
+    let mut pause = FIRST_PAUSE;
     let mut attempt = 0;
     loop {
         if stop.is_cancelled() {
@@ -102,7 +105,7 @@ pub async fn remove(
     }
 }
 
-async fn wait(pause: &mut Duration, stop: &CancellationToken) {
+pub(super) async fn wait(pause: &mut Duration, stop: &CancellationToken) {
     tokio::select! {
         () = stop.cancelled() => {}
         () = sleep(*pause) => {}

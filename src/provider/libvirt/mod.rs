@@ -36,7 +36,12 @@ use fault::Fault;
 use ipnet::{IpNet, Ipv4Net};
 use network_xml::{Lease, Record};
 use progress::Progress;
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 use tokio::{
     sync::{Mutex, OwnedMutexGuard},
     time::{Instant, sleep, timeout},
@@ -78,8 +83,8 @@ pub struct LibvirtHost {
     machines: Vec<Arc<Mutex<()>>>,
     /// One change of networks at a time: they are read, compared and then written.
     networks: Arc<Mutex<()>>,
-    /// One image at a time.
-    images: Arc<Mutex<storage::Verified>>,
+    /// One call per image at a time, by its digest. An image that is on its way holds up nobody who needs another one.
+    images: Arc<std::sync::Mutex<HashMap<String, Arc<Mutex<storage::Verified>>>>>,
     /// One machine leaves at a time.
     leaving: Arc<Mutex<()>>,
     /// Hosts that machines have left for.
@@ -215,9 +220,17 @@ impl LibvirtHost {
         self.connection.run(act, CALL_LIMIT, call).await
     }
 
+    /// The turn of one call about this image. Waiting for another machine's upload of it is the normal case, not a fault.
+    async fn turn(&self, image: &ImageRef) -> OwnedMutexGuard<storage::Verified> {
+        let lock = {
+            let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(images.entry(image.sha256.clone()).or_default())
+        };
+        lock.lock_owned().await
+    }
+
     async fn ensure_image(&self, act: &str, image: &ImageRef, progress: &Progress) -> Result<(), ProviderError> {
-        // Waiting for another machine's upload of the same image is the normal case, not a fault.
-        let mut verified = Arc::clone(&self.images).lock_owned().await;
+        let mut verified = self.turn(image).await;
         let (image, progress) = (image.clone(), progress.clone());
         let call = move |call: &Call<'_>, pool: &StoragePool| {
             storage::ensure_image(call, pool, &image, &mut verified, &progress)
@@ -405,8 +418,18 @@ impl Provider for LibvirtHost {
         self.within(&act, CALL_LIMIT, |_, pool| storage::ready_images(pool)).await
     }
 
+    async fn has_image(&self, image: &ImageRef) -> Result<bool, ProviderError> {
+        let (act, progress) = (format!("looking for image {}", image.sha256), Progress::default());
+        let _waiting = progress.waited_for();
+        let (mut verified, image, progress) = (self.turn(image).await, image.clone(), progress.clone());
+        let call =
+            move |call: &Call<'_>, pool: &StoragePool| storage::has_image(call, pool, &image, &mut verified, &progress);
+        self.within(&act, IMAGE_LIMIT, call).await
+    }
+
     async fn bring_image(&self, image: &ImageRef, report: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError> {
         let (act, progress) = (format!("image {}", image.sha256), Progress::default());
+        let _waiting = progress.waited_for();
         progress.told(report, self.ensure_image(&act, image, &progress)).await?;
         report(100);
         Ok(())
