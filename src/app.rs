@@ -11,7 +11,12 @@ use crate::{
     machine::{
         approval::Approver,
         build::Build,
-        credentials, drain,
+        credentials,
+        distribution::{
+            courier::{self, Courier},
+            service::Distribution,
+        },
+        drain,
         name::{
             Names,
             registrar::{self, Registrar},
@@ -141,11 +146,12 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         .map_err(|source| StartError::Listen { address: settings.listen, source })?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
     let stop = CancellationToken::new();
-    let Service { api, worker, rounds, registrar } = assemble(db, vault, &settings)?;
+    let Service { api, worker, rounds, registrar, courier } = assemble(db, vault, &settings)?;
     let working = tokio::spawn(worker.run(stop.child_token()));
     let watching = tokio::spawn(rounds.run(stop.child_token()));
     let draining = tokio::spawn(drain::run(api.machines.clone(), stop.child_token()));
     let registering = tokio::spawn(registrar.run(stop.child_token()));
+    let sending = tokio::spawn(courier.run(stop.child_token()));
     tracing::info!(%address, database = %without_password(&settings.database_url), "service.started");
     let wanted = stop.clone();
     axum::serve(listener, http::router(api))
@@ -159,8 +165,8 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     watching.abort();
     draining.abort();
     // Steps that are under way come to their end; what is not finished is taken up at the next start.
-    let both = async { tokio::join!(working, registering) };
-    if tokio::time::timeout(Duration::from_secs(8), both).await.is_err() {
+    let all = async { tokio::join!(working, registering, sending) };
+    if tokio::time::timeout(Duration::from_secs(8), all).await.is_err() {
         tracing::warn!("service.stopped_with_work_under_way");
     }
     tracing::info!("service.stopped");
@@ -173,6 +179,7 @@ pub struct Service {
     pub worker: Worker,
     pub rounds: Rounds,
     pub registrar: Registrar,
+    pub courier: Courier,
 }
 
 /// What most parts stand on.
@@ -210,10 +217,23 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings) -> Result<Service, St
         metrics: shared.metrics.clone(),
         reader: crate::request::apart::Reader::default(),
     };
-    let (worker, registrar) = (worker(&shared, settings), registrar(&shared, settings));
+    let distribution = Distribution {
+        db: shared.db.clone(),
+        providers: shared.providers.clone(),
+        inventory: shared.inventory.clone(),
+        catalogue: Arc::clone(&catalogue),
+        bell: Bell::default(),
+    };
+    let courier = courier(distribution.clone(), settings);
+    let (worker, registrar) = (worker(&shared, &courier, settings), registrar(&shared, settings));
     let Shared { db, inventory, providers, bell, names, metrics, vault } = shared;
-    let watch =
-        Watch { db: db.clone(), providers: providers.clone(), inventory: inventory.clone(), bell: bell.clone() };
+    let watch = Watch {
+        db: db.clone(),
+        providers: providers.clone(),
+        inventory: inventory.clone(),
+        bell: bell.clone(),
+        distribution: distribution.clone(),
+    };
     let rounds = Rounds {
         watch: watch.clone(),
         metrics: metrics.clone(),
@@ -239,9 +259,12 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings) -> Result<Service, St
             catalogue: Arc::clone(&catalogue),
             folder: settings.image_folder.clone(),
             max_bytes: settings.image_max_bytes,
+            entering: Arc::default(),
+            bell: distribution.bell.clone(),
         },
         machines: Machines { db: db.clone(), inventory: inventory.clone(), providers, bell, catalogue, names, vault },
         watch,
+        distribution,
         db,
         inventory,
         rules,
@@ -251,11 +274,11 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings) -> Result<Service, St
             insecure_networks: settings.insecure_networks.clone(),
         },
     });
-    Ok(Service { api, worker, rounds, registrar })
+    Ok(Service { api, worker, rounds, registrar, courier })
 }
 
 /// The worker, with a runner for every kind of operation.
-fn worker(shared: &Shared, settings: &Settings) -> Worker {
+fn worker(shared: &Shared, courier: &Courier, settings: &Settings) -> Worker {
     let Shared { db, inventory, providers, bell, names, metrics, vault } = shared.clone();
     let patience = Patience {
         answer: Duration::from_secs(settings.answer_seconds),
@@ -280,6 +303,7 @@ fn worker(shared: &Shared, settings: &Settings) -> Worker {
         boots: Arc::new(Semaphore::new(settings.boots_at_once.max(1))),
         names,
         vault,
+        courier: courier.clone(),
     });
     let mut runners: HashMap<Kind, Arc<dyn Runner>> = HashMap::new();
     runners.insert(Kind::Build, build.clone());
@@ -287,7 +311,7 @@ fn worker(shared: &Shared, settings: &Settings) -> Worker {
         runners.insert(kind, power.clone());
     }
     runners.insert(Kind::Resize, Arc::new(Resize { power: power.clone() }));
-    runners.insert(Kind::Migrate, Arc::new(Migrate { power: power.clone() }));
+    runners.insert(Kind::Migrate, Arc::new(Migrate { power: power.clone(), courier: courier.clone() }));
     runners.insert(Kind::Rebuild, Arc::new(Rebuild { power, build }));
     for kind in runners.keys() {
         metrics.operation_runs(kind.word());
@@ -303,6 +327,18 @@ fn worker(shared: &Shared, settings: &Settings) -> Worker {
         },
         bell,
         metrics,
+    }
+}
+
+fn courier(distribution: Distribution, settings: &Settings) -> Courier {
+    Courier {
+        distribution,
+        settings: courier::Settings {
+            width: settings.image_sends_at_once,
+            poll: Duration::from_millis(settings.worker_poll_millis.max(10)),
+            lease: settings.lease(),
+            longest_pause: Duration::from_secs(settings.image_retry_seconds.max(1)),
+        },
     }
 }
 

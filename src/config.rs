@@ -25,6 +25,10 @@ pub struct Settings {
     /// The folder of images.
     pub image_folder: PathBuf,
     pub image_max_bytes: u64,
+    /// Images on their way to hosts at once; 0 pauses their distribution.
+    pub image_sends_at_once: usize,
+    /// Longest pause before a host that did not take an image is sent it again.
+    pub image_retry_seconds: u64,
     /// `xiangcheng`, `suzhou-new-district`, or the path of a profile of your own.
     pub jurisdiction: String,
     /// Lets `simulated:` hosts be added, on which nothing runs: for load and fault tests, never for a service.
@@ -85,6 +89,8 @@ impl Default for Settings {
             secret_key_file: PathBuf::from("/var/lib/jiyue/secret.key"),
             image_folder: PathBuf::from("/var/lib/jiyue/images"),
             image_max_bytes: 64 << 30,
+            image_sends_at_once: 2,
+            image_retry_seconds: 600,
             jurisdiction: "xiangcheng".to_owned(),
             allow_simulated_hosts: false,
             insecure_networks: Vec::new(),

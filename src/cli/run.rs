@@ -154,6 +154,32 @@ impl Session<'_> {
                 self.made("镜像已导入", Kind::Image, &answer.body)
             }
             ImageCommand::List(list) => self.list(Kind::Image, "images", &[], list).await,
+            ImageCommand::Show { target, watch: true } => {
+                let hosts = self.client.get(&["images", &target.id, "hosts"], &[]).await?;
+                let mut to = hosts.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+                // Where nobody wants it, nothing happens.
+                to.retain(|host| host.get("state").and_then(Value::as_str) != Some("absent"));
+                watch::distributed(&self.client, &target.id, &to, self.screen).await
+            }
+            ImageCommand::Show { target, watch: false } => {
+                let mut image = self.client.get(&["images", &target.id], &[]).await?;
+                // Who may not see hosts sees the image all the same.
+                if let (Value::Object(image), Ok(hosts)) =
+                    (&mut image, self.client.get(&["images", &target.id, "hosts"], &[]).await)
+                {
+                    image.insert("hosts".to_owned(), hosts.get("items").cloned().unwrap_or_default());
+                }
+                Ok(self.screen.one(Kind::Image, &image)?)
+            }
+            ImageCommand::Distribute { target, hosts, wait } => {
+                let answer = self.client.post(&["images", &target.id, "distribute"], &json!({"hosts": hosts})).await?;
+                if wait.wait {
+                    let to = answer.body.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+                    return watch::distributed(&self.client, &target.id, &to, self.screen).await;
+                }
+                self.screen.done("已安排分发", &answer.body)?;
+                Ok(self.screen.note(&format!("看进度：jiyue image show {}", target.id))?)
+            }
         }
     }
 

@@ -146,7 +146,8 @@ impl Kind {
             Self::Machine => &MACHINE_SHEET,
             Self::Operation => &OPERATION_SHEET,
             Self::Rule => &RULE_SHEET,
-            Self::Department | Self::Image | Self::Token | Self::Alarm | Self::Credentials => self.columns(),
+            Self::Image => &IMAGE_SHEET,
+            Self::Department | Self::Token | Self::Alarm | Self::Credentials => self.columns(),
         }
     }
 
@@ -156,6 +157,7 @@ impl Kind {
             Self::TaskBook => &[("控制指标", "/indicators", &INDICATOR)],
             Self::Host => &[("网络区域", "/zones", &ZONE), ("迁不走的", "/drain/stuck", &STUCK)],
             Self::Request => &[("虚拟机", "/machines", &MACHINE)],
+            Self::Image => &[("在各宿主机上", "/hosts", &TRANSFER)],
             _ => &[],
         }
     }
@@ -272,7 +274,7 @@ const CREDENTIALS: [Column; 6] = [
     Column::new("口令", Show::Text("/password")),
 ];
 
-const IMAGE: [Column; 9] = [
+const IMAGE: [Column; 11] = [
     Column::new("名称", Show::Text("/name")),
     Column::new("操作系统", Show::Text("/os_type")),
     Column::new("数据库", Show::Text("/database")).optional(),
@@ -281,7 +283,33 @@ const IMAGE: [Column; 9] = [
     Column::new("文件大小", Show::Field("/size_bytes")).right(),
     Column::new("磁盘大小", Show::Field("/virtual_size_bytes")).right(),
     Column::new("SHA-256", Show::Of(digest)),
+    Column::new("宿主机", Show::Of(spread)).right(),
+    Column::new("停止维护", Show::Flag("/ended", "已停止维护")).optional(),
     Column::new("导入时间", Show::Time("/imported_at")),
+];
+
+const IMAGE_SHEET: [Column; 12] = [
+    IMAGE[0],
+    IMAGE[1],
+    IMAGE[2],
+    IMAGE[3],
+    IMAGE[4],
+    IMAGE[5],
+    IMAGE[6],
+    Column::new("SHA-256", Show::Text("/sha256")),
+    IMAGE[8],
+    Column::new("维护到", Show::Text("/end_of_life")).optional(),
+    IMAGE[9],
+    IMAGE[10],
+];
+
+const TRANSFER: [Column; 6] = [
+    Column::new("宿主机", Show::Text("/host")),
+    Column::new("状态", Show::State("/state", words::transfer_state)),
+    Column::new("进度", Show::Of(progress)).right(),
+    Column::new("原因", Show::Text("/reason")).optional(),
+    Column::new("下次再试", Show::Time("/next_try")).optional(),
+    Column::new("更新时间", Show::Time("/updated_at")).optional(),
 ];
 
 const REQUEST: [Column; 8] = [
@@ -530,6 +558,14 @@ fn zones(row: &Value, _: &TimeZone) -> String {
 
 fn digest(row: &Value, _: &TimeZone) -> String {
     at(row, "/sha256").as_str().map_or(NOTHING.into(), |hex| format::clean(hex).chars().take(12).collect())
+}
+
+/// `2/3`: on how many of how many hosts.
+fn spread(row: &Value, _: &TimeZone) -> String {
+    match (at(row, "/hosts_present").as_i64(), at(row, "/hosts_total").as_i64()) {
+        (Some(present), Some(total)) => format!("{present}/{total}"),
+        _ => NOTHING.into(),
+    }
 }
 
 fn shape(row: &Value, _: &TimeZone) -> String {

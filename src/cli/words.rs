@@ -80,6 +80,18 @@ pub fn name_state(word: &str) -> (&str, Tone) {
     }
 }
 
+/// How far an image is on its way to a host.
+pub fn transfer_state(word: &str) -> (&str, Tone) {
+    match word {
+        "absent" => ("没有", Tone::Plain),
+        "waiting" => ("等待分发", Tone::Busy),
+        "sending" => ("传输中", Tone::Busy),
+        "present" => ("已在", Tone::Good),
+        "failed" => ("失败，会再试", Tone::Bad),
+        other => (other, Tone::Plain),
+    }
+}
+
 /// The state of an operation.
 pub fn operation_state(word: &str) -> (&str, Tone) {
     match word {

@@ -7,6 +7,7 @@
 
 use super::{
     Machine, credentials,
+    distribution::courier::Courier,
     lifecycle::{Event, State},
     name::{self, Names, lifecycle::State as NameState},
     steps::{self, Patience, StepError},
@@ -56,6 +57,7 @@ pub struct Build {
     pub boots: Arc<Semaphore>,
     pub names: Names,
     pub vault: Vault,
+    pub courier: Courier,
 }
 
 /// Why going forward ended.
@@ -179,6 +181,8 @@ impl Build {
             let elsewhere = part == Part::Name && self.names.wanted(machine).is_some();
             let outcome = if elsewhere {
                 Ok(()) // a name that a DNS server keeps is registered when the machine answers
+            } else if part == Part::Image {
+                self.arrive(machine, &*provider, stop).await
             } else {
                 steps::ensure(&*provider, part, &intent, self.patience, stop, &self.metrics).await
             };
@@ -241,6 +245,23 @@ impl Build {
         }
         crash::point(&format!("build.{}.cleared", machine.ordinal));
         Ok(())
+    }
+
+    /// The image is brought by the courier, for it may be on its way already: from here, or from another broker.
+    async fn arrive(
+        &self,
+        machine: &Machine,
+        provider: &dyn Provider,
+        stop: &CancellationToken,
+    ) -> Result<(), StepError> {
+        let (began, patience) = (Instant::now(), self.patience.of(Part::Image, &machine.intent));
+        let arrived = self.courier.arrive(machine.host, provider, &machine.intent.image, patience, stop).await;
+        match &arrived {
+            Ok(()) => self.metrics.step_took(Part::Image.word(), "done", began.elapsed()),
+            Err(StepError::Failed { .. }) => self.metrics.step_took(Part::Image.word(), "failed", began.elapsed()),
+            Err(StepError::Stopped) => {}
+        }
+        arrived
     }
 
     /// Puts the machine's name down for the registrar and waits a while for it. That it cannot be registered now is no

@@ -4,6 +4,7 @@ pub mod approval;
 pub mod build;
 pub mod change;
 pub mod credentials;
+pub mod distribution;
 pub mod drain;
 pub mod explain;
 pub mod image;

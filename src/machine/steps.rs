@@ -20,7 +20,7 @@ pub struct Patience {
 }
 
 impl Patience {
-    fn of(self, part: Part, intent: &Intent) -> Duration {
+    pub(super) fn of(self, part: Part, intent: &Intent) -> Duration {
         match part {
             // Later starts have nothing to install, and know no password.
             Part::Answer if intent.installs() && !intent.lacks_password() => self.install,
@@ -29,6 +29,9 @@ impl Patience {
         }
     }
 }
+
+/// Between a step's first failure and its repetition.
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Why a step is not done.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +57,7 @@ pub async fn ensure(
     metrics: &Metrics,
 ) -> Result<(), StepError> {
     let began = Instant::now();
-    let mut pause = Duration::from_millis(200);
+    let mut pause = FIRST_PAUSE;
     loop {
         if stop.is_cancelled() {
             return Err(StepError::Stopped);
@@ -106,7 +109,7 @@ pub async fn remove(
     intent: &Intent,
     stop: &CancellationToken,
 ) -> Result<(), StepError> {
-    let mut pause = Duration::from_millis(200);
+    let mut pause = FIRST_PAUSE;
     let mut attempt = 0;
     loop {
         if stop.is_cancelled() {
@@ -129,7 +132,7 @@ pub async fn remove(
     }
 }
 
-async fn wait(pause: &mut Duration, stop: &CancellationToken) {
+pub(super) async fn wait(pause: &mut Duration, stop: &CancellationToken) {
     tokio::select! {
         () = stop.cancelled() => {}
         () = sleep(*pause) => {}

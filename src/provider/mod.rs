@@ -4,6 +4,7 @@
 //!
 //! Providers know the ground floor only: no SQL, no rules, no HTTP.
 
+pub mod disk_image;
 pub mod libvirt;
 pub mod seed;
 pub mod simulated;
@@ -141,6 +142,16 @@ pub enum Link {
     Network,
     /// A bridge that the host has and shares with other hosts: the address stands in the seed.
     Bridge { prefix: u8 },
+}
+
+impl Link {
+    /// libvirt's word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Bridge { .. } => "bridge",
+        }
+    }
 }
 
 /// The parts of a machine in the order in which they are built; removal goes the other way.
@@ -367,7 +378,10 @@ pub trait Provider: Send + Sync + fmt::Debug {
     async fn migrate(&self, journey: &Journey, report: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError>;
     /// Digests of the base images that lie on the host whole.
     async fn images(&self) -> Result<Vec<String>, ProviderError>;
-    /// Brings a base image there, whole or not at all; "already there" is success.
+    /// Whether this base image lies there whole. One that is marked as whole and has other bytes is an error for good.
+    async fn has_image(&self, image: &ImageRef) -> Result<bool, ProviderError>;
+    /// Brings a base image there, whole or not at all; "already there" is success. Of several that bring the same image,
+    /// none waits for the others: whoever calls this has to be the only one.
     async fn bring_image(&self, image: &ImageRef, report: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError>;
     /// The tail of the serial console, at most `limit` bytes, as text (bad UTF-8 replaced).
     async fn console(&self, intent: &Intent, limit: usize) -> Result<String, ProviderError>;

@@ -407,6 +407,10 @@ impl Provider for SimulatedHost {
         self.perform(Act::Images, |state| Ok(state.images.iter().cloned().collect())).await
     }
 
+    async fn has_image(&self, image: &ImageRef) -> Result<bool, ProviderError> {
+        self.perform(Act::Images, |state| Ok(state.images.contains(&image.sha256))).await
+    }
+
     async fn bring_image(&self, image: &ImageRef, report: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError> {
         let bring = |state: &mut State| {
             state.images.insert(image.sha256.clone());

@@ -38,6 +38,13 @@ fn request(name: &str, machines: u32) -> Value {
     block
 }
 
+/// A disk that nothing boots from, and another one for each number.
+fn image(number: u8) -> Vec<u8> {
+    let mut image = raw_image();
+    image[0] = number;
+    image
+}
+
 async fn import(broker: &Broker, cast: &Cast, query: &str, bytes: Vec<u8>) -> (u16, Value) {
     let url = format!("{}/v1/images?os_type=debian-12&{query}", broker.url);
     let http = reqwest::Client::new();
@@ -72,8 +79,8 @@ async fn furnished(setup: Setup) -> (Broker, Cast) {
     broker.simulated_host(&cast, "sim").await;
     broker.image(&cast, raw_image()).await;
     let baked = "name=pg&database=PostgreSQL%2015&stand_in=true";
-    let (status, image) = import(&broker, &cast, baked, vec![1; 4096]).await;
-    assert_eq!((status, image["database"].as_str()), (201, Some("postgresql-15")), "{image:#}");
+    let (status, baked) = import(&broker, &cast, baked, image(1)).await;
+    assert_eq!((status, baked["database"].as_str()), (201, Some("postgresql-15")), "{baked:#}");
     (broker, cast)
 }
 
@@ -261,7 +268,7 @@ async fn without_an_image_that_becomes_the_database_nothing_is_approved() {
     assert!(detail.contains("jiyue image import 文件 --os debian-12 --database postgresql-15"), "{detail}");
 
     // The real system would do, but these machines are too small for it.
-    let (status, _) = import(&broker, &cast, "name=Debian", vec![2; 4096]).await;
+    let (status, _) = import(&broker, &cast, "name=Debian", image(2)).await;
     assert_eq!(status, 201);
     let refused = attempt().await;
     assert_eq!((refused.status.as_u16(), refused.code()), (409, "size_below_database"));
@@ -269,12 +276,12 @@ async fn without_an_image_that_becomes_the_database_nothing_is_approved() {
 
     // An image says what is in it, and only of what the catalogue offers.
     for word in ["MySQL 5.7", "无", "达梦"] {
-        let (status, refused) = import(&broker, &cast, &format!("name=x&database={word}"), vec![3; 4096]).await;
+        let (status, refused) = import(&broker, &cast, &format!("name=x&database={word}"), image(3)).await;
         assert_eq!((status, refused["code"].as_str()), (422, Some("database_not_in_catalogue")), "{word}");
     }
-    let (status, _) = import(&broker, &cast, "name=pg&database=postgresql-15&stand_in=true", vec![1; 4096]).await;
+    let (status, _) = import(&broker, &cast, "name=pg&database=postgresql-15&stand_in=true", image(1)).await;
     assert_eq!(status, 201);
-    let (status, again) = import(&broker, &cast, "name=pg&stand_in=true", vec![1; 4096]).await;
+    let (status, again) = import(&broker, &cast, "name=pg&stand_in=true", image(1)).await;
     assert_eq!((status, again["code"].as_str()), (409, Some("image_known")));
     let operation = text(&attempt().await.expect(202), "/id");
     succeeded(&broker, &cast, &operation, SOON).await;

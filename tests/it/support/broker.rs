@@ -243,9 +243,11 @@ pub fn request() -> Value {
     serde_saphyr::from_str(include_str!("../../../samples/request.yaml")).expect("the sample is YAML")
 }
 
-/// A tiny raw image that nothing boots from: enough for simulated hosts.
+/// A tiny raw image with nothing but a boot sector's mark: enough for simulated hosts.
 pub fn raw_image() -> Vec<u8> {
-    vec![0; 4096]
+    let mut image = vec![0; 4096];
+    image[510..512].copy_from_slice(&[0x55, 0xaa]);
+    image
 }
 
 /// One MiB of disk with a boot sector that halts (`cli; hlt; jmp` back): a guest that costs next to nothing.

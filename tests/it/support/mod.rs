@@ -5,6 +5,7 @@ pub mod guest;
 pub mod hosts;
 pub mod knot;
 pub mod libvirt;
+pub mod line;
 pub mod packing;
 pub mod plain;
 pub mod postgres;
