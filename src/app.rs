@@ -11,6 +11,7 @@ use crate::{
     machine::{
         approval::Approver,
         build::Build,
+        credentials,
         distribution::{
             courier::{self, Courier},
             service::Distribution,
@@ -32,6 +33,7 @@ use crate::{
         worker::{self, Bell, Runner, Worker},
     },
     request::service::Rules,
+    secret::{KeyFault, Vault},
     time::Clock,
     watch::{service::Watch, task::Rounds},
 };
@@ -59,6 +61,8 @@ pub enum StartError {
     Catalogue(#[from] crate::catalogue::CatalogueError),
     #[error("配置无法使用：{0}")]
     Dns(#[from] crate::dns::SettingsFault),
+    #[error("配置无法使用：{0}")]
+    Secret(#[from] crate::secret::KeyFault),
     #[error("two metrics have one name")]
     Metrics(#[from] prometheus::Error),
     #[error("cannot listen on {address}")]
@@ -100,6 +104,22 @@ fn without_password(url: &str) -> String {
     }
 }
 
+/// The key of the kept passwords, which must be the one that they were sealed by.
+async fn open_vault(db: &Db, settings: &Settings) -> Result<Vault, StartError> {
+    let vault = Vault::open_or_create(&settings.secret_key_file)?;
+    let unread = |source| StartError::Db { url: without_password(&settings.database_url), source };
+    let mut conn = db.read().await.map_err(unread)?;
+    let others = credentials::store::of_other_keys(&mut conn, vault.key_id()).await.map_err(unread)?;
+    if others == 0 {
+        return Ok(vault);
+    }
+    let shown = settings.secret_key_file.display();
+    Err(StartError::Secret(KeyFault {
+        fault: format!("{shown} 不是封存数据库里那 {others} 个口令的密钥"),
+        mend: "换回原来的文件；几个 jiyue serve 共用一个数据库的，用同一个文件。确已丢失的，删去 machine_secrets 表里的这些行：那些口令不能再领取".to_owned(),
+    }))
+}
+
 /// Starts logging; once per process.
 pub fn start_logging(settings: &Settings) -> Result<(), StartError> {
     let filter = EnvFilter::try_new(&settings.log_filter)
@@ -120,12 +140,13 @@ pub fn start_logging(settings: &Settings) -> Result<(), StartError> {
 pub async fn serve(settings: Settings) -> Result<(), StartError> {
     start_logging(&settings)?;
     let db = open_database(&settings).await?;
+    let vault = open_vault(&db, &settings).await?;
     let listener = TcpListener::bind(settings.listen)
         .await
         .map_err(|source| StartError::Listen { address: settings.listen, source })?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
     let stop = CancellationToken::new();
-    let Service { api, worker, rounds, registrar, courier } = assemble(db, &settings)?;
+    let Service { api, worker, rounds, registrar, courier } = assemble(db, vault, &settings)?;
     let working = tokio::spawn(worker.run(stop.child_token()));
     let watching = tokio::spawn(rounds.run(stop.child_token()));
     let draining = tokio::spawn(drain::run(api.machines.clone(), stop.child_token()));
@@ -170,10 +191,11 @@ struct Shared {
     bell: Bell,
     names: Names,
     metrics: Metrics,
+    vault: Vault,
 }
 
 /// Puts the parts together.
-pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
+pub fn assemble(db: Db, vault: Vault, settings: &Settings) -> Result<Service, StartError> {
     let catalogue = Arc::new(Catalogue::embedded()?);
     let shared = Shared {
         inventory: Inventory::default(),
@@ -185,6 +207,7 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
             wait: Duration::from_secs(settings.dns_wait_seconds),
         },
         metrics: Metrics::new()?,
+        vault,
         db,
     };
     let rules = Rules {
@@ -203,7 +226,7 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
     };
     let courier = courier(distribution.clone(), settings);
     let (worker, registrar) = (worker(&shared, &courier, settings), registrar(&shared, settings));
-    let Shared { db, inventory, providers, bell, names, metrics } = shared;
+    let Shared { db, inventory, providers, bell, names, metrics, vault } = shared;
     let watch = Watch {
         db: db.clone(),
         providers: providers.clone(),
@@ -224,6 +247,7 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
             bell: bell.clone(),
             metrics: metrics.clone(),
             rules: rules.clone(),
+            vault: vault.clone(),
         },
         maintenance: Maintenance {
             db: db.clone(),
@@ -238,7 +262,7 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
             entering: Arc::default(),
             bell: distribution.bell.clone(),
         },
-        machines: Machines { db: db.clone(), inventory: inventory.clone(), providers, bell, catalogue, names },
+        machines: Machines { db: db.clone(), inventory: inventory.clone(), providers, bell, catalogue, names, vault },
         watch,
         distribution,
         db,
@@ -255,9 +279,10 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
 
 /// The worker, with a runner for every kind of operation.
 fn worker(shared: &Shared, courier: &Courier, settings: &Settings) -> Worker {
-    let Shared { db, inventory, providers, bell, names, metrics } = shared.clone();
+    let Shared { db, inventory, providers, bell, names, metrics, vault } = shared.clone();
     let patience = Patience {
         answer: Duration::from_secs(settings.answer_seconds),
+        install: Duration::from_secs(settings.install_seconds),
         other: Duration::from_secs(settings.step_seconds),
     };
     let power = Arc::new(Power {
@@ -278,6 +303,7 @@ fn worker(shared: &Shared, courier: &Courier, settings: &Settings) -> Worker {
         boots: Arc::new(Semaphore::new(settings.boots_at_once.max(1))),
         names,
         courier: courier.clone(),
+        vault,
     });
     let mut runners: HashMap<Kind, Arc<dyn Runner>> = HashMap::new();
     runners.insert(Kind::Build, build.clone());

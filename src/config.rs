@@ -19,6 +19,9 @@ pub struct Settings {
     pub database_url: String,
     /// Connections for reading.
     pub database_read_connections: u32,
+    /// The key that passwords are kept sealed by until they are handed over; made at the first start. Brokers on one
+    /// database share it.
+    pub secret_key_file: PathBuf,
     /// The folder of images.
     pub image_folder: PathBuf,
     pub image_max_bytes: u64,
@@ -42,6 +45,8 @@ pub struct Settings {
     pub boots_at_once: usize,
     /// How long a guest may take to answer.
     pub answer_seconds: u64,
+    /// The same where the first start installs a database.
+    pub install_seconds: u64,
     /// How long any other step is repeated before its failure counts.
     pub step_seconds: u64,
     /// How long a guest is asked to shut down before its power is cut.
@@ -81,6 +86,7 @@ impl Default for Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8460)),
             database_url: "sqlite:/var/lib/jiyue/jiyue.db".to_owned(),
             database_read_connections: 8,
+            secret_key_file: PathBuf::from("/var/lib/jiyue/secret.key"),
             image_folder: PathBuf::from("/var/lib/jiyue/images"),
             image_max_bytes: 64 << 30,
             image_sends_at_once: 2,
@@ -93,6 +99,7 @@ impl Default for Settings {
             worker_poll_millis: 1000,
             boots_at_once: 4,
             answer_seconds: 300,
+            install_seconds: 3600,
             step_seconds: 120,
             shutdown_seconds: 60,
             listing_seconds: 30,

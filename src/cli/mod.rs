@@ -255,7 +255,7 @@ pub enum RemoteCommand {
     /// 资源申请：检查、提交、批准、退回、取消、查看
     #[command(subcommand)]
     Request(RequestCommand),
-    /// 虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、串口日志
+    /// 虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、数据库口令、串口日志
     #[command(subcommand)]
     Machine(MachineCommand),
     /// 操作（建设、停机等长任务）：列出、查看、跟踪进度
@@ -397,7 +397,8 @@ pub enum ImageCommand {
     /// 上传一个磁盘镜像（raw 或 qcow2）
     #[command(after_help = "例：
   jiyue image import debian-12.qcow2 --os debian-12 --name 'Debian 12'
-  jiyue image import small.qcow2 --os debian-12 --name '小型替身镜像' --stand-in")]
+  jiyue image import small.qcow2 --os debian-12 --name '小型替身镜像' --stand-in
+  jiyue image import pg.qcow2 --os debian-12 --database postgresql-15 --name 'Debian 12 与 PostgreSQL 15'")]
     Import(ImageImportArgs),
     /// 列出镜像
     List(ListArgs),
@@ -440,6 +441,9 @@ pub struct ImageImportArgs {
     /// 目录里显示的名字
     #[arg(long)]
     pub name: String,
+    /// 镜像里已有的数据库（目录里的代码），如 postgresql-15；只用来建要这种数据库的虚拟机
+    #[arg(long, value_name = "DB_TYPE", value_parser = name)]
+    pub database: Option<String>,
     /// 这是替身：不是那个系统本身，凡用到处都会写明
     #[arg(long)]
     pub stand_in: bool,

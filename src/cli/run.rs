@@ -146,6 +146,7 @@ impl Session<'_> {
         match command {
             ImageCommand::Import(args) => {
                 let mut query = vec![("name", args.name.as_str()), ("os_type", args.os_type.as_str())];
+                query.extend(args.database.as_deref().map(|database| ("database", database)));
                 if args.stand_in {
                     query.push(("stand_in", "true"));
                 }
@@ -249,6 +250,14 @@ impl Session<'_> {
             MachineCommand::RegisterName(target) => {
                 let answer = self.client.post(&["machines", &target.id, "register-name"], &json!({})).await?;
                 return self.made("已安排登记；结果见 jiyue machine show", Kind::Machine, &answer.body);
+            }
+            MachineCommand::Credentials(target) => {
+                let answer = self.client.post(&["machines", &target.id, "credentials"], &json!({})).await?;
+                if !self.screen.for_people() {
+                    return Ok(self.screen.document(&answer.body)?);
+                }
+                self.made("数据库口令，只此一次：平台不再保存，请现在就记下", Kind::Credentials, &answer.body)?;
+                return Ok(self.screen.note("连接：psql -h 地址 -p 端口 -U 角色 -d 数据库，口令在提示时输入")?);
             }
             MachineCommand::Log { target, lines } => {
                 let lines = lines.map(|n| n.to_string());

@@ -85,10 +85,11 @@ pub enum Kind {
     Token,
     Rule,
     Alarm,
+    Credentials,
 }
 
 impl Kind {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Department,
         Self::TaskBook,
         Self::Host,
@@ -99,6 +100,7 @@ impl Kind {
         Self::Token,
         Self::Rule,
         Self::Alarm,
+        Self::Credentials,
     ];
 
     /// What people call it.
@@ -114,6 +116,7 @@ impl Kind {
             Self::Token => "令牌",
             Self::Rule => "规则",
             Self::Alarm => "告警",
+            Self::Credentials => "数据库口令",
         }
     }
 
@@ -130,6 +133,7 @@ impl Kind {
             Self::Token => &TOKEN,
             Self::Rule => &RULE,
             Self::Alarm => &ALARM,
+            Self::Credentials => &CREDENTIALS,
         }
     }
 
@@ -143,7 +147,7 @@ impl Kind {
             Self::Operation => &OPERATION_SHEET,
             Self::Rule => &RULE_SHEET,
             Self::Image => &IMAGE_SHEET,
-            Self::Department | Self::Token | Self::Alarm => self.columns(),
+            Self::Department | Self::Token | Self::Alarm | Self::Credentials => self.columns(),
         }
     }
 
@@ -261,9 +265,19 @@ const ZONE: [Column; 4] = [
 
 const STUCK: [Column; 2] = [Column::new("虚拟机", Show::Text("/name")), Column::new("原因", Show::Text("/reason"))];
 
-const IMAGE: [Column; 10] = [
+const CREDENTIALS: [Column; 6] = [
+    Column::new("虚拟机", Show::Text("/machine_id")),
+    Column::new("地址", Show::Text("/address")),
+    Column::new("端口", Show::Text("/port")),
+    Column::new("数据库", Show::Text("/database")),
+    Column::new("角色", Show::Text("/role")),
+    Column::new("口令", Show::Text("/password")),
+];
+
+const IMAGE: [Column; 11] = [
     Column::new("名称", Show::Text("/name")),
     Column::new("操作系统", Show::Text("/os_type")),
+    Column::new("数据库", Show::Text("/database")).optional(),
     Column::new("替身", Show::Flag("/stand_in", "是")),
     Column::new("格式", Show::Text("/format")),
     Column::new("文件大小", Show::Field("/size_bytes")).right(),
@@ -324,7 +338,7 @@ const REQUEST_SHEET: [Column; 13] = [
     Column::new("原件摘要", Show::Text("/file/sha256")).optional(),
 ];
 
-const MACHINE: [Column; 9] = [
+const MACHINE: [Column; 10] = [
     Column::new("编号", Show::Text("/id")),
     Column::new("名称", Show::Text("/name")),
     Column::new("状态", Show::State("/state", words::machine_state)),
@@ -333,10 +347,11 @@ const MACHINE: [Column; 9] = [
     Column::new("域名登记", Show::State("/registration/state", words::name_state)).optional(),
     Column::new("规格", Show::Of(shape)).optional(),
     Column::new("系统", Show::Of(system)).optional(),
+    Column::new("数据库", Show::Text("/database/db_type")).optional(),
     Column::new("宿主机", Show::Text("/host")).optional(),
 ];
 
-const MACHINE_SHEET: [Column; 18] = [
+const MACHINE_SHEET: [Column; 23] = [
     MACHINE[1],
     MACHINE[0],
     MACHINE[2],
@@ -351,6 +366,11 @@ const MACHINE_SHEET: [Column; 18] = [
     MACHINE[7],
     Column::new("镜像", Show::Text("/image")),
     MACHINE[8],
+    Column::new("数据库端口", Show::Text("/database/port")).optional(),
+    Column::new("数据库名", Show::Text("/database/database")).optional(),
+    Column::new("数据库角色", Show::Text("/database/role")).optional(),
+    Column::new("数据库口令", Show::State("/database/credentials", words::credentials)).optional(),
+    MACHINE[9],
     Column::new("建设单位", Show::Text("/department")),
     Column::new("申请", Show::Text("/request_id")),
     Column::new("租期至", Show::Time("/lease_end")).optional(),

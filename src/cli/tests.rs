@@ -63,6 +63,8 @@ fn every_command_parses() {
         "jiyue request list --state submitted --limit 5",
         "jiyue machine list --request ID --state running",
         "jiyue machine log ID --lines 5",
+        "jiyue machine credentials ID",
+        "jiyue image import a.qcow2 --os debian-12 --database postgresql-15 --name PG",
         "jiyue machine restore ID --wait",
         "jiyue operation watch ID",
         "jiyue ledger verify",
@@ -186,7 +188,7 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       alarm       告警：宿主机上实际运行的与账上不符之处
       image       镜像：导入、列出、查看、分发到宿主机
       request     资源申请：检查、提交、批准、退回、取消、查看
-      machine     虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、串口日志
+      machine     虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、数据库口令、串口日志
       operation   操作（建设、停机等长任务）：列出、查看、跟踪进度
       ledger      账目：按明细重算，与账上核对
       rules       审核规则：列出、查看（不需要服务）
@@ -293,6 +295,10 @@ fn samples(kind: Kind) -> Vec<Value> {
         ],
         Kind::Alarm => vec![json!({"id": "a-1", "kind": "foreign", "host": "node1", "name": "挖矿", "domain_id": "x",
             "detail": "没有集约的标记", "first_seen_at": "2026-11-21T01:00:00Z", "acknowledged_by": null, "cleared_at": null})],
+        Kind::Credentials => {
+            vec![json!({"machine_id": "m-1", "engine": "postgresql", "address": "10.0.0.2", "port": 5432,
+            "database": "school_db", "role": "school_db", "password": "abc"})]
+        }
         Kind::Token => {
             vec![json!({"id": "t-1", "person": "zhang", "name": "张三", "unit": "区信息办", "role": "authority",
             "created_at": "2026-11-21T01:00:00Z"})]
@@ -379,6 +385,9 @@ fn tables_read_well() {
 
     编号  种类      宿主机  虚拟机  说明            首次发现
     a-1   来历不明  node1   挖矿    没有集约的标记  2026-11-21 09:00
+
+    虚拟机  地址      端口  数据库     角色       口令
+    m-1     10.0.0.2  5432  school_db  school_db  abc
     ");
 }
 

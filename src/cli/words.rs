@@ -42,6 +42,16 @@ pub fn machine_state(word: &str) -> (&str, Tone) {
     }
 }
 
+/// Where the password of a machine's database is.
+pub fn credentials(word: &str) -> (&str, Tone) {
+    match word {
+        "building" => ("交付后领取", Tone::Plain),
+        "waiting" => ("待领取（jiyue machine credentials）", Tone::Busy),
+        "handed_over" => ("已领取", Tone::Good),
+        other => (other, Tone::Plain),
+    }
+}
+
 /// What is odd on a host.
 pub fn alarm_kind(word: &str) -> &str {
     match word {

@@ -25,6 +25,8 @@ pub struct ImageView {
     pub name: String,
     /// The catalogue's operating system that machines start from it for.
     pub os_type: String,
+    /// The catalogue's database that is in it.
+    pub database: Option<String>,
     /// True when it only stands in for that operating system.
     pub stand_in: bool,
     /// `raw` or `qcow2`
@@ -56,6 +58,7 @@ impl ImageView {
             sha256: image.sha256,
             name: image.name,
             os_type: image.os_type,
+            database: image.database,
             stand_in: image.stand_in,
             format: image.format.word(),
             size_bytes: image.size.get(),
@@ -114,6 +117,8 @@ pub struct NewImageQuery {
     /// What it is, truthfully.
     pub name: String,
     pub os_type: String,
+    /// The database that is in it, as `postgresql-15`.
+    pub database: Option<String>,
     #[serde(default)]
     pub stand_in: bool,
 }
@@ -128,7 +133,7 @@ pub async fn import(
     Query(query): Query<NewImageQuery>,
     body: Body,
 ) -> Result<impl IntoResponse, Problem> {
-    let new = NewImage { name: query.name, os_type: query.os_type, stand_in: query.stand_in };
+    let new = NewImage { name: query.name, os_type: query.os_type, database: query.database, stand_in: query.stand_in };
     let image = api.images.import(&actor, new, Box::pin(body.into_data_stream())).await?;
     Ok((StatusCode::CREATED, Json(shown(&api, image).await?)))
 }

@@ -149,6 +149,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(machines::extend))
         .routes(routes!(machines::log))
         .routes(routes!(machines::register_name))
+        .routes(routes!(machines::credentials))
         .routes(routes!(operations::list))
         .routes(routes!(operations::show))
         .routes(routes!(rules::list))

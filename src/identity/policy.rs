@@ -61,6 +61,7 @@ acts! {
     MachineExtend = "machine.extend",
     MachineLog = "machine.log",
     MachineRegisterName = "machine.register_name",
+    MachineCredentials = "machine.credentials",
     OperationRead = "operation.read",
     LedgerVerify = "ledger.verify",
     AuditRead = "audit.read",
@@ -80,17 +81,17 @@ pub const fn reach(role: Role, act: Act) -> Reach {
     use Act::{
         AlarmAcknowledge, AlarmRead, AuditRead, DepartmentCreate, DepartmentRead, HostAdd, HostConfirmFenced,
         HostCordon, HostDrain, HostFence, HostRead, HostReadmit, HostUncordon, ImageDistribute, ImageImport, ImageRead,
-        LedgerVerify, MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot,
-        MachineRebuild, MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop, OperationRead,
-        PlacementExplain, RequestApprove, RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit,
-        TaskBookImport, TaskBookRead, TaskBookRevoke,
+        LedgerVerify, MachineCredentials, MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead,
+        MachineReboot, MachineRebuild, MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop,
+        OperationRead, PlacementExplain, RequestApprove, RequestCancel, RequestCheck, RequestRead, RequestReturn,
+        RequestSubmit, TaskBookImport, TaskBookRead, TaskBookRevoke,
     };
     match (role, act) {
         (
             Role::Requester,
             TaskBookRead | RequestCheck | RequestSubmit | RequestRead | RequestCancel | MachineRead | MachineStart
-            | MachineStop | MachineReboot | MachineDelete | MachineRestore | MachineLog | OperationRead
-            | DepartmentRead | AuditRead,
+            | MachineStop | MachineReboot | MachineDelete | MachineRestore | MachineLog | MachineCredentials
+            | OperationRead | DepartmentRead | AuditRead,
         ) => Reach::Own,
         (
             Role::Authority,

@@ -12,6 +12,8 @@ pub struct Image {
     pub name: String,
     /// The catalogue's operating system that machines start from it for.
     pub os_type: String,
+    /// The catalogue's database that is in it; no machine without one starts from it.
+    pub database: Option<String>,
     /// Whether it stands in for that operating system without being it.
     pub stand_in: bool,
     pub format: ImageFormat,
@@ -54,6 +56,7 @@ mod tests {
             sha256: sha256.repeat(16),
             name: name.to_owned(),
             os_type: "debian-12".to_owned(),
+            database: None,
             stand_in: false,
             format: ImageFormat::Raw,
             size: Bytes::MAX,

@@ -79,7 +79,7 @@ impl Migrate {
         let percent = AtomicU8::new(0);
         let way = async {
             // First, and apart from the journey: it may take longest, and the machine runs on meanwhile.
-            let patience = self.power.patience.of(Part::Image);
+            let patience = self.power.patience.of(Part::Image, &journey.to);
             match self.courier.arrive(to, target, &journey.to.image, patience, &held.stop).await {
                 Ok(()) => {}
                 Err(StepError::Failed { source, .. }) => return Err(source),

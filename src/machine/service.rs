@@ -15,6 +15,7 @@ use crate::{
     ids::{MachineId, OperationId},
     operation::{Kind as OperationKind, NewOperation, store as operations, worker::Bell},
     provider::disk_image::{self, Header, ReadError},
+    secret::Vault,
     task_book, text,
     units::Bytes,
 };
@@ -41,6 +42,7 @@ pub struct Machines {
     pub bell: Bell,
     pub catalogue: Arc<Catalogue>,
     pub names: Names,
+    pub vault: Vault,
 }
 
 const fn act_of(kind: OperationKind) -> Act {
@@ -187,6 +189,8 @@ pub struct Images {
 pub struct NewImage {
     pub name: String,
     pub os_type: String,
+    /// 数据库 that is in it.
+    pub database: Option<String>,
     pub stand_in: bool,
 }
 
@@ -198,6 +202,7 @@ impl Images {
     pub async fn import(&self, actor: &Actor, new: NewImage, body: Body) -> Result<Image, Problem> {
         policy::scope(actor, Act::ImageImport)?;
         let os = self.os_of(&new.os_type)?;
+        let database = new.database.as_deref().map(|word| self.baked(word)).transpose()?;
         let name = text::said(&new.name, text::NAME)
             .map_err(|fault| Problem::malformed(format!("name: 镜像名称不符合要求（{fault}）")))?;
         fs::create_dir_all(&self.folder).await.map_err(Problem::internal)?;
@@ -206,7 +211,8 @@ impl Images {
         let entered = match received {
             Ok((sha256, size, header)) => {
                 let _entering = self.entering.lock().await;
-                let image = self.accept(&upload, sha256, size, header, name, os, new.stand_in).await;
+                let said = NewImage { name, os_type: os, database, stand_in: new.stand_in };
+                let image = self.accept(&upload, sha256, size, header, said).await;
                 match image {
                     Ok(image) => self.enter_or_take_away(actor, image).await.inspect(|_| self.bell.ring()),
                     Err(problem) => Err(problem),
@@ -230,6 +236,18 @@ impl Images {
         os.filter(|os| os.offered).map(|os| os.key.clone()).ok_or_else(|| {
             let detail = format!("操作系统 {} 不在目录中；可用：{}", text::shown(word), self.catalogue.os_names());
             Problem::new(Kind::Refused, "os_not_in_catalogue", detail)
+        })
+    }
+
+    /// The key of a database that an image may have in it.
+    fn baked(&self, word: &str) -> Result<String, Problem> {
+        let found = self.catalogue.find_database(word).filter(|e| e.offered && e.profile.is_some());
+        found.map(|entry| entry.key.clone()).ok_or_else(|| {
+            Problem::new(
+                Kind::Refused,
+                "database_not_in_catalogue",
+                format!("数据库 {} 不在目录中；可用：{}", text::shown(word), self.catalogue.database_names()),
+            )
         })
     }
 
@@ -263,16 +281,13 @@ impl Images {
         Ok((hex(&digest.finalize()), size, header))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what was read of the file, and what was said of it")]
     async fn accept(
         &self,
         upload: &Path,
         sha256: String,
         size: u64,
         header: Header,
-        name: String,
-        os_type: String,
-        stand_in: bool,
+        said: NewImage,
     ) -> Result<Image, Problem> {
         let path = self.folder.join(format!("{sha256}.{}", header.format.word()));
         let mut mode = fs::metadata(upload).await.map_err(Problem::internal)?.permissions();
@@ -281,9 +296,10 @@ impl Images {
         fs::rename(upload, &path).await.map_err(Problem::internal)?;
         Ok(Image {
             sha256,
-            name,
-            os_type,
-            stand_in,
+            name: said.name,
+            os_type: said.os_type,
+            database: said.database,
+            stand_in: said.stand_in,
             format: header.format,
             size: i64::try_from(size).ok().and_then(Bytes::new).unwrap_or(Bytes::MAX),
             virtual_size: header.virtual_size,
@@ -313,6 +329,7 @@ impl Images {
                     Some(held)
                         if held.name == image.name
                             && held.os_type == image.os_type
+                            && held.database == image.database
                             && held.stand_in == image.stand_in =>
                     {
                         held
@@ -341,7 +358,8 @@ impl Images {
                     object_id: kept.sha256.clone(),
                     department_id: None,
                     outcome: Outcome::Done,
-                    detail: json!({"name": kept.name, "os_type": kept.os_type, "stand_in": kept.stand_in}),
+                    detail: json!({"name": kept.name, "os_type": kept.os_type, "database": kept.database,
+                        "stand_in": kept.stand_in}),
                 };
                 audit::record(tx, record).await?;
                 Ok(kept)

@@ -13,13 +13,17 @@ use tokio_util::sync::CancellationToken;
 pub struct Patience {
     /// For the guest to answer: booting takes a while, longer where the processor is emulated.
     pub answer: Duration,
+    /// The same where the first start installs something.
+    pub install: Duration,
     /// For everything else, an unreachable host included.
     pub other: Duration,
 }
 
 impl Patience {
-    pub(super) const fn of(self, part: Part) -> Duration {
+    pub(super) fn of(self, part: Part, intent: &Intent) -> Duration {
         match part {
+            // Later starts have nothing to install, and know no password.
+            Part::Answer if intent.installs() && !intent.lacks_password() => self.install,
             Part::Answer => self.answer,
             _ => self.other,
         }
@@ -66,11 +70,34 @@ pub async fn ensure(
             }
             Err(error) => error,
         };
-        if !error.is_transient() || began.elapsed() >= patience.of(part) {
+        if !error.is_transient() || began.elapsed() >= patience.of(part, intent) {
             metrics.step_took(part.word(), "failed", began.elapsed());
             return Err(StepError::Failed { part, source: error });
         }
         tracing::debug!(machine.id = %intent.machine, step = %part, %error, "machine.step.again");
+        wait(&mut pause, stop).await;
+    }
+}
+
+/// Takes the password out of the seed; repeated as any part is.
+pub async fn clear_seed(
+    provider: &dyn Provider,
+    intent: &Intent,
+    patience: Patience,
+    stop: &CancellationToken,
+) -> Result<(), StepError> {
+    let (began, mut pause) = (Instant::now(), Duration::from_millis(200));
+    loop {
+        if stop.is_cancelled() {
+            return Err(StepError::Stopped);
+        }
+        match provider.clear_seed(intent).await {
+            Ok(()) => return Ok(()),
+            Err(error) if error.is_transient() && began.elapsed() < patience.other => {
+                tracing::debug!(machine.id = %intent.machine, %error, "machine.seed.again");
+            }
+            Err(source) => return Err(StepError::Failed { part: Part::Seed, source }),
+        }
         wait(&mut pause, stop).await;
     }
 }

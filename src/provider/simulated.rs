@@ -22,6 +22,7 @@ pub enum Act {
     Capacity,
     Ensure(Part),
     Remove(Part),
+    ClearSeed,
     Observe,
     Stop,
     Console,
@@ -239,6 +240,9 @@ impl State {
             Part::Domain if !self.has(intent, Part::Disk) || !self.has(intent, Part::Seed) => {
                 return permanent("a volume is missing");
             }
+            Part::Seed if !self.has(intent, part) && intent.lacks_password() => {
+                return permanent("the seed lacks the database's password");
+            }
             Part::Power if !self.has(intent, Part::Domain) => return permanent("the domain is not defined"),
             Part::Answer => {
                 let reason = "nobody answers".to_owned();
@@ -318,6 +322,14 @@ impl Provider for SimulatedHost {
 
     async fn remove(&self, part: Part, intent: &Intent) -> Result<(), ProviderError> {
         self.perform(Act::Remove(part), |state| state.remove(part, intent)).await
+    }
+
+    async fn clear_seed(&self, intent: &Intent) -> Result<(), ProviderError> {
+        let there = |state: &mut State| {
+            let (act, reason) = (format!("clearing the seed of {}", intent.name), "the volume is missing".to_owned());
+            if state.has(intent, Part::Seed) { Ok(()) } else { Err(ProviderError::Permanent { act, reason }) }
+        };
+        self.perform(Act::ClearSeed, there).await
     }
 
     async fn observe(&self, intent: &Intent) -> Result<Observed, ProviderError> {

@@ -371,6 +371,7 @@ fn a_seed_says_what_the_intent_says() {
                 dns: address,
             },
             ssh_keys: vec![text.clone(), format!("{KEY} {text}")],
+            database: None,
         };
         let volume = folder.join(format!("{number}.img"));
         std::fs::write(&volume, seed::volume(&intent).unwrap()).unwrap();

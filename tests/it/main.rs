@@ -8,6 +8,7 @@ mod audit;
 mod authorization;
 #[cfg(feature = "crash-points")]
 mod crash;
+mod databases;
 mod decisions;
 mod distribution;
 mod dns;

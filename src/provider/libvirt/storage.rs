@@ -377,6 +377,27 @@ pub fn ensure_bytes(
     upload(connect, &volume, bytes, size)
 }
 
+/// Puts other bytes in the place of a volume's, in the same file: a domain that has it open goes on reading that file, and
+/// what stood there is overwritten where it stood.
+pub fn overwrite(connect: &Connect, pool: &StoragePool, name: &str, bytes: &[u8]) -> Result<(), Fault> {
+    let Some(found) = volume(pool, name)? else {
+        return Err(Fault::Permanent(format!("volume {name} is missing")));
+    };
+    let held = whole(connect, &found)?;
+    if held == bytes {
+        return Ok(());
+    }
+    if held.len() != bytes.len() {
+        return Err(Fault::Permanent(format!(
+            "volume {name} has {} bytes, and {} were written",
+            held.len(),
+            bytes.len()
+        )));
+    }
+    upload(connect, &found, bytes, bytes.len() as u64)?;
+    if whole(connect, &found)? == bytes { Ok(()) } else { Err(Fault::Transient(format!("volume {name} is as it was"))) }
+}
+
 /// All of a volume that must be there and is known to be small.
 pub fn bytes(connect: &Connect, pool: &StoragePool, name: &str) -> Result<Vec<u8>, Fault> {
     match volume(pool, name)? {

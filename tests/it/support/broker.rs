@@ -52,6 +52,7 @@ impl Setup {
             .env("HOME", &self.folder)
             .env("JIYUE_DATABASE_URL", &self.database_url)
             .env("JIYUE_IMAGE_FOLDER", self.folder.join("images"))
+            .env("JIYUE_SECRET_KEY_FILE", self.folder.join("secret.key"))
             .env("JIYUE_ALLOW_SIMULATED_HOSTS", "true")
             .env("JIYUE_WORKER_POLL_MILLIS", "100")
             .env("JIYUE_WORKER_LEASE_SECONDS", "2")

@@ -10,10 +10,12 @@ pub mod packing;
 pub mod plain;
 pub mod postgres;
 pub mod proxy;
+pub mod psql;
 pub mod raw;
 pub mod site;
 pub mod source;
 pub mod sql;
+pub mod ssh;
 pub mod wire;
 
 pub use postgres::free_port;
