@@ -302,8 +302,8 @@ fn worker(shared: &Shared, courier: &Courier, settings: &Settings) -> Worker {
         patience,
         boots: Arc::new(Semaphore::new(settings.boots_at_once.max(1))),
         names,
-        vault,
         courier: courier.clone(),
+        vault,
     });
     let mut runners: HashMap<Kind, Arc<dyn Runner>> = HashMap::new();
     runners.insert(Kind::Build, build.clone());

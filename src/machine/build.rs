@@ -56,8 +56,8 @@ pub struct Build {
     /// Guests that may be booting at once: more only take each other's processor.
     pub boots: Arc<Semaphore>,
     pub names: Names,
-    pub vault: Vault,
     pub courier: Courier,
+    pub vault: Vault,
 }
 
 /// Why going forward ended.
@@ -199,6 +199,23 @@ impl Build {
         self.register(held, machine, done, stop).await
     }
 
+    /// The image is brought by the courier, for it may be on its way already: from here, or from another broker.
+    async fn arrive(
+        &self,
+        machine: &Machine,
+        provider: &dyn Provider,
+        stop: &CancellationToken,
+    ) -> Result<(), StepError> {
+        let (began, patience) = (Instant::now(), self.patience.of(Part::Image, &machine.intent));
+        let arrived = self.courier.arrive(machine.host, provider, &machine.intent.image, patience, stop).await;
+        match &arrived {
+            Ok(()) => self.metrics.step_took(Part::Image.word(), "done", began.elapsed()),
+            Err(StepError::Failed { .. }) => self.metrics.step_took(Part::Image.word(), "failed", began.elapsed()),
+            Err(StepError::Stopped) => {}
+        }
+        arrived
+    }
+
     /// What becomes of a build whose step was not done.
     async fn not_done(
         &self,
@@ -245,23 +262,6 @@ impl Build {
         }
         crash::point(&format!("build.{}.cleared", machine.ordinal));
         Ok(())
-    }
-
-    /// The image is brought by the courier, for it may be on its way already: from here, or from another broker.
-    async fn arrive(
-        &self,
-        machine: &Machine,
-        provider: &dyn Provider,
-        stop: &CancellationToken,
-    ) -> Result<(), StepError> {
-        let (began, patience) = (Instant::now(), self.patience.of(Part::Image, &machine.intent));
-        let arrived = self.courier.arrive(machine.host, provider, &machine.intent.image, patience, stop).await;
-        match &arrived {
-            Ok(()) => self.metrics.step_took(Part::Image.word(), "done", began.elapsed()),
-            Err(StepError::Failed { .. }) => self.metrics.step_took(Part::Image.word(), "failed", began.elapsed()),
-            Err(StepError::Stopped) => {}
-        }
-        arrived
     }
 
     /// Puts the machine's name down for the registrar and waits a while for it. That it cannot be registered now is no

@@ -210,8 +210,8 @@ impl Images {
         let received = self.receive(&upload, body).await;
         let entered = match received {
             Ok((sha256, size, header)) => {
-                let said = NewImage { name, os_type: os, database, stand_in: new.stand_in };
                 let _entering = self.entering.lock().await;
+                let said = NewImage { name, os_type: os, database, stand_in: new.stand_in };
                 let image = self.accept(&upload, sha256, size, header, said).await;
                 match image {
                     Ok(image) => self.enter_or_take_away(actor, image).await.inspect(|_| self.bell.ring()),
@@ -225,18 +225,6 @@ impl Images {
         entered
     }
 
-    /// The key of a database that an image may have in it.
-    fn baked(&self, word: &str) -> Result<String, Problem> {
-        let found = self.catalogue.find_database(word).filter(|e| e.offered && e.profile.is_some());
-        found.map(|entry| entry.key.clone()).ok_or_else(|| {
-            Problem::new(
-                Kind::Refused,
-                "database_not_in_catalogue",
-                format!("数据库 {} 不在目录中；可用：{}", text::shown(word), self.catalogue.database_names()),
-            )
-        })
-    }
-
     /// The key of an operating system whose images are taken.
     fn os_of(&self, word: &str) -> Result<String, Problem> {
         let os = self.catalogue.find_os(word);
@@ -248,6 +236,18 @@ impl Images {
         os.filter(|os| os.offered).map(|os| os.key.clone()).ok_or_else(|| {
             let detail = format!("操作系统 {} 不在目录中；可用：{}", text::shown(word), self.catalogue.os_names());
             Problem::new(Kind::Refused, "os_not_in_catalogue", detail)
+        })
+    }
+
+    /// The key of a database that an image may have in it.
+    fn baked(&self, word: &str) -> Result<String, Problem> {
+        let found = self.catalogue.find_database(word).filter(|e| e.offered && e.profile.is_some());
+        found.map(|entry| entry.key.clone()).ok_or_else(|| {
+            Problem::new(
+                Kind::Refused,
+                "database_not_in_catalogue",
+                format!("数据库 {} 不在目录中；可用：{}", text::shown(word), self.catalogue.database_names()),
+            )
         })
     }
 
