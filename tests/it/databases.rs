@@ -21,7 +21,7 @@ use std::{
 
 /// What a guest may take to boot and to make its database beside other work, emulated.
 const BOOT: Duration = Duration::from_secs(240);
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(90);
 
 fn text(value: &Value, pointer: &str) -> String {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no {pointer} in {value:#}")).to_owned()

@@ -211,7 +211,7 @@ async fn a_sending_that_is_cut_is_taken_up_and_two_brokers_send_once() {
             stage.broker = Broker::start(setup.clone().with("JIYUE_CRASH_AT", point)).await;
             stage.raw = Raw::new(&stage.broker);
             let sha256 = stage.import(point, image(1 << 20, number)).await;
-            assert!(stage.broker.died(Duration::from_secs(30)), "it did not come to {point}");
+            assert!(stage.broker.died(Duration::from_secs(120)), "it did not come to {point}");
             stage.broker = Broker::start(setup.clone()).await;
             stage.raw = Raw::new(&stage.broker);
             stage.until(&sha256, &site.name, "present").await;

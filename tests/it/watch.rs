@@ -53,7 +53,7 @@ async fn two_machines(site: &Site, setup: Setup) -> (Broker, Cast, Vec<Value>) {
     let made = broker.post("/v1/requests", &cast.requester, &broker::request()).await.expect(201);
     let id = text(&made["items"][0], "id");
     let operation = broker.post(&format!("/v1/requests/{id}/approve"), &cast.authority, &json!({})).await.expect(202);
-    let done = broker.finished(&text(&operation, "id"), &cast.authority, Duration::from_secs(60)).await;
+    let done = broker.finished(&text(&operation, "id"), &cast.authority, Duration::from_secs(180)).await;
     assert_eq!(done["state"], "succeeded", "{done:#}");
     let request = broker.get(&format!("/v1/requests/{id}"), &cast.operator).await.expect(200);
     (broker, cast, request["machines"].as_array().unwrap().clone())
@@ -66,7 +66,7 @@ async fn what_changes_behind_our_back_is_alarmed_and_never_touched() {
     let (broker, cast, machines) = two_machines(&site, setup.clone()).await;
     let mut sql = Sql::reading(&setup.database_url).await;
     let (one, other) = (text(&machines[0], "id"), text(&machines[1], "id"));
-    let limit = Duration::from_secs(20);
+    let limit = Duration::from_secs(60);
     let alarms = async |so: &(dyn Fn(&Value) -> bool + Sync)| {
         until(&broker, &cast.operator, "/v1/alarms?page_size=200", limit, |body| {
             let items: Vec<_> =
@@ -169,7 +169,7 @@ async fn a_machine_grows_where_it_is_or_is_refused_with_the_numbers() {
     // The disk alone grows under the running guest.
     let run = Site::virsh(&["domid", &name]);
     let done = async |operation: Value| {
-        let done = broker.finished(&text(&operation, "id"), &cast.authority, Duration::from_secs(60)).await;
+        let done = broker.finished(&text(&operation, "id"), &cast.authority, Duration::from_secs(180)).await;
         assert_eq!(done["state"], "succeeded", "{done:#}");
     };
     done(resize(&json!({"disk_bytes": disk + (1 << 30)})).await.expect(202)).await;
@@ -218,7 +218,7 @@ async fn only_a_host_that_is_proven_off_has_its_machines_built_elsewhere() {
         let request = text(&made["items"][0], "id");
         let path = format!("/v1/requests/{request}/approve");
         let operation = broker.post(&path, &cast.authority, &json!({})).await.expect(202);
-        broker.finished(&text(&operation, "id"), &cast.authority, Duration::from_secs(20)).await;
+        broker.finished(&text(&operation, "id"), &cast.authority, Duration::from_secs(90)).await;
         let machine =
             broker.get(&format!("/v1/requests/{request}"), &cast.operator).await.expect(200)["machines"][0].clone();
         let id = text(&machine, "id");
@@ -259,7 +259,7 @@ async fn only_a_host_that_is_proven_off_has_its_machines_built_elsewhere() {
         assert_eq!(rebuild().await.code(), "capacity_exceeded");
         broker.simulated_host(&cast, "sim2").await;
         let operation = rebuild().await.expect(202);
-        let done = broker.finished(&text(&operation, "id"), &cast.operator, Duration::from_secs(20)).await;
+        let done = broker.finished(&text(&operation, "id"), &cast.operator, Duration::from_secs(90)).await;
         assert_eq!(done["state"], "succeeded", "{done:#}");
         let shown = broker.get(&format!("/v1/machines/{id}"), &cast.operator).await.expect(200);
         assert_eq!((text(&shown, "state"), text(&shown, "host")), ("running".into(), "sim2".into()));

@@ -139,7 +139,7 @@ impl Broker {
         let began = Instant::now();
         while !matches!(self.http.get(format!("{}/readyz", self.url)).send().await, Ok(r) if r.status().is_success()) {
             let log = std::fs::read_to_string(self.setup.folder.join("serve.log")).unwrap_or_default();
-            assert!(began.elapsed() < Duration::from_secs(30), "the broker is not ready:\n{log}");
+            assert!(began.elapsed() < Duration::from_secs(90), "the broker is not ready:\n{log}");
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
     }
