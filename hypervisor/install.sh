@@ -19,7 +19,7 @@ run="libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients dnsmasq-ba
      qemu-system-x86 qemu-utils
      bind9-host curl jq cpio kmod fdisk binutils mtools dosfstools e2fsprogs util-linux iproute2 procps xz-utils"
 slow="mmdebstrap debian-archive-keyring grub-pc-bin grub-common openssh-client"
-test="postgresql curl jq libreoffice-writer-nogui libreoffice-calc-nogui knot knot-dnsutils"
+test="postgresql curl jq openssl openssh-client libreoffice-writer-nogui libreoffice-calc-nogui knot knot-dnsutils"
 
 # Packages whose drivers were split off after Debian 12; taken where they exist.
 run_if_known="libvirt-daemon-driver-network libvirt-daemon-driver-storage libvirt-daemon-driver-nodedev

@@ -514,7 +514,9 @@ async fn connect(dialect: Dialect, url: &str) -> Result<AnyConnection, DbError> 
         Dialect::Sqlite => {
             "pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma busy_timeout = 10000"
         }
-        Dialect::Postgres => "set timezone = 'UTC'",
+        // A broker that stops in the middle of a transaction (frozen, or its machine lost power) must not keep the others
+        // from the rows it has locked: the server takes them back, and what was begun is undone.
+        Dialect::Postgres => "set timezone = 'UTC'; set idle_in_transaction_session_timeout = '5s'",
     })
     .await?;
     Ok(conn)

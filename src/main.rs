@@ -5,18 +5,35 @@ use jiyue::{
     cli::{self, Cli, Command},
     request::apart,
 };
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
+use tokio::runtime::Runtime;
+
+/// Calls to hosts that are still under way when all else has ended. One may take hours (an image, a journey); it goes on
+/// without us or is begun anew by the next start, so nobody waits for it.
+const LAST_CALLS: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {
         // Before there is a runtime: its bounds hold for all that comes.
         Ok(Cli { command: Command::ReadForm, .. }) => apart::child(),
-        Ok(cli) => run(cli),
+        Ok(cli) => start(cli),
         Err(code) => code,
     }
 }
 
-#[tokio::main]
+fn start(cli: Cli) -> ExitCode {
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("无法启动：{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(run(cli));
+    runtime.shutdown_timeout(LAST_CALLS);
+    code
+}
+
 async fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Serve(args) => cli::local::serve(args).await,

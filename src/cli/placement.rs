@@ -203,6 +203,14 @@ mod tests {
                 "message": "内存不足：需 16 GiB，余 0 B（可分配 64 GiB）"}),
         ];
         let grid = |columns, rows| layout::grid(columns, rows, &TimeZone::UTC, Paint(false)).trim_fmt();
-        insta::assert_snapshot!(format!("{}\n\n{}", grid(&CHOICE, &choices), grid(&REFUSED_HOST, &refused)), @"");
+        insta::assert_snapshot!(format!("{}\n\n{}", grid(&CHOICE, &choices), grid(&REFUSED_HOST, &refused)), @"
+        台次  宿主机    同申请  空机  租期超出  互补  租期早于  已运行  余内存  余 CPU   余磁盘  可选  其次
+           1  node1          0  否           0  否       30 天    1 天   6 GiB       3  1.4 TiB     3  二号机房、node3
+           2  二号机房       0  是           0  是       30 天       0   6 GiB       3  1.4 TiB     1  -
+
+        宿主机  自第几台起  原因
+        node4            1  最高承载等保 2 级，申请为 3 级
+        node1            2  内存不足：需 16 GiB，余 0 B（可分配 64 GiB）
+        ");
     }
 }

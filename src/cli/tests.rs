@@ -180,6 +180,7 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       department  建设单位：登记、列出
       task-book   项目任务书：导入、列出、查看、撤销
       host        宿主机：接入、查看、暂停接收、迁出、隔离
+      placement   落位：说明虚拟机会落在哪台宿主机，为什么
       alarm       告警：宿主机上实际运行的与账上不符之处
       image       镜像：导入、列出
       request     资源申请：检查、提交、批准、退回、取消、查看

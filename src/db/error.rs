@@ -117,8 +117,8 @@ impl From<sqlx::Error> for DbError {
             _ => {}
         }
         match inner.code().as_deref() {
-            // PostgreSQL: serialization failure, deadlock. SQLite: busy, busy snapshot, locked.
-            Some("40001" | "40P01" | "5" | "517" | "6") => Self::Collision(error),
+            // PostgreSQL: serialization failure, deadlock, silent for too long. SQLite: busy, busy snapshot, locked.
+            Some("40001" | "40P01" | "25P03" | "5" | "517" | "6") => Self::Collision(error),
             // PostgreSQL: disk full. SQLite: full.
             Some("53100" | "13") => Self::Full(error),
             // PostgreSQL: connection exceptions, too many connections, shutting down or starting up.

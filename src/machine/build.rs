@@ -297,6 +297,12 @@ impl Build {
         let later = |error: String| RunError::Later(error);
         self.withdraw(held, machines).await?;
         for machine in machines.iter().rev() {
+            // Nothing runs on a host that is proven to be off; what lies there is a stray when it comes back, and it is
+            // not taken back in before that has been cleared.
+            if capacity::standing::store::is_fenced(&mut *self.db.read().await?, machine.host).await? {
+                tracing::warn!(machine.id = %machine.id, "machine.undo.host_fenced");
+                continue;
+            }
             let provider = self.providers.of(machine.host).await.map_err(|e| later(e.to_string()))?;
             for part in Part::ALL.into_iter().rev() {
                 let (lease, label) = (held.lease.clone(), format!("{}.{part}.undo", machine.intent.name));

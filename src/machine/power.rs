@@ -51,7 +51,14 @@ impl Runner for Power {
         let later = |reason: String| RunError::Later(reason);
         let machine = self.machine_of(&operation).await?;
         let provider = self.providers.of(machine.host).await.map_err(|e| later(e.to_string()))?;
-        let failure = match self.act(held, operation.kind, &machine, &*provider).await {
+        // A host that is proven to be off runs nothing: what is to be off there is off.
+        let fenced = capacity::standing::store::is_fenced(&mut *self.db.read().await?, machine.host).await?;
+        let outcome = if fenced && matches!(operation.kind, Kind::Stop | Kind::Bin) {
+            Ok(())
+        } else {
+            self.act(held, operation.kind, &machine, &*provider).await
+        };
+        let failure = match outcome {
             Ok(()) => None,
             Err(StepError::Failed { part, source }) if !source.is_transient() => Some(format!("{part}: {source}")),
             Err(error) if matches!(operation.kind, Kind::Start | Kind::Restore | Kind::Reboot) => match error {

@@ -1,5 +1,5 @@
-//! What the score is for: a stream of machines takes fewer hosts than by first fit or worst fit, on a small trace of our
-//! own making. `make bench-placement` does the same on a public one.
+//! What the score is for: where the ends of leases are known, a stream of machines takes fewer hosts than by first fit, and
+//! where they are not, no more; on a small trace of our own making. `make bench-placement` does the same on a public one.
 
 use crate::support::{
     Dice,
@@ -30,7 +30,7 @@ fn trace(seed: u64) -> Vec<Visit> {
 }
 
 #[test]
-fn the_score_takes_fewer_hosts_than_first_fit_and_worst_fit() {
+fn whoever_knows_when_leases_end_needs_fewer_hosts() {
     for shape in [Shape::new(64, 448), Shape::new(40, 90)] {
         let mut sums = [0.0; 4];
         for seed in 1..=5 {

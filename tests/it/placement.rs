@@ -147,9 +147,11 @@ async fn every_host_that_refuses_says_why_in_the_answer() {
 
         // By sizes and conditions alone; what is wrong with them is told at once.
         let mut sizes =
-            json!({"vcpu": 1, "memory_bytes": 1 << 20, "disk_bytes": 1 << 20, "zone": "government_extranet"});
+            json!({"vcpu": 1, "memory_bytes": 2 << 20, "disk_bytes": 1 << 20, "zone": "government_extranet"});
         assert_eq!(chosen(&stage.explain(&sizes).await), ["low"], "{on:?}: level 1 will do, {sizes}");
         sizes["mlps_level"] = json!(2);
+        assert_eq!(stage.explain(&sizes).await["possible"], false, "{on:?}");
+        sizes["memory_bytes"] = json!(1 << 20);
         assert_eq!(chosen(&stage.explain(&sizes).await), ["short"], "{on:?}");
         let wrong = json!({"vcpu": 0, "memory_bytes": -1, "zone": "政务内网", "mlps_level": 5, "machines": 65});
         let refused = stage.broker.post("/v1/placement/explain", &stage.cast.operator, &wrong).await;

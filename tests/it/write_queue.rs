@@ -330,6 +330,40 @@ async fn a_job_whose_connection_is_cut_is_run_again() {
     assert_eq!(codes(&url).await, ["again", "before", "cut"]);
 }
 
+/// A broker that is frozen inside a transaction holds its row locks only as long as the server waits for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_falls_silent_lets_the_others_go_on_and_runs_again() {
+    let rename = async |tx: &mut Tx, to: &str| -> Result<(), DbError> {
+        let renaming = sqlx::query("update departments set name = $1 where code = 'shared'").bind(to.to_owned());
+        renaming.execute(tx.conn()).await?;
+        Ok(())
+    };
+    let (db, url) = open(On::Postgres).await;
+    db.housekeep(async |tx| insert(tx, "shared").await).await.unwrap();
+    let options = Options { url: url.clone(), read_connections: 2, clock: Clock::System };
+    let other = Db::open(options).await.expect("a second broker");
+    let (runs, locked) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    let (counted, holding) = (Arc::clone(&runs), Arc::clone(&locked));
+    let silent = tokio::spawn(async move {
+        db.housekeep(async move |tx| {
+            rename(tx, "silent").await?;
+            if counted.fetch_add(1, Ordering::SeqCst) == 0 {
+                holding.notify_one();
+                tokio::time::sleep(Duration::from_secs(12)).await;
+            }
+            rename(tx, "awake").await
+        })
+        .await
+    });
+    locked.notified().await;
+    let going_on = other.housekeep(async move |tx| rename(tx, "other").await);
+    tokio::time::timeout(Duration::from_secs(9), going_on).await.expect("the lock is taken back").unwrap();
+    assert_eq!(plain::texts(&url, "select name from departments").await, ["other"]);
+    silent.await.unwrap().unwrap();
+    assert_eq!(runs.load(Ordering::SeqCst), 2);
+    assert_eq!(plain::texts(&url, "select name from departments").await, ["awake"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_goes_away_does_not_cut_its_job_in_half() {
     for on in On::BOTH {

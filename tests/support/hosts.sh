@@ -158,7 +158,7 @@ prepare() {
 
 # Powers host N on; its daemon answers a little later.
 switch_on() {
-  local n=$1 h=$dir/h$1 pid kind tries
+  local n=$1 h=$dir/h$1 pid kind tries theirs
   if keeper "$n" >/dev/null; then return; fi
   prepare "$n"
   rm -rf "${h:?}/run"; mkdir "$h/run"
@@ -166,8 +166,11 @@ switch_on() {
     < /dev/null > "$h/log/init.log" 2>&1 &
   pid=$!
   echo "$pid" > "$h/pid"
-  for (( tries = 0; tries < 200; tries++ )); do
-    [[ $(readlink "/proc/$pid/ns/net") == $(readlink /proc/self/ns/net) ]] || break
+  # Until it has left this network namespace, its cables would be laid in here.
+  for (( tries = 0; ; tries++ )); do
+    theirs=$(readlink "/proc/$pid/ns/net") || die "host $n did not come up; see $h/log/init.log"
+    [[ $theirs == "$(readlink /proc/self/ns/net)" ]] || break
+    (( tries < 3000 )) || die "host $n does not come up"
     sleep 0.01
   done
   for kind in m z; do

@@ -5,6 +5,7 @@ use crate::{
     db::{DbError, Tx},
     ids::HostId,
 };
+use sqlx::AnyConnection;
 
 /// What is wanted of a host. False when that was wanted already.
 pub async fn set_cordoned(tx: &mut Tx, host: HostId, cordoned: bool) -> Result<bool, DbError> {
@@ -63,6 +64,15 @@ pub async fn set_contact(
     .execute(tx.conn())
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Whether a host is proven to be off.
+pub async fn is_fenced(conn: &mut AnyConnection, host: HostId) -> Result<bool, DbError> {
+    let fenced: i64 = sqlx::query_scalar("select count(*) from hosts where id = $1 and contact = 'fenced'")
+        .bind(host.text())
+        .fetch_one(conn)
+        .await?;
+    Ok(fenced == 1)
 }
 
 /// A full listing has come back.
