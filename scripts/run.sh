@@ -103,6 +103,9 @@ clear_hypervisor() {
       || die "libvirt 里有一个不是 make run 建的网络 $name；请先改名或删除它"
     v net-destroy "$name" &> /dev/null || true
     v net-undefine "$name" > /dev/null || die "网络 $name 删不掉"
+    # The second stays where others' machines are behind it.
+    v nwfilter-undefine "jiyue-network-1-$name" &> /dev/null || true
+    v nwfilter-undefine jiyue-guest-1 &> /dev/null || true
   fi
   if grep -qx "$name *" <<< "$pools"; then
     path=$(v pool-dumpxml "$name" | sed -n 's:.*<path>\(.*\)</path>.*:\1:p')

@@ -10,6 +10,7 @@ pub mod service;
 pub mod standing;
 pub mod store;
 pub mod transfer;
+mod zones;
 
 use crate::{
     error::Shortage,

@@ -76,5 +76,9 @@ pub fn settings(host: &Host, insecure_networks: &[IpNet]) -> LibvirtSettings {
         pool: host.pool.clone(),
         pool_path: host.pool_path.clone(),
         domain_type: host.domain_type,
+        networks: (host.networks.iter())
+            .filter(|network| network.segment.is_none())
+            .map(|network| (network.network.clone(), network.cidr))
+            .collect(),
     }
 }

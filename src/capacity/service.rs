@@ -5,7 +5,7 @@ use super::{
     inventory::{Inventory, usable},
     providers::{self},
     standing::Standing,
-    store,
+    store, zones,
 };
 use crate::{
     audit::{self, Outcome, Record, Who},
@@ -18,7 +18,7 @@ use crate::{
     ids::{HostId, NetworkId},
     labels::{MlpsLevel, Zone},
     provider::{
-        Capacity, DomainType, Provider, ProviderError,
+        Capacity, DomainType, NetworkIntent, Provider, ProviderError,
         libvirt::{self, LibvirtHost, NetworkSetup, Way},
         simulated::SimulatedHost,
     },
@@ -140,6 +140,7 @@ pub async fn add_host(
         if store::find_host(&mut conn, &host.name).await?.is_some() {
             return Err(Problem::conflict("host_name_taken", format!("宿主机 {} 已登记", host.name)));
         }
+        agrees(&host, &store::list_hosts(&mut conn).await?)?;
     }
     let (capacity, domain_type) =
         explore(&host, &allowed.insecure_networks).await.map_err(|error| unusable(&host, &error))?;
@@ -164,10 +165,18 @@ pub async fn refresh(inventory: &Inventory, tx: &mut Tx) -> Result<bool, DbError
     Ok(true)
 }
 
+/// Its networks fit to those that are registered.
+fn agrees(host: &Host, hosts: &[Host]) -> Result<(), Problem> {
+    let faults = zones::contradictions(&host.networks, hosts);
+    if faults.is_empty() { Ok(()) } else { Err(Problem::new(Kind::Refused, "host_refused", faults.join("；"))) }
+}
+
 /// Writes the host's row with its audit record.
 pub async fn enter(db: &Db, actor: &Actor, host: Host) -> Result<(), Problem> {
     let who = Who::from(actor);
     db.write(async move |tx| -> Result<(), Problem> {
+        // Once more: looking at the host takes seconds, in which another may have come.
+        agrees(&host, &store::list_hosts(tx.conn()).await?)?;
         store::insert_host(tx, &host).await.map_err(|error| {
             if error.is_duplicate_of("name") {
                 Problem::conflict("host_name_taken", format!("宿主机 {} 已登记", host.name))
@@ -209,15 +218,44 @@ async fn explore(host: &Host, insecure_networks: &[IpNet]) -> Result<(Capacity, 
         })
         .collect();
     opened.prepare(&networks).await?;
-    Ok((opened.capacity().await?, opened.probe_domain_type().await?))
+    let cards: Vec<_> = host.networks.iter().map(card).collect();
+    Ok((opened.capacity().await?, opened.probe_domain_type(&cards).await?))
+}
+
+/// A probe's card on this network. The probe never speaks there, so it may bear the gateway's address.
+fn card(network: &HostNetwork) -> NetworkIntent {
+    NetworkIntent {
+        network: network.device().to_owned(),
+        link: network.link(),
+        mac: String::new(),
+        address: network.gateway,
+        gateway: network.gateway,
+        dns: network.dns,
+    }
 }
 
 fn unusable(host: &Host, error: &ProviderError) -> Problem {
     let story = story(error).join("：");
     let (name, uri) = (&host.name, &host.uri);
-    let detail = match libvirt::explain(&story) {
-        Some(meaning) => format!("宿主机 {name}（{uri}）无法使用：{meaning}（原文：{story}）"),
-        None => format!("宿主机 {name}（{uri}）无法使用：{story}；请检查地址、libvirt 服务与网络后重试"),
+    // libvirt names what it stumbles over: "Cannot get interface MTU on 'br0': No such device".
+    let about_bridges = ["bridge", "interface"].iter().any(|word| story.contains(word));
+    let stumbled = |network: &HostNetwork| {
+        let named = |word: &str| word.trim_matches(['\'', ':', ',', ')', ';']) == network.bridge;
+        about_bridges && story.split_whitespace().any(named)
+    };
+    let bridge = host.networks.iter().enumerate().find(|(_, network)| stumbled(network));
+    // A line is known by the bridge that it names before it is known by its wording, but for filters, which name one too.
+    let meaning =
+        libvirt::explain_filter(&story).or_else(|| if bridge.is_none() { libvirt::explain(&story) } else { None });
+    let detail = match (meaning, bridge) {
+        (Some(meaning), _) => format!("宿主机 {name}（{uri}）无法使用：{meaning}（原文：{story}）"),
+        (None, Some((index, HostNetwork { bridge, segment: Some(segment), .. }))) => format!(
+            "/zones/{index}/bridge: 宿主机 {name} 上用不了网桥 {bridge}：共用网段 {segment} 的网桥须先在宿主机上建好（ip link add {bridge} type bridge，并接上该网段的网卡）；请建好，或改正网桥名（原文：{story}）"
+        ),
+        (None, Some((index, HostNetwork { bridge, .. }))) => format!(
+            "/zones/{index}/bridge: 宿主机 {name} 上用不了网桥 {bridge}：libvirt 网络要自己建这个网桥，名称已被别的接口占用；请换一个网桥名（原文：{story}）"
+        ),
+        (None, None) => format!("宿主机 {name}（{uri}）无法使用：{story}；请检查地址、libvirt 服务与网络后重试"),
     };
     Problem::new(Kind::Refused, "host_unusable", detail)
 }
@@ -299,6 +337,9 @@ fn draft(new: &NewHost) -> Result<Host, Problem> {
         if !slug(&zone.bridge, 15) {
             faults.push(format!("/zones/{index}/bridge: 网桥名不超过 15 个字符"));
         }
+    }
+    if networks.len() == new.zones.len() {
+        faults.extend(zones::shared_within(&networks));
     }
     match (provider, level) {
         (Some(provider), Some(mlps_level)) if faults.is_empty() => Ok(Host {

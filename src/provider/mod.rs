@@ -91,6 +91,16 @@ pub enum Link {
     Bridge { prefix: u8 },
 }
 
+impl Link {
+    /// libvirt's word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Bridge { .. } => "bridge",
+        }
+    }
+}
+
 /// The parts of a machine in the order in which they are built; removal goes the other way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

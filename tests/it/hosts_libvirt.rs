@@ -122,6 +122,7 @@ async fn a_host_is_added_over_tls_or_over_tcp_in_a_listed_network_and_bad_certif
         pool: "kvm3".into(),
         pool_path: "/var/lib/libvirt/kvm3".into(),
         domain_type: DomainType::Qemu,
+        networks: Vec::new(),
     });
     let refused = strict.list().await;
     assert!(
@@ -147,6 +148,7 @@ async fn events_hasten_and_without_them_the_listing_is_still_the_truth() {
         pool: "events".into(),
         pool_path: "/var/lib/libvirt/events".into(),
         domain_type: DomainType::Qemu,
+        networks: Vec::new(),
     });
     let soon = async |what: &str| {
         let begun = Instant::now();

@@ -33,3 +33,4 @@ mod two_brokers;
 mod uploads;
 mod watch;
 mod write_queue;
+mod zones;

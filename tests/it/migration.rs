@@ -56,6 +56,7 @@ impl<'a> Trip<'a> {
             pool: self.name.clone(),
             pool_path: format!("/var/lib/libvirt/{}-on-{n}", self.name),
             domain_type: DomainType::Qemu,
+            networks: Vec::new(),
         }
     }
 
@@ -133,6 +134,10 @@ impl<'a> Trip<'a> {
             assert!(xml.contains(&intent.operation.text()), "it carries its mark: {xml}");
             assert!(xml.contains("urn:jiyue:machine:1") && xml.contains(&path), "{xml}");
             assert!(!xml.contains(&self.settings(self.from).pool_path), "a path of the old host: {xml}");
+            let kind = if intent.network.link == Link::Network { "network" } else { "bridge" };
+            let filter = format!("<filterref filter='jiyue-{kind}-1-{}'>", intent.network.network);
+            let address = format!("<parameter name='IP' value='{}'/>", intent.network.address);
+            assert!(xml.contains(&filter) && xml.contains(&address), "it has its filter: {xml}");
         }
     }
 

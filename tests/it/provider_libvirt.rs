@@ -62,6 +62,7 @@ impl Place {
             pool: name.clone(),
             pool_path: pool_dir().join(&name).to_str().unwrap().into(),
             domain_type: DomainType::Qemu,
+            networks: Vec::new(),
         };
         let setup = NetworkSetup {
             network: name,
@@ -523,13 +524,13 @@ async fn the_probe_finds_what_boots() {
     std::fs::write(place.pool_file(&format!("{young}.img")), "").unwrap();
     virsh(&["pool-refresh", &place.settings.pool]);
     let begun = Instant::now();
-    let kind = place.host.probe_domain_type_within(Duration::from_secs(6)).await.unwrap();
+    let kind = place.host.probe_domain_type_within(&[], Duration::from_secs(6)).await.unwrap();
     println!("probe: {kind:?} after {:.3} s", begun.elapsed().as_secs_f64());
     assert!(begun.elapsed() < Duration::from_secs(40));
     assert_eq!(place.volumes(), [format!("{young}.img")]);
     assert!(!virsh(&["list", "--all", "--name"]).contains(old));
     // A guest that starts and stays silent is no proof, and is cleared away like any other.
-    let silent = place.host.probe_domain_type_within(Duration::ZERO).await;
+    let silent = place.host.probe_domain_type_within(&[], Duration::ZERO).await;
     assert!(matches!(silent, Err(ProviderError::Permanent { .. })), "{silent:?}");
     assert_eq!(place.volumes(), [format!("{young}.img")]);
     let probes = virsh(&["list", "--all", "--name"]);

@@ -133,6 +133,22 @@ forget_networks() {
   done
 }
 
+# Likewise what filtered the guests' cards: a card of the same name, of whatever
+# libvirtd, would be met by the rules of the one before it.
+forget_filters() {
+  local chain port
+  command -v ebtables >/dev/null || return 0
+  { ebtables -t nat -L 2>/dev/null || true; } | sed -n 's/^Bridge chain: \(libvirt-[A-Z]-[^,]*\),.*/\1/p' |
+    while read -r chain; do
+      port=${chain#libvirt-?-}
+      [[ ! -e /sys/class/net/$port ]] || continue
+      ebtables -t nat -D PREROUTING -i "$port" -j "$chain" 2>/dev/null || true
+      ebtables -t nat -D POSTROUTING -o "$port" -j "$chain" 2>/dev/null || true
+      ebtables -t nat -F "$chain" 2>/dev/null || true
+      ebtables -t nat -X "$chain" 2>/dev/null || true
+    done
+}
+
 # ---- actions ------------------------------------------------------------
 
 up() {
@@ -147,6 +163,7 @@ up() {
   else
     prepare
     forget_networks
+    forget_filters
     rm -rf "${dir:?}/run"; mkdir "$dir/run"
     setsid unshare --mount --pid --fork --mount-proc --kill-child -- "$self" init "$dir" \
       < /dev/null > "$dir/log/init.log" 2>&1 &
@@ -198,6 +215,7 @@ down() {
     done
   fi
   forget_networks
+  forget_filters
   rm -rf "${dir:?}/run" "$dir/pid"
 }
 

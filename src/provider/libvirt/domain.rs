@@ -3,12 +3,13 @@
 use super::{
     domain_xml::{self, Places},
     fault::Fault,
-    probe,
+    filter, probe,
     storage::{self, path_of},
     volume_xml::{NewVolume, console_name, disk_name, image_name, seed_name},
     xml::Element,
 };
 use crate::provider::{DomainType, Intent, Mark, Observed, Power, Seen};
+use ipnet::Ipv4Net;
 use virt::{connect::Connect, domain::Domain, error::ErrorNumber, storage_pool::StoragePool, sys};
 
 /// What stands where the machine's domain should be.
@@ -68,15 +69,28 @@ pub fn must_be_gone(connect: &Connect, intent: &Intent) -> Result<(), Fault> {
     }
 }
 
+/// What a host adds to a machine's definition.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    pub kind: DomainType,
+    /// Ranges of the host that are not for this zone; see [`filter`].
+    pub away: Vec<Ipv4Net>,
+}
+
 /// Makes sure that the domain is defined. Defining is atomic in libvirt, so "there, with our mark" is whole.
-pub fn ensure_defined(connect: &Connect, pool: &StoragePool, intent: &Intent, kind: DomainType) -> Result<(), Fault> {
+pub fn ensure_defined(connect: &Connect, pool: &StoragePool, intent: &Intent, setting: &Setting) -> Result<(), Fault> {
     match find(connect, intent)? {
         Found::Ours(_) => return Ok(()),
         Found::ForeignId | Found::ForeignName => return Err(foreign(intent)),
         Found::Nothing => {}
     }
     ensure_console(pool, intent)?;
-    Domain::define_xml(connect, &domain_xml::domain(intent, &places(pool, intent)?, kind)?)?;
+    define(connect, pool, intent, setting)
+}
+
+fn define(connect: &Connect, pool: &StoragePool, intent: &Intent, setting: &Setting) -> Result<(), Fault> {
+    filter::ensure(connect, &intent.network, &setting.away)?;
+    Domain::define_xml(connect, &domain_xml::domain(intent, &places(pool, intent)?, setting.kind)?)?;
     Ok(())
 }
 
@@ -128,7 +142,7 @@ pub fn undefine(domain: &Domain) -> Result<(), Fault> {
 }
 
 /// Makes sure that the domain runs.
-pub fn ensure_running(connect: &Connect, intent: &Intent) -> Result<(), Fault> {
+pub fn ensure_running(connect: &Connect, pool: &StoragePool, intent: &Intent, setting: &Setting) -> Result<(), Fault> {
     match find(connect, intent)? {
         Found::Ours(domain) => {
             match domain.get_state()?.0 {
@@ -136,7 +150,15 @@ pub fn ensure_running(connect: &Connect, intent: &Intent) -> Result<(), Fault> {
                 sys::VIR_DOMAIN_PAUSED => drop(domain.resume()?),
                 sys::VIR_DOMAIN_PMSUSPENDED => drop(domain.pm_wakeup(0)?),
                 sys::VIR_DOMAIN_SHUTDOWN => return Err(Fault::Transient("it is just shutting down".to_owned())),
-                _ => drop(domain.create()?),
+                _ => {
+                    if domain_xml::is_filtered(&Element::parse(&domain.get_xml_desc(sys::VIR_DOMAIN_XML_INACTIVE)?)?) {
+                        // Somebody may have removed or altered a filter that nobody was using.
+                        filter::ensure(connect, &intent.network, &setting.away)?;
+                    } else {
+                        define(connect, pool, intent, setting)?;
+                    }
+                    domain.create()?;
+                }
             }
             Ok(())
         }
@@ -262,14 +284,13 @@ pub fn reboot(connect: &Connect, intent: &Intent) -> Result<(), Fault> {
 }
 
 /// Redefines the domain as the intent says; what runs keeps what it has until its next start.
-pub fn redefine(connect: &Connect, pool: &StoragePool, intent: &Intent, kind: DomainType) -> Result<(), Fault> {
+pub fn redefine(connect: &Connect, pool: &StoragePool, intent: &Intent, setting: &Setting) -> Result<(), Fault> {
     match find(connect, intent)? {
         Found::Ours(_) => {}
         Found::ForeignId | Found::ForeignName => return Err(foreign(intent)),
         Found::Nothing => return Err(Fault::Permanent("the domain is not defined".to_owned())),
     }
-    Domain::define_xml(connect, &domain_xml::domain(intent, &places(pool, intent)?, kind)?)?;
-    Ok(())
+    define(connect, pool, intent, setting)
 }
 
 /// Grows the machine's disk to the intent's size, under the running guest or at rest; larger already is success.

@@ -1,7 +1,10 @@
 //! A machine as libvirt's domain XML, and our mark in it.
 
-use super::xml::{Element, XmlError};
-use crate::provider::{DomainType, ImageFormat, Intent, Link, Mark, Shape};
+use super::{
+    filter_xml,
+    xml::{Element, XmlError},
+};
+use crate::provider::{DomainType, ImageFormat, Intent, Mark, NetworkIntent, Shape};
 
 /// The namespace of our mark in a domain's metadata.
 pub const MARK: &str = "urn:jiyue:machine:1";
@@ -59,15 +62,6 @@ fn devices(intent: &Intent, places: &Places) -> Element {
         .child(Element::new("format").attr("type", format_word(intent.image.format)))
         .child(Element::new("source").attr("file", &places.image))
         .child(Element::new("backingStore"));
-    let kind = match intent.network.link {
-        Link::Network => "network",
-        Link::Bridge { .. } => "bridge",
-    };
-    let interface = Element::new("interface")
-        .attr("type", kind)
-        .child(Element::new("mac").attr("address", &intent.network.mac))
-        .child(Element::new("source").attr(kind, &intent.network.network))
-        .child(Element::new("model").attr("type", "virtio"));
     let agent = Element::new("channel")
         .attr("type", "unix")
         .child(Element::new("target").attr("type", "virtio").attr("name", "org.qemu.guest_agent.0"));
@@ -77,11 +71,35 @@ fn devices(intent: &Intent, places: &Places) -> Element {
     Element::new("devices")
         .child(disk("qcow2", &places.disk, "vda").child(base))
         .child(disk("raw", &places.seed, "vdb").child(Element::new("readonly")))
-        .child(interface)
+        .child(card(&intent.network))
         .child(serial(&places.console))
         .child(agent)
         .child(Element::new("memballoon").attr("model", "virtio"))
         .child(random)
+}
+
+/// The machine's card on its zone's network, behind the zone's filter.
+pub fn card(network: &NetworkIntent) -> Element {
+    Element::new("interface")
+        .attr("type", network.link.word())
+        .child(Element::new("mac").attr("address", &network.mac))
+        .child(source(network))
+        .child(Element::new("model").attr("type", "virtio"))
+        .child(filter_xml::reference(network))
+}
+
+/// Whether every card of a domain is behind a filter of ours; in those of brokers before there were filters none is.
+pub fn is_filtered(domain: &Element) -> bool {
+    let cards = || domain.find(&["devices"]).into_iter().flat_map(|devices| devices.all("interface"));
+    let ours = |card: &Element| {
+        card.find(&["filterref"]).and_then(|filter| filter.get("filter")).is_some_and(filter_xml::is_ours)
+    };
+    cards().next().is_some() && cards().all(ours)
+}
+
+/// What a card is plugged into.
+pub fn source(network: &NetworkIntent) -> Element {
+    Element::new("source").attr(network.link.word(), &network.network)
 }
 
 /// A virtio disk on a file.
@@ -197,6 +215,18 @@ mod tests {
         assert_eq!((shape.vcpu, shape.memory_bytes), (2, 512 << 20));
         assert_eq!(shape.disks, ["root.qcow2", "seed.img"]);
         assert_eq!(shape.macs, ["52:54:00:00:00:05"]);
+    }
+
+    #[test]
+    fn a_card_without_our_filter_is_seen() {
+        let xml = domain(&intent(), &places(), DomainType::Qemu).unwrap();
+        let filtered = |xml: &str| is_filtered(&Element::parse(xml).unwrap());
+        assert!(filtered(&xml));
+        assert!(!filtered(&xml.replace("jiyue-network-1-zone-a", "clean-traffic")));
+        assert!(!filtered(&xml.replace("</devices>", "<interface type='user'/></devices>")));
+        let begin = xml.find("<filterref").unwrap();
+        let end = begin + xml[begin..].find("</filterref>").unwrap() + "</filterref>".len();
+        assert!(!filtered(&[&xml[..begin], &xml[end..]].concat()));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::{
     connection::{CALL_LIMIT, Call},
     domain,
     domain_xml::Places,
-    network,
+    filter, network,
     network_xml::{Lease, Record},
     progress::Progress,
     storage, volume_xml,
@@ -215,6 +215,9 @@ impl Travel {
     async fn prepare_there(&self) -> Result<(), ProviderError> {
         let to = &self.journey.to;
         self.there.ensure_image(&self.act, &to.image, &Progress::default()).await?;
+        let (network, away) = (to.network.clone(), self.there.away(&to.network).await?);
+        let filter = move |call: &Call<'_>| filter::ensure(call.connect, &network, &away);
+        self.there.connection.run(&self.act, CALL_LIMIT, filter).await?;
         if to.network.link == Link::Network {
             let (lease, record) = (Lease::of(to), Record::of(to));
             // Whether the name is answered is not asked: until it has arrived the old host answers for it.
@@ -319,10 +322,10 @@ impl Travel {
         if self.stamp().await? != stamp {
             return Err(self.not_yet("the disk was written to while it was copied"));
         }
-        let (intent, kind) = (to.clone(), self.there.settings.domain_type);
+        let (intent, setting) = (to.clone(), self.there.setting(&to.network).await?);
         let define = move |call: &Call<'_>, pool: &_| {
             storage::ensure_bytes(call.connect, pool, &volume_xml::seed_name(&intent), &bytes, false)?;
-            domain::ensure_defined(call.connect, pool, &intent, kind)
+            domain::ensure_defined(call.connect, pool, &intent, &setting)
         };
         self.there.within(&self.act, CALL_LIMIT, define).await?;
         Ok(stamp)

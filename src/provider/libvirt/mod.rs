@@ -7,6 +7,8 @@ mod domain;
 mod domain_xml;
 mod events;
 mod fault;
+mod filter;
+mod filter_xml;
 mod migration;
 mod network;
 mod network_xml;
@@ -18,21 +20,23 @@ mod uri;
 mod volume_xml;
 mod xml;
 
+pub use filter::explain as explain_filter;
 pub use network_xml::NetworkSetup;
 pub use probe::PROBE_LIMIT;
 pub use uri::{UriFault, Way, explain, vet};
 
 use super::{
-    Capacity, Destination, DomainType, ImageRef, Intent, Journey, Link, Observed, Part, Provider, ProviderError, Seen,
-    Stop, seed,
+    Capacity, Destination, DomainType, ImageRef, Intent, Journey, Link, NetworkIntent, Observed, Part, Provider,
+    ProviderError, Seen, Stop, seed,
 };
 use crate::{ids::MachineId, units::Bytes};
 use connection::{CALL_LIMIT, Call, Connection};
+use domain::Setting;
 use fault::Fault;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use network_xml::{Lease, Record};
 use progress::Progress;
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::{
     sync::{Mutex, OwnedMutexGuard},
     time::{Instant, sleep, timeout},
@@ -60,6 +64,8 @@ pub struct LibvirtSettings {
     /// The pool's folder on that host.
     pub pool_path: String,
     pub domain_type: DomainType,
+    /// The networks of the host's own, by name, whatever zone they are of: what machines of another zone must not reach.
+    pub networks: Vec<(String, Ipv4Net)>,
 }
 
 /// A host that runs machines by libvirt and QEMU. Clones are the same host, with the same connections and locks.
@@ -101,7 +107,7 @@ impl LibvirtHost {
         self
     }
 
-    /// Makes sure of what machines stand on: the pool and the networks. Can be repeated.
+    /// Makes sure of what machines stand on: the pool, the filter of what they may send, and the networks. Can be repeated.
     pub async fn prepare(&self, networks: &[NetworkSetup]) -> Result<(), ProviderError> {
         let act = format!("preparing host {}", self.settings.name);
         let guard = self.lock(&self.networks, &act).await?;
@@ -109,23 +115,53 @@ impl LibvirtHost {
         let call = move |call: &Call<'_>| {
             let _guard = guard;
             storage::ensure_pool(call.connect, &pool, &path)?;
+            filter::ensure_guest(call.connect)?;
             networks.iter().try_for_each(|setup| network::ensure(call.connect, setup))
         };
         self.connection.run(&act, CALL_LIMIT, call).await
     }
 
-    /// Finds out which domain type really boots on this host. Needs the pool of [`Self::prepare`]; takes about two seconds,
-    /// and [`PROBE_LIMIT`] more where `kvm` is offered and does not work.
-    pub async fn probe_domain_type(&self) -> Result<DomainType, ProviderError> {
-        self.probe_domain_type_within(PROBE_LIMIT).await
+    /// Finds out which domain type really boots on this host, with a card on each of these networks behind its filter: a
+    /// host without the bridge, or on which filters do not work, boots none. Needs the pool and the networks of
+    /// [`Self::prepare`]; takes about two seconds, and [`PROBE_LIMIT`] more where `kvm` is offered and does not work.
+    pub async fn probe_domain_type(&self, cards: &[NetworkIntent]) -> Result<DomainType, ProviderError> {
+        self.probe_domain_type_within(cards, PROBE_LIMIT).await
     }
 
     /// The same with another patience.
-    pub async fn probe_domain_type_within(&self, limit: Duration) -> Result<DomainType, ProviderError> {
+    pub async fn probe_domain_type_within(
+        &self,
+        cards: &[NetworkIntent],
+        limit: Duration,
+    ) -> Result<DomainType, ProviderError> {
         let act = format!("probing host {}", self.settings.name);
+        let mut filtered = Vec::new();
+        for card in cards {
+            filtered.push((card.clone(), self.away(card).await?));
+        }
         let pool = self.settings.pool.clone();
-        let call = move |call: &Call<'_>| probe::best(call, &storage::pool(call.connect, &pool)?, limit);
+        let call = move |call: &Call<'_>| {
+            filtered.iter().try_for_each(|(card, away)| filter::ensure(call.connect, card, away))?;
+            let cards: Vec<_> = filtered.iter().map(|(card, _)| domain_xml::card(card)).collect();
+            probe::best(call, &storage::pool(call.connect, &pool)?, &cards, limit)
+        };
         self.connection.run(&act, limit * 4 + CALL_LIMIT, call).await
+    }
+
+    /// Ranges of the host that a machine on this network must not speak to: the other zones' networks, and the host itself
+    /// as far as its address is known.
+    async fn away(&self, network: &NetworkIntent) -> Result<Vec<Ipv4Net>, ProviderError> {
+        let own = |name: &str| network.link == Link::Network && name == network.network;
+        let others = self.settings.networks.iter().filter(|(name, _)| !own(name)).map(|(_, range)| *range);
+        let host = match self.connection.whereabouts().await? {
+            Some(IpAddr::V4(address)) => Some(Ipv4Net::from(address)),
+            Some(IpAddr::V6(_)) | None => None,
+        };
+        Ok(others.chain(host).collect())
+    }
+
+    async fn setting(&self, network: &NetworkIntent) -> Result<Setting, ProviderError> {
+        Ok(Setting { kind: self.settings.domain_type, away: self.away(network).await? })
     }
 
     async fn lock<T>(&self, lock: &Arc<Mutex<T>>, act: &str) -> Result<OwnedMutexGuard<T>, ProviderError> {
@@ -253,13 +289,19 @@ impl Provider for LibvirtHost {
             }
             Part::Name => self.ensure_name(&act, intent).await,
             Part::Domain => {
-                let kind = self.settings.domain_type;
+                let setting = self.setting(&intent.network).await?;
                 self.on(&act, intent, move |call, pool, intent| {
-                    domain::ensure_defined(call.connect, pool, intent, kind)
+                    domain::ensure_defined(call.connect, pool, intent, &setting)
                 })
                 .await
             }
-            Part::Power => self.on(&act, intent, |call, _, intent| domain::ensure_running(call.connect, intent)).await,
+            Part::Power => {
+                let setting = self.setting(&intent.network).await?;
+                self.on(&act, intent, move |call, pool, intent| {
+                    domain::ensure_running(call.connect, pool, intent, &setting)
+                })
+                .await
+            }
             Part::Answer => {
                 let answer = answer::ssh_answers(intent.network.address).await;
                 answer.map_err(|reason| ProviderError::Transient { act, reason })
@@ -340,10 +382,10 @@ impl Provider for LibvirtHost {
     async fn reshape(&self, intent: &Intent) -> Result<(), ProviderError> {
         let act = format!("resizing {}", intent.name);
         check(intent).map_err(|reason| ProviderError::Permanent { act: act.clone(), reason: reason.to_owned() })?;
-        let kind = self.settings.domain_type;
+        let setting = self.setting(&intent.network).await?;
         let call = move |call: &Call<'_>, pool: &StoragePool, intent: &Intent| {
             domain::grow_disk(call.connect, pool, intent)?;
-            domain::redefine(call.connect, pool, intent, kind)
+            domain::redefine(call.connect, pool, intent, &setting)
         };
         self.on(&act, intent, call).await
     }

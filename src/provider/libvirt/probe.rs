@@ -5,7 +5,7 @@ use super::{
     connection::Call,
     domain_xml::{disk, os, serial},
     fault::Fault,
-    storage,
+    filter, storage,
     volume_xml::NewVolume,
     xml::Element,
 };
@@ -59,7 +59,7 @@ fn boot_disk() -> Vec<u8> {
     bytes
 }
 
-fn domain(name: &str, id: Uuid, kind: DomainType, image: &str, log: &str) -> Element {
+fn domain(name: &str, id: Uuid, kind: DomainType, cards: &[Element], image: &str, log: &str) -> Element {
     let mark = Element::new("jiyue:probe").attr("xmlns:jiyue", MARK);
     let cpu = Element::new("cpu").attr("mode", "host-passthrough").attr("check", "none");
     let drive = disk("raw", image, "vda").child(Element::new("readonly"));
@@ -75,11 +75,18 @@ fn domain(name: &str, id: Uuid, kind: DomainType, image: &str, log: &str) -> Ele
         .child(Element::new("on_poweroff").text("destroy"))
         .child(Element::new("on_reboot").text("destroy"))
         .child(Element::new("on_crash").text("destroy"))
-        .child(Element::new("devices").child(drive).child(serial(log)))
+        .child(Element::new("devices").child(drive).children(cards.iter().map(mute)).child(serial(log)))
+}
+
+/// A machine's card for a probe, which has no address of its own: without the firmware that would ask for one to boot from.
+fn mute(card: &Element) -> Element {
+    let mut card = card.clone().child(Element::new("rom").attr("enabled", "no"));
+    card.children.retain(|child| child.name != "mac");
+    card
 }
 
 /// The best type that boots: `kvm` where the host offers it and it does, else emulation.
-pub fn best(call: &Call<'_>, pool: &StoragePool, limit: Duration) -> Result<DomainType, Fault> {
+pub fn best(call: &Call<'_>, pool: &StoragePool, cards: &[Element], limit: Duration) -> Result<DomainType, Fault> {
     clear_leftovers(call.connect, pool)?;
     let capabilities = Element::parse(&call.connect.get_capabilities()?)?;
     let mut reasons = Vec::new();
@@ -90,7 +97,7 @@ pub fn best(call: &Call<'_>, pool: &StoragePool, limit: Duration) -> Result<Doma
         }
         // Emulation comes last, so it may be given the patience of a loaded machine.
         let limit = if kind == DomainType::Qemu { limit * 2 } else { limit };
-        match boots(call.connect, pool, kind, limit)? {
+        match boots(call.connect, pool, kind, cards, limit)? {
             Ok(()) => return Ok(kind),
             Err(reason) => {
                 tracing::warn!(kind = kind.word(), reason, "a probe guest did not boot");
@@ -113,11 +120,12 @@ fn boots(
     connect: &Connect,
     pool: &StoragePool,
     kind: DomainType,
+    cards: &[Element],
     limit: Duration,
 ) -> Result<Result<(), String>, Fault> {
     let id = Uuid::now_v7();
     let name = format!("{PREFIX}{id}");
-    let outcome = attempt(connect, pool, kind, limit, &name, id);
+    let outcome = attempt(connect, pool, limit, &name, |image, log| domain(&name, id, kind, cards, image, log));
     // In all cases; and should this fail too, the next probe finds the leftovers.
     let cleared = clear(connect, pool, &name);
     let booted = outcome?;
@@ -128,27 +136,32 @@ fn boots(
 fn attempt(
     connect: &Connect,
     pool: &StoragePool,
-    kind: DomainType,
     limit: Duration,
     name: &str,
-    id: Uuid,
+    document: impl Fn(&str, &str) -> Element,
 ) -> Result<Result<(), String>, Fault> {
     let bytes = boot_disk();
     let image = storage::create(pool, &NewVolume::raw(format!("{name}.img"), bytes.len() as u64))?;
     storage::upload(connect, &image, bytes.as_slice(), bytes.len() as u64)?;
     let log = storage::create(pool, &NewVolume::raw(format!("{name}.log"), 0))?;
-    let xml = domain(name, id, kind, &image.get_path()?, &log.get_path()?).to_xml()?;
+    let xml = document(&image.get_path()?, &log.get_path()?).to_xml()?;
     let begun = Instant::now();
     // Transient, and destroyed by libvirt itself when this connection goes.
-    let domain = match Domain::create_xml(connect, &xml, sys::VIR_DOMAIN_START_AUTODESTROY) {
-        Ok(domain) => domain,
-        Err(e) if super::fault::is_loss(&e) => return Err(e.into()),
-        Err(e) => return Ok(Err(format!("it does not start: {}", e.message()))),
+    let mut collisions = 0;
+    let domain = loop {
+        match Domain::create_xml(connect, &xml, sys::VIR_DOMAIN_START_AUTODESTROY) {
+            Ok(domain) => break domain,
+            Err(e) if super::fault::is_loss(&e) => return Err(e.into()),
+            // Rules of nftables' bridges are rewritten as a whole: who else does so at the same instant spoils it for both.
+            Err(e) if collisions < 3 && filter::collided(e.message()) => collisions += 1,
+            Err(e) => return Ok(Err(format!("it does not start: {}", e.message()))),
+        }
+        std::thread::sleep(Duration::from_millis(100));
     };
     while begun.elapsed() < limit {
         let said = storage::tail(connect, pool, &format!("{name}.log"), 64 << 10)?;
         if said.windows(MESSAGE.len()).any(|w| w == MESSAGE) {
-            tracing::info!(kind = kind.word(), after = ?begun.elapsed(), "a probe guest booted");
+            tracing::info!(name, after = ?begun.elapsed(), "a probe guest booted");
             return Ok(Ok(()));
         }
         if !domain.is_active().unwrap_or(false) {

@@ -86,6 +86,7 @@ fn a_broker_to_be_killed() {
             pool: word("pool"),
             pool_path: word("pool_path"),
             domain_type: DomainType::Qemu,
+            networks: Vec::new(),
         }
     };
     let intent: Intent = serde_json::from_value(said["intent"].clone()).unwrap();

@@ -15,6 +15,7 @@ use super::{
         domain::{self, Found},
         domain_xml::{self, Places},
         fault::Fault,
+        filter_xml,
         progress::Progress,
         storage,
         volume_xml::seed_name,
@@ -23,7 +24,7 @@ use super::{
     plan::There,
 };
 use crate::{
-    provider::{DomainType, Intent, Journey, Link},
+    provider::{DomainType, Intent, Journey},
     units::Bytes,
 };
 use virt::{
@@ -200,13 +201,16 @@ fn rewrite(element: &mut Element, pairs: &[(&String, &String)], intent: &Intent)
         }
     }
     if element.name == "interface" {
-        let kind = match intent.network.link {
-            Link::Network => "network",
-            Link::Bridge { .. } => "bridge",
-        };
         for source in element.children.iter_mut().filter(|child| child.name == "source") {
             // Not the port and the bridge that a network has given it on its old host.
-            *source = Element::new("source").attr(kind, &intent.network.network);
+            *source = domain_xml::source(&intent.network);
+        }
+        // The zone's filter as it is called there. It is no device that the guest has seen, so a machine that has come
+        // without one so far gets it on the way.
+        let reference = filter_xml::reference(&intent.network);
+        match element.children.iter_mut().find(|child| child.name == "filterref") {
+            Some(filter) => *filter = reference,
+            None => element.children.push(reference),
         }
     }
     for child in &mut element.children {
@@ -244,6 +248,9 @@ mod tests {
             <interface type="network">
               <source network="zone-b"/>
               <target dev="vnet0"/>
+              <filterref filter="jiyue-network-1-zone-b">
+                <parameter name="IP" value="10.8.0.5"/>
+              </filterref>
             </interface>
             <disk>
               <source file="/there/d" index="2"/>
