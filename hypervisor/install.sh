@@ -17,9 +17,10 @@ die() { say "$*"; exit 1; }
 build="gcc libc6-dev make pkg-config libvirt-dev ca-certificates"
 run="libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients dnsmasq-base iptables
      qemu-system-x86 qemu-utils
-     bind9-host curl jq cpio kmod fdisk binutils mtools dosfstools e2fsprogs util-linux iproute2 procps xz-utils"
+     bind9-host postgresql-client curl jq cpio kmod fdisk binutils mtools dosfstools e2fsprogs util-linux iproute2 procps xz-utils"
 slow="mmdebstrap debian-archive-keyring grub-pc-bin grub-common openssh-client"
-test="postgresql curl jq openssl openssh-client libreoffice-writer-nogui libreoffice-calc-nogui knot knot-dnsutils"
+test="postgresql curl jq openssl openssh-client libreoffice-writer-nogui libreoffice-calc-nogui knot knot-dnsutils
+      strace libxml2-utils python3-yaml"
 
 # Packages whose drivers were split off after Debian 12; taken where they exist.
 run_if_known="libvirt-daemon-driver-network libvirt-daemon-driver-storage libvirt-daemon-driver-nodedev

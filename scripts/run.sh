@@ -1,5 +1,6 @@
 #!/bin/bash
-# `make run`: from an empty Debian 12 to two machines that answer by their domain names, then on serving.
+# `make run`: from an empty Debian 12 to two machines that answer by their domain names and one that answers SQL, then
+# on serving.
 #
 #   run.sh           everything, then serves until Ctrl-C
 #   ONCE=1 run.sh    everything, then stops all it has started; the exit code is the result
@@ -18,7 +19,7 @@ bridge=jydemo0
 uri=qemu:///system
 config=$state/jiyue.toml
 log=$state/serve.log
-steps=11
+steps=12
 
 # ---- what people see --------------------------------------------------------------------------------------------------
 
@@ -138,7 +139,7 @@ case ${1:-} in
     rm -rf "${state:?}" "${runtime:?}"
     tell "make run 的服务、虚拟机、网络和存储池都已停掉、删除"
     exit 0 ;;
-  *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 
 # ---- how it ends ------------------------------------------------------------------------------------------------------
@@ -201,9 +202,10 @@ clear_hypervisor
 rm -rf "${state:?}"
 mkdir -p -m 0711 "$state"
 
-step "小型客户机镜像"
-image=$(hypervisor/guest/build.sh 8>&-)
-tell "$image（$(( $(stat -c %s "$image") / 1000000 )) MB）"
+step "小型客户机镜像，一个空的，一个带 PostgreSQL"
+image=$(hypervisor/guest/build.sh small 8>&-)
+database_image=$(hypervisor/guest/build.sh postgresql 8>&-)
+for built in "$image" "$database_image"; do tell "$built（$(( $(stat -c %s "$built") / 1000000 )) MB）"; done
 
 step "启动服务"
 busy() { [[ -n $(ss -Hltn "sport = :$1") ]]; }
@@ -219,6 +221,7 @@ cat > "$config" <<TOML
 listen = "$wanted"
 database_url = "sqlite:$state/jiyue.db"
 image_folder = "$state/images"
+secret_key_file = "$state/secret.key"
 TOML
 export JIYUE_SERVER=http://$wanted
 umask 077
@@ -268,19 +271,26 @@ as operator host add local --uri "$uri" --pool "$name" --pool-path "$state/pool"
 
 step "导入镜像"
 as operator image import "$image" --os debian-12 --name '小型客户机（Debian 内核与 busybox，代替 Debian 12）' --stand-in
+as operator image import "$database_image" --os debian-12 --database postgresql-15 \
+  --name '小型客户机与 Debian 的 PostgreSQL 15（代替 Debian 12）' --stand-in
 
-step "检查并提交申请（samples/feasibility-report.docx：一份可研报告，一组两台虚拟机）"
+step "检查并提交申请（samples/feasibility-report.docx：一份可研报告，一组两台应用、一组一台数据库）"
 as requester request check samples/feasibility-report.docx
-request=$(as requester -o json request submit samples/feasibility-report.docx | jq -r '.items[0].id')
-tell "申请编号 $request"
+mapfile -t requests < <(as requester -o json request submit samples/feasibility-report.docx | jq -r '.items[].id')
+(( ${#requests[@]} == 2 )) || die "应有两份申请，只有 ${#requests[@]} 份"
+tell "申请编号 ${requests[*]}"
 
 step "批准并建设"
-as authority request approve "$request" --wait --comment 同意 > /dev/null
-tell "区信息办已批准，两台都已建好"
+operations=()
+for request in "${requests[@]}"; do
+  operations+=("$(as authority -o json request approve "$request" --comment 同意 | jq -r .id)")
+done
+for operation in "${operations[@]}"; do as authority operation watch "$operation" > /dev/null; done
+tell "区信息办已批准，三台都已建好"
 
 step "按域名访问每一台"
 gateway=$(as operator -o json host show local | jq -r '.zones[0].gateway')
-machines=$(as requester -o json machine list --request "$request")
+machines=$(as requester -o json machine list)
 # The address that the zone's DNS gives a name.
 resolve() { host -t A -W 2 "$1" "$gateway" | sed -n 's/.* has address //p'; }
 answered=()
@@ -296,15 +306,35 @@ while read -r fqdn address <&3; do
   answered+=("$fqdn")
   tell "${bold}http://$fqdn/${plain} → $found 回答："
   sed 's/^/    /' <<< "$body"
-done 3< <(jq -r '.items | sort_by([(.fqdn | length), .fqdn])[] | "\(.fqdn) \(.address)"' <<< "$machines")
-(( ${#answered[@]} == 2 )) || die "应有两台虚拟机，只有 ${#answered[@]} 台"
+done 3< <(jq -r '.items | map(select(.database | not)) | sort_by([(.fqdn | length), .fqdn])[] | "\(.fqdn) \(.address)"' <<< "$machines")
+(( ${#answered[@]} == 2 )) || die "应有两台应用虚拟机，只有 ${#answered[@]} 台"
+
+step "领取数据库口令，按域名查询数据库"
+# The password goes from the answer into a file that psql reads, and nowhere else.
+read -r machine fqdn < <(jq -r '.items[] | select(.database) | "\(.id) \(.fqdn)"' <<< "$machines") || die "没有数据库虚拟机"
+found=$(resolve "$fqdn")
+export PGPASSFILE=$state/tokens/pgpass
+as requester -o json machine credentials "$machine" \
+  | jq -r --arg found "$found" '"\($found):\(.port):\(.database):\(.role):\(.password)"' > "$PGPASSFILE"
+IFS=: read -r _ port database role _ < "$PGPASSFILE"
+if as requester machine credentials "$machine" &> /dev/null; then die "口令领到了两次"; fi
+tell "口令已领取，存在 $PGPASSFILE（只有 root 能读）；再领一次已被拒绝"
+query=(psql -X -q -h "$found" -p "$port" -U "$role" -d "$database")
+"${query[@]}" -v ON_ERROR_STOP=1 8>&- <<'SQL'
+create table 办件 (编号 int primary key, 事项 text not null);
+insert into 办件 values (1, '高龄津贴'), (2, '婚姻登记预约'), (3, '高龄津贴');
+SQL
+asked="select current_user as 角色, split_part(version(), ' (', 1) as 版本, count(*) as 办件 from 办件"
+answer=$("${query[@]}" -c "$asked" 8>&-) || die "$fqdn 没有回答 SQL"
+tell "${bold}psql -h $fqdn${plain} → $found:$port 回答："
+sed 's/^/    /' <<< "$answer"
 
 finished=yes
 printf '\n%s这次做成了什么%s（用时 %d 秒）\n' "$bold" "$plain" "$SECONDS"
-as operator machine list --request "$request"
+as operator machine list
 echo
-jq -r '.items | map(select(.stand_in)) | select(length > 0) |
-  "注意：申请的是 Debian 12，这里跑的是替身镜像“\(.[0].image)”，不是 Debian 12 本身。"' <<< "$machines"
+jq -r '[.items[] | select(.stand_in) | .image] | unique[] |
+  "注意：申请的是 Debian 12，这里跑的是替身镜像“\(.)”，不是 Debian 12 本身。"' <<< "$machines"
 printf '\nvirsh -c %s list\n' "$uri"
 setsid --wait virsh -c "$uri" list 8>&-    # without a terminal of its own it asks for no polkit agent
 as operator ledger verify || finished=''
@@ -322,6 +352,7 @@ ${bold}服务在 $JIYUE_SERVER，Ctrl-C 停止。${plain}另开一个 root 终�
   alias jiyue=$jiyue
   jiyue machine list
   jiyue machine stop ID --wait          # start、delete、restore 同理；log 看串口
+  PGPASSFILE=$PGPASSFILE ${query[*]:0:1} ${query[*]:3}
   jiyue request submit samples/feasibility-report.docx   # 再交一次：会被拒绝，并说明与哪一份重复
   jiyue --help
 TEXT

@@ -11,6 +11,11 @@ use crate::{
     machine::{
         approval::Approver,
         build::Build,
+        credentials,
+        distribution::{
+            courier::{self, Courier},
+            service::Distribution,
+        },
         drain,
         name::{
             Names,
@@ -28,6 +33,7 @@ use crate::{
         worker::{self, Bell, Runner, Worker},
     },
     request::service::Rules,
+    secret::{KeyFault, Vault},
     time::Clock,
     watch::{service::Watch, task::Rounds},
 };
@@ -55,6 +61,8 @@ pub enum StartError {
     Catalogue(#[from] crate::catalogue::CatalogueError),
     #[error("配置无法使用：{0}")]
     Dns(#[from] crate::dns::SettingsFault),
+    #[error("配置无法使用：{0}")]
+    Secret(#[from] crate::secret::KeyFault),
     #[error("two metrics have one name")]
     Metrics(#[from] prometheus::Error),
     #[error("cannot listen on {address}")]
@@ -96,6 +104,22 @@ fn without_password(url: &str) -> String {
     }
 }
 
+/// The key of the kept passwords, which must be the one that they were sealed by.
+async fn open_vault(db: &Db, settings: &Settings) -> Result<Vault, StartError> {
+    let vault = Vault::open_or_create(&settings.secret_key_file)?;
+    let unread = |source| StartError::Db { url: without_password(&settings.database_url), source };
+    let mut conn = db.read().await.map_err(unread)?;
+    let others = credentials::store::of_other_keys(&mut conn, vault.key_id()).await.map_err(unread)?;
+    if others == 0 {
+        return Ok(vault);
+    }
+    let shown = settings.secret_key_file.display();
+    Err(StartError::Secret(KeyFault {
+        fault: format!("{shown} 不是封存数据库里那 {others} 个口令的密钥"),
+        mend: "换回原来的文件；几个 jiyue serve 共用一个数据库的，用同一个文件。确已丢失的，删去 machine_secrets 表里的这些行：那些口令不能再领取".to_owned(),
+    }))
+}
+
 /// Starts logging; once per process.
 pub fn start_logging(settings: &Settings) -> Result<(), StartError> {
     let filter = EnvFilter::try_new(&settings.log_filter)
@@ -116,16 +140,18 @@ pub fn start_logging(settings: &Settings) -> Result<(), StartError> {
 pub async fn serve(settings: Settings) -> Result<(), StartError> {
     start_logging(&settings)?;
     let db = open_database(&settings).await?;
+    let vault = open_vault(&db, &settings).await?;
     let listener = TcpListener::bind(settings.listen)
         .await
         .map_err(|source| StartError::Listen { address: settings.listen, source })?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
     let stop = CancellationToken::new();
-    let Service { api, worker, rounds, registrar } = assemble(db, &settings)?;
+    let Service { api, worker, rounds, registrar, courier } = assemble(db, vault, &settings)?;
     let working = tokio::spawn(worker.run(stop.child_token()));
     let watching = tokio::spawn(rounds.run(stop.child_token()));
     let draining = tokio::spawn(drain::run(api.machines.clone(), stop.child_token()));
     let registering = tokio::spawn(registrar.run(stop.child_token()));
+    let sending = tokio::spawn(courier.run(stop.child_token()));
     tracing::info!(%address, database = %without_password(&settings.database_url), "service.started");
     let wanted = stop.clone();
     axum::serve(listener, http::router(api))
@@ -139,8 +165,8 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     watching.abort();
     draining.abort();
     // Steps that are under way come to their end; what is not finished is taken up at the next start.
-    let both = async { tokio::join!(working, registering) };
-    if tokio::time::timeout(Duration::from_secs(8), both).await.is_err() {
+    let all = async { tokio::join!(working, registering, sending) };
+    if tokio::time::timeout(Duration::from_secs(8), all).await.is_err() {
         tracing::warn!("service.stopped_with_work_under_way");
     }
     tracing::info!("service.stopped");
@@ -153,6 +179,7 @@ pub struct Service {
     pub worker: Worker,
     pub rounds: Rounds,
     pub registrar: Registrar,
+    pub courier: Courier,
 }
 
 /// What most parts stand on.
@@ -164,10 +191,11 @@ struct Shared {
     bell: Bell,
     names: Names,
     metrics: Metrics,
+    vault: Vault,
 }
 
 /// Puts the parts together.
-pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
+pub fn assemble(db: Db, vault: Vault, settings: &Settings) -> Result<Service, StartError> {
     let catalogue = Arc::new(Catalogue::embedded()?);
     let shared = Shared {
         inventory: Inventory::default(),
@@ -179,6 +207,7 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
             wait: Duration::from_secs(settings.dns_wait_seconds),
         },
         metrics: Metrics::new()?,
+        vault,
         db,
     };
     let rules = Rules {
@@ -188,10 +217,23 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
         metrics: shared.metrics.clone(),
         reader: crate::request::apart::Reader::default(),
     };
-    let (worker, registrar) = (worker(&shared, settings), registrar(&shared, settings));
-    let Shared { db, inventory, providers, bell, names, metrics } = shared;
-    let watch =
-        Watch { db: db.clone(), providers: providers.clone(), inventory: inventory.clone(), bell: bell.clone() };
+    let distribution = Distribution {
+        db: shared.db.clone(),
+        providers: shared.providers.clone(),
+        inventory: shared.inventory.clone(),
+        catalogue: Arc::clone(&catalogue),
+        bell: Bell::default(),
+    };
+    let courier = courier(distribution.clone(), settings);
+    let (worker, registrar) = (worker(&shared, &courier, settings), registrar(&shared, settings));
+    let Shared { db, inventory, providers, bell, names, metrics, vault } = shared;
+    let watch = Watch {
+        db: db.clone(),
+        providers: providers.clone(),
+        inventory: inventory.clone(),
+        bell: bell.clone(),
+        distribution: distribution.clone(),
+    };
     let rounds = Rounds {
         watch: watch.clone(),
         metrics: metrics.clone(),
@@ -205,6 +247,7 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
             bell: bell.clone(),
             metrics: metrics.clone(),
             rules: rules.clone(),
+            vault: vault.clone(),
         },
         maintenance: Maintenance {
             db: db.clone(),
@@ -216,9 +259,12 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
             catalogue: Arc::clone(&catalogue),
             folder: settings.image_folder.clone(),
             max_bytes: settings.image_max_bytes,
+            entering: Arc::default(),
+            bell: distribution.bell.clone(),
         },
-        machines: Machines { db: db.clone(), inventory: inventory.clone(), providers, bell, catalogue, names },
+        machines: Machines { db: db.clone(), inventory: inventory.clone(), providers, bell, catalogue, names, vault },
         watch,
+        distribution,
         db,
         inventory,
         rules,
@@ -228,14 +274,15 @@ pub fn assemble(db: Db, settings: &Settings) -> Result<Service, StartError> {
             insecure_networks: settings.insecure_networks.clone(),
         },
     });
-    Ok(Service { api, worker, rounds, registrar })
+    Ok(Service { api, worker, rounds, registrar, courier })
 }
 
 /// The worker, with a runner for every kind of operation.
-fn worker(shared: &Shared, settings: &Settings) -> Worker {
-    let Shared { db, inventory, providers, bell, names, metrics } = shared.clone();
+fn worker(shared: &Shared, courier: &Courier, settings: &Settings) -> Worker {
+    let Shared { db, inventory, providers, bell, names, metrics, vault } = shared.clone();
     let patience = Patience {
         answer: Duration::from_secs(settings.answer_seconds),
+        install: Duration::from_secs(settings.install_seconds),
         other: Duration::from_secs(settings.step_seconds),
     };
     let power = Arc::new(Power {
@@ -255,6 +302,8 @@ fn worker(shared: &Shared, settings: &Settings) -> Worker {
         patience,
         boots: Arc::new(Semaphore::new(settings.boots_at_once.max(1))),
         names,
+        courier: courier.clone(),
+        vault,
     });
     let mut runners: HashMap<Kind, Arc<dyn Runner>> = HashMap::new();
     runners.insert(Kind::Build, build.clone());
@@ -262,7 +311,7 @@ fn worker(shared: &Shared, settings: &Settings) -> Worker {
         runners.insert(kind, power.clone());
     }
     runners.insert(Kind::Resize, Arc::new(Resize { power: power.clone() }));
-    runners.insert(Kind::Migrate, Arc::new(Migrate { power: power.clone() }));
+    runners.insert(Kind::Migrate, Arc::new(Migrate { power: power.clone(), courier: courier.clone() }));
     runners.insert(Kind::Rebuild, Arc::new(Rebuild { power, build }));
     for kind in runners.keys() {
         metrics.operation_runs(kind.word());
@@ -278,6 +327,18 @@ fn worker(shared: &Shared, settings: &Settings) -> Worker {
         },
         bell,
         metrics,
+    }
+}
+
+fn courier(distribution: Distribution, settings: &Settings) -> Courier {
+    Courier {
+        distribution,
+        settings: courier::Settings {
+            width: settings.image_sends_at_once,
+            poll: Duration::from_millis(settings.worker_poll_millis.max(10)),
+            lease: settings.lease(),
+            longest_pause: Duration::from_secs(settings.image_retry_seconds.max(1)),
+        },
     }
 }
 

@@ -1,6 +1,8 @@
 //! The catalogue: operating systems and databases that a request may name, and the sizes that a machine may have. Data,
 //! read once at the start.
 
+pub mod database;
+
 use crate::{
     quantity,
     text::{self, fold},
@@ -10,6 +12,8 @@ use crate::{
 use jiff::civil::Date;
 use serde::Deserialize;
 use std::{collections::BTreeMap, ops::RangeInclusive, path::Path};
+
+pub use database::DatabaseEntry;
 
 const EMBEDDED: &str = include_str!("../profiles/catalogue.yaml");
 
@@ -40,38 +44,6 @@ impl OsEntry {
 const fn yes() -> bool {
     true
 }
-
-/// A database profile (数据库类型).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DatabaseEntry {
-    /// Stable key; `none` is the absence of one.
-    pub key: String,
-    pub name: String,
-    #[serde(default)]
-    pub aliases: Vec<String>,
-    /// The last day on which its makers mend it; none for the absence of a database.
-    #[serde(default)]
-    pub end_of_life: Option<Date>,
-    /// As [`OsEntry::offered`].
-    #[serde(default = "yes")]
-    pub offered: bool,
-}
-
-impl DatabaseEntry {
-    /// Nobody mends it any more on that day.
-    pub fn is_ended(&self, on: Date) -> bool {
-        self.end_of_life.is_some_and(|end| on > end)
-    }
-
-    /// The absence of a database.
-    pub fn is_none(&self) -> bool {
-        self.key == NO_DATABASE
-    }
-}
-
-/// Key of the absence of a database.
-const NO_DATABASE: &str = "none";
 
 /// How much disk is in keeping with the storage that a report forecasts (附件2 五.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +95,7 @@ pub enum CatalogueError {
 #[serde(deny_unknown_fields)]
 struct RawCatalogue {
     os: Vec<OsEntry>,
-    databases: Vec<DatabaseEntry>,
+    databases: Vec<database::RawDatabase>,
     bounds: RawBounds,
     storage: RawStorage,
 }
@@ -171,11 +143,12 @@ impl Catalogue {
             raw.databases.iter().map(|e| (e.key.as_str(), e.name.as_str(), e.aliases.as_slice())),
             &mut faults,
         );
+        let databases = database::read(raw.databases, &mut faults);
         let bounds = bounds(&raw.bounds, &mut faults);
         let storage = storage(&raw.storage, &mut faults);
         match bounds.zip(storage) {
             Some((bounds, storage)) if faults.is_empty() => {
-                Ok(Self { os: raw.os, databases: raw.databases, bounds, storage, os_words, database_words })
+                Ok(Self { os: raw.os, databases, bounds, storage, os_words, database_words })
             }
             _ => Err(CatalogueError::Faulty(faults)),
         }
@@ -199,6 +172,11 @@ impl Catalogue {
     /// As [`Self::os_name`], for databases.
     pub fn database_name<'a>(&'a self, key: &'a str) -> &'a str {
         self.databases.iter().find(|e| e.key == key).map_or(key, |e| &e.name)
+    }
+
+    /// The database of this very key.
+    pub fn database(&self, key: &str) -> Option<&DatabaseEntry> {
+        self.databases.iter().find(|e| e.key == key)
     }
 
     /// All operating systems on offer in one phrase.
@@ -370,7 +348,15 @@ mod tests {
         for word in ["无", "不需要", "-", "－", "NONE"] {
             assert_eq!(catalogue.find_database(word).map(|e| e.key.as_str()), Some("none"), "{word}");
         }
-        assert_eq!(catalogue.find_database("PostgreSQL 15"), None);
+        for word in
+            ["PostgreSQL 15", "postgresql15", "PostgreSQL 15.8", "Postgres 15", "PG 15", "pg15", "PostgreSQL 15 社区版"]
+        {
+            assert_eq!(catalogue.find_database(word).map(|e| e.key.as_str()), Some("postgresql-15"), "{word}");
+        }
+        assert_eq!(catalogue.database_names(), "无、PostgreSQL 15");
+        for word in ["PostgreSQL", "PostgreSQL 16", "PostgreSQL 1", "PG"] {
+            assert_eq!(catalogue.find_database(word), None, "{word}");
+        }
         assert_eq!(catalogue.os_name("debian-12"), "Debian 12");
         assert_eq!(catalogue.os_name("gone-1"), "gone-1");
     }
@@ -391,7 +377,13 @@ mod tests {
 os:
   - {key: a, name: A 1, end_of_life: 2030-01-01}
   - {key: B, name: a1, end_of_life: 2030-01-01}
-databases: []
+databases:
+  - {key: d, name: D}
+  - key: e
+    name: E
+    profile:
+      {engine: postgresql, major: 1, port: 0, min_memory: 1, min_disk: 1G,
+       install: {part: nothing, os: [], min_memory: 1G, min_disk: x}}
 bounds: {min_vcpu: 0, max_vcpu: 64, min_memory: '128', max_memory: 1G, min_disk: 2G, max_disk: 1G, max_machines: 65}
 storage: {times_forecast: 0, allowance_per_machine: many}
 ";
@@ -399,7 +391,11 @@ storage: {times_forecast: 0, allowance_per_machine: many}
         for part in [
             "/os/1/key",
             "/os/1: ",
-            "/databases: empty",
+            "/databases/0: offered without a profile",
+            "/databases/1/profile/port",
+            "/databases/1/profile/min_memory",
+            "/databases/1/profile/install/part",
+            "/databases/1/profile/install/min_disk",
             "max_vcpu",
             "min_memory",
             "a minimum",
@@ -409,5 +405,22 @@ storage: {times_forecast: 0, allowance_per_machine: many}
         ] {
             assert!(faults.iter().any(|f| f.contains(part)), "{part} {faults:?}");
         }
+    }
+
+    #[test]
+    fn an_offered_database_can_be_built() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let offered = catalogue.databases.iter().filter(|e| e.offered && !e.is_none());
+        for entry in offered {
+            let profile = entry.profile.as_ref().unwrap();
+            assert!(profile.least.memory >= *catalogue.bounds.memory.start(), "{}", entry.key);
+            let Some(install) = &profile.install else { continue };
+            assert!(install.os.iter().all(|os| catalogue.find_os(os).is_some_and(|e| e.key == *os && e.offered)));
+            assert!(install.least.memory >= profile.least.memory && install.least.disk >= profile.least.disk);
+            let part = database::part(&install.part).unwrap();
+            assert!(part.contains_key("packages") && part.contains_key("runcmd"), "{:?}", part.keys());
+        }
+        let entry = catalogue.find_database("PG 15").unwrap();
+        assert!(!entry.is_ended(date(2027, 11, 11)) && entry.is_ended(date(2027, 11, 12)));
     }
 }

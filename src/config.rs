@@ -19,9 +19,16 @@ pub struct Settings {
     pub database_url: String,
     /// Connections for reading.
     pub database_read_connections: u32,
+    /// The key that passwords are kept sealed by until they are handed over; made at the first start. Brokers on one
+    /// database share it.
+    pub secret_key_file: PathBuf,
     /// The folder of images.
     pub image_folder: PathBuf,
     pub image_max_bytes: u64,
+    /// Images on their way to hosts at once; 0 pauses their distribution.
+    pub image_sends_at_once: usize,
+    /// Longest pause before a host that did not take an image is sent it again.
+    pub image_retry_seconds: u64,
     /// `xiangcheng`, `suzhou-new-district`, or the path of a profile of your own.
     pub jurisdiction: String,
     /// Lets `simulated:` hosts be added, on which nothing runs: for load and fault tests, never for a service.
@@ -38,6 +45,8 @@ pub struct Settings {
     pub boots_at_once: usize,
     /// How long a guest may take to answer.
     pub answer_seconds: u64,
+    /// The same where the first start installs a database.
+    pub install_seconds: u64,
     /// How long any other step is repeated before its failure counts.
     pub step_seconds: u64,
     /// How long a guest is asked to shut down before its power is cut.
@@ -77,8 +86,11 @@ impl Default for Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8460)),
             database_url: "sqlite:/var/lib/jiyue/jiyue.db".to_owned(),
             database_read_connections: 8,
+            secret_key_file: PathBuf::from("/var/lib/jiyue/secret.key"),
             image_folder: PathBuf::from("/var/lib/jiyue/images"),
             image_max_bytes: 64 << 30,
+            image_sends_at_once: 2,
+            image_retry_seconds: 600,
             jurisdiction: "xiangcheng".to_owned(),
             allow_simulated_hosts: false,
             insecure_networks: Vec::new(),
@@ -87,6 +99,7 @@ impl Default for Settings {
             worker_poll_millis: 1000,
             boots_at_once: 4,
             answer_seconds: 300,
+            install_seconds: 3600,
             step_seconds: 120,
             shutdown_seconds: 60,
             listing_seconds: 30,

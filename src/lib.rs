@@ -20,7 +20,7 @@
 //! provider         what we need of a place that runs machines; libvirt, simulated. Knows only the ground.
 //! dns              signed updates of a district's DNS. Knows only the ground.
 //! ground           ids, units, time, text, labels, quantity, place, field, rule, rulebook, violation, yaml,
-//!                  jurisdiction, catalogue, metrics
+//!                  jurisdiction, catalogue, secret, metrics
 //! ```
 //!
 //! The invariants stand in `ARCHITECTURE.md`, each with the test that fails when it is broken.
@@ -50,6 +50,7 @@ pub mod quantity;
 pub mod request;
 pub mod rule;
 pub mod rulebook;
+pub mod secret;
 pub mod task_book;
 pub mod text;
 pub mod time;

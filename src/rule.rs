@@ -144,6 +144,9 @@ rules! {
     DatabaseEndOfLife, "database_end_of_life", "/db_type",
         "数据库“{value}”已于 {ended} 停止维护，不再有安全更新。",
         "改用目录中的数据库：{offered}。";
+    DatabaseUndersized, "database_undersized", "",
+        "数据库“{value}”的“{field}”每台至少要 {min}，申请的是每台 {asked}。",
+        "把“{field}”改为每台不少于 {min}；不需要数据库的，数据库类型填写“无”。";
     DatabaseUnlikeApplication, "database_unlike_application", "/db_type",
         "数据库类型为“{value}”，附件1 申报表中为“{application}”，两处不一致。",
         "核对后把两处改为一致。";

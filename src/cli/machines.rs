@@ -81,6 +81,11 @@ CPU、内存要停机重启才生效；磁盘只能扩大，不停机。")]
         after_help = "例：\n  jiyue machine register-name ID\n\n域名被占用、密钥被拒等问题处理好之后用；登记状态见 jiyue machine show ID。"
     )]
     RegisterName(IdArg),
+    /// 领取数据库口令：只给一次，平台不再保存（申请人）
+    #[command(
+        after_help = "例：\n  jiyue machine credentials ID\n  jiyue machine credentials ID -o json > 只有自己能读的文件\n\n交付之后由申请单位领取，第二次就没有了。遗失的，用申请时的 SSH 公钥登录虚拟机改一个。"
+    )]
+    Credentials(IdArg),
     /// 打印串口控制台日志
     #[command(after_help = "例：\n  jiyue machine log ID --lines 50")]
     Log {

@@ -37,6 +37,9 @@ pub enum Failure {
     /// It ended, and not well. Holds the operation.
     #[error("the operation did not succeed")]
     Operation(Box<Value>),
+    /// Hosts that did not take an image.
+    #[error("an image did not reach every host")]
+    Undistributed(Vec<Value>),
     /// The differences have been printed.
     #[error("the books do not agree")]
     Differences,
@@ -58,7 +61,9 @@ impl Failure {
             Self::Document(_) | Self::MissingToken | Self::Settings(_) | Self::NoRule(_) => Exit::Usage,
             // The reader left early, as `head` does: that is no failure.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
-            Self::Output(_) | Self::Operation(_) | Self::Differences | Self::Checked(_) => Exit::Refused,
+            Self::Output(_) | Self::Operation(_) | Self::Undistributed(_) | Self::Differences | Self::Checked(_) => {
+                Exit::Refused
+            }
             Self::Interrupted { .. } => Exit::Interrupted,
         }
     }
@@ -114,6 +119,15 @@ pub fn report(failure: &Failure) -> Option<Report> {
         Failure::NoRule(code) => Report::new("no_such_rule", format!("没有规则 {}", format::clean(code)))
             .mend("看有哪些规则：jiyue rules list"),
         Failure::Operation(operation) => operation_ended(operation),
+        Failure::Undistributed(hosts) => {
+            let text =
+                |host: &Value, key: &str| host.get(key).and_then(Value::as_str).map(format::clean).unwrap_or_default();
+            let report = Report::new("image_not_distributed", "没有分发到全部宿主机");
+            let report = hosts.iter().fold(report, |report, host| {
+                report.detail(format!("{}：{}", text(host, "host"), text(host, "reason")))
+            });
+            report.mend("处理好上面的原因后会自动再试；马上再试：jiyue image distribute")
+        }
         Failure::Interrupted { operation } => Report::new("interrupted", "不再跟踪；操作照常进行")
             .mend(format!("再看进度：jiyue operation watch {operation}")),
         Failure::Output(error) if error.kind() != io::ErrorKind::BrokenPipe => {

@@ -146,6 +146,7 @@ impl Session<'_> {
         match command {
             ImageCommand::Import(args) => {
                 let mut query = vec![("name", args.name.as_str()), ("os_type", args.os_type.as_str())];
+                query.extend(args.database.as_deref().map(|database| ("database", database)));
                 if args.stand_in {
                     query.push(("stand_in", "true"));
                 }
@@ -153,6 +154,32 @@ impl Session<'_> {
                 self.made("镜像已导入", Kind::Image, &answer.body)
             }
             ImageCommand::List(list) => self.list(Kind::Image, "images", &[], list).await,
+            ImageCommand::Show { target, watch: true } => {
+                let hosts = self.client.get(&["images", &target.id, "hosts"], &[]).await?;
+                let mut to = hosts.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+                // Where nobody wants it, nothing happens.
+                to.retain(|host| host.get("state").and_then(Value::as_str) != Some("absent"));
+                watch::distributed(&self.client, &target.id, &to, self.screen).await
+            }
+            ImageCommand::Show { target, watch: false } => {
+                let mut image = self.client.get(&["images", &target.id], &[]).await?;
+                // Who may not see hosts sees the image all the same.
+                if let (Value::Object(image), Ok(hosts)) =
+                    (&mut image, self.client.get(&["images", &target.id, "hosts"], &[]).await)
+                {
+                    image.insert("hosts".to_owned(), hosts.get("items").cloned().unwrap_or_default());
+                }
+                Ok(self.screen.one(Kind::Image, &image)?)
+            }
+            ImageCommand::Distribute { target, hosts, wait } => {
+                let answer = self.client.post(&["images", &target.id, "distribute"], &json!({"hosts": hosts})).await?;
+                if wait.wait {
+                    let to = answer.body.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+                    return watch::distributed(&self.client, &target.id, &to, self.screen).await;
+                }
+                self.screen.done("已安排分发", &answer.body)?;
+                Ok(self.screen.note(&format!("看进度：jiyue image show {}", target.id))?)
+            }
         }
     }
 
@@ -223,6 +250,14 @@ impl Session<'_> {
             MachineCommand::RegisterName(target) => {
                 let answer = self.client.post(&["machines", &target.id, "register-name"], &json!({})).await?;
                 return self.made("已安排登记；结果见 jiyue machine show", Kind::Machine, &answer.body);
+            }
+            MachineCommand::Credentials(target) => {
+                let answer = self.client.post(&["machines", &target.id, "credentials"], &json!({})).await?;
+                if !self.screen.for_people() {
+                    return Ok(self.screen.document(&answer.body)?);
+                }
+                self.made("数据库口令，只此一次：平台不再保存，请现在就记下", Kind::Credentials, &answer.body)?;
+                return Ok(self.screen.note("连接：psql -h 地址 -p 端口 -U 角色 -d 数据库，口令在提示时输入")?);
             }
             MachineCommand::Log { target, lines } => {
                 let lines = lines.map(|n| n.to_string());

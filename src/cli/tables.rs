@@ -85,10 +85,11 @@ pub enum Kind {
     Token,
     Rule,
     Alarm,
+    Credentials,
 }
 
 impl Kind {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Department,
         Self::TaskBook,
         Self::Host,
@@ -99,6 +100,7 @@ impl Kind {
         Self::Token,
         Self::Rule,
         Self::Alarm,
+        Self::Credentials,
     ];
 
     /// What people call it.
@@ -114,6 +116,7 @@ impl Kind {
             Self::Token => "令牌",
             Self::Rule => "规则",
             Self::Alarm => "告警",
+            Self::Credentials => "数据库口令",
         }
     }
 
@@ -130,6 +133,7 @@ impl Kind {
             Self::Token => &TOKEN,
             Self::Rule => &RULE,
             Self::Alarm => &ALARM,
+            Self::Credentials => &CREDENTIALS,
         }
     }
 
@@ -142,7 +146,8 @@ impl Kind {
             Self::Machine => &MACHINE_SHEET,
             Self::Operation => &OPERATION_SHEET,
             Self::Rule => &RULE_SHEET,
-            Self::Department | Self::Image | Self::Token | Self::Alarm => self.columns(),
+            Self::Image => &IMAGE_SHEET,
+            Self::Department | Self::Token | Self::Alarm | Self::Credentials => self.columns(),
         }
     }
 
@@ -152,6 +157,7 @@ impl Kind {
             Self::TaskBook => &[("控制指标", "/indicators", &INDICATOR)],
             Self::Host => &[("网络区域", "/zones", &ZONE), ("迁不走的", "/drain/stuck", &STUCK)],
             Self::Request => &[("虚拟机", "/machines", &MACHINE)],
+            Self::Image => &[("在各宿主机上", "/hosts", &TRANSFER)],
             _ => &[],
         }
     }
@@ -259,15 +265,51 @@ const ZONE: [Column; 4] = [
 
 const STUCK: [Column; 2] = [Column::new("虚拟机", Show::Text("/name")), Column::new("原因", Show::Text("/reason"))];
 
-const IMAGE: [Column; 8] = [
+const CREDENTIALS: [Column; 6] = [
+    Column::new("虚拟机", Show::Text("/machine_id")),
+    Column::new("地址", Show::Text("/address")),
+    Column::new("端口", Show::Text("/port")),
+    Column::new("数据库", Show::Text("/database")),
+    Column::new("角色", Show::Text("/role")),
+    Column::new("口令", Show::Text("/password")),
+];
+
+const IMAGE: [Column; 11] = [
     Column::new("名称", Show::Text("/name")),
     Column::new("操作系统", Show::Text("/os_type")),
+    Column::new("数据库", Show::Text("/database")).optional(),
     Column::new("替身", Show::Flag("/stand_in", "是")),
     Column::new("格式", Show::Text("/format")),
     Column::new("文件大小", Show::Field("/size_bytes")).right(),
     Column::new("磁盘大小", Show::Field("/virtual_size_bytes")).right(),
     Column::new("SHA-256", Show::Of(digest)),
+    Column::new("宿主机", Show::Of(spread)).right(),
+    Column::new("停止维护", Show::Flag("/ended", "已停止维护")).optional(),
     Column::new("导入时间", Show::Time("/imported_at")),
+];
+
+const IMAGE_SHEET: [Column; 12] = [
+    IMAGE[0],
+    IMAGE[1],
+    IMAGE[2],
+    IMAGE[3],
+    IMAGE[4],
+    IMAGE[5],
+    IMAGE[6],
+    Column::new("SHA-256", Show::Text("/sha256")),
+    IMAGE[8],
+    Column::new("维护到", Show::Text("/end_of_life")).optional(),
+    IMAGE[9],
+    IMAGE[10],
+];
+
+const TRANSFER: [Column; 6] = [
+    Column::new("宿主机", Show::Text("/host")),
+    Column::new("状态", Show::State("/state", words::transfer_state)),
+    Column::new("进度", Show::Of(progress)).right(),
+    Column::new("原因", Show::Text("/reason")).optional(),
+    Column::new("下次再试", Show::Time("/next_try")).optional(),
+    Column::new("更新时间", Show::Time("/updated_at")).optional(),
 ];
 
 const REQUEST: [Column; 8] = [
@@ -297,7 +339,7 @@ const REQUEST_SHEET: [Column; 13] = [
     Column::new("原件摘要", Show::Text("/file/sha256")).optional(),
 ];
 
-const MACHINE: [Column; 9] = [
+const MACHINE: [Column; 10] = [
     Column::new("编号", Show::Text("/id")),
     Column::new("名称", Show::Text("/name")),
     Column::new("状态", Show::State("/state", words::machine_state)),
@@ -306,10 +348,11 @@ const MACHINE: [Column; 9] = [
     Column::new("域名登记", Show::State("/registration/state", words::name_state)).optional(),
     Column::new("规格", Show::Of(shape)).optional(),
     Column::new("系统", Show::Of(system)).optional(),
+    Column::new("数据库", Show::Text("/database/db_type")).optional(),
     Column::new("宿主机", Show::Text("/host")).optional(),
 ];
 
-const MACHINE_SHEET: [Column; 18] = [
+const MACHINE_SHEET: [Column; 23] = [
     MACHINE[1],
     MACHINE[0],
     MACHINE[2],
@@ -324,6 +367,11 @@ const MACHINE_SHEET: [Column; 18] = [
     MACHINE[7],
     Column::new("镜像", Show::Text("/image")),
     MACHINE[8],
+    Column::new("数据库端口", Show::Text("/database/port")).optional(),
+    Column::new("数据库名", Show::Text("/database/database")).optional(),
+    Column::new("数据库角色", Show::Text("/database/role")).optional(),
+    Column::new("数据库口令", Show::State("/database/credentials", words::credentials)).optional(),
+    MACHINE[9],
     Column::new("建设单位", Show::Text("/department")),
     Column::new("申请", Show::Text("/request_id")),
     Column::new("租期至", Show::Time("/lease_end")).optional(),
@@ -510,6 +558,14 @@ fn zones(row: &Value, _: &TimeZone) -> String {
 
 fn digest(row: &Value, _: &TimeZone) -> String {
     at(row, "/sha256").as_str().map_or(NOTHING.into(), |hex| format::clean(hex).chars().take(12).collect())
+}
+
+/// `2/3`: on how many of how many hosts.
+fn spread(row: &Value, _: &TimeZone) -> String {
+    match (at(row, "/hosts_present").as_i64(), at(row, "/hosts_total").as_i64()) {
+        (Some(present), Some(total)) => format!("{present}/{total}"),
+        _ => NOTHING.into(),
+    }
 }
 
 fn shape(row: &Value, _: &TimeZone) -> String {

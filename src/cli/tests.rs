@@ -53,6 +53,8 @@ fn every_command_parses() {
         "jiyue placement explain ID -o json",
         "jiyue placement explain --vcpu 4 --memory 16GiB --disk 100GiB --zone 政务外网 --mlps-level 三级 --spread require",
         "jiyue image import a.qcow2 --os debian-12 --name Debian --stand-in",
+        "jiyue image show Debian",
+        "jiyue image distribute Debian --host n1 --host n2 --wait",
         "jiyue request check -",
         "jiyue request submit a.yaml --server http://h:1 -o yaml",
         "jiyue request approve ID --wait --comment 同意",
@@ -61,6 +63,8 @@ fn every_command_parses() {
         "jiyue request list --state submitted --limit 5",
         "jiyue machine list --request ID --state running",
         "jiyue machine log ID --lines 5",
+        "jiyue machine credentials ID",
+        "jiyue image import a.qcow2 --os debian-12 --database postgresql-15 --name PG",
         "jiyue machine restore ID --wait",
         "jiyue operation watch ID",
         "jiyue ledger verify",
@@ -182,9 +186,9 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       host        宿主机：接入、查看、暂停接收、迁出、隔离
       placement   落位：说明虚拟机会落在哪台宿主机，为什么
       alarm       告警：宿主机上实际运行的与账上不符之处
-      image       镜像：导入、列出
+      image       镜像：导入、列出、查看、分发到宿主机
       request     资源申请：检查、提交、批准、退回、取消、查看
-      machine     虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、串口日志
+      machine     虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、数据库口令、串口日志
       operation   操作（建设、停机等长任务）：列出、查看、跟踪进度
       ledger      账目：按明细重算，与账上核对
       rules       审核规则：列出、查看（不需要服务）
@@ -268,7 +272,7 @@ fn samples(kind: Kind) -> Vec<Value> {
         ],
         Kind::Image => {
             vec![json!({"sha256": "0123456789abcdef0123", "name": "小型替身", "os_type": "debian-12", "stand_in": true,
-            "format": "qcow2", "size_bytes": 52_428_800, "virtual_size_bytes": 2_147_483_648_u64, "imported_at": "2026-11-21T01:00:00Z"})]
+            "format": "qcow2", "size_bytes": 52_428_800, "virtual_size_bytes": 2_147_483_648_u64, "hosts_present": 1, "hosts_total": 2, "imported_at": "2026-11-21T01:00:00Z"})]
         }
         Kind::Request => vec![
             json!({"id": "019aa2c0-0000-7000-8000-000000000001", "state": "submitted", "department": department,
@@ -291,6 +295,10 @@ fn samples(kind: Kind) -> Vec<Value> {
         ],
         Kind::Alarm => vec![json!({"id": "a-1", "kind": "foreign", "host": "node1", "name": "挖矿", "domain_id": "x",
             "detail": "没有集约的标记", "first_seen_at": "2026-11-21T01:00:00Z", "acknowledged_by": null, "cleared_at": null})],
+        Kind::Credentials => {
+            vec![json!({"machine_id": "m-1", "engine": "postgresql", "address": "10.0.0.2", "port": 5432,
+            "database": "school_db", "role": "school_db", "password": "abc"})]
+        }
         Kind::Token => {
             vec![json!({"id": "t-1", "person": "zhang", "name": "张三", "unit": "区信息办", "role": "authority",
             "created_at": "2026-11-21T01:00:00Z"})]
@@ -354,8 +362,8 @@ fn tables_read_well() {
     node1               可用           libvirt  qemu    2 / 16  0 B / 16 GiB  0 B / 1 TiB  政务外网
     二号机房三号宿主机  a_newer_state  -        -            -             -            -  -
 
-    名称      操作系统   替身  格式   文件大小  磁盘大小  SHA-256       导入时间
-    小型替身  debian-12  是    qcow2    50 MiB     2 GiB  0123456789ab  2026-11-21 09:00
+    名称      操作系统   替身  格式   文件大小  磁盘大小  SHA-256       宿主机  导入时间
+    小型替身  debian-12  是    qcow2    50 MiB     2 GiB  0123456789ab     1/2  2026-11-21 09:00
 
     编号                                  状态           建设单位  任务书             域名           台数  提交人  提交时间
     019aa2c0-0000-7000-8000-000000000001  待审批         区教育局  相发改〔2026〕1号  school.gov.cn     2  李四    2026-11-21 09:00
@@ -377,6 +385,9 @@ fn tables_read_well() {
 
     编号  种类      宿主机  虚拟机  说明            首次发现
     a-1   来历不明  node1   挖矿    没有集约的标记  2026-11-21 09:00
+
+    虚拟机  地址      端口  数据库     角色       口令
+    m-1     10.0.0.2  5432  school_db  school_db  abc
     ");
 }
 

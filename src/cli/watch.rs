@@ -3,7 +3,7 @@
 use super::{format, output::Screen, problem::Failure, words};
 use crate::client::{Client, ClientError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 const POLL: Duration = Duration::from_millis(500);
@@ -93,6 +93,55 @@ pub async fn drained(client: &Client, host: &str, screen: &Screen) -> Result<(),
     Ok(screen.note(if ended { "全部迁出，可以维护" } else { "迁出已被停止" })?)
 }
 
+/// Follows an image on its way to hosts until each has it or has refused it.
+pub async fn distributed(client: &Client, image: &str, to: &[Value], screen: &Screen) -> Result<(), Failure> {
+    let bar = bar(screen);
+    let mut said = String::new();
+    let hosts = loop {
+        let all = client.get(&["images", image, "hosts"], &[]).await?;
+        let all = all.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+        let asked = |host: &&Value| to.iter().any(|other| other.get("host") == host.get("host"));
+        let hosts: Vec<_> = all.iter().filter(asked).cloned().collect();
+        let line = format::clean(&hosts.iter().map(on_its_way).collect::<Vec<_>>().join("；"));
+        let done: u64 = hosts.iter().map(percent).sum();
+        bar.set_position(done.checked_div(hosts.len() as u64).unwrap_or(100));
+        bar.set_message(line.clone());
+        if line != said && !screen.can_draw() {
+            screen.progress(&line)?;
+        }
+        said = line;
+        if hosts.iter().all(|host| matches!(state(host), "present" | "failed")) {
+            break hosts;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(POLL) => {}
+            signal = tokio::signal::ctrl_c() => {
+                signal?;
+                bar.finish_and_clear();
+                return Ok(screen.note("只是不再跟踪，分发照常进行；再看进度：jiyue image show")?);
+            }
+        }
+    };
+    bar.finish_and_clear();
+    let failed: Vec<_> = hosts.iter().filter(|host| state(host) == "failed").cloned().collect();
+    if !failed.is_empty() {
+        return Err(Failure::Undistributed(failed));
+    }
+    Ok(screen.done(&format!("已分发到 {} 台宿主机", hosts.len()), &json!({"items": hosts}))?)
+}
+
+/// `node1 传输中 40%`.
+fn on_its_way(host: &Value) -> String {
+    let text = |key: &str| host.get(key).and_then(Value::as_str).unwrap_or_default();
+    let (state, _) = words::transfer_state(state(host));
+    let more = match text("state") {
+        "sending" => format!(" {}%", percent(host)),
+        "failed" => format!("：{}", text("reason")),
+        _ => String::new(),
+    };
+    format!("{} {state}{more}", text("host"))
+}
+
 fn bar(screen: &Screen) -> ProgressBar {
     let target = if screen.can_draw() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(100), target);
@@ -157,7 +206,6 @@ fn ended(operation: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn only_a_changed_step_makes_a_line() {

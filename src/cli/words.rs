@@ -42,6 +42,16 @@ pub fn machine_state(word: &str) -> (&str, Tone) {
     }
 }
 
+/// Where the password of a machine's database is.
+pub fn credentials(word: &str) -> (&str, Tone) {
+    match word {
+        "building" => ("交付后领取", Tone::Plain),
+        "waiting" => ("待领取（jiyue machine credentials）", Tone::Busy),
+        "handed_over" => ("已领取", Tone::Good),
+        other => (other, Tone::Plain),
+    }
+}
+
 /// What is odd on a host.
 pub fn alarm_kind(word: &str) -> &str {
     match word {
@@ -66,6 +76,18 @@ pub fn name_state(word: &str) -> (&str, Tone) {
         "removing" => ("待注销", Tone::Busy),
         "removal_refused" => ("注销受阻", Tone::Bad),
         "removed" => ("已注销", Tone::Plain),
+        other => (other, Tone::Plain),
+    }
+}
+
+/// How far an image is on its way to a host.
+pub fn transfer_state(word: &str) -> (&str, Tone) {
+    match word {
+        "absent" => ("没有", Tone::Plain),
+        "waiting" => ("等待分发", Tone::Busy),
+        "sending" => ("传输中", Tone::Busy),
+        "present" => ("已在", Tone::Good),
+        "failed" => ("失败，会再试", Tone::Bad),
         other => (other, Tone::Plain),
     }
 }

@@ -2,16 +2,20 @@
 
 use super::{
     Api,
-    extract::{Caller, Query},
+    extract::{Caller, Document, Path, Query},
     page::Page,
 };
 use crate::{
     error::{Problem, ProblemDocument},
     identity::policy::{self, Act},
-    machine::{image::Image, service::NewImage, store},
+    machine::{
+        distribution::{Transfer, service::Shown},
+        image::Image,
+        service::NewImage,
+    },
 };
 use axum::{Json, body::Body, extract::State, http::StatusCode, response::IntoResponse};
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -21,6 +25,8 @@ pub struct ImageView {
     pub name: String,
     /// The catalogue's operating system that machines start from it for.
     pub os_type: String,
+    /// The catalogue's database that is in it.
+    pub database: Option<String>,
     /// True when it only stands in for that operating system.
     pub stand_in: bool,
     /// `raw` or `qcow2`
@@ -29,14 +35,30 @@ pub struct ImageView {
     pub virtual_size_bytes: i64,
     #[schema(value_type = String, format = DateTime)]
     pub imported_at: Timestamp,
+    /// The last day on which the makers of the operating system mend it.
+    #[schema(value_type = Option<String>, format = Date)]
+    pub end_of_life: Option<Date>,
+    /// True from the day after: no new machine starts from it.
+    pub ended: bool,
+    /// On so many hosts it lies,
+    pub hosts_present: i64,
+    /// of so many.
+    pub hosts_total: i64,
 }
 
-impl From<Image> for ImageView {
-    fn from(image: Image) -> Self {
+impl ImageView {
+    fn of(api: &Api, shown: Shown) -> Self {
+        let Shown { image, present, hosts } = shown;
+        let os = api.distribution.catalogue.os.iter().find(|os| os.key == image.os_type);
         Self {
+            end_of_life: os.map(|os| os.end_of_life),
+            ended: os.is_some_and(|os| os.is_ended(api.db.clock().today())),
+            hosts_present: present,
+            hosts_total: hosts,
             sha256: image.sha256,
             name: image.name,
             os_type: image.os_type,
+            database: image.database,
             stand_in: image.stand_in,
             format: image.format.word(),
             size_bytes: image.size.get(),
@@ -46,6 +68,48 @@ impl From<Image> for ImageView {
     }
 }
 
+/// How far an image is on its way to one host.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct TransferView {
+    /// The host's name.
+    pub host: String,
+    /// `absent`, `waiting`, `sending`, `present`, or `failed`, which is tried again.
+    pub state: &'static str,
+    pub percent: i64,
+    /// Why the last attempt failed.
+    pub reason: Option<String>,
+    /// In a row, those that failed and the one under way.
+    pub attempts: i64,
+    /// No other attempt before.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub next_try: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub updated_at: Option<Timestamp>,
+}
+
+impl From<Transfer> for TransferView {
+    fn from(transfer: Transfer) -> Self {
+        Self {
+            host: transfer.host_name,
+            state: transfer.state.word(),
+            percent: transfer.percent,
+            reason: transfer.reason,
+            attempts: transfer.attempts,
+            next_try: transfer.next_try,
+            updated_at: transfer.updated_at,
+        }
+    }
+}
+
+/// Where an image is to go.
+#[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Destinations {
+    /// Names or ids of hosts; all that answer when there is none.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+}
+
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -53,6 +117,8 @@ pub struct NewImageQuery {
     /// What it is, truthfully.
     pub name: String,
     pub os_type: String,
+    /// The database that is in it, as `postgresql-15`.
+    pub database: Option<String>,
     #[serde(default)]
     pub stand_in: bool,
 }
@@ -67,9 +133,9 @@ pub async fn import(
     Query(query): Query<NewImageQuery>,
     body: Body,
 ) -> Result<impl IntoResponse, Problem> {
-    let new = NewImage { name: query.name, os_type: query.os_type, stand_in: query.stand_in };
+    let new = NewImage { name: query.name, os_type: query.os_type, database: query.database, stand_in: query.stand_in };
     let image = api.images.import(&actor, new, Box::pin(body.into_data_stream())).await?;
-    Ok((StatusCode::CREATED, Json(ImageView::from(image))))
+    Ok((StatusCode::CREATED, Json(shown(&api, image).await?)))
 }
 
 /// 镜像列表
@@ -77,7 +143,56 @@ pub async fn import(
     responses((status = 200, body = Page<ImageView>), (status = "4XX", body = ProblemDocument)))]
 pub async fn list(State(api): State<Api>, Caller(actor): Caller) -> Result<Json<Page<ImageView>>, Problem> {
     policy::scope(&actor, Act::ImageRead)?;
-    let mut conn = api.db.read().await?;
-    let items = store::list_images(&mut conn).await?.into_iter().map(ImageView::from).collect();
+    let items = api.distribution.images().await?.into_iter().map(|image| ImageView::of(&api, image)).collect();
     Ok(Json(Page { items, next_page_token: None }))
+}
+
+/// 查看镜像（摘要、摘要的开头或名称）
+#[utoipa::path(get, path = "/v1/images/{id}", tag = "images",
+    params(("id" = String, Path, description = "摘要、摘要的开头或名称")),
+    responses((status = 200, body = ImageView), (status = "4XX", body = ProblemDocument)))]
+pub async fn show(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<ImageView>, Problem> {
+    policy::scope(&actor, Act::ImageRead)?;
+    let image = api.distribution.find(&id).await?;
+    Ok(Json(shown(&api, image).await?))
+}
+
+/// 镜像在各宿主机上的分发进度
+#[utoipa::path(get, path = "/v1/images/{id}/hosts", tag = "images",
+    params(("id" = String, Path, description = "摘要、摘要的开头或名称")),
+    responses((status = 200, body = Page<TransferView>), (status = "4XX", body = ProblemDocument)))]
+pub async fn hosts(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Page<TransferView>>, Problem> {
+    policy::scope(&actor, Act::HostRead)?;
+    let image = api.distribution.find(&id).await?;
+    let items = api.distribution.hosts(&image).await?.into_iter().map(TransferView::from).collect();
+    Ok(Json(Page { items, next_page_token: None }))
+}
+
+/// 把镜像分发到宿主机；不写宿主机则为所有联系得上的
+#[utoipa::path(post, path = "/v1/images/{id}/distribute", tag = "images", request_body = Destinations,
+    params(("id" = String, Path, description = "摘要、摘要的开头或名称")),
+    responses((status = 202, body = Page<TransferView>), (status = "4XX", body = ProblemDocument)))]
+pub async fn distribute(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+    document: Document<Destinations>,
+) -> Result<impl IntoResponse, Problem> {
+    let under_way = api.distribution.distribute(&actor, &id, &document.value.hosts).await?;
+    let items = under_way.into_iter().map(TransferView::from).collect();
+    Ok((StatusCode::ACCEPTED, Json(Page { items, next_page_token: None })))
+}
+
+async fn shown(api: &Api, image: Image) -> Result<ImageView, Problem> {
+    let all = api.distribution.images().await?;
+    let known = all.into_iter().find(|shown| shown.image.sha256 == image.sha256);
+    Ok(ImageView::of(api, known.unwrap_or(Shown { image, present: 0, hosts: 0 })))
 }

@@ -18,6 +18,7 @@ use crate::{
     machine::{
         Machine,
         change::{NewLeaseEnd, NewSize},
+        credentials::{self, Credentials},
         image::Image,
         journey::Target,
         lifecycle,
@@ -29,13 +30,13 @@ use crate::{
 use axum::{
     Json,
     extract::State,
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What is said of a machine whose host does not answer.
 const UNKNOWN: &str = "unknown";
@@ -80,8 +81,40 @@ pub struct MachineView {
     pub ready_at: Option<Timestamp>,
     #[schema(value_type = Option<String>, format = DateTime)]
     pub binned_at: Option<Timestamp>,
+    /// The database that it was made to serve.
+    pub database: Option<DatabaseView>,
     /// The name in the district's DNS; absent where the zone network's own DNS keeps it, or there is none.
     pub registration: Option<RegistrationView>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct DatabaseView {
+    /// The catalogue's key, as `postgresql-15`.
+    pub db_type: String,
+    pub database: String,
+    /// Owns the database; nobody else may log in from outside.
+    pub role: String,
+    pub port: u16,
+    /// `building`, `waiting` for whoever asked for the machine, or `handed_over`: the broker does not have it any more.
+    pub credentials: &'static str,
+}
+
+impl DatabaseView {
+    fn of(machine: &Machine, kept: &HashSet<MachineId>) -> Option<Self> {
+        let database = machine.intent.database.as_ref()?;
+        let credentials = match machine.state {
+            lifecycle::State::Building => "building",
+            _ if kept.contains(&machine.id) => "waiting",
+            _ => "handed_over",
+        };
+        Some(Self {
+            db_type: database.key.clone(),
+            database: database.name.clone(),
+            role: database.role.clone(),
+            port: database.port,
+            credentials,
+        })
+    }
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -122,6 +155,8 @@ struct Names {
     images: HashMap<String, Image>,
     departments: HashMap<String, Department>,
     registrations: HashMap<MachineId, Registration>,
+    /// Machines whose password has not been handed over.
+    kept: HashSet<MachineId>,
 }
 
 impl Names {
@@ -135,6 +170,7 @@ impl Names {
             hosts: hosts.map(|host| (host.id.text(), (host.name.clone(), heard(&host)))).collect(),
             images: images.into_iter().map(|image| (image.sha256.clone(), image)).collect(),
             departments: departments(conn).await?,
+            kept: kept(conn, machines).await?,
             registrations: name::store::of(conn, &machines.iter().map(|m| m.id).collect::<Vec<_>>()).await?,
         })
     }
@@ -143,6 +179,7 @@ impl Names {
         let image = self.images.get(&machine.intent.image.sha256);
         let host = self.hosts.get(&machine.host.text());
         let unheard = host.is_some_and(|(_, heard)| !heard) && machine.state.holds().1;
+        let database = DatabaseView::of(&machine, &self.kept);
         MachineView {
             id: machine.id,
             state: if unheard { UNKNOWN } else { machine.state.word() },
@@ -165,11 +202,18 @@ impl Names {
             created_at: machine.created_at,
             ready_at: machine.ready_at,
             binned_at: machine.binned_at,
+            database,
             registration: self.registrations.get(&machine.id).map(RegistrationView::from),
             name: machine.intent.name,
             fqdn: machine.intent.fqdn,
         }
     }
+}
+
+async fn kept(conn: &mut AnyConnection, machines: &[Machine]) -> Result<HashSet<MachineId>, Problem> {
+    let ids = || machines.iter().filter(|m| m.intent.database.is_some()).map(|m| m.id);
+    let (Some(first), Some(last)) = (ids().min(), ids().max()) else { return Ok(HashSet::new()) };
+    Ok(credentials::store::kept(conn, first, last).await?.into_iter().collect())
 }
 
 /// All machines of a request, for its own view.
@@ -385,4 +429,17 @@ pub async fn register_name(
 ) -> Result<Json<MachineView>, Problem> {
     api.machines.register_name(&actor, &id).await?;
     one(&api, &actor, &id).await
+}
+
+/// 领取数据库口令：只给一次，平台不再保存
+#[utoipa::path(post, path = "/v1/machines/{id}/credentials", tag = "machines", params(("id" = String, Path)),
+    responses((status = 200, body = Credentials), (status = "4XX", body = ProblemDocument)))]
+pub async fn credentials(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let credentials = api.machines.hand_over(&actor, &id).await?;
+    // Nobody on the way is to keep it either.
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(credentials)).into_response())
 }

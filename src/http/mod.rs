@@ -26,6 +26,7 @@ use crate::{
     identity::{Actor, service},
     machine::{
         approval::Approver,
+        distribution::service::Distribution,
         service::{Images, Machines},
     },
     metrics::Metrics,
@@ -70,6 +71,7 @@ pub struct Parts {
     pub maintenance: Maintenance,
     pub watch: Watch,
     pub images: Images,
+    pub distribution: Distribution,
     pub metrics: Metrics,
     pub allowed_hosts: crate::capacity::service::Allowed,
 }
@@ -125,6 +127,9 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(alarms::list))
         .routes(routes!(alarms::acknowledge))
         .routes(routes!(images::list))
+        .routes(routes!(images::show))
+        .routes(routes!(images::hosts))
+        .routes(routes!(images::distribute))
         .routes(routes!(requests::list))
         .routes(routes!(requests::original))
         .routes(routes!(requests::show))
@@ -144,6 +149,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(machines::extend))
         .routes(routes!(machines::log))
         .routes(routes!(machines::register_name))
+        .routes(routes!(machines::credentials))
         .routes(routes!(operations::list))
         .routes(routes!(operations::show))
         .routes(routes!(rules::list))

@@ -119,6 +119,6 @@ pub async fn explain(
     Caller(actor): Caller,
     document: Document<Question>,
 ) -> Result<Json<ExplanationView>, Problem> {
-    let (asked, explanation) = explain::explain(&api.db, &actor, &document.value).await?;
+    let (asked, explanation) = explain::explain(&api.db, &api.rules.catalogue, &actor, &document.value).await?;
     Ok(Json(view(asked, explanation)))
 }

@@ -42,6 +42,7 @@ acts! {
     PlacementExplain = "placement.explain",
     ImageImport = "image.import",
     ImageRead = "image.read",
+    ImageDistribute = "image.distribute",
     RequestCheck = "request.check",
     RequestSubmit = "request.submit",
     RequestRead = "request.read",
@@ -60,6 +61,7 @@ acts! {
     MachineExtend = "machine.extend",
     MachineLog = "machine.log",
     MachineRegisterName = "machine.register_name",
+    MachineCredentials = "machine.credentials",
     OperationRead = "operation.read",
     LedgerVerify = "ledger.verify",
     AuditRead = "audit.read",
@@ -78,18 +80,18 @@ pub enum Reach {
 pub const fn reach(role: Role, act: Act) -> Reach {
     use Act::{
         AlarmAcknowledge, AlarmRead, AuditRead, DepartmentCreate, DepartmentRead, HostAdd, HostConfirmFenced,
-        HostCordon, HostDrain, HostFence, HostRead, HostReadmit, HostUncordon, ImageImport, ImageRead, LedgerVerify,
-        MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild,
-        MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop, OperationRead, PlacementExplain,
-        RequestApprove, RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, TaskBookImport,
-        TaskBookRead, TaskBookRevoke,
+        HostCordon, HostDrain, HostFence, HostRead, HostReadmit, HostUncordon, ImageDistribute, ImageImport, ImageRead,
+        LedgerVerify, MachineCredentials, MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead,
+        MachineReboot, MachineRebuild, MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop,
+        OperationRead, PlacementExplain, RequestApprove, RequestCancel, RequestCheck, RequestRead, RequestReturn,
+        RequestSubmit, TaskBookImport, TaskBookRead, TaskBookRevoke,
     };
     match (role, act) {
         (
             Role::Requester,
             TaskBookRead | RequestCheck | RequestSubmit | RequestRead | RequestCancel | MachineRead | MachineStart
-            | MachineStop | MachineReboot | MachineDelete | MachineRestore | MachineLog | OperationRead
-            | DepartmentRead | AuditRead,
+            | MachineStop | MachineReboot | MachineDelete | MachineRestore | MachineLog | MachineCredentials
+            | OperationRead | DepartmentRead | AuditRead,
         ) => Reach::Own,
         (
             Role::Authority,
@@ -100,9 +102,9 @@ pub const fn reach(role: Role, act: Act) -> Reach {
         | (
             Role::Operator,
             HostAdd | HostRead | HostCordon | HostUncordon | HostDrain | HostFence | HostConfirmFenced | HostReadmit
-            | AlarmRead | AlarmAcknowledge | ImageImport | MachineRead | MachineStart | MachineStop | MachineReboot
-            | MachineMigrate | MachineRebuild | MachineRegisterName | MachineLog | OperationRead | LedgerVerify
-            | RequestRead | DepartmentRead,
+            | AlarmRead | AlarmAcknowledge | ImageImport | ImageDistribute | MachineRead | MachineStart | MachineStop
+            | MachineReboot | MachineMigrate | MachineRebuild | MachineRegisterName | MachineLog | OperationRead
+            | LedgerVerify | RequestRead | DepartmentRead,
         )
         | (Role::Requester | Role::Operator, ImageRead)
         | (Role::Authority | Role::Operator | Role::Auditor, PlacementExplain)

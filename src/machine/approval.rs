@@ -7,8 +7,9 @@
 //! list after the other and cannot be given the same place. When a guard refuses a list, each of it is tried alone.
 
 use super::{
-    image::Image,
+    credentials,
     intent::{Approval, Decision, compose},
+    origin::{self, Origin},
     store,
 };
 use crate::{
@@ -28,6 +29,7 @@ use crate::{
     metrics::Metrics,
     operation::{crash, store as operations, worker::Bell},
     request::{self, block::Block, lifecycle::RequestState, service::Rules, store::Request},
+    secret::{Vault, VaultError},
     task_book, text, time,
 };
 use jiff::{ToSpan, civil::Date};
@@ -52,6 +54,8 @@ pub enum Refusal {
     Place,
     #[error("no host has room")]
     NoPlace(NoPlace),
+    #[error("no password could be made")]
+    Secret(#[from] VaultError),
     #[error("database")]
     Db(#[from] DbError),
 }
@@ -68,6 +72,7 @@ impl JobError for Refusal {
 /// Finds places for waiting approvals and writes them together.
 pub struct ApprovalGroup {
     inventory: Inventory,
+    vault: Vault,
 }
 
 impl Group for ApprovalGroup {
@@ -88,7 +93,7 @@ impl Group for ApprovalGroup {
                     continue;
                 }
             };
-            match tx.nested(async |tx| write(tx, items, &approvals).await).await {
+            match tx.nested(async |tx| write(tx, &self.vault, items, &approvals).await).await {
                 Ok(()) => return Ok(approvals.iter().map(|approval| approval.operation.id).collect()),
                 Err(error) => refusal = error,
             }
@@ -124,7 +129,7 @@ impl ApprovalGroup {
 }
 
 /// One guarded statement per kind of thing, for the whole list.
-async fn write(tx: &mut Tx, items: &[Decision], approvals: &[Approval]) -> Result<(), Refusal> {
+async fn write(tx: &mut Tx, vault: &Vault, items: &[Decision], approvals: &[Approval]) -> Result<(), Refusal> {
     let decisions: Vec<_> = approvals.iter().map(|approval| &approval.decision).collect();
     if request::store::approve_all(tx, &decisions).await? != approvals.len() {
         return Err(Refusal::NotWaiting);
@@ -151,6 +156,9 @@ async fn write(tx: &mut Tx, items: &[Decision], approvals: &[Approval]) -> Resul
     capacity::store::insert_claims(tx, &claims).await.map_err(|error| taken(error, approvals))?;
     let machines: Vec<_> = built().map(|(_, machine)| machine).collect();
     store::insert_all(tx, &machines).await.map_err(|error| taken(error, approvals))?;
+    for machine in machines.iter().filter(|machine| machine.intent.database.is_some()) {
+        credentials::store::keep(tx, machine.id, &vault.make(machine.id)?.1).await?;
+    }
     let operations: Vec<_> = approvals.iter().map(|approval| approval.operation.clone()).collect();
     operations::insert_all(tx, &operations).await?;
     let records: Vec<_> = approvals.iter().map(|approval| approval.record.clone()).collect();
@@ -182,6 +190,7 @@ pub struct Approver {
     pub bell: Bell,
     pub metrics: Metrics,
     pub rules: Rules,
+    pub vault: Vault,
 }
 
 impl Approver {
@@ -216,10 +225,9 @@ impl Approver {
         let book = task_book::store::find(&mut conn, &request.task_book.text(), None)
             .await?
             .ok_or_else(|| Problem::not_found("任务书"))?;
-        let image = store::image_for(&mut conn, &request.block.os).await?.ok_or_else(|| no_image(&request.block.os))?;
-        if image.virtual_size > request.block.disk {
-            return Err(disk_below_image(&request, &image));
-        }
+        let images = store::images_of(&mut conn, &request.block.os).await?;
+        let origin = origin::choose(&self.rules.catalogue, &images, &request.block.os, Some(&request.block.database))?;
+        large_enough(&request, &origin)?;
         self.rules.still_admissible(&mut conn, &request, &book).await?;
         drop(conn);
         let size = Size { vcpu: request.block.vcpu, memory: request.block.memory, disk: request.block.disk };
@@ -230,12 +238,12 @@ impl Approver {
             comment,
             request: request.clone(),
             book,
-            image_is_here: image.is_here(),
-            image,
+            image_is_here: origin.image.is_here(),
+            origin,
             amount,
             lease_end: lease_end(&request.block, self.db.clock().today()),
         };
-        let group = Arc::new(ApprovalGroup { inventory: self.inventory.clone() });
+        let group = Arc::new(ApprovalGroup { inventory: self.inventory.clone(), vault: self.vault.clone() });
         match self.db.grouped(group, decision).await {
             Ok(operation) => {
                 crash::point("approval.committed");
@@ -264,6 +272,7 @@ impl Approver {
             Refusal::Host | Refusal::Place => {
                 Problem::new(Kind::Unavailable, "placement_contended", "资源竞争激烈，本次未能落位；请稍后重试")
             }
+            Refusal::Secret(error) => Problem::internal(error),
             Refusal::Db(error) => error.into(),
         }
     }
@@ -345,13 +354,6 @@ pub(super) fn no_place(no: &NoPlace, count: u32) -> Problem {
     problem
 }
 
-pub(super) fn no_image(os: &str) -> Problem {
-    Problem::conflict(
-        "image_missing",
-        format!("还没有操作系统 {os} 的镜像；请先导入：jiyue image import 文件 --os {os}"),
-    )
-}
-
 pub(super) fn not_waiting(request: &Request) -> Problem {
     Problem::conflict(
         "request_not_waiting",
@@ -359,12 +361,27 @@ pub(super) fn not_waiting(request: &Request) -> Problem {
     )
 }
 
-fn disk_below_image(request: &Request, image: &Image) -> Problem {
-    Problem::conflict(
-        "disk_below_image",
-        format!(
-            "磁盘空间 {} 小于镜像 {} 的 {}；请退回申请并改为不小于该容量",
-            request.block.disk, image.name, image.virtual_size
-        ),
-    )
+/// The machines have room for what they start from.
+fn large_enough(request: &Request, origin: &Origin) -> Result<(), Problem> {
+    let (block, image) = (&request.block, &origin.image);
+    if image.virtual_size > block.disk {
+        return Err(Problem::conflict(
+            "disk_below_image",
+            format!(
+                "磁盘空间 {} 小于镜像 {} 的 {}；请退回申请并改为不小于该容量",
+                block.disk, image.name, image.virtual_size
+            ),
+        ));
+    }
+    let Some(least) = origin.database.as_ref().map(origin::Template::least) else { return Ok(()) };
+    if block.memory < least.memory || block.disk < least.disk {
+        return Err(Problem::conflict(
+            "size_below_database",
+            format!(
+                "从镜像 {} 建这种数据库，每台至少要内存 {}、磁盘 {}，申请的是 {}、{}；请退回申请并改大，或导入带这种数据库的镜像",
+                image.name, least.memory, least.disk, block.memory, block.disk
+            ),
+        ));
+    }
+    Ok(())
 }

@@ -6,7 +6,8 @@
 //! keeps its claims: nothing is given back on the guess that nothing is there.
 
 use super::{
-    Machine,
+    Machine, credentials,
+    distribution::courier::Courier,
     lifecycle::{Event, State},
     name::{self, Names, lifecycle::State as NameState},
     steps::{self, Patience, StepError},
@@ -25,11 +26,12 @@ use crate::{
         store::LeaseError,
         worker::{Held, RunError, Runner},
     },
-    provider::Part,
+    provider::{Intent, Part, Provider},
     request::{
         self,
         lifecycle::{RequestEvent, RequestState},
     },
+    secret::Vault,
     task_book,
 };
 use futures_util::future::join_all;
@@ -54,6 +56,8 @@ pub struct Build {
     /// Guests that may be booting at once: more only take each other's processor.
     pub boots: Arc<Semaphore>,
     pub names: Names,
+    pub courier: Courier,
+    pub vault: Vault,
 }
 
 /// Why going forward ended.
@@ -165,6 +169,7 @@ impl Build {
     ) -> Result<(), Turn> {
         let provider =
             self.providers.of(machine.host).await.map_err(|e| Turn::Interrupted(RunError::Later(e.to_string())))?;
+        let intent = self.with_password(machine).await?;
         let mut permit = None;
         for part in Part::ALL {
             if part == Part::Power {
@@ -176,25 +181,87 @@ impl Build {
             let elsewhere = part == Part::Name && self.names.wanted(machine).is_some();
             let outcome = if elsewhere {
                 Ok(()) // a name that a DNS server keeps is registered when the machine answers
+            } else if part == Part::Image {
+                self.arrive(machine, &*provider, stop).await
             } else {
-                steps::ensure(&*provider, part, &machine.intent, self.patience, stop, &self.metrics).await
+                steps::ensure(&*provider, part, &intent, self.patience, stop, &self.metrics).await
             };
-            match outcome {
-                Ok(()) => {}
-                Err(StepError::Stopped) => {
-                    // By somebody's wish, which the report answers; or because the process is stopping.
-                    self.report(held, done.load(Ordering::Relaxed), format!("{}.{part}", machine.intent.name)).await?;
-                    return Err(Turn::Interrupted(RunError::Later("stopped between two steps".to_owned())));
-                }
-                Err(error @ StepError::Failed { .. }) => {
-                    return Err(Turn::Back(format!("{}: {error}", machine.intent.name)));
-                }
+            if let Err(error) = outcome {
+                return Err(self.not_done(held, machine, part, done, error).await?);
             }
             crash::point(&format!("build.{}.{part}", machine.ordinal));
             done.fetch_add(1, Ordering::Relaxed);
         }
         drop(permit);
+        if intent.database.is_some() {
+            self.clear_seed(held, machine, &*provider, done, stop).await?;
+        }
         self.register(held, machine, done, stop).await
+    }
+
+    /// The image is brought by the courier, for it may be on its way already: from here, or from another broker.
+    async fn arrive(
+        &self,
+        machine: &Machine,
+        provider: &dyn Provider,
+        stop: &CancellationToken,
+    ) -> Result<(), StepError> {
+        let (began, patience) = (Instant::now(), self.patience.of(Part::Image, &machine.intent));
+        let arrived = self.courier.arrive(machine.host, provider, &machine.intent.image, patience, stop).await;
+        match &arrived {
+            Ok(()) => self.metrics.step_took(Part::Image.word(), "done", began.elapsed()),
+            Err(StepError::Failed { .. }) => self.metrics.step_took(Part::Image.word(), "failed", began.elapsed()),
+            Err(StepError::Stopped) => {}
+        }
+        arrived
+    }
+
+    /// What becomes of a build whose step was not done.
+    async fn not_done(
+        &self,
+        held: &Held,
+        machine: &Machine,
+        part: Part,
+        done: &AtomicI64,
+        error: StepError,
+    ) -> Result<Turn, Turn> {
+        if matches!(error, StepError::Failed { .. }) {
+            return Ok(Turn::Back(format!("{}: {error}", machine.intent.name)));
+        }
+        // By somebody's wish, which the report answers; or because the process is stopping.
+        self.report(held, done.load(Ordering::Relaxed), format!("{}.{part}", machine.intent.name)).await?;
+        Ok(Turn::Interrupted(RunError::Later("stopped between two steps".to_owned())))
+    }
+
+    /// What the provider is told: with the password, as long as it is the broker's to know.
+    async fn with_password(&self, machine: &Machine) -> Result<Intent, Turn> {
+        if machine.intent.database.is_none() {
+            return Ok(machine.intent.clone());
+        }
+        let mut conn = self.db.read().await?;
+        let sealed = credentials::store::find(&mut conn, machine.id).await?;
+        let name = &machine.intent.name;
+        let sealed =
+            sealed.ok_or_else(|| Turn::Back(format!("{name}: its database's password is not kept any more")))?;
+        // Another broker may have the key.
+        let later = |error| Turn::Interrupted(RunError::Later(format!("{name}: {error}; see secret_key_file")));
+        Ok(machine.intent.with_password(Some(self.vault.open(machine.id, &sealed).map_err(later)?)))
+    }
+
+    /// The guest has made its database: from now on its password stands in no file of the host's.
+    async fn clear_seed(
+        &self,
+        held: &Held,
+        machine: &Machine,
+        provider: &dyn Provider,
+        done: &AtomicI64,
+        stop: &CancellationToken,
+    ) -> Result<(), Turn> {
+        if let Err(error) = steps::clear_seed(provider, &machine.intent, self.patience, stop).await {
+            return Err(self.not_done(held, machine, Part::Seed, done, error).await?);
+        }
+        crash::point(&format!("build.{}.cleared", machine.ordinal));
+        Ok(())
     }
 
     /// Puts the machine's name down for the registrar and waits a while for it. That it cannot be registered now is no
@@ -347,6 +414,7 @@ impl Build {
                 for id in &ids {
                     capacity::store::release_compute(tx, *id).await?;
                     capacity::store::release_storage(tx, *id).await?;
+                    credentials::store::forget(tx, *id).await?;
                     settle(tx, *id, operation.id, State::Building, Event::Undone).await?;
                 }
                 let cancelled =

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     audit::{self, Outcome, Record, Who},
     capacity::{self, Amount, transfer},
-    catalogue::Bounds,
+    catalogue::{Bounds, Catalogue},
     db::Tx,
     error::{Kind, Problem},
     identity::{
@@ -50,7 +50,7 @@ impl Machines {
         let machine = self.find(id, scope.filter()).await?;
         may(&machine, OperationKind::Resize)?;
         let from = Spec::of(&machine.intent);
-        let to = wanted(from, new, &self.catalogue.bounds)?;
+        let to = wanted(from, new, &bounds(&self.catalogue, &machine))?;
         let plan = Plan::Resize { from, to };
         let operation = NewOperation {
             id: OperationId::new(),
@@ -138,6 +138,21 @@ fn record(who: Who, act: Act, machine: &Machine, detail: serde_json::Value) -> R
         outcome: Outcome::Done,
         detail,
     }
+}
+
+/// The sizes that the machine may have: with a database, not less than that needs.
+fn bounds(catalogue: &Catalogue, machine: &Machine) -> Bounds {
+    let profile =
+        machine.intent.database.as_ref().and_then(|database| catalogue.database(&database.key)?.profile.as_ref());
+    let least = profile.map(|profile| match &profile.install {
+        Some(install) if machine.intent.installs() => install.least,
+        _ => profile.least,
+    });
+    let mut bounds = catalogue.bounds.clone();
+    if let Some(least) = least {
+        bounds.memory = least.memory.max(*bounds.memory.start())..=*bounds.memory.end();
+    }
+    bounds
 }
 
 /// Every fault of a wish at once, or the size that it comes to.

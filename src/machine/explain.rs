@@ -1,12 +1,13 @@
 //! Where machines would go, and why: decided as an approval would, on a fresh reading, without claiming anything.
 
-use super::{approval, image::Image, store};
+use super::{approval, origin, store};
 use crate::{
     capacity::{
         self, Size,
         inventory::{Ask, Explanation, Inventory},
         placement::Wanted,
     },
+    catalogue::Catalogue,
     db::Db,
     error::{Kind, Problem},
     identity::{
@@ -75,12 +76,18 @@ pub struct Asked {
     pub zone: Zone,
     pub mlps_level: MlpsLevel,
     pub os: Option<String>,
+    pub database: Option<String>,
     pub lease_end: Option<Date>,
     pub spread: Spread,
 }
 
 /// Decides without claiming.
-pub async fn explain(db: &Db, actor: &Actor, question: &Question) -> Result<(Asked, Explanation), Problem> {
+pub async fn explain(
+    db: &Db,
+    catalogue: &Catalogue,
+    actor: &Actor,
+    question: &Question,
+) -> Result<(Asked, Explanation), Problem> {
     let scope = policy::scope(actor, Act::PlacementExplain)?;
     let (now, today) = (db.clock().now().as_second(), db.clock().today());
     let mut conn = db.read().await?;
@@ -98,19 +105,27 @@ pub async fn explain(db: &Db, actor: &Actor, question: &Question) -> Result<(Ask
                 mlps_level: block.mlps_level,
                 lease_end: Some(approval::lease_end(&block, today)),
                 os: Some(block.os),
+                database: Some(block.database),
                 spread: block.spread,
             }
         }
         None => understand(question, today).map_err(|faults| refused(&faults.join("；")))?,
     };
     let image = match &asked.os {
-        Some(os) => Some(store::image_for(&mut conn, os).await?.ok_or_else(|| approval::no_image(os))?),
+        Some(os) => {
+            let images = store::images_of(&mut conn, os).await?;
+            Some(origin::choose(catalogue, &images, os, asked.database.as_deref())?.image)
+        }
         None => None,
     };
     let inventory = Inventory::default();
     inventory.replace(inventory.mark(), capacity::store::reading(&mut conn).await?);
-    let ask =
-        Ask { wanted: asked.wanted(now), image: image.as_ref().map(Image::need), count: asked.machines, siblings: &[] };
+    let ask = Ask {
+        wanted: asked.wanted(now),
+        image: image.as_ref().map(super::image::Image::need),
+        count: asked.machines,
+        siblings: &[],
+    };
     let explanation = inventory.explain(&ask, NEXT);
     Ok((asked, explanation))
 }
@@ -171,6 +186,7 @@ fn understand(question: &Question, today: Date) -> Result<Asked, Vec<String>> {
             zone,
             mlps_level,
             os: question.os.clone(),
+            database: None,
             lease_end: months.map(|months| today.saturating_add(i64::from(months).months())),
             spread: question.spread.unwrap_or_default(),
         }),

@@ -1,7 +1,7 @@
 //! From a decision and the places found for it to what the approval writes: pure, and the last moment at which anything
 //! that identifies a machine is chosen.
 
-use super::{Machine, build, image::Image, lifecycle::State};
+use super::{Machine, build, lifecycle::State, origin::Origin};
 use crate::{
     audit::{Outcome, Record, Who},
     capacity::{
@@ -25,7 +25,7 @@ pub struct Decision {
     pub comment: Option<String>,
     pub request: Request,
     pub book: task_book::store::Held,
-    pub image: Image,
+    pub origin: Origin,
     /// This broker has the image's file. Looked at before: the transaction does no other IO.
     pub image_is_here: bool,
     /// All machines of the request together.
@@ -35,7 +35,7 @@ pub struct Decision {
 
 impl Decision {
     pub fn image_need(&self) -> ImageNeed<'_> {
-        ImageNeed { sha256: &self.image.sha256, sendable: self.image_is_here }
+        ImageNeed { sha256: &self.origin.image.sha256, sendable: self.image_is_here }
     }
 }
 
@@ -102,14 +102,16 @@ fn compose_machine(
     ordinal: usize,
     name: Option<(&str, &str)>,
 ) -> (Claim, Machine) {
-    let Decision { request, book, image, .. } = decision;
+    let Decision { request, book, origin: Origin { image, database }, .. } = decision;
     let id = MachineId::new();
+    let host_name = slug_of(name.map_or("vm", |(host, _)| host), id);
     let mac = mac_of(place.address);
     let fqdn = name.map(|(_, fqdn)| fqdn.to_owned());
     let intent = Intent {
         machine: id,
         operation,
-        name: slug_of(name.map_or("vm", |(host, _)| host), id),
+        database: database.as_ref().map(|template| template.of(&host_name)),
+        name: host_name,
         fqdn: fqdn.clone(),
         vcpu: place.size.vcpu,
         memory: place.size.memory,

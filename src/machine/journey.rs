@@ -4,6 +4,7 @@
 use super::{
     Machine, approval, build,
     change::busy,
+    credentials,
     intent::mac_of,
     lifecycle::State,
     name,
@@ -30,6 +31,7 @@ use crate::{
     operation::{Kind, NewOperation, store as operations},
     provider::{Intent, NetworkIntent},
     request,
+    secret::Vault,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -166,7 +168,8 @@ impl Machines {
         let scope = policy::scope(actor, Act::MachineRebuild)?;
         let machine = self.find(id, scope.filter()).await?;
         may(&machine, Kind::Rebuild)?;
-        let (cause, inventory, sendable) = (Cause::of(actor), self.inventory.clone(), image_is_here(&machine));
+        let (cause, inventory, vault) = (Cause::of(actor), self.inventory.clone(), self.vault.clone());
+        let sendable = image_is_here(&machine);
         let begun = self
             .db
             .write(async move |tx| -> Result<OperationId, Problem> {
@@ -176,7 +179,7 @@ impl Machines {
                 if host.standing.contact != Contact::Fenced {
                     return Err(not_fenced(&host));
                 }
-                begin_anew(tx, &inventory, &cause, &machine, sendable).await
+                begin_anew(tx, (&inventory, &vault), &cause, &machine, sendable).await
             })
             .await;
         self.inventory.stale();
@@ -222,7 +225,7 @@ impl Kin {
 
 async fn begin_anew(
     tx: &mut Tx,
-    inventory: &Inventory,
+    (inventory, vault): (&Inventory, &Vault),
     cause: &Cause,
     machine: &Machine,
     sendable: bool,
@@ -255,6 +258,11 @@ async fn begin_anew(
         },
         ..machine.intent.clone()
     };
+    if intent.database.is_some() {
+        // Its data is gone, and so is what the old password was good for.
+        let (_, sealed) = vault.make(machine.id).map_err(Problem::internal)?;
+        credentials::store::keep(tx, machine.id, &sealed).await?;
+    }
     name::store::withdraw(tx, machine.id).await?;
     transfer::rebase(tx, machine.id, &place, &mac).await?;
     store::set_intent(tx, machine.id, place.host, &intent).await?;

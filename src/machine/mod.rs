@@ -3,6 +3,8 @@
 pub mod approval;
 pub mod build;
 pub mod change;
+pub mod credentials;
+pub mod distribution;
 pub mod drain;
 pub mod explain;
 pub mod image;
@@ -11,6 +13,7 @@ pub mod journey;
 pub mod ledger;
 pub mod lifecycle;
 pub mod name;
+mod origin;
 pub mod plan;
 pub mod power;
 pub mod relocate;

@@ -3,10 +3,12 @@
 use super::{
     Machine,
     build::{Build, Turn, settle},
+    distribution::courier::Courier,
     lifecycle::{Event, State},
     plan::Plan,
     power::Power,
-    steps, store,
+    steps::{self, StepError},
+    store,
 };
 use crate::{
     audit::{self, Outcome, Record, Who},
@@ -36,6 +38,7 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 
 pub struct Migrate {
     pub power: Arc<Power>,
+    pub courier: Courier,
 }
 
 #[async_trait::async_trait]
@@ -50,7 +53,7 @@ impl Runner for Migrate {
         let target = self.power.providers.of(to).await.map_err(|e| later(e.to_string()))?;
         let journey =
             Journey { from: machine.intent.clone(), to: (*intent).clone(), destination: target.destination() };
-        let failure = match self.travel(held, &journey, &*source, &*target).await? {
+        let failure = match self.travel(held, &journey, &*source, (to, &*target)).await? {
             Ok(()) => None,
             Err(error) if error.is_transient() => return Err(later(error.to_string())),
             // It has not left: then it has stayed, and the place is given back. Anything else is tried again.
@@ -71,12 +74,20 @@ impl Migrate {
         held: &Held,
         journey: &Journey,
         source: &dyn Provider,
-        target: &dyn Provider,
+        (to, target): (HostId, &dyn Provider),
     ) -> Result<Result<(), ProviderError>, RunError> {
         let percent = AtomicU8::new(0);
         let way = async {
             // First, and apart from the journey: it may take longest, and the machine runs on meanwhile.
-            target.bring_image(&journey.to.image, &|_| ()).await?;
+            let patience = self.power.patience.of(Part::Image, &journey.to);
+            match self.courier.arrive(to, target, &journey.to.image, patience, &held.stop).await {
+                Ok(()) => {}
+                Err(StepError::Failed { source, .. }) => return Err(source),
+                Err(StepError::Stopped) => {
+                    let (act, reason) = ("the journey".to_owned(), "stopped before it began".to_owned());
+                    return Err(ProviderError::Transient { act, reason });
+                }
+            }
             crash::point("migrate.image");
             source.migrate(journey, &|done| percent.store(done.min(99), Ordering::Relaxed)).await
         };

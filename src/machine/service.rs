@@ -1,11 +1,6 @@
 //! Acts on delivered machines, and the import of images.
 
-use super::{
-    Machine,
-    image::{self, Image},
-    name::Names,
-    power, store,
-};
+use super::{Machine, image::Image, name::Names, power, store};
 use crate::{
     audit::{self, Outcome, Record, Who},
     capacity::{self, Amount, inventory::Inventory, providers::Providers},
@@ -19,6 +14,8 @@ use crate::{
     },
     ids::{MachineId, OperationId},
     operation::{Kind as OperationKind, NewOperation, store as operations, worker::Bell},
+    provider::disk_image::{self, Header, ReadError},
+    secret::Vault,
     task_book, text,
     units::Bytes,
 };
@@ -31,7 +28,7 @@ use std::{
     pin::Pin,
     sync::Arc,
 };
-use tokio::{fs, io::AsyncWriteExt};
+use tokio::{fs, io::AsyncWriteExt, sync::Mutex, task::spawn_blocking};
 
 /// Bytes of console that one call gives at most.
 const CONSOLE_BYTES: usize = 256 * 1024;
@@ -45,6 +42,7 @@ pub struct Machines {
     pub bell: Bell,
     pub catalogue: Arc<Catalogue>,
     pub names: Names,
+    pub vault: Vault,
 }
 
 const fn act_of(kind: OperationKind) -> Act {
@@ -180,6 +178,10 @@ pub struct Images {
     pub folder: PathBuf,
     /// Nothing larger is taken.
     pub max_bytes: u64,
+    /// One image is entered at a time: a file without a row is only taken away when no row is on its way.
+    pub entering: Arc<Mutex<()>>,
+    /// Wakes the courier: the new image goes to the hosts.
+    pub bell: Bell,
 }
 
 /// What an operator says about an image.
@@ -187,6 +189,8 @@ pub struct Images {
 pub struct NewImage {
     pub name: String,
     pub os_type: String,
+    /// 数据库 that is in it.
+    pub database: Option<String>,
     pub stand_in: bool,
 }
 
@@ -197,33 +201,60 @@ impl Images {
     /// under its digest's name, read-only. The same bytes twice are one image.
     pub async fn import(&self, actor: &Actor, new: NewImage, body: Body) -> Result<Image, Problem> {
         policy::scope(actor, Act::ImageImport)?;
-        let os = self.catalogue.find_os(&new.os_type).filter(|e| e.offered).ok_or_else(|| {
-            Problem::new(
-                Kind::Refused,
-                "os_not_in_catalogue",
-                format!("操作系统 {} 不在目录中；可用：{}", text::shown(&new.os_type), self.catalogue.os_names()),
-            )
-        })?;
+        let os = self.os_of(&new.os_type)?;
+        let database = new.database.as_deref().map(|word| self.baked(word)).transpose()?;
         let name = text::said(&new.name, text::NAME)
             .map_err(|fault| Problem::malformed(format!("name: 镜像名称不符合要求（{fault}）")))?;
         fs::create_dir_all(&self.folder).await.map_err(Problem::internal)?;
         let upload = tempname(&self.folder);
         let received = self.receive(&upload, body).await;
-        let image = match received {
+        let entered = match received {
             Ok((sha256, size, header)) => {
-                self.accept(&upload, sha256, size, header, name, os.key.clone(), new.stand_in).await
+                let _entering = self.entering.lock().await;
+                let said = NewImage { name, os_type: os, database, stand_in: new.stand_in };
+                let image = self.accept(&upload, sha256, size, header, said).await;
+                match image {
+                    Ok(image) => self.enter_or_take_away(actor, image).await.inspect(|_| self.bell.ring()),
+                    Err(problem) => Err(problem),
+                }
             }
             Err(problem) => Err(problem),
         };
         // Gone when it was renamed; whatever else happened, nothing half-read stays.
         let _ = fs::remove_file(&upload).await;
-        let image = image?;
-        self.enter(actor, image).await
+        entered
     }
 
-    async fn receive(&self, upload: &Path, mut body: Body) -> Result<(String, u64, image::Header), Problem> {
-        let mut file = fs::File::create(upload).await.map_err(Problem::internal)?;
-        let (mut digest, mut size, mut start) = (Sha256::new(), 0_u64, Vec::new());
+    /// The key of an operating system whose images are taken.
+    fn os_of(&self, word: &str) -> Result<String, Problem> {
+        let os = self.catalogue.find_os(word);
+        if let Some(ended) = os.filter(|os| os.is_ended(self.db.clock().today())) {
+            let (name, day, offered) = (&ended.name, ended.end_of_life, self.catalogue.os_names());
+            let detail = format!("操作系统 {name} 已于 {day} 停止维护，不再接收它的镜像；可用：{offered}");
+            return Err(Problem::new(Kind::Refused, "os_end_of_life", detail));
+        }
+        os.filter(|os| os.offered).map(|os| os.key.clone()).ok_or_else(|| {
+            let detail = format!("操作系统 {} 不在目录中；可用：{}", text::shown(word), self.catalogue.os_names());
+            Problem::new(Kind::Refused, "os_not_in_catalogue", detail)
+        })
+    }
+
+    /// The key of a database that an image may have in it.
+    fn baked(&self, word: &str) -> Result<String, Problem> {
+        let found = self.catalogue.find_database(word).filter(|e| e.offered && e.profile.is_some());
+        found.map(|entry| entry.key.clone()).ok_or_else(|| {
+            Problem::new(
+                Kind::Refused,
+                "database_not_in_catalogue",
+                format!("数据库 {} 不在目录中；可用：{}", text::shown(word), self.catalogue.database_names()),
+            )
+        })
+    }
+
+    async fn receive(&self, upload: &Path, mut body: Body) -> Result<(String, u64, Header), Problem> {
+        let mut options = fs::OpenOptions::new();
+        let mut file = options.read(true).write(true).create_new(true).open(upload).await.map_err(Problem::internal)?;
+        let (mut digest, mut size) = (Sha256::new(), 0_u64);
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(|_| Problem::malformed("镜像上传中断；请重新上传"))?;
             size += chunk.len() as u64;
@@ -234,35 +265,29 @@ impl Images {
                     format!("镜像超过上限 {} 字节；请先压缩，例如 qemu-img convert -c -O qcow2", self.max_bytes),
                 ));
             }
-            if start.len() < image::HEADER_BYTES {
-                let more = (image::HEADER_BYTES - start.len()).min(chunk.len());
-                start.extend_from_slice(&chunk[..more]);
-            }
             digest.update(&chunk);
             file.write_all(&chunk).await.map_err(Problem::internal)?;
         }
         file.sync_all().await.map_err(Problem::internal)?;
-        let bytes = i64::try_from(size).ok().and_then(Bytes::new).unwrap_or(Bytes::MAX);
-        let header = image::read_header(&start, bytes).map_err(|refusal| {
-            Problem::new(
-                Kind::Refused,
-                "image_refused",
-                format!("镜像未被接受：{refusal}；请提供 raw 或不带后备文件的 qcow2"),
-            )
+        let mut file = file.into_std().await;
+        let judged = spawn_blocking(move || disk_image::read_file(&mut file)).await.map_err(Problem::internal)?;
+        let header = judged.map_err(|error| match error {
+            ReadError::Io(error) => Problem::internal(error),
+            ReadError::Refused(refusal) => {
+                let detail = format!("镜像未被接受：{refusal}。{}", refusal.mend());
+                Problem::new(Kind::Refused, "image_refused", detail)
+            }
         })?;
         Ok((hex(&digest.finalize()), size, header))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what was read of the file, and what was said of it")]
     async fn accept(
         &self,
         upload: &Path,
         sha256: String,
         size: u64,
-        header: image::Header,
-        name: String,
-        os_type: String,
-        stand_in: bool,
+        header: Header,
+        said: NewImage,
     ) -> Result<Image, Problem> {
         let path = self.folder.join(format!("{sha256}.{}", header.format.word()));
         let mut mode = fs::metadata(upload).await.map_err(Problem::internal)?.permissions();
@@ -271,15 +296,29 @@ impl Images {
         fs::rename(upload, &path).await.map_err(Problem::internal)?;
         Ok(Image {
             sha256,
-            name,
-            os_type,
-            stand_in,
+            name: said.name,
+            os_type: said.os_type,
+            database: said.database,
+            stand_in: said.stand_in,
             format: header.format,
             size: i64::try_from(size).ok().and_then(Bytes::new).unwrap_or(Bytes::MAX),
             virtual_size: header.virtual_size,
             path: path.to_string_lossy().into_owned(),
             imported_at: self.db.clock().now(),
         })
+    }
+
+    /// Enters the image; the file of one that is refused goes again, unless it is another image's.
+    async fn enter_or_take_away(&self, actor: &Actor, image: Image) -> Result<Image, Problem> {
+        let (sha256, path) = (image.sha256.clone(), image.path.clone());
+        let entered = self.enter(actor, image).await;
+        if entered.as_ref().is_err_and(|problem| problem.kind == Kind::Conflict) {
+            let mut conn = self.db.read().await?;
+            if store::find_image(&mut conn, &sha256).await?.is_none() {
+                let _ = fs::remove_file(&path).await;
+            }
+        }
+        entered
     }
 
     async fn enter(&self, actor: &Actor, image: Image) -> Result<Image, Problem> {
@@ -290,6 +329,7 @@ impl Images {
                     Some(held)
                         if held.name == image.name
                             && held.os_type == image.os_type
+                            && held.database == image.database
                             && held.stand_in == image.stand_in =>
                     {
                         held
@@ -318,7 +358,8 @@ impl Images {
                     object_id: kept.sha256.clone(),
                     department_id: None,
                     outcome: Outcome::Done,
-                    detail: json!({"name": kept.name, "os_type": kept.os_type, "stand_in": kept.stand_in}),
+                    detail: json!({"name": kept.name, "os_type": kept.os_type, "database": kept.database,
+                        "stand_in": kept.stand_in}),
                 };
                 audit::record(tx, record).await?;
                 Ok(kept)

@@ -13,18 +13,25 @@ use tokio_util::sync::CancellationToken;
 pub struct Patience {
     /// For the guest to answer: booting takes a while, longer where the processor is emulated.
     pub answer: Duration,
+    /// The same where the first start installs something.
+    pub install: Duration,
     /// For everything else, an unreachable host included.
     pub other: Duration,
 }
 
 impl Patience {
-    const fn of(self, part: Part) -> Duration {
+    pub(super) fn of(self, part: Part, intent: &Intent) -> Duration {
         match part {
+            // Later starts have nothing to install, and know no password.
+            Part::Answer if intent.installs() && !intent.lacks_password() => self.install,
             Part::Answer => self.answer,
             _ => self.other,
         }
     }
 }
+
+/// Between a step's first failure and its repetition.
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Why a step is not done.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +57,7 @@ pub async fn ensure(
     metrics: &Metrics,
 ) -> Result<(), StepError> {
     let began = Instant::now();
-    let mut pause = Duration::from_millis(200);
+    let mut pause = FIRST_PAUSE;
     loop {
         if stop.is_cancelled() {
             return Err(StepError::Stopped);
@@ -63,11 +70,34 @@ pub async fn ensure(
             }
             Err(error) => error,
         };
-        if !error.is_transient() || began.elapsed() >= patience.of(part) {
+        if !error.is_transient() || began.elapsed() >= patience.of(part, intent) {
             metrics.step_took(part.word(), "failed", began.elapsed());
             return Err(StepError::Failed { part, source: error });
         }
         tracing::debug!(machine.id = %intent.machine, step = %part, %error, "machine.step.again");
+        wait(&mut pause, stop).await;
+    }
+}
+
+/// Takes the password out of the seed; repeated as any part is.
+pub async fn clear_seed(
+    provider: &dyn Provider,
+    intent: &Intent,
+    patience: Patience,
+    stop: &CancellationToken,
+) -> Result<(), StepError> {
+    let (began, mut pause) = (Instant::now(), Duration::from_millis(200));
+    loop {
+        if stop.is_cancelled() {
+            return Err(StepError::Stopped);
+        }
+        match provider.clear_seed(intent).await {
+            Ok(()) => return Ok(()),
+            Err(error) if error.is_transient() && began.elapsed() < patience.other => {
+                tracing::debug!(machine.id = %intent.machine, %error, "machine.seed.again");
+            }
+            Err(source) => return Err(StepError::Failed { part: Part::Seed, source }),
+        }
         wait(&mut pause, stop).await;
     }
 }
@@ -79,7 +109,7 @@ pub async fn remove(
     intent: &Intent,
     stop: &CancellationToken,
 ) -> Result<(), StepError> {
-    let mut pause = Duration::from_millis(200);
+    let mut pause = FIRST_PAUSE;
     let mut attempt = 0;
     loop {
         if stop.is_cancelled() {
@@ -102,7 +132,7 @@ pub async fn remove(
     }
 }
 
-async fn wait(pause: &mut Duration, stop: &CancellationToken) {
+pub(super) async fn wait(pause: &mut Duration, stop: &CancellationToken) {
     tokio::select! {
         () = stop.cancelled() => {}
         () = sleep(*pause) => {}

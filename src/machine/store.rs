@@ -267,7 +267,7 @@ pub async fn insert_image(tx: &mut Tx, image: &Image) -> Result<(), DbError> {
     let now = tx.now().as_microsecond();
     sqlx::query(
         "insert into images (sha256, name, os_type, stand_in, format, size_bytes, virtual_size_bytes, path, \
-         imported_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+         imported_at, database) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(image.sha256.as_str())
     .bind(image.name.as_str())
@@ -278,6 +278,7 @@ pub async fn insert_image(tx: &mut Tx, image: &Image) -> Result<(), DbError> {
     .bind(image.virtual_size.get())
     .bind(image.path.as_str())
     .bind(now)
+    .bind(image.database.as_deref())
     .execute(tx.conn())
     .await?;
     Ok(())
@@ -290,6 +291,7 @@ fn image(row: &AnyRow) -> Result<Image, DbError> {
         sha256: row.try_get("sha256")?,
         name: row.try_get("name")?,
         os_type: row.try_get("os_type")?,
+        database: row.try_get("database")?,
         stand_in: row.try_get::<i64, _>("stand_in")? == 1,
         format: match row.try_get("format")? {
             "raw" => ImageFormat::Raw,
@@ -306,7 +308,7 @@ fn image(row: &AnyRow) -> Result<Image, DbError> {
 /// Newest first.
 pub async fn list_images(conn: &mut AnyConnection) -> Result<Vec<Image>, DbError> {
     let rows = sqlx::query(
-        "select sha256, name, os_type, stand_in, format, size_bytes, virtual_size_bytes, path, imported_at \
+        "select sha256, name, os_type, stand_in, format, size_bytes, virtual_size_bytes, path, imported_at, database \
          from images order by imported_at desc, sha256",
     )
     .fetch_all(conn)
@@ -314,21 +316,21 @@ pub async fn list_images(conn: &mut AnyConnection) -> Result<Vec<Image>, DbError
     rows.iter().map(image).collect()
 }
 
-/// The image that new machines of an operating system start from: a real one before a stand-in, then the newest.
-pub async fn image_for(conn: &mut AnyConnection, os_type: &str) -> Result<Option<Image>, DbError> {
-    let row = sqlx::query(
-        "select sha256, name, os_type, stand_in, format, size_bytes, virtual_size_bytes, path, imported_at \
-         from images where os_type = $1 order by stand_in, imported_at desc limit 1",
+/// The images of an operating system: real ones before stand-ins, then the newest.
+pub async fn images_of(conn: &mut AnyConnection, os_type: &str) -> Result<Vec<Image>, DbError> {
+    let rows = sqlx::query(
+        "select sha256, name, os_type, stand_in, format, size_bytes, virtual_size_bytes, path, imported_at, database \
+         from images where os_type = $1 order by stand_in, imported_at desc",
     )
     .bind(os_type)
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?;
-    row.as_ref().map(image).transpose()
+    rows.iter().map(image).collect()
 }
 
 pub async fn find_image(conn: &mut AnyConnection, sha256: &str) -> Result<Option<Image>, DbError> {
     let row = sqlx::query(
-        "select sha256, name, os_type, stand_in, format, size_bytes, virtual_size_bytes, path, imported_at \
+        "select sha256, name, os_type, stand_in, format, size_bytes, virtual_size_bytes, path, imported_at, database \
          from images where sha256 = $1",
     )
     .bind(sha256)

@@ -4,12 +4,15 @@
 //!
 //! Providers know the ground floor only: no SQL, no rules, no HTTP.
 
+pub mod disk_image;
 pub mod libvirt;
 pub mod seed;
 pub mod simulated;
 
 use crate::{
+    catalogue::database::Engine,
     ids::{MachineId, OperationId},
+    secret::Password,
     units::Bytes,
 };
 use serde::{Deserialize, Serialize};
@@ -34,6 +37,56 @@ pub struct Intent {
     pub network: NetworkIntent,
     /// `OpenSSH` public keys, already parsed and normalised.
     pub ssh_keys: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseIntent>,
+}
+
+/// The database that a machine is made to serve.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseIntent {
+    /// The catalogue's key.
+    pub key: String,
+    pub engine: Engine,
+    /// The release that must answer.
+    pub major: u32,
+    pub port: u16,
+    /// The role that owns the database and alone may log in from outside: `[a-z][a-z0-9_]{0,62}`.
+    pub role: String,
+    /// The database's name, of the same letters.
+    pub name: String,
+    pub start: DatabaseStart,
+    /// Only while it is built, and never written down with the rest.
+    #[serde(skip)]
+    pub password: Option<Password>,
+}
+
+/// Where a database comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum DatabaseStart {
+    /// It is in the image and takes its names and password from the seed.
+    Baked,
+    /// It is installed on the first start by a part of cloud-config.
+    CloudInit { part: String },
+}
+
+impl Intent {
+    /// The intent with its database's password; the same where it has no database.
+    #[must_use]
+    pub fn with_password(&self, password: Option<Password>) -> Self {
+        let database = self.database.clone().map(|database| DatabaseIntent { password, ..database });
+        Self { database, ..self.clone() }
+    }
+
+    /// Whether it is to have a database and does not say by which password.
+    pub fn lacks_password(&self) -> bool {
+        self.database.as_ref().is_some_and(|database| database.password.is_none())
+    }
+
+    /// Whether its first start includes an installation, which takes its time.
+    pub fn installs(&self) -> bool {
+        self.database.as_ref().is_some_and(|database| database.start != DatabaseStart::Baked)
+    }
 }
 
 /// A read-only, content-addressed base image and where the broker keeps its copy.
@@ -119,7 +172,8 @@ pub enum Part {
     Domain,
     /// The domain runs.
     Power,
-    /// The guest answers on its address.
+    /// The guest answers on its address: by SSH, and a database to SQL. Without the password, as on later starts, the
+    /// database must be there and ask for it.
     Answer,
 }
 
@@ -298,6 +352,9 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// Removes one part; "already gone" is success. Only what carries the intent's machine *and* operation is removed;
     /// anything else is [`ProviderError::NotOurs`].
     async fn remove(&self, part: Part, intent: &Intent) -> Result<(), ProviderError>;
+    /// Takes the password out of the seed of a machine that has read it; "not in it" is success. From then on no file of the
+    /// host's holds it in the clear.
+    async fn clear_seed(&self, intent: &Intent) -> Result<(), ProviderError>;
     /// What is there now.
     async fn observe(&self, intent: &Intent) -> Result<Observed, ProviderError>;
     /// Stops the machine; "already off" is success.
@@ -321,7 +378,10 @@ pub trait Provider: Send + Sync + fmt::Debug {
     async fn migrate(&self, journey: &Journey, report: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError>;
     /// Digests of the base images that lie on the host whole.
     async fn images(&self) -> Result<Vec<String>, ProviderError>;
-    /// Brings a base image there, whole or not at all; "already there" is success.
+    /// Whether this base image lies there whole. One that is marked as whole and has other bytes is an error for good.
+    async fn has_image(&self, image: &ImageRef) -> Result<bool, ProviderError>;
+    /// Brings a base image there, whole or not at all; "already there" is success. Of several that bring the same image,
+    /// none waits for the others: whoever calls this has to be the only one.
     async fn bring_image(&self, image: &ImageRef, report: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError>;
     /// The tail of the serial console, at most `limit` bytes, as text (bad UTF-8 replaced).
     async fn console(&self, intent: &Intent, limit: usize) -> Result<String, ProviderError>;
@@ -359,6 +419,36 @@ pub(crate) mod tests {
             ssh_keys: vec![
                 "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam a".into(),
             ],
+            database: None,
         }
+    }
+
+    /// The same with a database.
+    pub fn database(start: DatabaseStart) -> Intent {
+        let database = DatabaseIntent {
+            key: "postgresql-15".into(),
+            engine: Engine::Postgresql,
+            major: 15,
+            port: 5432,
+            role: "gw_web_1".into(),
+            name: "gw_web_1".into(),
+            start,
+            password: Some("Example2Example3Example4".into()),
+        };
+        Intent { database: Some(database), ..intent() }
+    }
+
+    #[test]
+    fn an_intent_written_down_has_no_password() {
+        let intent = database(DatabaseStart::CloudInit { part: "postgresql".into() });
+        let text = serde_json::to_string(&intent).unwrap();
+        assert!(!text.contains("Example2") && !text.contains("password"), "{text}");
+        let read: Intent = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, intent.with_password(None));
+        assert!(!format!("{intent:?}").contains("Example2"));
+        // One from before there were databases.
+        let plain = serde_json::to_string(&super::tests::intent()).unwrap();
+        assert!(!plain.contains("database"));
+        assert_eq!(serde_json::from_str::<Intent>(&plain).unwrap().database, None);
     }
 }

@@ -1,9 +1,12 @@
 //! The cloud-init seed of a machine: a small FAT volume labelled `CIDATA`, made in memory, the same bytes for the same
 //! intent. Everything in it is serialised as data (`hazards` S2); there is no raw user-data.
 
-use super::{Intent, Link};
+use super::{DatabaseIntent, DatabaseStart, Intent, Link};
+use crate::catalogue::database as parts;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::{
     io::{Cursor, Write},
     net::Ipv4Addr,
@@ -19,6 +22,8 @@ pub enum SeedError {
     Volume(#[source] std::io::Error),
     #[error("the seed cannot be written as YAML")]
     Yaml(#[source] serde_saphyr::ser::Error),
+    #[error("there is no part {0:?} of cloud-config")]
+    NoPart(String),
 }
 
 #[derive(Serialize)]
@@ -39,6 +44,20 @@ struct UserData {
     ssh_pwauth: bool,
     disable_root: bool,
     ssh_authorized_keys: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    write_files: Vec<WriteFile>,
+    /// The part that installs the database, if it is not in the image: lists, of which one may be `write_files` too.
+    #[serde(skip)]
+    part: parts::Part,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(serde::Deserialize, PartialEq, Debug))]
+struct WriteFile {
+    path: String,
+    permissions: String,
+    encoding: String,
+    content: String,
 }
 
 #[derive(Serialize)]
@@ -90,7 +109,7 @@ struct Match {
 pub fn volume(intent: &Intent) -> Result<Vec<u8>, SeedError> {
     let files = [
         ("meta-data", yaml(&meta_data(intent))?),
-        ("user-data", format!("#cloud-config\n{}", yaml(&user_data(intent))?)),
+        ("user-data", format!("#cloud-config\n{}", user_data(intent)?.to_yaml()?)),
         ("network-config", yaml(&network_config(intent))?),
     ];
     let mut disk = Cursor::new(vec![0; SIZE]);
@@ -121,14 +140,53 @@ fn meta_data(intent: &Intent) -> MetaData {
     MetaData { instance_id: intent.machine.text(), local_hostname: intent.name.clone() }
 }
 
-fn user_data(intent: &Intent) -> UserData {
-    UserData {
+fn user_data(intent: &Intent) -> Result<UserData, SeedError> {
+    let part = match intent.database.as_ref().map(|database| &database.start) {
+        Some(DatabaseStart::CloudInit { part }) => parts::part(part).ok_or_else(|| SeedError::NoPart(part.clone()))?,
+        Some(DatabaseStart::Baked) | None => parts::Part::new(),
+    };
+    Ok(UserData {
         hostname: intent.name.clone(),
         fqdn: intent.fqdn.clone(),
         manage_etc_hosts: true,
         ssh_pwauth: false,
         disable_root: false,
         ssh_authorized_keys: intent.ssh_keys.clone(),
+        write_files: intent.database.as_ref().and_then(database_conf).into_iter().collect(),
+        part,
+    })
+}
+
+/// What the guest makes its database by, once; without a password there is nothing left to make.
+fn database_conf(database: &DatabaseIntent) -> Option<WriteFile> {
+    let password = database.password.as_ref()?.reveal();
+    let conf = format!("database={}\nrole={}\npassword={password}\n", database.name, database.role);
+    Some(WriteFile {
+        path: "/etc/jiyue/database.conf".to_owned(),
+        permissions: "0600".to_owned(),
+        encoding: "b64".to_owned(),
+        content: STANDARD.encode(conf),
+    })
+}
+
+impl UserData {
+    fn to_yaml(&self) -> Result<String, SeedError> {
+        if self.part.is_empty() {
+            return yaml(self);
+        }
+        // The machine's own values, and the part's lists behind them: as values, never as text.
+        let mut all = match serde_json::to_value(self) {
+            Ok(Value::Object(all)) => all,
+            _ => Map::new(),
+        };
+        for (name, items) in &self.part {
+            match all.entry(name.clone()).or_insert_with(|| Value::Array(Vec::new())) {
+                Value::Array(list) => list.extend(items.iter().cloned()),
+                // A part gives lists only, and none of the machine's other values is meant to be one.
+                other => *other = Value::Array(items.clone()),
+            }
+        }
+        yaml(&all)
     }
 }
 
@@ -154,9 +212,13 @@ fn network_config(intent: &Intent) -> NetworkConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::tests::intent;
+    use crate::provider::tests::{self, database, intent};
     use proptest::prelude::*;
     use std::io::Read;
+
+    fn user_text(intent: &Intent) -> String {
+        user_data(intent).unwrap().to_yaml().unwrap()
+    }
 
     fn read(volume: Vec<u8>, name: &str) -> String {
         let volume = FileSystem::new(Cursor::new(volume), FsOptions::new()).unwrap();
@@ -198,6 +260,38 @@ mod tests {
     }
 
     #[test]
+    fn a_baked_database_is_made_by_a_file_that_is_gone_with_its_password() {
+        let intent = database(DatabaseStart::Baked);
+        let user: UserData = serde_saphyr::from_str(&user_text(&intent)).unwrap();
+        let [file] = &user.write_files[..] else { panic!("{user:?}") };
+        assert_eq!((file.path.as_str(), file.permissions.as_str()), ("/etc/jiyue/database.conf", "0600"));
+        let conf = String::from_utf8(STANDARD.decode(&file.content).unwrap()).unwrap();
+        assert_eq!(conf, "database=gw_web_1\nrole=gw_web_1\npassword=Example2Example3Example4\n");
+        assert_eq!(user_text(&intent.with_password(None)), user_text(&tests::intent()));
+    }
+
+    #[test]
+    fn a_database_to_be_installed_has_its_part_s_lists_behind_the_machine_s_own() {
+        let intent = database(DatabaseStart::CloudInit { part: "postgresql".to_owned() });
+        let all: Value = serde_saphyr::from_str(&user_text(&intent)).unwrap();
+        let part = parts::part("postgresql").unwrap();
+        assert_eq!(all["write_files"][0]["path"], "/etc/jiyue/database.conf");
+        assert_eq!(all["write_files"][1], part["write_files"][0]);
+        assert_eq!(
+            (&all["packages"], &all["runcmd"]),
+            (&part["packages"].clone().into(), &part["runcmd"].clone().into())
+        );
+        assert_eq!(all["ssh_authorized_keys"][0], tests::intent().ssh_keys[0].as_str());
+        assert_eq!((&all["hostname"], &all["ssh_pwauth"]), (&"gw-web-1".into(), &false.into()));
+        // Without the password the rest stays, and nothing in it is secret.
+        let cleared = user_text(&intent.with_password(None));
+        assert!(cleared.contains("jiyue-database") && !cleared.contains("b64"), "{cleared}");
+        assert!(volume(&intent).unwrap().len() == SIZE);
+        let unknown = database(DatabaseStart::CloudInit { part: "nothing".to_owned() });
+        assert!(matches!(volume(&unknown), Err(SeedError::NoPart(_))));
+    }
+
+    #[test]
     fn the_same_intent_gives_the_same_bytes() {
         let first = volume(&intent()).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(20));
@@ -221,8 +315,8 @@ mod tests {
             hostile.network.mac = name;
             let meta: MetaData = serde_saphyr::from_str(&yaml(&meta_data(&hostile)).unwrap()).unwrap();
             prop_assert_eq!(meta, meta_data(&hostile));
-            let user: UserData = serde_saphyr::from_str(&yaml(&user_data(&hostile)).unwrap()).unwrap();
-            prop_assert_eq!(user, user_data(&hostile));
+            let user: UserData = serde_saphyr::from_str(&user_text(&hostile)).unwrap();
+            prop_assert_eq!(user, user_data(&hostile).unwrap());
             let network: NetworkConfig = serde_saphyr::from_str(&yaml(&network_config(&hostile)).unwrap()).unwrap();
             prop_assert_eq!(network, network_config(&hostile));
         }
@@ -235,7 +329,7 @@ mod tests {
             let intent = Intent { ssh_keys: keys, ..intent() };
             let seed = volume(&intent).unwrap();
             prop_assert_eq!(read(seed.clone(), "meta-data"), yaml(&meta_data(&intent)).unwrap());
-            prop_assert_eq!(read(seed, "user-data"), format!("#cloud-config\n{}", yaml(&user_data(&intent)).unwrap()));
+            prop_assert_eq!(read(seed, "user-data"), format!("#cloud-config\n{}", user_text(&intent)));
         }
     }
 }

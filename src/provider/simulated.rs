@@ -22,6 +22,7 @@ pub enum Act {
     Capacity,
     Ensure(Part),
     Remove(Part),
+    ClearSeed,
     Observe,
     Stop,
     Console,
@@ -239,6 +240,9 @@ impl State {
             Part::Domain if !self.has(intent, Part::Disk) || !self.has(intent, Part::Seed) => {
                 return permanent("a volume is missing");
             }
+            Part::Seed if !self.has(intent, part) && intent.lacks_password() => {
+                return permanent("the seed lacks the database's password");
+            }
             Part::Power if !self.has(intent, Part::Domain) => return permanent("the domain is not defined"),
             Part::Answer => {
                 let reason = "nobody answers".to_owned();
@@ -320,6 +324,14 @@ impl Provider for SimulatedHost {
         self.perform(Act::Remove(part), |state| state.remove(part, intent)).await
     }
 
+    async fn clear_seed(&self, intent: &Intent) -> Result<(), ProviderError> {
+        let there = |state: &mut State| {
+            let (act, reason) = (format!("clearing the seed of {}", intent.name), "the volume is missing".to_owned());
+            if state.has(intent, Part::Seed) { Ok(()) } else { Err(ProviderError::Permanent { act, reason }) }
+        };
+        self.perform(Act::ClearSeed, there).await
+    }
+
     async fn observe(&self, intent: &Intent) -> Result<Observed, ProviderError> {
         let look = |state: &mut State| {
             Ok(match (state.has(intent, Part::Domain), state.has(intent, Part::Power)) {
@@ -393,6 +405,10 @@ impl Provider for SimulatedHost {
 
     async fn images(&self) -> Result<Vec<String>, ProviderError> {
         self.perform(Act::Images, |state| Ok(state.images.iter().cloned().collect())).await
+    }
+
+    async fn has_image(&self, image: &ImageRef) -> Result<bool, ProviderError> {
+        self.perform(Act::Images, |state| Ok(state.images.contains(&image.sha256))).await
     }
 
     async fn bring_image(&self, image: &ImageRef, report: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError> {

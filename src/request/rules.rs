@@ -6,7 +6,7 @@ mod context;
 
 use super::{
     block::{Block, Demand},
-    fields::{FIELDS, RawBlock},
+    fields::{FIELDS, RawBlock, field},
     raw::RawReport,
     shape::{self, Draft},
 };
@@ -251,6 +251,9 @@ fn take(draft: &Draft, world: &mut Snapshot) {
 fn judge_draft(draft: &Draft, ground: Ground<'_>, snapshot: Option<&Snapshot>, f: &mut Findings<'_>) {
     let Ground { catalogue, today, .. } = ground;
     let refused = on_offer(draft, catalogue, today, f);
+    if !refused.database {
+        room_for_database(draft, catalogue, f);
+    }
     if let (Some(number), Some(world)) = (&draft.task_book, snapshot) {
         match world.task_books.get(number).filter(|book| book.department == world.department) {
             None => f.add(Code::TaskBookNotFound, "/task_book", &[("value", number)]),
@@ -302,6 +305,20 @@ fn on_offer(draft: &Draft, catalogue: &Catalogue, today: Date, f: &mut Findings<
         }
     }
     Refused { os, database: f.count_so_far() > before }
+}
+
+/// A machine with a database has room for it.
+fn room_for_database(draft: &Draft, catalogue: &Catalogue, f: &mut Findings<'_>) {
+    let Some(database) = draft.database.as_deref().and_then(|key| catalogue.find_database(key)) else { return };
+    let Some(profile) = &database.profile else { return };
+    let sizes = [("memory", draft.memory, profile.least.memory), ("disk", draft.disk, profile.least.disk)];
+    for (name, asked, min) in sizes {
+        if let Some(asked) = asked.filter(|asked| *asked < min) {
+            let values: &[(&str, &dyn Display)] =
+                &[("value", &database.name), ("field", &field(name).label), ("min", &min), ("asked", &asked)];
+            f.add(Code::DatabaseUndersized, &format!("/{name}"), values);
+        }
+    }
 }
 
 fn in_force(number: &str, stated: FilingBasis, book: &TaskBookView, today: Date, f: &mut Findings<'_>) {

@@ -20,7 +20,7 @@ use crate::{
         policy::{self, Act},
     },
     ids::{HostId, MachineId, OperationId},
-    machine::{Machine, lifecycle::State, power, store as machines},
+    machine::{Machine, distribution::service::Distribution, lifecycle::State, power, store as machines},
     operation::{Kind, NewOperation, store as operations, worker::Bell},
     provider::{Mark, Power, ProviderError, Seen},
 };
@@ -33,23 +33,25 @@ pub struct Watch {
     pub providers: Providers,
     pub inventory: Inventory,
     pub bell: Bell,
+    pub distribution: Distribution,
 }
 
 impl Watch {
     /// Lists one host and draws the conclusions. Answers whether it was heard of.
     pub async fn look(&self, host: HostId) -> Result<bool, DbError> {
-        let before = self.expected(host).await?;
-        let listing = match self.providers.of(host).await {
-            Ok(provider) => provider.list().await,
+        let (before, believed) = (self.expected(host).await?, self.distribution.belief(host).await?);
+        let provider = match self.providers.of(host).await {
+            Ok(provider) => provider,
             Err(error) => {
                 tracing::error!(host.id = %host, %error, "host.watch.no_provider");
                 return Ok(false);
             }
         };
-        match listing {
+        match provider.list().await {
             Ok(seen) => {
                 let after = self.expected(host).await?;
                 self.heard(host, drift::judge(&before, &seen, &after)).await?;
+                self.distribution.look(host, provider.as_ref(), &believed).await?;
                 Ok(true)
             }
             Err(error) => {

@@ -90,7 +90,9 @@ impl Stage {
             {"zone": "government_extranet", "network": "n1", "bridge": "b1", "cidr": "10.0.0.0/8"}]});
         self.act("operator", "host.add", "/v1/hosts", json(host), "/id").await;
         let image = "/v1/images?name=test-image&os_type=debian-12&stand_in=true";
-        self.act("operator", "image.import", image, broker::raw_image(), "/sha256").await;
+        let image = self.act("operator", "image.import", image, broker::raw_image(), "/sha256").await;
+        let sha256 = image["sha256"].as_str().unwrap().to_owned();
+        self.act("operator", "image.distribute", "/v1/images/test-image/distribute", "{}", &sha256).await;
         for (action, act) in [("request.return", "return"), ("request.cancel", "cancel")] {
             let made =
                 self.act("requester", "request.submit", "/v1/requests", json(broker::request()), "/items/0/id").await;

@@ -28,12 +28,16 @@ const ROUTES: &[(&str, &str, Option<Act>)] = &[
     ("GET", "/v1/hosts/{id}", Some(Act::HostRead)),
     ("GET", "/v1/images", Some(Act::ImageRead)),
     ("POST", "/v1/images", Some(Act::ImageImport)),
+    ("GET", "/v1/images/{id}", Some(Act::ImageRead)),
+    ("GET", "/v1/images/{id}/hosts", Some(Act::HostRead)),
+    ("POST", "/v1/images/{id}/distribute", Some(Act::ImageDistribute)),
     ("GET", "/v1/ledger", Some(Act::LedgerVerify)),
     ("GET", "/v1/machines", Some(Act::MachineRead)),
     ("GET", "/v1/machines/{id}", Some(Act::MachineRead)),
     ("POST", "/v1/machines/{id}/delete", Some(Act::MachineDelete)),
     ("GET", "/v1/machines/{id}/log", Some(Act::MachineLog)),
     ("POST", "/v1/machines/{id}/register-name", Some(Act::MachineRegisterName)),
+    ("POST", "/v1/machines/{id}/credentials", Some(Act::MachineCredentials)),
     ("POST", "/v1/machines/{id}/restore", Some(Act::MachineRestore)),
     ("POST", "/v1/machines/{id}/start", Some(Act::MachineStart)),
     ("POST", "/v1/machines/{id}/stop", Some(Act::MachineStop)),
@@ -137,6 +141,7 @@ impl World {
             path if path.contains("/machines/") => &self.machine,
             path if path.contains("/operations/") => &self.operation,
             path if path.contains("/alarms/") => &self.alarm,
+            path if path.contains("/images/") => "test-image",
             path if path.ends_with("/revoke") => &self.revoked_book,
             path if path.contains("/task-books/") => "相信任〔2026〕17号",
             _ => "sim",
@@ -192,7 +197,7 @@ async fn every_route_gives_every_caller_what_the_policy_says() {
         world.broker.finished(binned["id"].as_str().unwrap(), &cast.requester, Duration::from_secs(20)).await;
         // Restoring is refused while its task book has no room for it.
         plain::run(url, "update task_books set limit_machines = used_machines").await.unwrap();
-        let before = plain::counts(url, &plain::TABLES[..13]).await;
+        let before = plain::counts(url, &plain::TABLES[..14]).await;
         let refused = "select count(*) from audit where action = 'policy.denied' and outcome = 'denied'";
         assert_eq!(plain::number(url, refused).await, 0);
         let mut denied = 0;
@@ -216,7 +221,7 @@ async fn every_route_gives_every_caller_what_the_policy_says() {
         }
         assert!(denied > 30, "{denied}");
         assert_eq!(plain::number(url, refused).await, denied, "{on:?}: each denial is in the audit");
-        assert_eq!(plain::counts(url, &plain::TABLES[..13]).await, before, "{on:?}: the walk changed something");
+        assert_eq!(plain::counts(url, &plain::TABLES[..14]).await, before, "{on:?}: the walk changed something");
     }
 }
 

@@ -24,7 +24,7 @@ const BOOT: Duration = Duration::from_secs(120);
 #[test]
 fn a_postgresql_guest_answers_sql_and_keeps_its_data_through_a_power_cut_onto_a_larger_disk() {
     let site = Site::new();
-    guest::network(&site, false);
+    guest::network(&site);
     let guest = Guest::new(&site, postgresql_guest(), 192, "1G", 10);
     let meta_data = "instance-id: 'i-1'\nlocal-hostname: 'db-1'\n";
     // A fixed address, in the words of our own seed.

@@ -22,6 +22,7 @@ const IO: &[(&str, &str)] = &[
     ("request/apart.rs", "talks to the process that reads files"),
     ("operation/worker.rs", "drives the runners"),
     ("machine/build.rs", "is a runner"),
+    ("machine/distribution/courier.rs", "drives images to hosts"),
     ("machine/drain.rs", "goes round"),
     ("machine/relocate.rs", "is a runner"),
     ("capacity/maintenance.rs", "runs the fence command"),

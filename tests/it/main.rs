@@ -8,12 +8,16 @@ mod audit;
 mod authorization;
 #[cfg(feature = "crash-points")]
 mod crash;
+mod databases;
 mod decisions;
+mod distribution;
 mod dns;
 mod faults;
 mod forms;
 mod goldens;
 mod guest_images;
+mod hostile_images;
+mod hostile_names;
 mod hosts_libvirt;
 mod impatient;
 mod input;

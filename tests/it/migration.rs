@@ -89,6 +89,7 @@ impl<'a> Trip<'a> {
                 dns: self.hosts.guest(1),
             },
             ssh_keys: Vec::new(),
+            database: None,
         }
     }
 

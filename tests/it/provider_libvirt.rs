@@ -112,6 +112,7 @@ impl Place {
             ssh_keys: vec![
                 "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4pVv0y8xvBDDEpDxEVpJzEEjpfRT5fGgNRuqX9vEyI test".into(),
             ],
+            database: None,
         }
     }
 

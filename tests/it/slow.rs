@@ -1,113 +1,95 @@
 //! What takes minutes where guests are emulated: `make test-slow`. Every test in here is ignored otherwise.
 
 use crate::support::{
-    guest::{self, Guest, Seed},
-    libvirt,
+    broker::{self, Broker, Cast, On, Setup},
+    guest, libvirt,
+    psql::Client,
     site::Site,
+    ssh::Key,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde_json::{Value, json};
-use std::{
-    process::Command,
-    time::{Duration, Instant},
-};
+use serde_json::json;
+use std::time::{Duration, Instant};
 
-const PASSWORD: &str = "Tr0ub4dorTr0ub4dorTr0ub4dor";
-
-/// The full Debian takes from our kind of seed what the small guest does, and the part for databases makes it a
-/// PostgreSQL server, with packages from its own apt sources.
-#[test]
+/// A full Debian as the broker builds it where there is no image with the database in it: the part for databases makes it
+/// a PostgreSQL server on its first start, with packages from its own apt sources.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "slow: make test-slow"]
-fn a_full_debian_answers_by_ssh_and_then_sql() {
+async fn a_full_debian_becomes_a_database_on_its_first_start() {
     let site = Site::new();
-    guest::network(&site, true);
-    let guest = Guest::new(&site, libvirt::debian(), 1024, "8G", 11);
-    let folder = crate::support::scratch("ssh");
-    let key = folder.join("key");
-    guest::run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key));
-    let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
+    let setup = Setup::new(On::Sqlite).with("JIYUE_ANSWER_SECONDS", "600").with("JIYUE_INSTALL_SECONDS", "1500");
+    let broker = Broker::start(setup.clone()).await;
+    let cast = Cast::arrive(&broker).await;
+    broker.post("/v1/task-books", &cast.authority, &broker::task_book()).await.expect(201);
+    broker.post("/v1/hosts", &cast.operator, &site.host()).await.expect(201);
+    let image = std::fs::read(libvirt::debian()).expect("the image");
+    let url = format!("{}/v1/images?os_type=debian-12&name=Debian", broker.url);
+    let import = reqwest::Client::new().post(url).bearer_auth(&cast.operator).body(image);
+    assert_eq!(import.send().await.expect("an answer").status().as_u16(), 201);
 
-    let conf = STANDARD.encode(format!("database=app\nrole=app_owner\npassword={PASSWORD}\n"));
-    let mut user_data = json!({
-        "hostname": "db-2", "fqdn": "db-2.zone.test", "manage_etc_hosts": true, "ssh_pwauth": false,
-        "disable_root": false, "ssh_authorized_keys": [public.trim()],
-        "write_files": [{"path": "/etc/jiyue/database.conf", "permissions": "0600", "encoding": "b64", "content": conf}],
-    });
-    // The part's lists are appended to the machine's own.
-    let part: Value = serde_saphyr::from_str(include_str!("../../profiles/databases/postgresql.yaml")).unwrap();
-    for (name, items) in part.as_object().expect("a mapping") {
-        let list = user_data.as_object_mut().unwrap().entry(name).or_insert_with(|| json!([]));
-        list.as_array_mut().unwrap().extend(items.as_array().expect("lists only").iter().cloned());
+    let key = Key::new();
+    let mut block = broker::request();
+    block["ssh_keys"] = json!([key.public()]);
+    for (name, text) in [("数据库类型", "PostgreSQL 15"), ("内存容量", "1G"), ("磁盘空间", "8G")] {
+        block[name] = json!(text);
     }
-    let network_config = json!({"version": 2, "ethernets": {"primary": {
-        "match": {"macaddress": guest::mac(11)}, "dhcp4": false, "addresses": [format!("{}/24", guest.address)],
-        "routes": [{"to": "default", "via": site.gateway()}], "nameservers": {"addresses": [site.gateway()]},
-    }}});
-    let yaml = |value: &Value| {
-        let quoted = serde_saphyr::ser_options! { quote_all: true, prefer_block_scalars: false };
-        serde_saphyr::to_string_with_options(value, quoted).unwrap()
-    };
-    guest.seed(&Seed {
-        meta_data: "instance-id: 'i-2'\nlocal-hostname: 'db-2'\n",
-        user_data: &format!("#cloud-config\n{}", yaml(&user_data)),
-        network_config: &yaml(&network_config),
-    });
+    block["申请虚拟机数量"] = json!(1);
+    let made = broker.post("/v1/requests", &cast.requester, &block).await.expect(201);
+    let id = made["items"][0]["id"].as_str().expect("an id");
     let began = Instant::now();
-    guest.virsh("start");
+    let path = format!("/v1/requests/{id}/approve");
+    let operation = broker.post(&path, &cast.authority, &json!({})).await.expect(202);
+    let done = broker.finished(operation["id"].as_str().unwrap(), &cast.operator, Duration::from_secs(2100)).await;
+    assert_eq!(done["state"], "succeeded", "{done:#}");
+    eprintln!("delivered after {:.0?}", began.elapsed());
 
-    let ssh_once = |command: &str| {
-        let out = Command::new("ssh")
-            .args(["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=5"])
-            .args(["-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-i"])
-            .arg(&key)
-            .args([&format!("root@{}", guest.address), command])
-            .output()
-            .expect("ssh is installed");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-        if out.status.success() { Ok(text(&out.stdout)) } else { Err((out.status.code(), text(&out.stderr))) }
-    };
+    let machine = broker.get(&format!("/v1/requests/{id}"), &cast.requester).await.expect(200)["machines"][0].clone();
+    let path = format!("/v1/machines/{}", machine["id"].as_str().unwrap());
+    let given = broker.post(&format!("{path}/credentials"), &cast.requester, &json!({})).await.expect(200);
+    let text = |name: &str| given[name].as_str().expect(name).to_owned();
+    let (address, role, password) = (text("address"), text("role"), text("password"));
+    let client = Client { address: address.clone(), database: text("database") };
+    let made = client.run(&role, &password, "create table t (n int); insert into t values (42); select n from t");
+    assert_eq!(made.as_deref(), Ok("42"));
+    assert!(client.run(&role, "Tr0ub4dor", "select 1").is_err());
+    assert!(client.run("postgres", &password, "select 1").is_err());
+
     // cloud-init starts the server anew once it has been up, and then there is none for a moment.
     let ssh = |command: &str| {
         for _ in 0..30 {
-            match ssh_once(command) {
+            match key.run(&address, command, "") {
                 Err((Some(255), _)) => std::thread::sleep(Duration::from_secs(1)),
                 other => return other.map_err(|(_, text)| text),
             }
         }
         Err("no connection".to_owned())
     };
-    let within = |patience: u64, what: &str, ready: &dyn Fn() -> bool| {
-        while !ready() {
-            assert!(began.elapsed() < Duration::from_secs(patience), "{what} takes too long:\n{}", guest.console());
-            std::thread::sleep(Duration::from_secs(1));
-        }
-        eprintln!("{what} after {:.0?}", began.elapsed());
-    };
-    within(600, "SSH", &|| ssh_once("true").is_ok());
-    assert_eq!(ssh("hostname -f").unwrap(), "db-2.zone.test");
+    let status = ssh("cloud-init status --wait --long || true").unwrap();
+    assert!(status.contains("status: done"), "{status}");
+    assert_eq!(ssh("hostname -f").as_deref(), Ok(machine["fqdn"].as_str().unwrap()));
     assert!(ssh("cat /etc/debian_version").unwrap().starts_with(char::is_numeric));
     let root: u64 = ssh("df --output=size -B1 / | tail -n 1").unwrap().trim().parse().unwrap();
     assert!(root > 7 << 30, "the root file system has grown: {root}");
-    assert_eq!(guest.agent("guest-ping", &json!({})), Some(json!({})));
-
-    within(1500, "PostgreSQL", &|| guest.console().contains("POSTGRES"));
-    let console = guest.console();
-    assert!(console.contains("POSTGRES READY database=app role=app_owner port=5432"), "{console}");
-    let psql = |role: &str, password: &str, sql: &str| {
-        Command::new("psql")
-            .args(["-XAtq", "-h", &guest.address, "-U", role, "-d", "app", "-c", sql])
-            .env("PGPASSWORD", password)
-            .output()
-            .expect("psql is installed")
-    };
-    let made = psql("app_owner", PASSWORD, "create table t (n int); insert into t values (42); select n from t");
-    assert_eq!(String::from_utf8_lossy(&made.stdout).trim(), "42", "{}", String::from_utf8_lossy(&made.stderr));
-    assert!(!psql("app_owner", "Tr0ub4dor", "select 1").status.success());
-    assert!(!psql("postgres", PASSWORD, "select 1").status.success());
+    let domain = machine["name"].as_str().unwrap();
+    assert_eq!(guest::agent(domain, "guest-ping", &json!({})), Some(json!({})));
     assert!(ssh("test ! -e /etc/jiyue/database.conf").is_ok(), "the file with the password is gone");
-    assert!(!console.contains(PASSWORD) && !console.contains(&conf));
-    assert!(ssh(&format!("! grep -rq {PASSWORD} /var/log /etc")).is_ok(), "the password is in no log");
-    let status = ssh("cloud-init status --wait --long || true").unwrap();
-    assert!(status.contains("status: done"), "{status}");
-    guest.remove();
+    assert!(ssh(&format!("! grep -rq {password} /var/log /etc")).is_ok(), "the password is in a log");
+    let conf = STANDARD.encode(format!("database={}\nrole={role}\npassword={password}\n", client.database));
+    let console = broker.get(&format!("{path}/log"), &cast.requester).await.expect(200);
+    assert!(console.as_str().is_some_and(|text| !text.contains(&password) && !text.contains(&conf)));
+    // The seed is the host's; the disk is the machine's own, where cloud-init keeps for root what it was told.
+    let seeds = std::fs::read_dir(site.pool_path()).expect("the pool").map(|file| file.unwrap().path());
+    let seeds: Vec<_> = seeds.filter(|path| path.to_string_lossy().ends_with(".seed.img")).collect();
+    let [seed] = &seeds[..] else { panic!("{seeds:?}") };
+    let seed = String::from_utf8_lossy(&std::fs::read(seed).unwrap()).into_owned();
+    assert!(seed.contains("jiyue-database"), "it has the part that installs");
+    assert!(!seed.contains(&password) && !seed.contains(&conf), "the seed has the password");
+
+    // It comes up again from the seed that has no password in it any more.
+    let began = Instant::now();
+    let operation = broker.post(&format!("{path}/reboot"), &cast.requester, &json!({})).await.expect(202);
+    let done = broker.finished(operation["id"].as_str().unwrap(), &cast.operator, Duration::from_secs(600)).await;
+    assert_eq!(done["state"], "succeeded", "{done:#}");
+    eprintln!("again after {:.0?}", began.elapsed());
+    assert_eq!(client.run(&role, &password, "select n from t").as_deref(), Ok("42"));
 }

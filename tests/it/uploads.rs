@@ -81,10 +81,17 @@ async fn a_word_report_becomes_a_request_and_is_kept_byte_for_byte() {
 
         let made = stage.upload("/v1/requests", "报告.docx", REPORT, None).await;
         assert_eq!(made.status, 201, "{on:?} {made:?}");
-        let request = &made.json()["items"][0];
+        let items = made.json()["items"].as_array().unwrap().clone();
+        let [request, other] = &items[..] else { panic!("{items:#?}") };
         let id = request["id"].as_str().unwrap();
-        assert_eq!(made.header("location"), format!("/v1/requests/{id}"));
-        assert_eq!(request["digest"], checked["blocks"][0]["digest"]);
+        assert_eq!(made.header("location"), "", "there is no one place of two");
+        for (item, checked) in [request, other].into_iter().zip(checked["blocks"].as_array().unwrap()) {
+            assert_eq!(item["digest"], checked["digest"]);
+        }
+        assert_eq!(
+            (&request["block"]["database"], &other["block"]["database"]),
+            (&json!("none"), &json!("postgresql-15"))
+        );
         let digest: String = Sha256::digest(REPORT).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(request["file"]["sha256"], digest);
         assert_eq!(
@@ -101,9 +108,15 @@ async fn a_word_report_becomes_a_request_and_is_kept_byte_for_byte() {
         assert_eq!(seen.header("x-content-type-options"), "nosniff");
         assert!(seen.header("content-disposition").starts_with("attachment; filename*=UTF-8''%E6"), "{seen:?}");
         assert_eq!(stage.raw.get(&path, &stage.cast.other_requester).await.status, 404);
+        // One machine of one table has one place.
+        let table: String = TABLE.split_inclusive('\n').take(2).collect();
+        let one = stage.upload("/v1/requests", "申请.csv", table.as_bytes(), Some(&fields())).await;
+        let item = one.json()["items"][0]["id"].as_str().unwrap().to_owned();
+        assert_eq!(one.header("location"), format!("/v1/requests/{item}"), "{on:?}");
         // The same report once more is the same need.
         let again = stage.upload("/v1/requests", "报告2.docx", REPORT, None).await;
-        assert_eq!(again.violations(), [("/blocks/0".to_owned(), "duplicate_request".to_owned())], "{on:?}");
+        let twice = ["/blocks/0", "/blocks/1"].map(|at| (at.to_owned(), "duplicate_request".to_owned()));
+        assert_eq!(again.violations(), twice, "{on:?}");
         assert!(again.json()["errors"][0]["message"].as_str().unwrap().contains(id));
     }
 }

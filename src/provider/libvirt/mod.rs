@@ -3,6 +3,7 @@
 
 mod answer;
 mod connection;
+mod database;
 mod domain;
 mod domain_xml;
 mod events;
@@ -36,7 +37,12 @@ use fault::Fault;
 use ipnet::{IpNet, Ipv4Net};
 use network_xml::{Lease, Record};
 use progress::Progress;
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 use tokio::{
     sync::{Mutex, OwnedMutexGuard},
     time::{Instant, sleep, timeout},
@@ -78,8 +84,8 @@ pub struct LibvirtHost {
     machines: Vec<Arc<Mutex<()>>>,
     /// One change of networks at a time: they are read, compared and then written.
     networks: Arc<Mutex<()>>,
-    /// One image at a time.
-    images: Arc<Mutex<storage::Verified>>,
+    /// One call per image at a time, by its digest. An image that is on its way holds up nobody who needs another one.
+    images: Arc<std::sync::Mutex<HashMap<String, Arc<Mutex<storage::Verified>>>>>,
     /// One machine leaves at a time.
     leaving: Arc<Mutex<()>>,
     /// Hosts that machines have left for.
@@ -215,9 +221,17 @@ impl LibvirtHost {
         self.connection.run(act, CALL_LIMIT, call).await
     }
 
+    /// The turn of one call about this image. Waiting for another machine's upload of it is the normal case, not a fault.
+    async fn turn(&self, image: &ImageRef) -> OwnedMutexGuard<storage::Verified> {
+        let lock = {
+            let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(images.entry(image.sha256.clone()).or_default())
+        };
+        lock.lock_owned().await
+    }
+
     async fn ensure_image(&self, act: &str, image: &ImageRef, progress: &Progress) -> Result<(), ProviderError> {
-        // Waiting for another machine's upload of the same image is the normal case, not a fault.
-        let mut verified = Arc::clone(&self.images).lock_owned().await;
+        let mut verified = self.turn(image).await;
         let (image, progress) = (image.clone(), progress.clone());
         let call = move |call: &Call<'_>, pool: &StoragePool| {
             storage::ensure_image(call, pool, &image, &mut verified, &progress)
@@ -226,8 +240,11 @@ impl LibvirtHost {
     }
 
     async fn ensure_seed(&self, act: &str, intent: &Intent) -> Result<(), ProviderError> {
-        let permanent = |e: seed::SeedError| ProviderError::Permanent { act: act.to_owned(), reason: e.to_string() };
-        let bytes = seed::volume(intent).map_err(permanent)?;
+        let permanent = |reason: String| ProviderError::Permanent { act: act.to_owned(), reason };
+        if intent.lacks_password() {
+            return Err(permanent("the seed lacks the database's password".to_owned()));
+        }
+        let bytes = seed::volume(intent).map_err(|e| permanent(e.to_string()))?;
         let call = move |call: &Call<'_>, pool: &StoragePool, intent: &Intent| {
             let in_use = domain::in_use(call.connect, intent)?;
             storage::ensure_bytes(call.connect, pool, &volume_xml::seed_name(intent), &bytes, in_use)
@@ -304,7 +321,11 @@ impl Provider for LibvirtHost {
             }
             Part::Answer => {
                 let answer = answer::ssh_answers(intent.network.address).await;
-                answer.map_err(|reason| ProviderError::Transient { act, reason })
+                answer.map_err(|reason| ProviderError::Transient { act: act.clone(), reason })?;
+                match &intent.database {
+                    Some(database) => database::answers(&act, database, intent.network.address).await,
+                    None => Ok(()),
+                }
             }
         }
     }
@@ -332,6 +353,17 @@ impl Provider for LibvirtHost {
             }
             Part::Power => self.on(&act, intent, |call, _, intent| domain::ensure_off(call.connect, intent)).await,
         }
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(host = self.settings.name, machine = %intent.machine))]
+    async fn clear_seed(&self, intent: &Intent) -> Result<(), ProviderError> {
+        let act = format!("clearing the seed of {}", intent.name);
+        let permanent = |e: seed::SeedError| ProviderError::Permanent { act: act.clone(), reason: e.to_string() };
+        let bytes = seed::volume(&intent.with_password(None)).map_err(permanent)?;
+        let call = move |call: &Call<'_>, pool: &StoragePool, intent: &Intent| {
+            storage::overwrite(call.connect, pool, &volume_xml::seed_name(intent), &bytes)
+        };
+        self.on(&act, intent, call).await
     }
 
     async fn observe(&self, intent: &Intent) -> Result<Observed, ProviderError> {
@@ -405,8 +437,18 @@ impl Provider for LibvirtHost {
         self.within(&act, CALL_LIMIT, |_, pool| storage::ready_images(pool)).await
     }
 
+    async fn has_image(&self, image: &ImageRef) -> Result<bool, ProviderError> {
+        let (act, progress) = (format!("looking for image {}", image.sha256), Progress::default());
+        let _waiting = progress.waited_for();
+        let (mut verified, image, progress) = (self.turn(image).await, image.clone(), progress.clone());
+        let call =
+            move |call: &Call<'_>, pool: &StoragePool| storage::has_image(call, pool, &image, &mut verified, &progress);
+        self.within(&act, IMAGE_LIMIT, call).await
+    }
+
     async fn bring_image(&self, image: &ImageRef, report: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError> {
         let (act, progress) = (format!("image {}", image.sha256), Progress::default());
+        let _waiting = progress.waited_for();
         progress.told(report, self.ensure_image(&act, image, &progress)).await?;
         report(100);
         Ok(())
@@ -456,6 +498,11 @@ fn check(intent: &Intent) -> Result<(), &'static str> {
     if !made_of(&intent.network.network, 64, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
         return Err("the network's name is malformed");
     }
+    let identifier = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    let named = |name: &str| made_of(name, 63, identifier) && name.starts_with(|c: char| c.is_ascii_lowercase());
+    if intent.database.as_ref().is_some_and(|database| !named(&database.name) || !named(&database.role)) {
+        return Err("the database's name or role is malformed");
+    }
     if intent.vcpu == 0 || intent.memory.get() == 0 || intent.disk.get() == 0 {
         return Err("a machine needs processors, memory and a disk");
     }
@@ -465,7 +512,10 @@ fn check(intent: &Intent) -> Result<(), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::tests::intent;
+    use crate::provider::{
+        DatabaseIntent, DatabaseStart,
+        tests::{database, intent},
+    };
 
     #[test]
     fn names_of_another_shape_never_reach_the_host() {
@@ -485,5 +535,13 @@ mod tests {
         assert!(with(|i| i.network.mac = "52:54:00:00:00".into()).is_err());
         assert!(with(|i| i.network.network = "a'/>".into()).is_err());
         assert!(with(|i| i.vcpu = 0).is_err());
+        for hostile in ["", "9a", "a b", "a\npassword=x", "A", "a-b", "a\"b"] {
+            for change in [|d: &mut DatabaseIntent, name| d.name = name, |d: &mut DatabaseIntent, name| d.role = name] {
+                let mut intent = database(DatabaseStart::Baked);
+                assert_eq!(check(&intent), Ok(()));
+                change(intent.database.as_mut().unwrap(), hostile.to_owned());
+                assert!(check(&intent).is_err(), "{hostile:?}");
+            }
+        }
     }
 }

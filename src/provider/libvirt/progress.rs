@@ -4,7 +4,7 @@ use std::{
     io::{self, Read},
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Duration,
 };
@@ -12,13 +12,36 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// Percent, shared between the thread that works and the task that waits for it. It only grows.
 #[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<AtomicU8>);
+pub struct Progress {
+    percent: Arc<AtomicU8>,
+    abandoned: Arc<AtomicBool>,
+}
+
+/// While it lives, somebody waits for the work; see [`Progress::waited_for`].
+#[derive(Debug)]
+pub struct Waiting(Arc<AtomicBool>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 impl Progress {
     /// So much of the whole is done; the whole of nothing is nothing yet.
     pub fn set(&self, done: u64, whole: u64) {
         let percent = (u128::from(done) * 100).checked_div(u128::from(whole)).unwrap_or_default();
-        self.0.fetch_max(u8::try_from(percent.min(100)).unwrap_or(100), Ordering::Relaxed);
+        self.percent.fetch_max(u8::try_from(percent.min(100)).unwrap_or(100), Ordering::Relaxed);
+    }
+
+    /// Has the work stop half-way when what is answered is dropped: a thread that sends gigabytes for nobody would keep the
+    /// process from ending.
+    pub fn waited_for(&self) -> Waiting {
+        Waiting(Arc::clone(&self.abandoned))
+    }
+
+    pub fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
     }
 
     /// Waits for the work and tells of it on the way.
@@ -32,7 +55,7 @@ impl Progress {
                 done = &mut work => Some(done),
                 _ = tick.tick() => None,
             };
-            let now = self.0.load(Ordering::Relaxed);
+            let now = self.percent.load(Ordering::Relaxed);
             if now != last {
                 last = now;
                 report(now);
@@ -61,6 +84,9 @@ impl<'a, R> Told<'a, R> {
 
 impl<R: Read> Read for Told<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.progress.is_abandoned() {
+            return Err(io::Error::other("nobody waits for it any more"));
+        }
         let count = self.source.read(buffer)?;
         self.done = self.done.saturating_add(count as u64);
         self.progress.set(self.done, self.whole);
@@ -86,5 +112,15 @@ mod tests {
         };
         assert_eq!(progress.told(&report, work).await, "done");
         assert_eq!(*heard.lock().unwrap(), [25, 100]);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_not_read_further() {
+        let progress = Progress::default();
+        let waiting = progress.waited_for();
+        let mut source = Told::new(&[1_u8; 10][..], 10, &progress);
+        assert_eq!(source.read(&mut [0; 5]).unwrap(), 5);
+        drop(waiting);
+        assert!(source.read(&mut [0; 5]).is_err() && progress.is_abandoned());
     }
 }

@@ -6,12 +6,15 @@ use super::{
     domain_xml::format_word,
     fault::Fault,
     progress::{Progress, Told},
-    volume_xml::{NewVolume, QCOW2_HEADER, VolumeFacts, disk_name, image_name, qcow2_size, ready_name},
+    volume_xml::{NewVolume, VolumeFacts, disk_name, image_name, ready_name},
     xml::Element,
 };
-use crate::provider::{ImageFormat, ImageRef, Intent};
+use crate::provider::{
+    ImageRef, Intent,
+    disk_image::{self, HEADER_BYTES},
+};
 use sha2::{Digest, Sha256};
-use std::{collections::HashMap, fs::File, io::Read, time::Duration};
+use std::{fs::File, io::Read, time::Duration};
 use virt::{
     connect::Connect, error::ErrorNumber, storage_pool::StoragePool, storage_vol::StorageVol, stream::Stream, sys,
 };
@@ -166,8 +169,8 @@ pub fn length(volume: &StorageVol) -> Result<u64, Fault> {
     Ok(volume.get_info_flags(sys::VIR_STORAGE_VOL_GET_PHYSICAL)?.allocation)
 }
 
-/// Images found whole, and after how many openings of connections: see [`ensure_image`].
-pub type Verified = HashMap<String, u64>;
+/// After how many openings of connections an image was found whole: see [`ensure_image`].
+pub type Verified = Option<u64>;
 
 /// Makes sure that the base image is in the pool, whole and read-only.
 ///
@@ -186,34 +189,45 @@ pub fn ensure_image(
     verified: &mut Verified,
     progress: &Progress,
 ) -> Result<(), Fault> {
-    let name = image_name(image);
-    let found = volume(pool, &name)?;
-    let ready = volume(pool, &ready_name(image))?.is_some();
-    match (found, ready) {
-        (Some(_), true) if verified.get(&name) == Some(&call.number) => return Ok(()),
-        (Some(found), true) => {
-            if !is_whole(call.connect, &found, image, progress)? {
-                return Err(Fault::Permanent(format!("volume {name} on the host no longer has its digest")));
-            }
-        }
-        (Some(found), false) => {
-            if !is_whole(call.connect, &found, image, progress)? {
-                found.delete(0)?;
-                put_image(call.connect, pool, image, progress)?;
-            }
-            create(pool, &NewVolume::raw(ready_name(image), 0))?;
-        }
-        (None, ready) => {
-            // The record of an image that somebody has deleted says nothing about the next one.
-            if ready {
-                delete(pool, &ready_name(image))?;
-            }
-            put_image(call.connect, pool, image, progress)?;
-            create(pool, &NewVolume::raw(ready_name(image), 0))?;
-        }
+    if has_image(call, pool, image, verified, progress)? {
+        return Ok(());
     }
-    verified.insert(name, call.number);
+    if let Some(found) = volume(pool, &image_name(image))? {
+        if !is_whole(call.connect, &found, image, progress)? {
+            found.delete(0)?;
+            put_image(call.connect, pool, image, progress)?;
+        }
+    } else {
+        // The record of an image that somebody has deleted says nothing about the next one.
+        if volume(pool, &ready_name(image))?.is_some() {
+            delete(pool, &ready_name(image))?;
+        }
+        put_image(call.connect, pool, image, progress)?;
+    }
+    create(pool, &NewVolume::raw(ready_name(image), 0))?;
+    *verified = Some(call.number);
     Ok(())
+}
+
+/// Whether the image is there with its record; what has the record and other bytes is a finding.
+pub fn has_image(
+    call: &Call<'_>,
+    pool: &StoragePool,
+    image: &ImageRef,
+    verified: &mut Verified,
+    progress: &Progress,
+) -> Result<bool, Fault> {
+    let name = image_name(image);
+    let (Some(found), Some(_)) = (volume(pool, &name)?, volume(pool, &ready_name(image))?) else {
+        return Ok(false);
+    };
+    if *verified != Some(call.number) {
+        if !is_whole(call.connect, &found, image, progress)? {
+            return Err(Fault::Permanent(format!("volume {name} on the host no longer has its digest")));
+        }
+        *verified = Some(call.number);
+    }
+    Ok(true)
 }
 
 /// Digests of the images that are in the pool with their record.
@@ -256,6 +270,9 @@ fn is_whole(connect: &Connect, volume: &StorageVol, image: &ImageRef, progress: 
     let (mut hash, mut done) = (Sha256::new(), 0);
     let whole = u64::try_from(image.size.get()).unwrap_or_default();
     download(connect, volume, 0, 0, |part| {
+        if progress.is_abandoned() {
+            return Err(Fault::Transient("nobody waits for it any more".to_owned()));
+        }
         hash.update(part);
         done += part.len() as u64;
         // The first half was the sending.
@@ -315,19 +332,22 @@ pub fn ensure_disk(connect: &Connect, pool: &StoragePool, intent: &Intent, in_us
     Ok(())
 }
 
-/// The size of the disk that the image describes, from its own bytes: what libvirt lists is a guess by content.
+/// The size of the disk that the image describes, from its own bytes: what libvirt lists is a guess by content. Images were
+/// judged when they came in; this second look keeps one that reads other files of the host (`hazards` S3) from ever being a
+/// base, whoever put it into the pool.
 fn virtual_size(connect: &Connect, volume: &StorageVol, image: &ImageRef) -> Result<u64, Fault> {
-    match image.format {
-        ImageFormat::Raw => Ok(u64::try_from(image.size.get()).unwrap_or_default()),
-        ImageFormat::Qcow2 => {
-            let mut header = Vec::new();
-            download(connect, volume, 0, QCOW2_HEADER as u64, |part| {
-                header.extend_from_slice(part);
-                Ok(())
-            })?;
-            qcow2_size(&header).map_err(|e| Fault::Permanent(format!("the image cannot be a base: {e}")))
-        }
+    let mut start = Vec::new();
+    let size = u64::try_from(image.size.get()).unwrap_or_default();
+    download(connect, volume, 0, size.min(HEADER_BYTES as u64), |part| {
+        start.extend_from_slice(part);
+        Ok(())
+    })?;
+    let header = disk_image::read_header(&start, size)
+        .map_err(|refusal| Fault::Permanent(format!("the image cannot be a base: {refusal}")))?;
+    if header.format != image.format {
+        return Err(Fault::Permanent("the image cannot be a base: it is of another format than was said".to_owned()));
     }
+    Ok(u64::try_from(header.virtual_size.get()).unwrap_or_default())
 }
 
 /// Makes sure that the volume has exactly these bytes. `in_use` as in [`ensure_disk`]: a running guest keeps the seed it
@@ -357,6 +377,27 @@ pub fn ensure_bytes(
     upload(connect, &volume, bytes, size)
 }
 
+/// Puts other bytes in the place of a volume's, in the same file: a domain that has it open goes on reading that file, and
+/// what stood there is overwritten where it stood.
+pub fn overwrite(connect: &Connect, pool: &StoragePool, name: &str, bytes: &[u8]) -> Result<(), Fault> {
+    let Some(found) = volume(pool, name)? else {
+        return Err(Fault::Permanent(format!("volume {name} is missing")));
+    };
+    let held = whole(connect, &found)?;
+    if held == bytes {
+        return Ok(());
+    }
+    if held.len() != bytes.len() {
+        return Err(Fault::Permanent(format!(
+            "volume {name} has {} bytes, and {} were written",
+            held.len(),
+            bytes.len()
+        )));
+    }
+    upload(connect, &found, bytes, bytes.len() as u64)?;
+    if whole(connect, &found)? == bytes { Ok(()) } else { Err(Fault::Transient(format!("volume {name} is as it was"))) }
+}
+
 /// All of a volume that must be there and is known to be small.
 pub fn bytes(connect: &Connect, pool: &StoragePool, name: &str) -> Result<Vec<u8>, Fault> {
     match volume(pool, name)? {
@@ -375,16 +416,66 @@ fn whole(connect: &Connect, volume: &StorageVol) -> Result<Vec<u8>, Fault> {
 }
 
 /// The last `limit` bytes of a volume that is being written to; empty when there is none.
+///
+/// How long it is must not be asked of libvirt: before it answers, it looks at the content and then for the file that a
+/// header there names, and what stands on a console is the guest's own words (`hazards` S4; it would fail where the guest
+/// names a file that is not there). So the end is felt for, by reading single bytes.
 pub fn tail(connect: &Connect, pool: &StoragePool, name: &str, limit: u64) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
-    let Some(volume) = volume(pool, name)? else { return Ok(bytes) };
-    let length = length(&volume)?;
-    let take = length.min(limit);
-    if take > 0 {
-        download(connect, &volume, length - take, take, |part| {
-            bytes.extend_from_slice(part);
+    let Some(volume) = volume(pool, name)?.filter(|_| limit > 0) else { return Ok(bytes) };
+    let from = almost_the_end(limit, |at| {
+        let mut there = false;
+        download(connect, &volume, at, 1, |part| {
+            there |= !part.is_empty();
             Ok(())
         })?;
-    }
+        Ok(there)
+    })?;
+    let keep = usize::try_from(limit).unwrap_or(usize::MAX);
+    download(connect, &volume, from, 0, |part| {
+        bytes.extend_from_slice(part);
+        // It may grow while it is read.
+        let old = bytes.len().saturating_sub(keep);
+        bytes.drain(..old);
+        Ok(())
+    })?;
     Ok(bytes)
+}
+
+/// A place from which on there are at least `step` bytes and less than thrice as many, or all that there are; `has` tells
+/// whether a byte is there.
+fn almost_the_end(step: u64, mut has: impl FnMut(u64) -> Result<bool, Fault>) -> Result<u64, Fault> {
+    let (mut known, mut stride) = (0, step);
+    while has(known + stride)? {
+        known += stride;
+        stride *= 2;
+    }
+    while stride > step {
+        stride /= 2;
+        if has(known + stride)? {
+            known += stride;
+        }
+    }
+    Ok(known.saturating_sub(step))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_is_felt_for() {
+        for step in [1, 7, 4096] {
+            for length in [0, 1, 6, 7, 8, 100, 4095, 4096, 4097, 1_000_000_u64] {
+                let mut asked = 0;
+                let from = almost_the_end(step, |at| {
+                    asked += 1;
+                    Ok(at < length)
+                });
+                let left = length - from.unwrap();
+                assert!(left >= step.min(length) && left <= 3 * step, "{step} {length}: {left}");
+                assert!(asked < 45, "{asked}");
+            }
+        }
+    }
 }

@@ -87,41 +87,6 @@ impl VolumeFacts {
     }
 }
 
-/// Why a file is no qcow2 image that may lie under a machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Qcow2Error {
-    #[error("it is not a qcow2 image of version 2 or 3")]
-    Foreign,
-    #[error("it names a backing file")]
-    BackingFile,
-    #[error("it has incompatible features, among which an external data file may be")]
-    Features,
-}
-
-/// Bytes of a qcow2 header that [`qcow2_size`] looks at.
-pub const QCOW2_HEADER: usize = 80;
-
-/// The virtual size in a qcow2 header. Images were checked when they came in; this second look keeps an image that reads
-/// other files of the host (`hazards` S3) from ever being a base, whoever put it into the pool.
-pub fn qcow2_size(header: &[u8]) -> Result<u64, Qcow2Error> {
-    let field = |at: usize| header.get(at..at + 8).and_then(|b| b.try_into().ok()).map(u64::from_be_bytes);
-    let (Some(start), Some(backing), Some(size)) = (field(0), field(8), field(24)) else {
-        return Err(Qcow2Error::Foreign);
-    };
-    let version = start & 0xffff_ffff;
-    if start >> 32 != 0x5146_49fb || !(2..=3).contains(&version) {
-        return Err(Qcow2Error::Foreign);
-    }
-    if backing != 0 {
-        return Err(Qcow2Error::BackingFile);
-    }
-    // Bit 0 (dirty) would be a running image's; only bit 3, the compression type, is harmless.
-    if version == 3 && field(72).ok_or(Qcow2Error::Foreign)? & !0b1000 != 0 {
-        return Err(Qcow2Error::Features);
-    }
-    Ok(size)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,21 +98,5 @@ mod tests {
         let facts = VolumeFacts::read(&new.to_xml().unwrap()).unwrap();
         assert_eq!((facts.capacity, facts.format.as_str()), (5, "qcow2"));
         assert_eq!((facts.backing.as_deref(), facts.backing_format.as_deref()), (Some("/p/b"), Some("raw")));
-    }
-
-    #[test]
-    fn only_plain_qcow2_is_a_base() {
-        let mut header = vec![0; QCOW2_HEADER];
-        assert_eq!(qcow2_size(&header), Err(Qcow2Error::Foreign));
-        assert_eq!(qcow2_size(b"QFI\xfb"), Err(Qcow2Error::Foreign));
-        header[..8].copy_from_slice(b"QFI\xfb\0\0\0\x03");
-        header[24..32].copy_from_slice(&77_u64.to_be_bytes());
-        assert_eq!(qcow2_size(&header), Ok(77));
-        header[79] = 8;
-        assert_eq!(qcow2_size(&header), Ok(77));
-        header[79] = 4;
-        assert_eq!(qcow2_size(&header), Err(Qcow2Error::Features));
-        header[15] = 104;
-        assert_eq!(qcow2_size(&header), Err(Qcow2Error::BackingFile));
     }
 }

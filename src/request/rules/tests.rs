@@ -249,6 +249,33 @@ const WORLD_CASES: &[(Change, &str, &str)] = &[
     (|w, _| w.book().limits.disk = Bytes::gib(3).unwrap(), "/disk", "disk_over_indicator"),
     (|w, _| w.book().allowed.os.clear(), "/os_type", "os_not_in_task_book"),
     (|w, _| w.book().allowed.databases.clear(), "/db_type", "database_not_in_task_book"),
+    (
+        |w, raw| {
+            w.book().allowed.databases.insert("postgresql-15".to_owned());
+            set(raw, "db_type", json!("PostgreSQL 15"));
+        },
+        "/memory",
+        "database_undersized",
+    ),
+    (
+        |w, raw| {
+            w.book().allowed.databases.insert("postgresql-15".to_owned());
+            set(raw, "db_type", json!("PG 15"));
+            set(raw, "memory", json!("192M"));
+            w.catalogue.databases[1].profile.as_mut().unwrap().least.disk = Bytes::gib(3).unwrap();
+        },
+        "/disk",
+        "database_undersized",
+    ),
+    (
+        |w, raw| {
+            // What nobody offers need not have room.
+            w.catalogue.databases[1].offered = false;
+            set(raw, "db_type", json!("PG 15"));
+        },
+        "/db_type",
+        "database_not_in_catalogue",
+    ),
     (|w, _| w.book().allowed.zones.clear(), "/network_zone", "zone_not_in_task_book"),
     (|w, _| w.book().allowed.mlps_levels.clear(), "/mlps_level", "mlps_not_in_task_book"),
     (|w, _| _ = w.snapshot.taken_names.insert("oa-1.xiangcheng.example".to_owned()), "/domain", "domain_taken"),

@@ -111,7 +111,7 @@ pub const DEFECTS: &[Defect] = &[
         code: "database_not_in_catalogue",
         basis: OWN,
         wish: ONE,
-        plant: |r, _, n| database(r, nth(&["达梦 DM8", "PostgreSQL 15", "Oracle 19c"], n)),
+        plant: |r, _, n| database(r, nth(&["达梦 DM8", "PostgreSQL 16", "Oracle 19c"], n)),
     },
     Defect {
         code: "database_end_of_life",

@@ -40,11 +40,14 @@ const BESIDE: &[(&str, &str)] = &[
     ("SSH 公钥", "ssh_keys"),
 ];
 
-fn report(fields: &[(&'static str, &str)]) -> Report {
-    let fields = fields.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
+fn report(blocks: &[&[(&'static str, &str)]]) -> Report {
+    let block = |fields: &&[(&'static str, &str)]| Block {
+        fields: fields.iter().map(|(name, text)| (*name, (*text).to_owned())).collect(),
+        typed: Typed::default(),
+    };
     Report {
         name: "feasibility-report".to_owned(),
-        blocks: vec![Block { fields, typed: Typed::default() }],
+        blocks: blocks.iter().map(block).collect(),
         said: BTreeMap::new(),
         ticked: Vec::new(),
         hardware: Vec::new(),
@@ -55,9 +58,9 @@ fn report(fields: &[(&'static str, &str)]) -> Report {
     }
 }
 
-/// The sample project's report.
+/// The sample project's report: two machines that serve, and one with the database behind them.
 pub fn filled() -> Report {
-    let mut report = report(&[
+    let serving = [
         ("vm_count", "2台"),
         ("domain", "oa.xiangcheng.example"),
         ("os_type", "Debian 12"),
@@ -70,12 +73,24 @@ pub fn filled() -> Report {
             "民政综合业务管理平台的应用服务，供区民政局和各镇（街道）民政工作人员办理业务使用。\n两台虚拟机互为备份。",
         ),
         ("remarks", "试运行阶段，先按最小规格申请。"),
-    ]);
+    ];
+    let storing = [
+        ("vm_count", "1台"),
+        ("domain", "oa-db.xiangcheng.example"),
+        ("os_type", "Debian 12"),
+        ("db_type", "PostgreSQL 15"),
+        ("cpu_count", "1核"),
+        ("memory", "256M"),
+        ("disk", "2G"),
+        ("workload_description", "民政综合业务管理平台的数据库，只由应用服务访问。"),
+        ("remarks", ""),
+    ];
+    let mut report = report(&[&serving, &storing]);
     for (name, text) in [
         ("project_name", "民政综合业务管理平台"),
         ("applicant", "区民政局"),
         ("task_book", "相信任〔2026〕17号"),
-        ("application_db_type", "无"),
+        ("application_db_type", "PostgreSQL 15"),
         ("secrecy_level", "非涉密"),
         ("mlps_level", "二级"),
         ("storage_forecast", "3GB"),
@@ -97,7 +112,7 @@ pub fn filled() -> Report {
 fn blank() -> Report {
     let fields = ["vm_count", "domain", "os_type", "db_type", "cpu_count", "memory", "disk", "workload_description"];
     let more = ["basis", "no_domain_reason", "remarks"];
-    report(&fields.iter().chain(&more).map(|name| (*name, "")).collect::<Vec<_>>())
+    report(&[&fields.iter().chain(&more).map(|name| (*name, "")).collect::<Vec<_>>()])
 }
 
 fn beside(report: &Report, more: &[(&str, &str)]) -> Table {

@@ -52,6 +52,7 @@ impl Setup {
             .env("HOME", &self.folder)
             .env("JIYUE_DATABASE_URL", &self.database_url)
             .env("JIYUE_IMAGE_FOLDER", self.folder.join("images"))
+            .env("JIYUE_SECRET_KEY_FILE", self.folder.join("secret.key"))
             .env("JIYUE_ALLOW_SIMULATED_HOSTS", "true")
             .env("JIYUE_WORKER_POLL_MILLIS", "100")
             .env("JIYUE_WORKER_LEASE_SECONDS", "2")
@@ -242,9 +243,11 @@ pub fn request() -> Value {
     serde_saphyr::from_str(include_str!("../../../samples/request.yaml")).expect("the sample is YAML")
 }
 
-/// A tiny raw image that nothing boots from: enough for simulated hosts.
+/// A tiny raw image with nothing but a boot sector's mark: enough for simulated hosts.
 pub fn raw_image() -> Vec<u8> {
-    vec![0; 4096]
+    let mut image = vec![0; 4096];
+    image[510..512].copy_from_slice(&[0x55, 0xaa]);
+    image
 }
 
 /// One MiB of disk with a boot sector that halts (`cli; hlt; jmp` back): a guest that costs next to nothing.

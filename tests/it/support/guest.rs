@@ -22,13 +22,12 @@ pub struct Seed<'a> {
     pub network_config: &'a str,
 }
 
-/// A network for the site, with DHCP; with `forward` its guests reach what this machine reaches.
-pub fn network(site: &Site, forward: bool) {
+/// A network for the site, with DHCP.
+pub fn network(site: &Site) {
     let (name, bridge, gateway) = (&site.name, &site.bridge, site.gateway());
-    let forward = if forward { "<forward mode='nat'/>" } else { "" };
     let range = format!("<range start='{}' end='{}'/>", site.address(100), site.address(199));
     let xml = format!(
-        "<network><name>{name}</name>{forward}<bridge name='{bridge}' stp='off'/>\
+        "<network><name>{name}</name><bridge name='{bridge}' stp='off'/>\
          <ip address='{gateway}' netmask='255.255.255.0'><dhcp>{range}</dhcp></ip></network>"
     );
     let file = super::scratch("net").join("network.xml");
@@ -141,17 +140,12 @@ impl Guest {
 
     /// A command of the guest's agent; nothing when the agent refuses.
     pub fn agent(&self, execute: &str, arguments: &Value) -> Option<Value> {
-        let command = json!({"execute": execute, "arguments": arguments}).to_string();
-        let text = libvirt::shared().virsh(&["qemu-agent-command", &self.name, &command]).ok()?;
-        Some(serde_json::from_str::<Value>(&text).expect("the agent speaks JSON")["return"].take())
+        agent(&self.name, execute, arguments)
     }
 
     /// Bytes of the file system mounted there, as the agent says.
     pub fn capacity(&self, mountpoint: &str) -> u64 {
-        let systems = self.agent("guest-get-fsinfo", &json!({})).expect("the agent answers");
-        let systems = systems.as_array().expect("a list");
-        let found = systems.iter().find(|system| system["mountpoint"] == mountpoint);
-        found.and_then(|system| system["total-bytes"].as_u64()).unwrap_or_else(|| panic!("{systems:#?}"))
+        capacity(&self.name, mountpoint)
     }
 
     /// Takes away domain and disk.
@@ -160,6 +154,21 @@ impl Guest {
         self.virsh("undefine");
         std::fs::remove_dir_all(&self.folder).unwrap();
     }
+}
+
+/// A command of a domain's guest agent; nothing when the agent refuses.
+pub fn agent(domain: &str, execute: &str, arguments: &Value) -> Option<Value> {
+    let command = json!({"execute": execute, "arguments": arguments}).to_string();
+    let text = libvirt::shared().virsh(&["qemu-agent-command", domain, &command]).ok()?;
+    Some(serde_json::from_str::<Value>(&text).expect("the agent speaks JSON")["return"].take())
+}
+
+/// Bytes of the file system that a domain's guest has mounted there, as its agent says.
+pub fn capacity(domain: &str, mountpoint: &str) -> u64 {
+    let systems = agent(domain, "guest-get-fsinfo", &json!({})).expect("the agent answers");
+    let systems = systems.as_array().expect("a list");
+    let found = systems.iter().find(|system| system["mountpoint"] == mountpoint);
+    found.and_then(|system| system["total-bytes"].as_u64()).unwrap_or_else(|| panic!("{systems:#?}"))
 }
 
 pub fn mac(last: u8) -> String {

@@ -5,14 +5,17 @@ pub mod guest;
 pub mod hosts;
 pub mod knot;
 pub mod libvirt;
+pub mod line;
 pub mod packing;
 pub mod plain;
 pub mod postgres;
 pub mod proxy;
+pub mod psql;
 pub mod raw;
 pub mod site;
 pub mod source;
 pub mod sql;
+pub mod ssh;
 pub mod wire;
 
 pub use postgres::free_port;

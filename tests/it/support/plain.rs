@@ -41,6 +41,7 @@ pub const TABLES: &[&str] = &[
     "claims",
     "machines",
     "operations",
+    "machine_secrets",
     "audit",
 ];
 

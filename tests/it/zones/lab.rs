@@ -143,6 +143,7 @@ impl Lab {
                 dns: self.gateway(zone),
             },
             ssh_keys: Vec::new(),
+            database: None,
         }
     }
 
