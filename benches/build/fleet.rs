@@ -14,7 +14,11 @@ use crate::{
 };
 use jiyue::{
     ids::{MachineId, OperationId},
-    provider::{ImageFormat, ImageRef, Intent, Link, NetworkIntent, seed},
+    provider::{
+        DomainType, ImageFormat, ImageRef, Intent, Link, NetworkIntent, Part, Provider,
+        libvirt::{LibvirtHost, LibvirtSettings},
+        seed,
+    },
     units::Bytes,
 };
 use serde_json::{Value, json};
@@ -77,12 +81,7 @@ async fn virsh_the_same(count: usize, loops: usize) -> f64 {
     let site = Site::up();
     let image = site.image();
     for n in 0..usize::from(HOSTS) {
-        let volume = format!("image-{}.raw", image.sha256);
-        site.virsh(n, &["pool-define-as", POOL, "dir", "--target", FOLDER]);
-        site.virsh(n, &["pool-build", POOL]);
-        site.virsh(n, &["pool-start", POOL]);
-        site.virsh(n, &["vol-create-as", POOL, &volume, &image.size.get().to_string(), "--format", "raw"]);
-        site.virsh(n, &["vol-upload", "--pool", POOL, &volume, &image.path.display().to_string()]);
+        site.ready(n, &image).await;
     }
     let jobs = (0..count).map(|n| {
         let intent = site.intent(n, &image);
@@ -229,6 +228,28 @@ impl Site {
         self.hosts.virsh(host, args).unwrap_or_else(|error| panic!("virsh {args:?}: {error}"))
     }
 
+    /// Pool, image and filters are on the host, as they are once a first machine has been there.
+    async fn ready(&self, n: usize, image: &ImageRef) {
+        let host = LibvirtHost::new(LibvirtSettings {
+            name: format!("h{n}"),
+            uri: self.of(n),
+            insecure_networks: Vec::new(),
+            pool: POOL.to_owned(),
+            pool_path: FOLDER.to_owned(),
+            domain_type: DomainType::Qemu,
+            networks: Vec::new(),
+        });
+        host.prepare(&[]).await.expect("the host is prepared");
+        let first = self.intent(0, image);
+        let parts = [Part::Image, Part::Disk, Part::Seed, Part::Address, Part::Domain];
+        for part in parts {
+            host.ensure(part, &first).await.expect("it is made");
+        }
+        for part in parts.into_iter().rev() {
+            host.remove(part, &first).await.expect("it is removed");
+        }
+    }
+
     fn image(&self) -> ImageRef {
         let bytes = broker::halting_image();
         let path = self.scratch.join("halting.img");
@@ -261,6 +282,7 @@ impl Site {
                 dns: self.hosts.guest(1),
             },
             ssh_keys: Vec::new(),
+            database: None,
         }
     }
 

@@ -4,8 +4,9 @@ use jiyue::provider::Intent;
 use virt::{connect::Connect, domain::Domain};
 
 /// The domain as the provider's own golden has it, so that the two are always alike.
-const GOLDEN: &str =
-    include_str!("../../src/provider/libvirt/snapshots/jiyue__provider__libvirt__domain_xml__tests__the_domain_is_as_agreed.snap");
+const GOLDEN: &str = include_str!(
+    "../../src/provider/libvirt/snapshots/jiyue__provider__libvirt__domain_xml__tests__the_domain_is_as_agreed.snap"
+);
 
 /// The domain that the provider would define for this machine, with its volumes in the pool at `pool`. `image` is the
 /// file that the golden calls `image.qcow2`.
@@ -26,7 +27,9 @@ pub fn domain(intent: &Intent, pool: &str, link: (&str, &str)) -> String {
         ("/pool/console.log", volume("console.log")),
         ("52:54:00:00:00:05", intent.network.mac.clone()),
         ("<interface type=\"network\">", format!("<interface type=\"{kind}\">")),
-        ("network=\"zone-a\"", format!("{kind}=\"{name}\"")),
+        (" network=\"zone-a\"", format!(" {kind}=\"{name}\"")),
+        ("jiyue-network-1-zone-a", format!("jiyue-{kind}-1-{name}")),
+        ("value=\"10.8.0.5\"", format!("value=\"{}\"", intent.network.address)),
     ]
     .into_iter()
     .fold(xml.to_owned(), |xml, (agreed, real)| {
