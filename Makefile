@@ -59,6 +59,10 @@ lint: ## clippy，一个警告也不放过
 deny: ## 依赖的许可、来源与重复
 	@scripts/deny.sh
 
+.PHONY: bench-build
+bench-build: ## 建虚拟机的速度，与直接用 libvirt 对比（需要 root）；PART=share|fleet，N= 台数
+	@. scripts/env.sh; cargo bench --locked --bench build
+
 .PHONY: bench-claim
 bench-claim: ## 批准的速度
 	@. scripts/env.sh; cargo bench --locked --bench claim

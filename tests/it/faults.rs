@@ -14,7 +14,6 @@ use std::{
     process::Command,
     time::{Duration, Instant},
 };
-use tokio::{io::AsyncWriteExt, net::TcpListener};
 
 /// How soon after a host's return everything has to be in order.
 const CONVERGED: Duration = Duration::from_secs(60);
@@ -79,7 +78,7 @@ impl Cloud {
             broker.post("/v1/hosts", &cast.operator, &document).await.expect(201);
         }
         broker.image(&cast, broker::halting_image()).await;
-        play_guests(&hosts).await;
+        hosts.play_guests(100..=140).await;
         let sql = Sql::reading(&setup.database_url).await;
         Self { hosts, broker, cast, sql, built: 0 }
     }
@@ -215,24 +214,6 @@ fn root_of_first(hosts: &Hosts) -> String {
     let keeper = std::fs::read_to_string(hosts.folder.join("h1/pid")).expect("host 1 runs");
     let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", keeper.trim())).expect("a process");
     format!("/proc/{}/root", children.split_whitespace().next().expect("its first process"))
-}
-
-/// The guests hold nothing but a halt, so this machine, which is in the zone too, answers for them.
-async fn play_guests(hosts: &Hosts) {
-    let here = Command::new("ip").args(["-o", "addr", "show", "to", &hosts.guest(1).to_string()]).output().unwrap();
-    let here = String::from_utf8_lossy(&here.stdout).into_owned();
-    let device = here.split_whitespace().nth(1).expect("this machine is in the zone").to_owned();
-    for last in 100..=140 {
-        let address = hosts.guest(last);
-        let added = Command::new("ip").args(["addr", "add", &format!("{address}/32"), "dev", &device]).status();
-        assert!(added.unwrap().success());
-        let Ok(listener) = TcpListener::bind((address, 22)).await else { continue };
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                tokio::spawn(async move { stream.write_all(b"SSH-2.0-test\r\n").await });
-            }
-        });
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
