@@ -49,7 +49,7 @@ pub async fn run(wanted: usize, runs: usize, loops: usize) {
     println!("{count} machines on {HOSTS} hosts by TLS, {runs} runs in turn, {loops} virsh side by side; {}", load());
     let (mut bare, mut same, mut ours) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
-        bare.push(virsh_create(count, loops).await);
+        bare.push(virsh_create(count, loops));
         same.push(virsh_the_same(count, loops).await);
         ours.push(broker(count).await);
     }
@@ -66,14 +66,14 @@ pub async fn run(wanted: usize, runs: usize, loops: usize) {
 }
 
 /// One virsh per machine, the hosts in turn.
-async fn virsh_create(count: usize, loops: usize) -> f64 {
+fn virsh_create(count: usize, loops: usize) -> f64 {
     let site = Site::up();
     let jobs = (0..count).map(|n| {
         let file = site.scratch.join(format!("{n}.xml"));
         std::fs::write(&file, plain::diskless(&format!("bare-{n}"))).expect("the scratch folder takes it");
         (site.of(n), vec!["create".to_owned(), file.display().to_string()])
     });
-    site.time("virsh create", jobs.collect(), loops)
+    time("virsh create", &jobs.collect::<Vec<_>>(), loops)
 }
 
 /// One virsh per machine too, which makes the volumes, fills the seed, defines and starts.
@@ -104,7 +104,7 @@ async fn virsh_the_same(count: usize, loops: usize) -> f64 {
         );
         (site.of(n), vec![script])
     });
-    site.time("virsh, our machines", jobs.collect(), loops)
+    time("virsh, our machines", &jobs.collect::<Vec<_>>(), loops)
 }
 
 /// From the first approval to the last delivery, with the settings that a broker has by default.
@@ -285,20 +285,6 @@ impl Site {
             database: None,
         }
     }
-
-    /// Runs all jobs, so many side by side, each of them with every so-manyth job.
-    fn time(&self, title: &str, jobs: Vec<(String, Vec<String>)>, loops: usize) -> f64 {
-        let (before, began) = (available_kib(), Instant::now());
-        std::thread::scope(|scope| {
-            for start in 0..loops {
-                let mine = jobs.iter().skip(start).step_by(loops);
-                scope.spawn(move || mine.for_each(|(uri, args)| virsh(uri, args)));
-            }
-        });
-        let took = began.elapsed();
-        said(title, jobs.len(), took, before);
-        rate(jobs.len(), took)
-    }
 }
 
 impl Drop for Site {
@@ -312,4 +298,18 @@ fn virsh(uri: &str, args: &[String]) {
     let out = out.expect("virsh is installed");
     // A script of several acts ends well only if its last one did; what any said on the way is told.
     assert!(out.status.success() && out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+/// Runs all jobs, so many side by side, each of them with every so-manyth job.
+fn time(title: &str, jobs: &[(String, Vec<String>)], loops: usize) -> f64 {
+    let (before, began) = (available_kib(), Instant::now());
+    std::thread::scope(|scope| {
+        for start in 0..loops {
+            let mine = jobs.iter().skip(start).step_by(loops);
+            scope.spawn(move || mine.for_each(|(uri, args)| virsh(uri, args)));
+        }
+    });
+    let took = began.elapsed();
+    said(title, jobs.len(), took, before);
+    rate(jobs.len(), took)
 }
