@@ -3,6 +3,7 @@
 use super::{
     events::Listener,
     fault::Fault,
+    link::Link,
     uri::{self, UriFault, Way},
 };
 use crate::provider::ProviderError;
@@ -55,41 +56,6 @@ pub struct Connection {
     heard: Arc<Notify>,
 }
 
-/// An open connection.
-#[derive(Debug)]
-pub struct Link(
-    /// `None` only while being dropped.
-    Option<Connect>,
-);
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.close_after(|_| ());
-    }
-}
-
-impl Link {
-    pub const fn connect(&self) -> Option<&Connect> {
-        self.0.as_ref()
-    }
-
-    /// Closes it, after a last act.
-    pub fn close_after(&mut self, act: impl FnOnce(&Connect) + Send + 'static) {
-        // `Connect` does not close itself; and closing talks to the host, so it blocks.
-        if let Some(mut connect) = self.0.take() {
-            let closing = move || {
-                act(&connect);
-                if let Err(error) = connect.close() {
-                    tracing::debug!(%error, "a libvirt connection did not close");
-                }
-            };
-            if let Err(error) = std::thread::Builder::new().name("libvirt-close".to_owned()).spawn(closing) {
-                tracing::warn!(%error, "no thread to close a libvirt connection with");
-            }
-        }
-    }
-}
-
 /// What a call is given.
 pub struct Call<'a> {
     pub connect: &'a Connect,
@@ -140,7 +106,7 @@ impl Connection {
             let link = start.link(&opened)?;
             // Nobody may be waiting any more; the call is made all the same.
             let _ = connected.send(());
-            let Some(connect) = link.0.as_ref() else { return Err(Fault::Lost(None)) };
+            let Some(connect) = link.connect() else { return Err(Fault::Lost(None)) };
             let result = span.in_scope(|| call(&Call { connect, number: opened.load(Ordering::SeqCst) }));
             let alive = link.alive();
             if alive {
@@ -267,16 +233,9 @@ impl Start {
             Self::Opening { uri, _turn } => {
                 let connect = open(&uri).map_err(|error| Fault::Lost(Some(error)))?;
                 opened.fetch_add(1, Ordering::SeqCst);
-                Ok(Link(Some(connect)))
+                Ok(Link::new(connect))
             }
         }
-    }
-}
-
-impl Link {
-    /// Asks the local end only, so it neither blocks nor talks.
-    pub fn alive(&self) -> bool {
-        self.0.as_ref().is_some_and(|c| c.is_alive().unwrap_or(false))
     }
 }
 

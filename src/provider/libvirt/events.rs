@@ -3,7 +3,7 @@
 
 #![expect(unsafe_code, reason = "the bindings have no safe way to hear events")]
 
-use super::{connection::Link, fault::Fault};
+use super::{fault::Fault, link::Link};
 use std::{
     ffi::{c_int, c_void},
     sync::Arc,

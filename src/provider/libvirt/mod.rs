@@ -10,6 +10,7 @@ mod events;
 mod fault;
 mod filter;
 mod filter_xml;
+mod link;
 mod migration;
 mod network;
 mod network_xml;
