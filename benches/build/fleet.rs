@@ -40,13 +40,18 @@ const BLOCK: usize = 64;
 const EACH_KIB: usize = 72 << 10;
 const SPARE_KIB: usize = 2 << 20;
 
-pub async fn run(wanted: usize, runs: usize, loops: usize) {
+/// `alone`: the broker without its peers, for whoever looks where its time goes.
+pub async fn run(wanted: usize, runs: usize, loops: usize, alone: bool) {
     let fits = available_kib().saturating_sub(SPARE_KIB) / EACH_KIB;
     let count = wanted.min(fits).min(usize::from(u8::MAX - FIRST) - 20);
     if count < wanted {
         println!("{count} machines and not {wanted}: there is no memory or address for more");
     }
     println!("{count} machines on {HOSTS} hosts by TLS, {runs} runs in turn, {loops} virsh side by side; {}", load());
+    if alone {
+        broker(count).await;
+        return;
+    }
     let (mut bare, mut same, mut ours) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
         bare.push(virsh_create(count, loops));
@@ -170,7 +175,7 @@ async fn broker(count: usize) -> f64 {
 async fn steps(broker: &Broker, cast: &Cast) {
     let Value::String(text) = broker.get("/metrics", &cast.auditor).await.expect(200) else { return };
     let value = |line: &str| line.rsplit(' ').next()?.parse::<f64>().ok();
-    for sum in text.lines().filter(|line| line.starts_with("jiyue_step") && line.contains("_sum{")) {
+    for sum in text.lines().filter(|line| line.starts_with("jiyue_build_step") && line.contains("_sum{")) {
         let count = sum.replace("_sum{", "_count{");
         let count = count.rsplit_once(' ').map_or("", |(name, _)| name);
         let count = text.lines().find(|line| line.starts_with(count)).and_then(value);
