@@ -62,7 +62,7 @@ pub enum StartError {
     #[error("配置无法使用：{0}")]
     Dns(#[from] crate::dns::SettingsFault),
     #[error("配置无法使用：{0}")]
-    Secret(#[from] crate::secret::KeyFault),
+    Secret(#[from] KeyFault),
     #[error("two metrics have one name")]
     Metrics(#[from] prometheus::Error),
     #[error("cannot listen on {address}")]

@@ -1,7 +1,7 @@
 //! Passwords that the broker makes for others, and how it keeps them until they are handed over: sealed by a key that lies
 //! in a file of its own, apart from the database. Whoever gets a copy of the database has no password by it.
 
-use crate::ids::MachineId;
+use crate::{ids::MachineId, text::hex};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chacha20poly1305::{
     XChaCha20Poly1305, XNonce,
@@ -106,7 +106,7 @@ pub struct KeyFault {
 impl Vault {
     fn new(key: [u8; KEY_BYTES]) -> Self {
         let digest = Sha256::digest([b"jiyue key id".as_slice(), &key].concat());
-        let key_id = digest.iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let key_id = hex(digest.get(..8).unwrap_or_default());
         Self { cipher: Arc::new(XChaCha20Poly1305::new(&key.into())), key_id }
     }
 

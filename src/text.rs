@@ -1,6 +1,7 @@
 //! Text that people wrote, before it may go anywhere: one normal form (NFC), no characters that hide or reorder what is
 //! read, a length in characters and in bytes. Where it is only compared, [`fold`] takes away what does not matter.
 
+use std::fmt::Write as _;
 use unicode_normalization::UnicodeNormalization;
 
 /// How long a text may be and whether it may have lines. The bound in bytes is three times that in characters, which
@@ -112,6 +113,15 @@ const fn plain(c: char) -> Option<char> {
             None => return None,
         },
         _ => return None,
+    })
+}
+
+/// Bytes in lower-case hexadecimal, as digests are written everywhere.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
     })
 }
 

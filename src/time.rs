@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 /// Where the time comes from.
@@ -49,6 +49,11 @@ pub fn day_begins(day: Date) -> i64 {
 /// An instant from the database. Values outside the calendar (years -9999 to 9999) become its nearest end.
 pub fn from_micros(micros: i64) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 { Timestamp::MIN } else { Timestamp::MAX })
+}
+
+/// A duration in the database's unit; one beyond 70,000 years is cut, so that it can still be added to an instant.
+pub fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX).min(i64::MAX / 4)
 }
 
 /// The host's own clock, for judging how old something left behind is. Nothing is decided by it but tidying up.

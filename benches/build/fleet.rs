@@ -8,21 +8,16 @@ use crate::{
     support::{
         broker::{self, Broker, Cast, On, Setup},
         hosts::{Hosts, ZONE_BRIDGE},
-        scratch,
+        intent, scratch,
         sql::Sql,
     },
 };
-use jiyue::{
-    ids::{MachineId, OperationId},
-    provider::{
-        DomainType, ImageFormat, ImageRef, Intent, Link, NetworkIntent, Part, Provider,
-        libvirt::{LibvirtHost, LibvirtSettings},
-        seed,
-    },
-    units::Bytes,
+use jiyue::provider::{
+    DomainType, ImageRef, Intent, Link, NetworkIntent, Part, Provider,
+    libvirt::{LibvirtHost, LibvirtSettings},
+    seed,
 };
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::{
     path::PathBuf,
     process::{Command, Stdio},
@@ -256,39 +251,20 @@ impl Site {
     }
 
     fn image(&self) -> ImageRef {
-        let bytes = broker::halting_image();
-        let path = self.scratch.join("halting.img");
-        std::fs::write(&path, &bytes).expect("the scratch folder takes it");
-        ImageRef {
-            sha256: Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
-            format: ImageFormat::Raw,
-            size: Bytes::new(i64::try_from(bytes.len()).expect("a mebibyte")).expect("a size"),
-            path,
-        }
+        intent::halting(&self.scratch)
     }
 
     fn intent(&self, n: usize, image: &ImageRef) -> Intent {
         let last = FIRST + u8::try_from(n).expect("no more than addresses");
-        Intent {
-            machine: MachineId::new(),
-            operation: OperationId::new(),
-            name: format!("same-{n}"),
-            fqdn: None,
-            vcpu: 1,
-            memory: Bytes::mib(128).expect("a size"),
-            disk: Bytes::gib(1).expect("a size"),
-            image: image.clone(),
-            network: NetworkIntent {
-                network: ZONE_BRIDGE.to_owned(),
-                link: Link::Bridge { prefix: 24 },
-                mac: format!("52:54:00:fb:00:{last:02x}"),
-                address: self.hosts.guest(last),
-                gateway: self.hosts.guest(1),
-                dns: self.hosts.guest(1),
-            },
-            ssh_keys: Vec::new(),
-            database: None,
-        }
+        let network = NetworkIntent {
+            network: ZONE_BRIDGE.to_owned(),
+            link: Link::Bridge { prefix: 24 },
+            mac: format!("52:54:00:fb:00:{last:02x}"),
+            address: self.hosts.guest(last),
+            gateway: self.hosts.guest(1),
+            dns: self.hosts.guest(1),
+        };
+        intent::plain(format!("same-{n}"), image.clone(), network)
     }
 }
 

@@ -4,20 +4,16 @@ use crate::{
     load, median, millis, plain,
     support::{
         broker::{self, Broker, Cast, On, Setup},
+        intent,
         libvirt::Libvirt,
         scratch,
     },
 };
-use jiyue::{
-    ids::{MachineId, OperationId},
-    provider::{
-        DomainType, ImageFormat, ImageRef, Intent, Link, NetworkIntent, Part, Provider,
-        libvirt::{LibvirtHost, LibvirtSettings, NetworkSetup},
-    },
-    units::Bytes,
+use jiyue::provider::{
+    DomainType, ImageRef, Intent, Link, NetworkIntent, Part, Provider,
+    libvirt::{LibvirtHost, LibvirtSettings, NetworkSetup},
 };
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::{
     net::Ipv4Addr,
     process::Command,
@@ -104,15 +100,7 @@ impl Ground {
             networks: Vec::new(),
         });
         host.prepare(std::slice::from_ref(&network)).await.expect("the host is prepared");
-        let bytes = broker::halting_image();
-        let path = libvirt.folder.join("halting.img");
-        std::fs::write(&path, &bytes).expect("the scratch folder takes it");
-        let image = ImageRef {
-            sha256: Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
-            format: ImageFormat::Raw,
-            size: Bytes::new(i64::try_from(bytes.len()).expect("a mebibyte")).expect("a size"),
-            path,
-        };
+        let image = intent::halting(&libvirt.folder);
         let connect = Connect::open(Some(&libvirt.uri)).expect("it answers");
         Self { libvirt, host, pool, network, image, connect, built: 0 }
     }
@@ -126,26 +114,15 @@ impl Ground {
     async fn prepared(&mut self) -> Intent {
         self.built = self.built % 90 + 1;
         let last = 10 + self.built;
-        let intent = Intent {
-            machine: MachineId::new(),
-            operation: OperationId::new(),
-            name: format!("share-{last}"),
-            fqdn: None,
-            vcpu: 1,
-            memory: Bytes::mib(128).expect("a size"),
-            disk: Bytes::gib(1).expect("a size"),
-            image: self.image.clone(),
-            network: NetworkIntent {
-                network: self.network.network.clone(),
-                link: Link::Network,
-                mac: format!("52:54:00:fa:00:{last:02x}"),
-                address: self.address(last),
-                gateway: self.network.gateway,
-                dns: self.network.gateway,
-            },
-            ssh_keys: Vec::new(),
-            database: None,
+        let network = NetworkIntent {
+            network: self.network.network.clone(),
+            link: Link::Network,
+            mac: format!("52:54:00:fa:00:{last:02x}"),
+            address: self.address(last),
+            gateway: self.network.gateway,
+            dns: self.network.gateway,
         };
+        let intent = intent::plain(format!("share-{last}"), self.image.clone(), network);
         for part in [Part::Image, Part::Disk, Part::Seed, Part::Address] {
             self.host.ensure(part, &intent).await.expect("it is made");
         }

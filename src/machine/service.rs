@@ -10,13 +10,13 @@ use crate::{
     identity::{
         Actor,
         policy::{self, Act},
-        token::hex,
     },
     ids::{MachineId, OperationId},
     operation::{Kind as OperationKind, NewOperation, store as operations, worker::Bell},
     provider::disk_image::{self, Header, ReadError},
     secret::Vault,
-    task_book, text,
+    task_book,
+    text::{self, hex},
     units::Bytes,
 };
 use bytes::Bytes as Chunk;

@@ -5,7 +5,7 @@ use super::{
     Kind, Operation,
     store::{self, Lease, LeaseError},
 };
-use crate::{db::Db, metrics::Metrics};
+use crate::{db::Db, metrics::Metrics, time::micros};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{sync::Notify, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -161,8 +161,4 @@ impl Worker {
             tracing::warn!(%error, "operation.release.failed");
         }
     }
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

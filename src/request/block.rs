@@ -4,14 +4,14 @@ use super::domain_name::{DomainName, MachineName};
 use crate::{
     labels::{FilingBasis, MlpsLevel, SecrecyLevel, Spread, Zone},
     task_book::document::Indicators,
-    text,
+    text::{self, hex},
     units::Bytes,
 };
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::{fmt::Write as _, str::FromStr};
+use std::str::FromStr;
 
 /// What a request asks for in all four dimensions.
 pub type Demand = Indicators;
@@ -155,15 +155,6 @@ impl Block {
     pub fn digest(&self) -> String {
         hex(&Sha256::digest(self.canonical_json().as_bytes()))
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        _ = write!(out, "{byte:02x}");
-    }
-    out
 }
 
 fn write_canonical(value: &Value, out: &mut String) {

@@ -2,7 +2,7 @@
 
 use super::{
     apart::{ReadError, Reader},
-    block::{Block, hex},
+    block::Block,
     lifecycle::{RequestEvent, RequestState},
     raw::RawReport,
     rules::{self, Code, Ground, Running, Snapshot, TaskBookView, Violation},
@@ -21,7 +21,8 @@ use crate::{
     ids::{DepartmentId, OperationId, RequestId, SubmissionId},
     jurisdiction::Profile,
     metrics::Metrics,
-    operation, task_book, text,
+    operation, task_book,
+    text::{self, hex},
 };
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};

@@ -13,11 +13,10 @@ use crate::{
         Actor,
         policy::{self, Act},
         store as identity_store,
-        token::hex,
     },
     ids::TaskBookId,
     jurisdiction::Profile,
-    text,
+    text::{self, hex},
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};

@@ -5,12 +5,12 @@ mod lines;
 
 use crate::support::{
     broker::{self, Broker, Cast, On, Setup, halting_image},
+    intent,
     raw::Raw,
     site::Site,
     sql::Sql,
 };
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeSet,
     os::unix::fs::MetadataExt,
@@ -83,8 +83,7 @@ fn file(site: &Site, sha256: &str) -> PathBuf {
 fn assert_whole(site: &Site, sha256: &str) {
     let path = file(site, sha256);
     let bytes = std::fs::read(&path).expect("the image");
-    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(digest, sha256);
+    assert_eq!(intent::sha256(&bytes), sha256);
     assert_eq!(path.metadata().expect("the image").mode() & 0o222, 0);
     Site::virsh(&["pool-refresh", &site.name]);
     let listed = Site::virsh(&["vol-list", &site.name]);

@@ -7,12 +7,12 @@ mod strings;
 
 use crate::support::{
     broker::{self, Broker, Cast, On, Setup, halting_image},
+    intent,
     raw::{Raw, Reply},
     site::{Site, between},
     sql::Sql,
 };
 use jiyue::{
-    ids::{MachineId, OperationId},
     provider::{ImageFormat, ImageRef, Intent, Link, NetworkIntent, seed},
     units::Bytes,
 };
@@ -348,30 +348,24 @@ fn a_seed_says_what_the_intent_says() {
     let (mut files, mut intended) = (Vec::new(), Vec::new());
     for (number, text) in strings.iter().enumerate() {
         let address = Ipv4Addr::new(10, 8, 0, 5);
+        let image = ImageRef {
+            sha256: "ab".repeat(32),
+            format: ImageFormat::Raw,
+            size: Bytes::mib(1).unwrap(),
+            path: PathBuf::new(),
+        };
+        let network = NetworkIntent {
+            network: text.clone(),
+            link: Link::Network,
+            mac: text.clone(),
+            address,
+            gateway: address,
+            dns: address,
+        };
         let intent = Intent {
-            machine: MachineId::new(),
-            operation: OperationId::new(),
-            name: text.clone(),
             fqdn: Some(text.clone()),
-            vcpu: 1,
-            memory: Bytes::mib(128).unwrap(),
-            disk: Bytes::gib(1).unwrap(),
-            image: ImageRef {
-                sha256: "ab".repeat(32),
-                format: ImageFormat::Raw,
-                size: Bytes::mib(1).unwrap(),
-                path: PathBuf::new(),
-            },
-            network: NetworkIntent {
-                network: text.clone(),
-                link: Link::Network,
-                mac: text.clone(),
-                address,
-                gateway: address,
-                dns: address,
-            },
             ssh_keys: vec![text.clone(), format!("{KEY} {text}")],
-            database: None,
+            ..intent::plain(text.clone(), image, network)
         };
         let volume = folder.join(format!("{number}.img"));
         std::fs::write(&volume, seed::volume(&intent).unwrap()).unwrap();

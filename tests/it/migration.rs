@@ -4,17 +4,15 @@
 mod breaks;
 mod guest;
 
-use crate::support::{broker::halting_image, hosts::Hosts};
+use crate::support::{hosts::Hosts, intent};
 use jiyue::{
     ids::{MachineId, OperationId},
     provider::{
-        Destination, DomainType, ImageFormat, ImageRef, Intent, Journey, Link, NetworkIntent, Part, Power, Provider,
-        ProviderError,
+        Destination, DomainType, ImageRef, Intent, Journey, Link, NetworkIntent, Part, Power, Provider, ProviderError,
         libvirt::{LibvirtHost, LibvirtSettings, NetworkSetup},
     },
     units::Bytes,
 };
-use sha2::{Digest, Sha256};
 use std::{
     net::Ipv4Addr,
     path::{Path, PathBuf},
@@ -71,25 +69,18 @@ impl<'a> Trip<'a> {
 
     fn intent(&self, image: ImageRef) -> Intent {
         let last = self.hosts.next_guest();
+        let network = NetworkIntent {
+            network: crate::support::hosts::ZONE_BRIDGE.into(),
+            link: Link::Bridge { prefix: 24 },
+            mac: format!("52:54:00:07:01:{last:02x}"),
+            address: self.hosts.guest(last),
+            gateway: self.hosts.guest(1),
+            dns: self.hosts.guest(1),
+        };
         Intent {
-            machine: MachineId::new(),
-            operation: OperationId::new(),
-            fqdn: None,
-            name: format!("{}-m{last}", self.name),
-            vcpu: 1,
             memory: Bytes::mib(32).unwrap(),
             disk: Bytes::mib(64).unwrap(),
-            image,
-            network: NetworkIntent {
-                network: crate::support::hosts::ZONE_BRIDGE.into(),
-                link: Link::Bridge { prefix: 24 },
-                mac: format!("52:54:00:07:01:{last:02x}"),
-                address: self.hosts.guest(last),
-                gateway: self.hosts.guest(1),
-                dns: self.hosts.guest(1),
-            },
-            ssh_keys: Vec::new(),
-            database: None,
+            ..intent::plain(format!("{}-m{last}", self.name), image, network)
         }
     }
 
@@ -237,19 +228,8 @@ impl Drop for Trip<'_> {
 
 /// A base that halts as soon as it is booted.
 fn halting() -> ImageRef {
-    static FILE: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
-    let path = FILE.get_or_init(|| {
-        let path = crate::support::scratch("halt").join("image.raw");
-        std::fs::write(&path, halting_image()).unwrap();
-        path
-    });
-    image(path, ImageFormat::Raw)
-}
-
-fn image(path: &Path, format: ImageFormat) -> ImageRef {
-    let bytes = std::fs::read(path).unwrap();
-    let sha256 = Sha256::digest(&bytes).iter().fold(String::new(), |text, b| format!("{text}{b:02x}"));
-    ImageRef { sha256, format, size: Bytes::new(bytes.len().try_into().unwrap()).unwrap(), path: path.to_owned() }
+    static IMAGE: std::sync::OnceLock<ImageRef> = std::sync::OnceLock::new();
+    IMAGE.get_or_init(|| intent::halting(&crate::support::scratch("halt"))).clone()
 }
 
 /// Looks at both hosts all the time, and remembers whether both ran the machine at one moment.

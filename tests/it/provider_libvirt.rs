@@ -3,7 +3,10 @@
 
 mod line;
 
-use crate::support::libvirt::{self, small_guest};
+use crate::support::{
+    intent,
+    libvirt::{self, small_guest},
+};
 use jiyue::{
     ids::{MachineId, OperationId},
     provider::{
@@ -12,7 +15,6 @@ use jiyue::{
     },
     units::Bytes,
 };
-use sha2::{Digest, Sha256};
 use std::{
     net::Ipv4Addr,
     path::{Path, PathBuf},
@@ -92,27 +94,20 @@ impl Place {
     fn intent(&self, last: u8, image: ImageRef) -> Intent {
         let name = format!("{}-m{last}", self.setup.network);
         let [_, b, c, _] = self.setup.gateway.octets();
+        let network = NetworkIntent {
+            network: self.setup.network.clone(),
+            link: Link::Network,
+            mac: format!("52:54:00:{b:02x}:{c:02x}:{last:02x}"),
+            address: self.address(last),
+            gateway: self.setup.gateway,
+            dns: self.setup.gateway,
+        };
         Intent {
-            machine: MachineId::new(),
-            operation: OperationId::new(),
             fqdn: Some(format!("{name}.zone.test")),
-            name,
-            vcpu: 1,
-            memory: Bytes::mib(128).unwrap(),
-            disk: Bytes::gib(1).unwrap(),
-            image,
-            network: NetworkIntent {
-                network: self.setup.network.clone(),
-                link: Link::Network,
-                mac: format!("52:54:00:{b:02x}:{c:02x}:{last:02x}"),
-                address: self.address(last),
-                gateway: self.setup.gateway,
-                dns: self.setup.gateway,
-            },
             ssh_keys: vec![
                 "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4pVv0y8xvBDDEpDxEVpJzEEjpfRT5fGgNRuqX9vEyI test".into(),
             ],
-            database: None,
+            ..intent::plain(name, image, network)
         }
     }
 
@@ -168,17 +163,11 @@ impl Drop for Place {
     }
 }
 
-fn image(path: PathBuf, format: ImageFormat) -> ImageRef {
-    let bytes = std::fs::read(&path).unwrap();
-    let sha256 = Sha256::digest(&bytes).iter().fold(String::new(), |text, b| format!("{text}{b:02x}"));
-    ImageRef { sha256, format, size: Bytes::new(bytes.len().try_into().unwrap()).unwrap(), path }
-}
-
 /// A base that boots into nothing, for what needs no guest: two megabytes that are not all alike.
 fn blank(folder: &tempfile::TempDir) -> ImageRef {
     let path = folder.path().join("blank.raw");
     std::fs::write(&path, (0..2_u32 << 20).map(|i| (i / 4096).to_le_bytes()[0]).collect::<Vec<_>>()).unwrap();
-    image(path, ImageFormat::Raw)
+    intent::image(&path, ImageFormat::Raw)
 }
 
 /// Repeats what is not right yet, as the engine does.
@@ -213,7 +202,7 @@ const UP_TO_DOMAIN: [Part; 6] = [Part::Image, Part::Disk, Part::Seed, Part::Addr
 async fn a_guest_is_built_stopped_and_removed() {
     let place = Place::new().await;
     let host = &place.host;
-    let intent = place.intent(10, image(small_guest().to_owned(), ImageFormat::Qcow2));
+    let intent = place.intent(10, intent::image(small_guest(), ImageFormat::Qcow2));
     assert_eq!(host.observe(&intent).await.unwrap(), Observed::Absent);
     for part in Part::ALL {
         ensure(host, part, &intent).await;
@@ -478,7 +467,7 @@ async fn requests_that_cannot_be_met_are_permanent() {
     let hostile = folder.path().join("hostile.qcow2");
     let args = ["create", "-q", "-f", "qcow2", "-F", "raw", "-b", "/etc/hostname", hostile.to_str().unwrap(), "1M"];
     assert!(Command::new("qemu-img").args(args).output().unwrap().status.success());
-    let hostile = Intent { image: image(hostile, ImageFormat::Qcow2), ..intent.clone() };
+    let hostile = Intent { image: intent::image(&hostile, ImageFormat::Qcow2), ..intent.clone() };
     ensure(host, Part::Image, &hostile).await;
     permanent(host.ensure(Part::Disk, &hostile).await, "backing file");
 

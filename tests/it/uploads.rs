@@ -2,11 +2,10 @@
 
 use crate::support::{
     broker::{self, Broker, Cast, On, Setup},
-    plain,
+    intent, plain,
     raw::{Raw, Reply},
 };
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::{
     io::{Cursor, Write as _},
     process::{Command, Stdio},
@@ -92,7 +91,7 @@ async fn a_word_report_becomes_a_request_and_is_kept_byte_for_byte() {
             (&request["block"]["database"], &other["block"]["database"]),
             (&json!("none"), &json!("postgresql-15"))
         );
-        let digest: String = Sha256::digest(REPORT).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = intent::sha256(REPORT);
         assert_eq!(request["file"]["sha256"], digest);
         assert_eq!(
             (&request["file"]["name"], &request["file"]["size_bytes"]),

@@ -119,7 +119,7 @@ impl Courier {
                 return Ok(None);
             }
             let here = open.iter().filter(|(_, path)| Path::new(path).is_file());
-            let here = here.fold("|".to_owned(), |all, (sha256, _)| format!("{all}{sha256}|"));
+            let here = store::listed(here.map(|(sha256, _)| sha256.as_str()));
             self.distribution.db.housekeep(async move |tx| store::take(tx, lease, &here, LEFT_TO_OTHERS).await).await
         };
         let taken: Result<_, DbError> = taken.await;
@@ -150,9 +150,9 @@ impl Courier {
             let error = match provider.has_image(image).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => match self.fetch(host, image, stop).await {
-                    Ok(Some(())) => return Ok(()),
+                    Ok(true) => return Ok(()),
                     // Somebody is at it, and no time is lost.
-                    Ok(None) => {
+                    Ok(false) => {
                         since = Instant::now();
                         None
                     }
@@ -176,8 +176,8 @@ impl Courier {
         }
     }
 
-    /// Sends an image that is needed now. None when another one is sending it.
-    async fn fetch(&self, host: HostId, image: &ImageRef, stop: &CancellationToken) -> Result<Option<()>, Broken> {
+    /// Sends an image that is needed now. False when another one is sending it.
+    async fn fetch(&self, host: HostId, image: &ImageRef, stop: &CancellationToken) -> Result<bool, Broken> {
         let (sha256, lease, here) = (image.sha256.clone(), self.settings.lease, image.path.is_file());
         let taken = self
             .distribution
@@ -191,8 +191,8 @@ impl Courier {
             })
             .await;
         match taken {
-            Ok(Some(held)) => self.attempt(held, stop).await.map(Some),
-            Ok(None) if here => Ok(None),
+            Ok(Some(held)) => self.attempt(held, stop).await.map(|()| true),
+            Ok(None) if here => Ok(false),
             Ok(None) => {
                 let reason = "the broker's own copy is not here, and no other broker has brought it".to_owned();
                 Err(Broken::Provider(ProviderError::Transient { act: format!("image {}", image.sha256), reason }))

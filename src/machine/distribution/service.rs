@@ -177,7 +177,6 @@ impl Distribution {
     /// The keys of systems whose end has come, as the statements want them.
     pub(super) fn ended(&self) -> String {
         let today = self.db.clock().today();
-        let ended = self.catalogue.os.iter().filter(|os| os.is_ended(today));
-        ended.fold("|".to_owned(), |keys, os| format!("{keys}{}|", os.key))
+        store::listed(self.catalogue.os.iter().filter(|os| os.is_ended(today)).map(|os| os.key.as_str()))
     }
 }

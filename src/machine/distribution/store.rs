@@ -5,7 +5,7 @@ use crate::{
     db::{DbError, Tx},
     identity::store::parsed,
     ids::HostId,
-    time,
+    time::{self, micros},
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 use std::{collections::BTreeMap, time::Duration};
@@ -25,6 +25,11 @@ pub struct Settled {
     pub to: State,
     pub reason: Option<String>,
     pub pause: Duration,
+}
+
+/// Words as the statements here take a list of them: `|a|b|`, each found by `like '%|a|%'`.
+pub fn listed<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.fold("|".to_owned(), |all, word| format!("{all}{word}|"))
 }
 
 /// Whether some host lacks an image that it is to have and nobody is to bring.
@@ -318,8 +323,4 @@ pub async fn counts(conn: &mut AnyConnection) -> Result<BTreeMap<String, i64>, D
 
 pub async fn count_hosts(conn: &mut AnyConnection) -> Result<i64, DbError> {
     Ok(sqlx::query_scalar("select count(*) from hosts").fetch_one(conn).await?)
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4)
 }

@@ -6,7 +6,7 @@ use crate::{
     dns::Entry,
     identity::store::parsed,
     ids::MachineId,
-    time,
+    time::{self, micros},
 };
 use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
 use std::{collections::HashMap, time::Duration};
@@ -242,8 +242,4 @@ pub async fn of(conn: &mut AnyConnection, machines: &[MachineId]) -> Result<Hash
 pub async fn count(conn: &mut AnyConnection) -> Result<Vec<(State, i64)>, DbError> {
     let rows = sqlx::query("select state, count(*) as number from names group by state").fetch_all(conn).await?;
     rows.iter().map(|row| Ok((parsed(row, "state")?, row.try_get("number")?))).collect()
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

@@ -9,9 +9,12 @@ use super::{
     volume_xml::{NewVolume, VolumeFacts, disk_name, image_name, ready_name},
     xml::Element,
 };
-use crate::provider::{
-    ImageRef, Intent,
-    disk_image::{self, HEADER_BYTES},
+use crate::{
+    provider::{
+        ImageRef, Intent,
+        disk_image::{self, HEADER_BYTES},
+    },
+    text::hex,
 };
 use sha2::{Digest, Sha256};
 use std::{fs::File, io::Read, time::Duration};
@@ -291,14 +294,6 @@ fn digest(mut file: File) -> Result<String, Fault> {
             n => hash.update(buffer.get(..n).unwrap_or_default()),
         }
     }
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Makes sure of the machine's own disk, an overlay on the image. `in_use` tells that the domain is already defined: then

@@ -5,12 +5,12 @@ use super::{LIMIT, Stage, image};
 use crate::support::{
     broker::{self, Broker, On, Setup},
     hosts::{Hosts, ZONE_BRIDGE},
+    intent,
     line::{Line, MARK},
     raw::Raw,
     sql::Sql,
 };
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::{
     net::{IpAddr, SocketAddr},
     os::unix::fs::PermissionsExt,
@@ -31,14 +31,11 @@ fn file(hosts: &Hosts, n: u8, sha256: &str) -> PathBuf {
     hosts.seen_from_here(n, &format!("/var/lib/libvirt/{POOL}/image-{sha256}.raw"))
 }
 
-fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// It has its digest and its record there.
 fn is_whole(hosts: &Hosts, n: u8, sha256: &str) -> bool {
     let path = file(hosts, n, sha256);
-    std::fs::read(&path).is_ok_and(|bytes| digest(&bytes) == sha256) && path.with_extension("raw.ready").exists()
+    std::fs::read(&path).is_ok_and(|bytes| intent::sha256(&bytes) == sha256)
+        && path.with_extension("raw.ready").exists()
 }
 
 impl Stage {
@@ -108,7 +105,9 @@ async fn a_bad_line_brings_an_image_late_and_never_another_one() {
     let garbled = stage.import("garbled", bytes).await;
     let broken = stage.until(&garbled, "h1", "failed").await;
     assert!(broken["reason"].as_str().is_some_and(|reason| reason.contains("did not arrive whole")), "{broken:#}");
-    assert!(line.garbled() > 0 && digest(&std::fs::read(file(&hosts, 1, &garbled)).expect("it came")) != garbled);
+    assert!(
+        line.garbled() > 0 && intent::sha256(&std::fs::read(file(&hosts, 1, &garbled)).expect("it came")) != garbled
+    );
     assert!(!file(&hosts, 1, &garbled).with_extension("raw.ready").exists());
     let there = format!("select count(*) from host_images where sha256 = '{garbled}'");
     stage.until(&garbled, "h2", "present").await;

@@ -1,7 +1,7 @@
 //! A guest that really runs: it goes on through its journey, and changes its size after it.
 
-use super::{Trip, image};
-use crate::support::{hosts, libvirt::small_guest, scratch};
+use super::Trip;
+use crate::support::{hosts, intent, libvirt::small_guest, scratch};
 use jiyue::{
     provider::{ImageFormat, Intent, Part, Provider, Stop},
     units::Bytes,
@@ -100,7 +100,7 @@ async fn a_running_guest_moves_with_its_memory_its_disk_and_its_address_and_is_r
         memory: Bytes::mib(128).unwrap(),
         disk: Bytes::mib(512).unwrap(),
         ssh_keys: vec![public],
-        ..trip.intent(image(small_guest(), ImageFormat::Qcow2))
+        ..trip.intent(intent::image(small_guest(), ImageFormat::Qcow2))
     };
     let at = intent.network.address;
     let (source, target) = (trip.host(1), trip.host(3));

@@ -3,6 +3,7 @@
 pub mod broker;
 pub mod guest;
 pub mod hosts;
+pub mod intent;
 pub mod knot;
 pub mod libvirt;
 pub mod line;

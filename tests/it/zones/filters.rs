@@ -2,12 +2,13 @@
 
 use super::lab::{self, Lab};
 use crate::support::{
-    broker::{Broker, Cast, On, Setup, halting_image},
+    broker::{Broker, Cast, On, Setup},
+    intent,
     libvirt::{self, Libvirt},
     scratch,
 };
 use jiyue::{
-    provider::{ImageFormat, Part, Provider, Stop},
+    provider::{Part, Provider, Stop},
     units::Bytes,
 };
 use serde_json::json;
@@ -28,9 +29,7 @@ const UP_TO_DOMAIN: &[Part] = Part::ALL.split_at(6).0;
 #[tokio::test(flavor = "multi_thread")]
 async fn every_machine_is_filtered_and_an_altered_filter_is_put_right() {
     let lab = Lab::new().await;
-    let path = scratch("halt").join("image.raw");
-    std::fs::write(&path, halting_image()).unwrap();
-    let image = lab::image(&halting_image(), path, ImageFormat::Raw);
+    let image = intent::halting(&scratch("halt"));
     let one = lab.intent('a', 21, image.clone());
     lab.build(&one, UP_TO_DOMAIN).await;
     let (zone, id) = (format!("jiyue-network-1-{}", lab.network('a')), one.machine.text());

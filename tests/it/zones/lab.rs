@@ -1,9 +1,11 @@
 //! One host with two zones of its own and two bridges, and small guests in them that do as they are told.
 
-use crate::support::libvirt::{self, Libvirt, small_guest};
+use crate::support::{
+    intent,
+    libvirt::{self, Libvirt, small_guest},
+};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use jiyue::{
-    ids::{MachineId, OperationId},
     provider::{
         DomainType, ImageFormat, ImageRef, Intent, Link, NetworkIntent, Part, Provider,
         libvirt::{LibvirtHost, LibvirtSettings, NetworkSetup},
@@ -11,7 +13,6 @@ use jiyue::{
     units::Bytes,
 };
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::{
     net::{Ipv4Addr, TcpListener},
     process::Command,
@@ -125,31 +126,24 @@ impl Lab {
         let name = format!("{}{zone}-small-{last}", self.name);
         let address = self.at(zone, last);
         let [_, b, c, d] = address.octets();
+        let network = NetworkIntent {
+            network: self.network(zone),
+            link: Link::Network,
+            mac: format!("52:54:00:{b:02x}:{c:02x}:{d:02x}"),
+            address,
+            gateway: self.gateway(zone),
+            dns: self.gateway(zone),
+        };
         Intent {
-            machine: MachineId::new(),
-            operation: OperationId::new(),
             fqdn: Some(format!("{name}.zone.test")),
-            name,
-            vcpu: 1,
-            memory: Bytes::mib(128).unwrap(),
             disk: Bytes::mib(256).unwrap(),
-            image,
-            network: NetworkIntent {
-                network: self.network(zone),
-                link: Link::Network,
-                mac: format!("52:54:00:{b:02x}:{c:02x}:{d:02x}"),
-                address,
-                gateway: self.gateway(zone),
-                dns: self.gateway(zone),
-            },
-            ssh_keys: Vec::new(),
-            database: None,
+            ..intent::plain(name, image, network)
         }
     }
 
     /// Two in zone a and one in zone b.
     pub async fn three_guests(&self) -> [Intent; 3] {
-        let image = image(&std::fs::read(small_guest()).unwrap(), small_guest().to_owned(), ImageFormat::Qcow2);
+        let image = intent::image(small_guest(), ImageFormat::Qcow2);
         let guests = [('a', 11), ('a', 12), ('b', 13)].map(|(zone, last)| self.intent(zone, last, image.clone()));
         for guest in &guests {
             self.build(guest, &Part::ALL[..7]).await;
@@ -316,11 +310,6 @@ impl Drop for Lab {
             let _ = Command::new("ip").args(["link", "del", &self.bridge(zone)]).output();
         }
     }
-}
-
-pub fn image(bytes: &[u8], path: std::path::PathBuf, format: ImageFormat) -> ImageRef {
-    let sha256 = Sha256::digest(bytes).iter().fold(String::new(), |text, b| format!("{text}{b:02x}"));
-    ImageRef { sha256, format, size: Bytes::new(bytes.len().try_into().unwrap()).unwrap(), path }
 }
 
 /// A service of the host's at one of its addresses, which takes leave of whoever comes. Whether the port was free: where

@@ -6,11 +6,11 @@ use super::super::{
     fault::Fault,
     progress::{Progress, Told},
     qcow2,
-    storage::{self, hex, length},
+    storage::{self, length},
     volume_xml::{NewVolume, disk_name},
     xml::Element,
 };
-use crate::provider::Intent;
+use crate::{provider::Intent, text::hex};
 use sha2::{Digest, Sha256};
 use std::{
     io::{self, Read},
