@@ -6,7 +6,7 @@ use crate::{
     config::{LogFormat, Settings},
     db::{Db, Options},
     dns::Zones,
-    http::{self, Api, Parts},
+    http::{self, Api, Parts, once::UnderWay},
     jurisdiction::Profile,
     machine::{
         approval::Approver,
@@ -146,7 +146,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         .map_err(|source| StartError::Listen { address: settings.listen, source })?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
     let stop = CancellationToken::new();
-    let Service { api, worker, rounds, registrar, courier } = assemble(db, vault, &settings)?;
+    let Service { api, worker, rounds, registrar, courier } = assemble(db, vault, &settings, &stop)?;
     let working = tokio::spawn(worker.run(stop.child_token()));
     let watching = tokio::spawn(rounds.run(stop.child_token()));
     let draining = tokio::spawn(drain::run(api.machines.clone(), stop.child_token()));
@@ -195,7 +195,7 @@ struct Shared {
 }
 
 /// Puts the parts together.
-pub fn assemble(db: Db, vault: Vault, settings: &Settings) -> Result<Service, StartError> {
+pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: &CancellationToken) -> Result<Service, StartError> {
     let catalogue = Arc::new(Catalogue::embedded()?);
     let shared = Shared {
         inventory: Inventory::default(),
@@ -262,13 +262,24 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings) -> Result<Service, St
             entering: Arc::default(),
             bell: distribution.bell.clone(),
         },
-        machines: Machines { db: db.clone(), inventory: inventory.clone(), providers, bell, catalogue, names, vault },
+        machines: Machines {
+            db: db.clone(),
+            inventory: inventory.clone(),
+            providers,
+            bell,
+            catalogue,
+            names,
+            vault: vault.clone(),
+        },
         watch,
         distribution,
         db,
         inventory,
         rules,
         metrics,
+        vault,
+        under_way: UnderWay::default(),
+        stop: stop.child_token(),
         allowed_hosts: Allowed {
             simulated: settings.allow_simulated_hosts,
             insecure_networks: settings.insecure_networks.clone(),

@@ -10,6 +10,7 @@
 //! Expressions of the database's own clock stand here and nowhere else.
 
 use crate::time::Clock;
+use call::Call;
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use sqlx::{
     AnyConnection, AnyPool, ConnectOptions, Connection, Executor, any::AnyConnectOptions, any::AnyPoolOptions,
@@ -26,8 +27,11 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+pub mod call;
 mod error;
+mod slice;
 pub use error::{DbError, JobError};
+pub use slice::{Batch, Key, Listing, MAX_PAGE, Order, Slice, Sorts};
 
 /// Jobs that one commit may carry.
 const BATCH: usize = 256;
@@ -54,6 +58,7 @@ struct Inner {
     /// Groups go through one lane, so that two claims of one replica can never deadlock; on SQLite it is the only lane.
     grouped: mpsc::Sender<Box<dyn Unit>>,
     single: mpsc::Sender<Box<dyn Unit>>,
+    dialect: Dialect,
     clock: Clock,
 }
 
@@ -89,11 +94,23 @@ impl Db {
             Dialect::Sqlite => grouped.clone(),
             Dialect::Postgres => lane("db-acts")?,
         };
-        Ok(Self { inner: Arc::new(Inner { reads, grouped, single, clock: options.clock }) })
+        Ok(Self { inner: Arc::new(Inner { reads, grouped, single, dialect, clock: options.clock }) })
     }
 
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
+    }
+
+    /// Transactions from this number on could still be open: what they have written is not yet all there is.
+    /// (SQLite's writer is alone, so nothing is ever open beside what is read; its records all say 0.)
+    pub async fn horizon(&self, conn: &mut AnyConnection) -> Result<i64, DbError> {
+        match self.inner.dialect {
+            Dialect::Sqlite => Ok(1),
+            Dialect::Postgres => {
+                let sql = "select cast(cast(pg_snapshot_xmin(pg_current_snapshot()) as text) as bigint)";
+                Ok(sqlx::query_scalar(sql).fetch_one(conn).await?)
+            }
+        }
     }
 
     /// A connection to read with. It is in no transaction, and cannot write.
@@ -129,7 +146,9 @@ impl Db {
         E: JobError,
     {
         let (reply, answer) = oneshot::channel();
-        let act = Act { job, audited, out: None, reply };
+        // The broker's own book-keeping is nobody's call.
+        let call = if audited { Call::current() } else { None };
+        let act = Act { job, audited, call, out: None, reply };
         lane.send(Box::new(act)).await.map_err(|_| DbError::Stopped)?;
         answer.await.map_err(|_| DbError::Stopped)?
     }
@@ -137,7 +156,8 @@ impl Db {
     /// Hands one item to the writer, which runs all waiting items of the same group together.
     pub async fn grouped<G: Group>(&self, group: Arc<G>, item: G::Item) -> Result<G::Out, G::Error> {
         let (reply, answer) = oneshot::channel();
-        let unit = Gathered { group, items: vec![item], replies: vec![reply], outs: Vec::new() };
+        let unit =
+            Gathered { group, items: vec![item], calls: vec![Call::current()], replies: vec![reply], outs: Vec::new() };
         self.inner.grouped.send(Box::new(unit)).await.map_err(|_| DbError::Stopped)?;
         answer.await.map_err(|_| DbError::Stopped)?
     }
@@ -248,6 +268,7 @@ trait Unit: Any + Send {
 struct Act<F, T, E> {
     job: F,
     audited: bool,
+    call: Option<Call>,
     out: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
 }
@@ -264,6 +285,12 @@ where
             let mut result = (self.job)(tx).await;
             if result.is_ok() && self.audited && tx.audits == before {
                 result = Err(DbError::Unaudited.into());
+            }
+            if result.is_ok()
+                && let Some(call) = &self.call
+                && let Err(error) = call.mark(tx).await
+            {
+                result = Err(error.into());
             }
             let verdict = match &result {
                 Ok(_) => Verdict::Keep,
@@ -282,6 +309,9 @@ where
             (None, Some(out)) => out,
             (None, None) => Err(DbError::Stopped.into()),
         };
+        if let (Ok(_), Some(call)) = (&answer, &self.call) {
+            call.committed();
+        }
         // The caller may have gone; the work is done all the same.
         let _ = self.reply.send(answer);
     }
@@ -296,16 +326,21 @@ where
 struct Gathered<G: Group> {
     group: Arc<G>,
     items: Vec<G::Item>,
+    /// Whose each item is.
+    calls: Vec<Option<Call>>,
     replies: Vec<oneshot::Sender<Result<G::Out, G::Error>>>,
     outs: Vec<Result<G::Out, G::Error>>,
 }
 
 impl<G: Group> Gathered<G> {
-    async fn part(group: &G, tx: &mut Tx, items: &[G::Item]) -> Result<Vec<G::Out>, G::Error> {
+    async fn part(group: &G, tx: &mut Tx, items: &[G::Item], calls: &[Option<Call>]) -> Result<Vec<G::Out>, G::Error> {
         let before = tx.audits;
         let outs = group.run(tx, items).await?;
         if outs.len() != items.len() || ((tx.audits - before) as usize) < items.len() {
             return Err(DbError::Unaudited.into());
+        }
+        for call in calls.iter().flatten() {
+            call.mark(tx).await?;
         }
         Ok(outs)
     }
@@ -315,8 +350,8 @@ impl<G: Group> Unit for Gathered<G> {
     fn run<'a>(&'a mut self, tx: &'a mut Tx) -> LocalBoxFuture<'a, Verdict> {
         Box::pin(async move {
             self.outs.clear();
-            let (group, items) = (&self.group, &self.items);
-            match tx.nested(async |tx| Self::part(group, tx, items).await).await {
+            let (group, items, calls) = (&self.group, &self.items, &self.calls);
+            match tx.nested(async |tx| Self::part(group, tx, items, calls).await).await {
                 Ok(outs) => {
                     self.outs = outs.into_iter().map(Ok).collect();
                     return Verdict::Keep;
@@ -330,9 +365,9 @@ impl<G: Group> Unit for Gathered<G> {
                     None => {}
                 },
             }
-            for item in items {
-                let alone = std::slice::from_ref(item);
-                match tx.nested(async |tx| Self::part(group, tx, alone).await).await {
+            for (item, call) in items.iter().zip(calls) {
+                let (alone, its) = (std::slice::from_ref(item), std::slice::from_ref(call));
+                match tx.nested(async |tx| Self::part(group, tx, alone, its).await).await {
                     Ok(outs) => self.outs.extend(outs.into_iter().map(Ok)),
                     Err(error) => match error.again() {
                         Some(error) => return Verdict::Again(error),
@@ -346,13 +381,16 @@ impl<G: Group> Unit for Gathered<G> {
 
     fn finish(self: Box<Self>, failure: Option<&DbError>) {
         let mut outs = self.outs.into_iter();
-        for reply in self.replies {
+        for (reply, call) in self.replies.into_iter().zip(self.calls) {
             let answer = match (failure, outs.next()) {
                 (_, Some(Err(error))) => Err(error),
                 (Some(failure), _) => Err(failure.retell().into()),
                 (None, Some(out)) => out,
                 (None, None) => Err(DbError::Stopped.into()),
             };
+            if let (Ok(_), Some(call)) = (&answer, call) {
+                call.committed();
+            }
             let _ = reply.send(answer);
         }
     }
@@ -364,6 +402,7 @@ impl<G: Group> Unit for Gathered<G> {
     fn absorb(&mut self, other: Box<dyn Any>) {
         if let Ok(other) = other.downcast::<Self>() {
             self.items.extend(other.items);
+            self.calls.extend(other.calls);
             self.replies.extend(other.replies);
         }
     }

@@ -34,6 +34,12 @@ pub enum Kind {
     Refused,
     /// The route is there, the method is not.
     Method,
+    /// The object is no longer as the caller saw it.
+    Changed,
+    /// The caller did not say what it has seen of the object.
+    Unconditional,
+    /// The very same call is being carried out; its answer comes later.
+    InProgress,
     /// Come back later; nothing was written.
     Unavailable,
     /// A fault of ours.
@@ -48,10 +54,12 @@ impl Kind {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict | Self::Shortage => StatusCode::CONFLICT,
+            Self::Conflict | Self::Shortage | Self::InProgress => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Refused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Changed => StatusCode::PRECONDITION_FAILED,
+            Self::Unconditional => StatusCode::PRECONDITION_REQUIRED,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -69,6 +77,9 @@ impl Kind {
             Self::TooLarge => "内容过大",
             Self::UnsupportedMedia => "不支持的内容类型",
             Self::Refused => "未通过审核规则",
+            Self::InProgress => "正在处理",
+            Self::Changed => "内容已被更改",
+            Self::Unconditional => "缺少前提条件",
             Self::Unavailable => "暂时无法服务",
             Self::Internal => "系统内部错误",
         }
@@ -133,6 +144,12 @@ impl Problem {
 
     pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(Kind::Conflict, code, detail)
+    }
+
+    /// Somebody else changed it since the caller looked.
+    pub fn changed() -> Self {
+        let detail = "内容在查询之后已被更改；请重新查询，核对之后用新的 ETag 再修改";
+        Self::new(Kind::Changed, "precondition_failed", detail)
     }
 
     pub fn malformed(detail: impl Into<String>) -> Self {
@@ -201,6 +218,9 @@ impl From<DbError> for Problem {
             DbError::Collision(_) | DbError::Unreachable(_) | DbError::Stopped => {
                 (Kind::Unavailable, "database_unavailable", "数据库暂时无法访问，本次操作未生效，请稍后重试")
             }
+            DbError::Repeated => {
+                (Kind::InProgress, "idempotency_key_in_progress", "同样的请求刚刚处理过；请再发一次，会得到它的应答")
+            }
             DbError::Full(_) => {
                 (Kind::Unavailable, "database_full", "数据库磁盘空间已满，本次操作未生效，请联系运维人员清理空间")
             }
@@ -222,7 +242,7 @@ impl JobError for Problem {
 }
 
 /// RFC 9457, with our extension members.
-#[derive(Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ProblemDocument {
     /// Always `about:blank`; `code` tells problems apart.
     #[serde(rename = "type")]
@@ -249,15 +269,14 @@ pub struct Denied {
     pub code: &'static str,
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+impl Problem {
+    /// As it is told to whoever asked; what lies under it goes to the log.
+    pub fn into_document(self) -> ProblemDocument {
         let status = self.kind.status();
-        let denied = (self.kind == Kind::Forbidden).then_some(Denied { code: self.code });
         if status.is_server_error() {
             tracing::error!(code = self.code, cause = %self.story(), "http.request.failed");
         }
-        let unauthenticated = self.kind == Kind::Unauthenticated;
-        let document = ProblemDocument {
+        ProblemDocument {
             kind: "about:blank",
             title: self.kind.title(),
             status: status.as_u16(),
@@ -266,8 +285,17 @@ impl IntoResponse for Problem {
             errors: self.errors,
             shortage: self.shortage,
             hosts: self.hosts.map_or_else(Vec::new, |hosts| hosts.0),
-        };
-        let mut response = (status, Json(document)).into_response();
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.kind.status();
+        let denied = (self.kind == Kind::Forbidden).then_some(Denied { code: self.code });
+        let unauthenticated = self.kind == Kind::Unauthenticated;
+        let later = matches!(self.kind, Kind::Unavailable | Kind::InProgress);
+        let mut response = (status, Json(self.into_document())).into_response();
         if let Some(denied) = denied {
             response.extensions_mut().insert(denied);
         }
@@ -276,8 +304,11 @@ impl IntoResponse for Problem {
         if unauthenticated {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        if later {
+            headers.insert(
+                header::RETRY_AFTER,
+                HeaderValue::from_static(if status.is_server_error() { "2" } else { "1" }),
+            );
         }
         response
     }

@@ -7,6 +7,7 @@ use chacha20poly1305::{
     XChaCha20Poly1305, XNonce,
     aead::{Aead, KeyInit, Payload},
 };
+use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use std::{
     fmt, fs,
@@ -22,6 +23,8 @@ const ALPHABET: &[u8; 57] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrs
 const LENGTH: usize = 28;
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
+/// Of 32; nobody guesses 128 bits.
+pub const MARK_BYTES: usize = 16;
 
 /// A password in the clear; `Debug` does not show it, and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
@@ -75,6 +78,8 @@ pub struct Sealed {
 pub struct Vault {
     cipher: Arc<XChaCha20Poly1305>,
     key_id: String,
+    /// Of the key too, for marks; nothing that is sealed depends on it.
+    marking: Arc<[u8]>,
 }
 
 impl fmt::Debug for Vault {
@@ -107,7 +112,22 @@ impl Vault {
     fn new(key: [u8; KEY_BYTES]) -> Self {
         let digest = Sha256::digest([b"jiyue key id".as_slice(), &key].concat());
         let key_id = hex(digest.get(..8).unwrap_or_default());
-        Self { cipher: Arc::new(XChaCha20Poly1305::new(&key.into())), key_id }
+        let marking = Sha256::digest([b"jiyue marks".as_slice(), &key].concat()).as_slice().into();
+        Self { cipher: Arc::new(XChaCha20Poly1305::new(&key.into())), key_id, marking }
+    }
+
+    /// A mark that nobody without the key can make on these texts, for what callers bring back to us.
+    pub fn mark(&self, purpose: &str, texts: &[&[u8]]) -> [u8; MARK_BYTES] {
+        let mut whole = [0; MARK_BYTES];
+        // HMAC takes keys of any length.
+        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.marking) {
+            for text in std::iter::once(&purpose.as_bytes()).chain(texts) {
+                mac.update(&(text.len() as u64).to_be_bytes());
+                mac.update(text);
+            }
+            whole.copy_from_slice(mac.finalize().into_bytes().get(..MARK_BYTES).unwrap_or(&[0; MARK_BYTES]));
+        }
+        whole
     }
 
     /// The key in the file; a new one where there is no file yet.

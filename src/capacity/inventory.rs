@@ -155,6 +155,8 @@ struct State {
     read_at: Option<u64>,
     /// Another broker was met: look for addresses elsewhere than it does.
     scatter: bool,
+    /// What all hosts may give out.
+    total: Amount,
     /// What every decision looks at.
     candidates: Vec<Candidate>,
     /// What only a decision's outcome looks at; one for each candidate.
@@ -240,6 +242,15 @@ impl Inventory {
         Ok((state.candidates[at].id, network))
     }
 
+    /// In which order to place a list, by its positions.
+    pub fn precedence(&self, list: &[Ask<'_>]) -> Vec<usize> {
+        let total = self.lock().total;
+        let mut order: Vec<_> = (0..list.len()).collect();
+        // The sort is stable: what is alike is placed as it came.
+        order.sort_by_cached_key(|at| list.get(*at).map(|ask| placement::precedence(&ask.wanted, total)));
+        order
+    }
+
     /// Finds a place for each machine asked for and takes them in the index, or takes nothing.
     pub fn reserve(&self, ask: &Ask<'_>) -> Result<Vec<Place>, NoPlace> {
         let mut state = self.lock();
@@ -321,6 +332,8 @@ impl State {
                 });
                 pool_of[network.zone as usize] = Some(pool);
             }
+            state.total.vcpu = state.total.vcpu.saturating_add(host.limit.vcpu);
+            state.total.memory_bytes = state.total.memory_bytes.saturating_add(host.limit.memory_bytes);
             state.index.insert(host.id, state.candidates.len());
             state.pool_of.push(pool_of);
             state.candidates.push(Candidate {

@@ -1,19 +1,20 @@
 //! Acts on hosts that are in service: cordon, drain, and proving that one is off.
 
 use super::{
-    Host,
+    Amount, Host,
     inventory::Inventory,
     standing::{Contact, store as standing},
     store,
 };
 use crate::{
     audit::{self, Outcome, Record, Who},
-    db::{Db, Tx},
+    db::{Db, DbError, Tx},
     error::{Kind, Problem},
     identity::{
         Actor,
         policy::{self, Act},
     },
+    labels::MlpsLevel,
     text,
 };
 use serde_json::{Value, json};
@@ -118,6 +119,29 @@ impl Maintenance {
         self.fenced(actor, Act::HostFence, &host, "隔离命令成功".to_owned()).await
     }
 
+    /// Gives it other limits or another level, unless somebody changed it since `revision`.
+    pub async fn reconfigure(&self, actor: &Actor, host: &Host, new: Limits, revision: i64) -> Result<Host, Problem> {
+        policy::scope(actor, Act::HostChange)?;
+        let (limit, level) = new.over(host)?;
+        if limit == host.limit && level == host.mlps_level {
+            return Ok(host.clone());
+        }
+        let said = |amount: Amount, level: MlpsLevel| {
+            json!({"vcpu": amount.vcpu, "memory_bytes": amount.memory_bytes, "disk_bytes": amount.disk_bytes,
+                "mlps_level": level.get()})
+        };
+        let detail = json!({"from": said(host.limit, host.mlps_level), "to": said(limit, level)});
+        let (id, name) = (host.id, host.name.clone());
+        self.change(actor, Act::HostChange, host, detail, async move |tx| {
+            let done = store::change_host(tx, id, limit, level, revision).await.map_err(|error| match error {
+                DbError::Constraint { .. } => below_use(&name),
+                other => other.into(),
+            })?;
+            if done { Ok(()) } else { Err(Problem::changed()) }
+        })
+        .await
+    }
+
     /// An operator's word that the host is off. The name once more, because this lets its machines be built elsewhere.
     pub async fn confirm_fenced(
         &self,
@@ -181,6 +205,49 @@ impl Maintenance {
         self.inventory.stale();
         Ok(host)
     }
+}
+
+/// What an operator may give a host otherwise than it was measured; what is absent stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    pub vcpu: Option<i64>,
+    pub memory_bytes: Option<i64>,
+    pub disk_bytes: Option<i64>,
+    pub mlps_level: Option<MlpsLevel>,
+}
+
+impl Limits {
+    /// The host's own with these in their place.
+    fn over(self, host: &Host) -> Result<(Amount, MlpsLevel), Problem> {
+        let limit = Amount {
+            vcpu: self.vcpu.unwrap_or(host.limit.vcpu),
+            memory_bytes: self.memory_bytes.unwrap_or(host.limit.memory_bytes),
+            disk_bytes: self.disk_bytes.unwrap_or(host.limit.disk_bytes),
+            ..host.limit
+        };
+        for (field, value) in
+            [("vcpu", limit.vcpu), ("memory_bytes", limit.memory_bytes), ("disk_bytes", limit.disk_bytes)]
+        {
+            if value < 0 {
+                return Err(Problem::malformed(format!("/capacity/{field}: 不能小于 0")));
+            }
+        }
+        let level = self.mlps_level.unwrap_or(host.mlps_level);
+        if level < host.mlps_level && host.used.vcpu + host.used.memory_bytes + host.used.disk_bytes > 0 {
+            return Err(Problem::conflict(
+                "host_in_use",
+                format!("/mlps_level: 宿主机 {} 上还有虚拟机，等级不能降低；先用 jiyue host drain 腾空", host.name),
+            ));
+        }
+        Ok((limit, level))
+    }
+}
+
+fn below_use(name: &str) -> Problem {
+    Problem::conflict(
+        "capacity_below_use",
+        format!("/capacity: 宿主机 {name} 上已占用的超过新的容量；先迁走一些虚拟机，或改大容量"),
+    )
 }
 
 /// A host that answers is not off, whatever anybody says.

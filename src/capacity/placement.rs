@@ -99,6 +99,15 @@ pub struct Score {
     pub host: HostId,
 }
 
+/// Which of several machines to place first, smaller before greater: those that stay longest, since whatever comes after
+/// them may go where they keep the host anyway; of those that stay as long, those that ask most of memory beyond their share
+/// of vCPUs, since few hosts have room for them and the others fill what is left. `total` is what all hosts together have.
+pub fn precedence(wanted: &Wanted, total: Amount) -> (Reverse<i64>, Reverse<i128>) {
+    let by = |asked: i64, of: i64| i128::from(asked) * i128::from(of);
+    let lean = by(wanted.size.memory.get(), total.vcpu) - by(i64::from(wanted.size.vcpu), total.memory_bytes);
+    (Reverse(wanted.lease_end.unwrap_or(FOREVER)), Reverse(lean))
+}
+
 /// The first filter that the host fails, or its score.
 pub fn judge(host: &Candidate, wanted: &Wanted, here: Here) -> Result<Score, Refusal> {
     let left = admit(host, wanted, here)?;

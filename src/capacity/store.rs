@@ -9,7 +9,7 @@ use super::{
     standing::{Contact, Standing},
 };
 use crate::{
-    db::{DbError, Tx, placeholders},
+    db::{DbError, Sorts, Tx, placeholders},
     identity::store::{parsed, parsed_opt},
     ids::{HostId, MachineId, TaskBookId},
     labels::MlpsLevel,
@@ -130,6 +130,43 @@ fn network(row: &AnyRow) -> Result<HostNetwork, DbError> {
 }
 
 /// All hosts with their networks, oldest first.
+pub async fn host_revision(conn: &mut AnyConnection, id: HostId) -> Result<Option<i64>, DbError> {
+    let row = sqlx::query("select revision from hosts where id = $1").bind(id.text()).fetch_optional(conn).await?;
+    Ok(row.map(|row| row.try_get("revision")).transpose()?)
+}
+
+/// False when it is another version by now. A limit below what is used is refused by the table itself.
+pub async fn change_host(
+    tx: &mut Tx,
+    id: HostId,
+    limit: Amount,
+    level: MlpsLevel,
+    revision: i64,
+) -> Result<bool, DbError> {
+    let done = sqlx::query(
+        "update hosts set limit_vcpu = $2, limit_memory_bytes = $3, limit_disk_bytes = $4, mlps_level = $5, \
+         revision = revision + 1 where id = $1 and revision = $6",
+    )
+    .bind(id.text())
+    .bind(limit.vcpu)
+    .bind(limit.memory_bytes)
+    .bind(limit.disk_bytes)
+    .bind(i64::from(level.get()))
+    .bind(revision)
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The orders in which hosts are listed; of what is read at once, so by the names that [`sort_value`] knows.
+pub const SORTS: Sorts =
+    Sorts { id: "id", numbered: false, by: &[("created_at", "id"), ("name", "name")], default: "created_at" };
+
+/// A host's value in one of the orders.
+pub fn sort_value(host: &Host, column: &str) -> String {
+    if column == "name" { host.name.clone() } else { host.id.text() }
+}
+
 pub async fn list_hosts(conn: &mut AnyConnection) -> Result<Vec<Host>, DbError> {
     let mut networks: HashMap<String, Vec<HostNetwork>> = HashMap::new();
     let rows = sqlx::query("select id, host_id, zone, network, bridge, cidr, gateway, segment, dns, first_address, last_address from host_networks order by zone")

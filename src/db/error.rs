@@ -25,6 +25,9 @@ pub enum DbError {
     /// An act that wrote no audit record; it was rolled back.
     #[error("the act wrote no audit record and was rolled back")]
     Unaudited,
+    /// A copy of this call was carried out already ([`super::call`]); this one was rolled back.
+    #[error("a copy of this call was carried out already")]
+    Repeated,
     /// The writer has stopped, or the job panicked.
     #[error("the write queue did not answer")]
     Stopped,

@@ -2,15 +2,18 @@
 
 use super::{
     Api,
-    extract::{Caller, Path, Query},
-    page::{Page, PageQuery},
+    extract::{Caller, Path, Query, identifier, one_of},
+    page::{Cut, Page, PageQuery},
 };
 use crate::{
     capacity::store as capacity_store,
     error::{Problem, ProblemDocument},
     identity::policy::{self, Act},
     ids::{AlarmId, MachineId},
-    watch::{Alarm, store},
+    watch::{
+        Alarm, AlarmKind,
+        store::{self, Filter},
+    },
 };
 use axum::{Json, extract::State};
 use jiff::Timestamp;
@@ -72,9 +75,15 @@ pub struct AlarmsQuery {
     /// Those that are over too.
     #[serde(default)]
     pub all: bool,
+    /// `foreign`, `stray`, `missing`, `altered`, `restarted` or `power_cut`.
+    pub kind: Option<String>,
+    /// The host's name or id.
+    pub host: Option<String>,
+    pub machine_id: Option<String>,
     #[param(minimum = 1, maximum = 200)]
     pub page_size: Option<i64>,
     pub page_token: Option<String>,
+    pub sort: Option<String>,
 }
 
 /// 告警列表
@@ -86,11 +95,33 @@ pub async fn list(
     Query(query): Query<AlarmsQuery>,
 ) -> Result<Json<Page<AlarmView>>, Problem> {
     policy::scope(&actor, Act::AlarmRead)?;
-    let cut = PageQuery { page_size: query.page_size, page_token: query.page_token }.newest_first()?;
+    one_of::<AlarmKind>("kind", query.kind.as_deref())?;
+    let machine = identifier::<MachineId>("machine_id", query.machine_id)?;
     let mut conn = api.db.read().await?;
-    let rows = store::list(&mut conn, query.all, &cut.bound, cut.fetch()).await?;
     let hosts = host_names(&mut conn).await?;
-    Ok(Json(cut.page(rows, |row| row.id.0, |row| view(row, &hosts))))
+    // A host that is not there has no alarms.
+    let host = query.host.map(|key| hosts.iter().find(|(_, name)| **name == key).map_or(key, |(id, _)| id.clone()));
+    let filter =
+        Filter { all: query.all, kind: query.kind.as_deref(), host: host.as_deref(), machine: machine.as_deref() };
+    let all = query.all.then_some("all");
+    let page = PageQuery { page_size: query.page_size, page_token: query.page_token, sort: query.sort };
+    let cut = Cut::new(&api, "alarms", &store::SORTS, page, &[all, filter.kind, filter.host, filter.machine])?;
+    let rows = store::list(&mut conn, &filter, &cut.slice).await?;
+    Ok(Json(cut.page(rows, |row| view(row, &hosts))))
+}
+
+/// 查看告警
+#[utoipa::path(get, path = "/v1/alarms/{id}", tag = "alarms", params(("id" = String, Path)),
+    responses((status = 200, body = AlarmView), (status = "4XX", body = ProblemDocument)))]
+pub async fn show(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<AlarmView>, Problem> {
+    policy::scope(&actor, Act::AlarmRead)?;
+    let mut conn = api.db.read().await?;
+    let alarm = store::find(&mut conn, &id).await?.ok_or_else(|| Problem::not_found("告警"))?;
+    Ok(Json(view(alarm, &host_names(&mut conn).await?)))
 }
 
 /// 知悉告警；只发生一次的事就此了结，仍然存在的要等它消失

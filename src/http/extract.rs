@@ -1,6 +1,6 @@
 //! What handlers take: the caller, a document, a query. Whatever is wrong with them is a [`Problem`].
 
-use super::{Api, Called, DOCUMENT_BYTES, trace_id};
+use super::{Api, Called, DOCUMENT_BYTES, strict, trace_id};
 use crate::{
     error::{Kind, Problem},
     identity::{Actor, service},
@@ -18,6 +18,11 @@ use axum::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
+use std::{fmt::Display, str::FromStr};
+
+/// Who calls, when that was asked before the handler.
+#[derive(Clone)]
+pub struct Authenticated(pub Actor);
 
 /// The holder of the bearer token.
 pub struct Caller(pub Actor);
@@ -26,17 +31,20 @@ impl FromRequestParts<Api> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let bearer = parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "));
-        let actor = service::authenticate(&api.db, bearer, &trace_id(&parts.extensions)).await?;
+        let actor = match parts.extensions.get::<Authenticated>() {
+            Some(Authenticated(actor)) => actor.clone(),
+            None => service::authenticate(&api.db, bearer(&parts.headers), &trace_id(&parts.extensions)).await?,
+        };
         if let Some(called) = parts.extensions.get::<Called>() {
             called.by(&actor);
         }
         Ok(Self(actor))
     }
+}
+
+/// The token that a call carries.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
 /// A document's text and, from it, a value. JSON by default, YAML by its content type.
@@ -83,12 +91,14 @@ impl<T: DeserializeOwned> FromRequest<Api> for Document<T> {
             .map_err(|_| Problem::malformed("内容不是 UTF-8 编码；请转换编码后重新提交"))?
             .to_owned();
         let value = if is_yaml {
-            yaml::from_str(&text).map_err(|e| {
+            let value = yaml::from_str(&text).map_err(|e| {
                 // Read once more, for the name of the field.
                 let again = yaml::from_str::<Value>(&text).ok().map(serde_path_to_error::deserialize::<_, T>);
                 let pointer = again.and_then(Result::err).map(|fault| pointer(fault.path())).unwrap_or_default();
                 not_read("YAML", e.line, e.column, &pointer, &e.message)
-            })?
+            })?;
+            yaml::from_str::<Value>(&text).ok().map(objects::<T>).transpose()?;
+            value
         } else {
             read_json(&text)?
         };
@@ -96,14 +106,25 @@ impl<T: DeserializeOwned> FromRequest<Api> for Document<T> {
     }
 }
 
-fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+pub(super) fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     let fault = |e: &serde_json::Error, pointer: &str| {
         not_read("JSON", e.line() as u64, e.column() as u64, pointer, &e.to_string())
     };
     let mut document = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut document).map_err(|e| fault(e.inner(), &pointer(e.path())))?;
     document.end().map_err(|e| fault(&e, ""))?;
+    strict::value(text).map_err(|e| fault(&e, "")).and_then(objects::<T>)?;
     Ok(value)
+}
+
+/// Refuses lists in place of objects, which have been read all the same.
+fn objects<T: DeserializeOwned>(value: Value) -> Result<(), Problem> {
+    strict::read::<T>(value).map(drop).map_err(|error| {
+        let reason = crate::text::shown(&error.inner().to_string());
+        let pointer = pointer(error.path());
+        let field = if pointer.is_empty() { "内容".to_owned() } else { format!("字段 {pointer}") };
+        Problem::malformed(format!("{field}：写法不对（{reason}）；字段要写在花括号里，写明名称"))
+    })
 }
 
 /// The field as a JSON pointer; empty for the whole document.
@@ -150,4 +171,22 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for Query<T> {
             Problem::malformed(format!("查询参数无法读取：{}", crate::text::shown(&rejection.body_text())))
         })
     }
+}
+
+/// A filter that takes certain words only; anything else is answered, and not taken for a list without rows.
+pub fn one_of<T: FromStr>(parameter: &str, value: Option<&str>) -> Result<Option<T>, Problem> {
+    let Some(value) = value else { return Ok(None) };
+    value.parse().map(Some).map_err(|_| {
+        Problem::malformed(format!(
+            "查询参数 {parameter} 没有 {} 这个值；可用的值见 /v1/openapi.json",
+            crate::text::shown(value)
+        ))
+    })
+}
+
+/// A filter that takes an identifier, as the database writes it.
+pub fn identifier<T: FromStr + Display>(parameter: &str, value: Option<String>) -> Result<Option<String>, Problem> {
+    let Some(value) = value else { return Ok(None) };
+    let id = value.parse::<T>().map_err(|_| Problem::malformed(format!("查询参数 {parameter} 须为标识（UUID）")))?;
+    Ok(Some(id.to_string()))
 }

@@ -2,20 +2,24 @@
 
 use super::{
     Api,
-    extract::{Caller, Document, Path, Query},
+    extract::{Caller, Document, Path, Query, one_of},
     location,
-    page::{Page, PageQuery},
+    page::{Cut, Page, PageQuery},
+    tag::{IfMatch, Patch, present},
 };
 use crate::{
     capacity::{
         Amount, Host,
+        maintenance::Limits,
         service::{self, NewHost},
-        standing::Contact,
+        standing::{Contact, HostState},
         store,
     },
+    db::Batch,
     error::{Problem, ProblemDocument},
     identity::policy::{self, Act},
     ids::HostId,
+    labels::{MlpsLevel, Zone},
     machine::drain,
 };
 use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
@@ -163,20 +167,102 @@ pub async fn add(
     Ok((StatusCode::CREATED, location(&format!("/v1/hosts/{}", host.id)), Json(HostView::from(host))))
 }
 
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct HostsQuery {
+    /// `active`, `cordoned`, `draining`, `unknown` or `fenced`.
+    pub state: Option<String>,
+    /// Only hosts with a network of this zone.
+    pub zone: Option<String>,
+    pub name: Option<String>,
+    #[param(minimum = 1, maximum = 200)]
+    pub page_size: Option<i64>,
+    pub page_token: Option<String>,
+    pub sort: Option<String>,
+}
+
 /// 宿主机列表
-#[utoipa::path(get, path = "/v1/hosts", tag = "hosts", params(PageQuery),
+#[utoipa::path(get, path = "/v1/hosts", tag = "hosts", params(HostsQuery),
     responses((status = 200, body = Page<HostView>), (status = "4XX", body = ProblemDocument)))]
 pub async fn list(
     State(api): State<Api>,
     Caller(actor): Caller,
-    Query(page): Query<PageQuery>,
+    Query(query): Query<HostsQuery>,
 ) -> Result<Json<Page<HostView>>, Problem> {
     policy::scope(&actor, Act::HostRead)?;
-    let cut = page.oldest_first()?;
+    let state = one_of("state", query.state.as_deref())?;
+    let zone = one_of("zone", query.zone.as_deref())?;
+    let filters = [query.state.as_deref(), query.zone.as_deref(), query.name.as_deref()];
+    let page = PageQuery { page_size: query.page_size, page_token: query.page_token.clone(), sort: query.sort.clone() };
+    let cut = Cut::new(&api, "hosts", &store::SORTS, page, &filters)?;
     let mut conn = api.db.read().await?;
-    let after = store::list_hosts(&mut conn).await?.into_iter().filter(|host| host.id.text() > cut.bound);
-    let rows: Vec<_> = after.take(usize::try_from(cut.fetch()).unwrap_or(usize::MAX)).collect();
-    Ok(Json(cut.page(rows, |row| row.id.0, HostView::from)))
+    let mut rows = store::list_hosts(&mut conn).await?;
+    rows.retain(|host| {
+        state.is_none_or(|state: HostState| host.standing.state() == state)
+            && zone.is_none_or(|zone: Zone| host.networks.iter().any(|network| network.zone == zone))
+            && query.name.as_ref().is_none_or(|name| host.name == *name)
+    });
+    Ok(Json(cut.page(Batch::cut(rows, &cut.slice, store::sort_value), HostView::from)))
+}
+
+/// What of a host can be changed.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HostPatch {
+    /// What may be given out.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = CapacityPatch, required = false)]
+    pub capacity: Option<CapacityPatch>,
+    /// Lower only while nothing is on it.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = u8, required = false, minimum = 1, maximum = 4)]
+    pub mlps_level: Option<MlpsLevel>,
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CapacityPatch {
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = i64, required = false, minimum = 0)]
+    pub vcpu: Option<i64>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = i64, required = false, minimum = 0)]
+    pub memory_bytes: Option<i64>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = i64, required = false, minimum = 0)]
+    pub disk_bytes: Option<i64>,
+}
+
+/// 修改宿主机：可以分给虚拟机的容量、能承载的等级
+#[utoipa::path(patch, path = "/v1/hosts/{id}", tag = "hosts",
+    params(("id" = String, Path, description = "标识或名称"), ("If-Match" = String, Header, description = "查询时的 ETag，或 *")),
+    request_body(content = HostPatch, content_type = "application/merge-patch+json"),
+    responses((status = 200, body = HostView), (status = "4XX", body = ProblemDocument)))]
+pub async fn change(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+    seen: IfMatch,
+    Patch(patch): Patch<HostPatch>,
+) -> Result<Json<HostView>, Problem> {
+    policy::scope(&actor, Act::HostChange)?;
+    let mut conn = api.db.read().await?;
+    let known = store::find_host(&mut conn, &id).await?.ok_or_else(|| Problem::not_found("宿主机"))?;
+    // The version first: what is looked at after it is not older.
+    let revision = store::host_revision(&mut conn, known.id).await?.unwrap_or_default();
+    let host = store::find_host(&mut conn, &id).await?.ok_or_else(|| Problem::not_found("宿主机"))?;
+    seen.check(&view(&mut conn, host.clone()).await?)?;
+    drop(conn);
+    let capacity = patch.capacity.unwrap_or_default();
+    let limits = Limits {
+        vcpu: capacity.vcpu,
+        memory_bytes: capacity.memory_bytes,
+        disk_bytes: capacity.disk_bytes,
+        mlps_level: patch.mlps_level,
+    };
+    let host = api.maintenance.reconfigure(&actor, &host, limits, revision).await?;
+    shown(&api, host).await
 }
 
 /// 查看宿主机（标识或名称）

@@ -3,9 +3,10 @@
 use super::{
     Api,
     extract::{Caller, Document, Path, Query},
-    page::Page,
+    page::{Cut, Page, PageQuery},
 };
 use crate::{
+    db::{Batch, Sorts},
     error::{Problem, ProblemDocument},
     identity::policy::{self, Act},
     machine::{
@@ -138,13 +139,48 @@ pub async fn import(
     Ok((StatusCode::CREATED, Json(shown(&api, image).await?)))
 }
 
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ImagesQuery {
+    /// The catalogue's operating system.
+    pub os_type: Option<String>,
+    pub name: Option<String>,
+    #[param(minimum = 1, maximum = 200)]
+    pub page_size: Option<i64>,
+    pub page_token: Option<String>,
+    pub sort: Option<String>,
+}
+
+const SORTS: Sorts = Sorts {
+    id: "sha256",
+    numbered: false,
+    by: &[("created_at", "imported_at"), ("name", "name")],
+    default: "-created_at",
+};
+
 /// 镜像列表
-#[utoipa::path(get, path = "/v1/images", tag = "images",
+#[utoipa::path(get, path = "/v1/images", tag = "images", params(ImagesQuery),
     responses((status = 200, body = Page<ImageView>), (status = "4XX", body = ProblemDocument)))]
-pub async fn list(State(api): State<Api>, Caller(actor): Caller) -> Result<Json<Page<ImageView>>, Problem> {
+pub async fn list(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Query(query): Query<ImagesQuery>,
+) -> Result<Json<Page<ImageView>>, Problem> {
     policy::scope(&actor, Act::ImageRead)?;
-    let items = api.distribution.images().await?.into_iter().map(|image| ImageView::of(&api, image)).collect();
-    Ok(Json(Page { items, next_page_token: None }))
+    let page = PageQuery { page_size: query.page_size, page_token: query.page_token, sort: query.sort };
+    let cut = Cut::new(&api, "images", &SORTS, page, &[query.os_type.as_deref(), query.name.as_deref()])?;
+    let mut all = api.distribution.images().await?;
+    all.retain(|shown| {
+        query.os_type.as_ref().is_none_or(|os| shown.image.os_type == *os)
+            && query.name.as_ref().is_none_or(|name| shown.image.name == *name)
+    });
+    let rows = Batch::cut(all, &cut.slice, |shown, column| match column {
+        "imported_at" => format!("{:020}", shown.image.imported_at.as_microsecond()),
+        "name" => shown.image.name.clone(),
+        _ => shown.image.sha256.clone(),
+    });
+    Ok(Json(cut.page(rows, |shown| ImageView::of(&api, shown))))
 }
 
 /// 查看镜像（摘要、摘要的开头或名称）
@@ -161,19 +197,24 @@ pub async fn show(
     Ok(Json(shown(&api, image).await?))
 }
 
+const BY_HOST: Sorts = Sorts { id: "name", numbered: false, by: &[("name", "name")], default: "name" };
+
 /// 镜像在各宿主机上的分发进度
 #[utoipa::path(get, path = "/v1/images/{id}/hosts", tag = "images",
-    params(("id" = String, Path, description = "摘要、摘要的开头或名称")),
+    params(("id" = String, Path, description = "摘要、摘要的开头或名称"), PageQuery),
     responses((status = 200, body = Page<TransferView>), (status = "4XX", body = ProblemDocument)))]
 pub async fn hosts(
     State(api): State<Api>,
     Caller(actor): Caller,
     Path(id): Path<String>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<TransferView>>, Problem> {
     policy::scope(&actor, Act::HostRead)?;
     let image = api.distribution.find(&id).await?;
-    let items = api.distribution.hosts(&image).await?.into_iter().map(TransferView::from).collect();
-    Ok(Json(Page { items, next_page_token: None }))
+    let cut = Cut::new(&api, "image hosts", &BY_HOST, page, &[Some(&image.sha256)])?;
+    let all = api.distribution.hosts(&image).await?;
+    let rows = Batch::cut(all, &cut.slice, |transfer, _| transfer.host_name.clone());
+    Ok(Json(cut.page(rows, TransferView::from)))
 }
 
 /// 把镜像分发到宿主机；不写宿主机则为所有联系得上的

@@ -2,10 +2,11 @@
 
 use super::{
     Api,
-    extract::{Caller, Document, Path, Query},
+    extract::{Caller, Document, Path, Query, identifier, one_of},
     location, operations,
-    page::{Page, PageQuery},
-    task_books::departments,
+    page::{Cut, Page, PageQuery},
+    tag::{IfMatch, Patch, present},
+    task_books::{department_id, departments},
 };
 use crate::{
     capacity::{Host, standing::Contact, store as capacity_store},
@@ -15,6 +16,7 @@ use crate::{
         policy::{self, Act},
     },
     ids::{MachineId, OperationId, RequestId},
+    labels::Zone,
     machine::{
         Machine,
         change::{NewLeaseEnd, NewSize},
@@ -235,11 +237,20 @@ pub async fn of_request(
 #[into_params(parameter_in = Query)]
 pub struct MachinesQuery {
     /// Only this request's.
-    pub request: Option<String>,
+    pub request_id: Option<String>,
+    /// `building`, `running`, `stopped`, `in_bin` or `undone`.
     pub state: Option<String>,
+    /// `government_extranet`, `internet` or `government_private`.
+    pub zone: Option<String>,
+    /// The department's code or id.
+    pub department: Option<String>,
+    /// The host's name or id; for who may see hosts.
+    pub host: Option<String>,
+    pub name: Option<String>,
     #[param(minimum = 1, maximum = 200)]
     pub page_size: Option<i64>,
     pub page_token: Option<String>,
+    pub sort: Option<String>,
 }
 
 /// 虚拟机列表
@@ -250,21 +261,75 @@ pub async fn list(
     Caller(actor): Caller,
     Query(query): Query<MachinesQuery>,
 ) -> Result<Json<Page<MachineView>>, Problem> {
-    let scope = policy::scope(&actor, Act::MachineRead)?;
-    if let Some(state) = &query.state
-        && state.parse::<lifecycle::State>().is_err()
-    {
-        return Err(Problem::malformed("state 须为 building、running、stopped、in_bin 或 undone"));
-    }
-    if query.request.as_ref().is_some_and(|id| id.parse::<RequestId>().is_err()) {
-        return Err(Problem::malformed("request 须为申请的标识（UUID）"));
-    }
-    let cut = PageQuery { page_size: query.page_size, page_token: query.page_token }.newest_first()?;
-    let filter = Filter { department: scope.filter(), request: query.request, state: query.state };
+    let scope = policy::scope(&actor, Act::MachineRead)?.filter();
+    one_of::<lifecycle::State>("state", query.state.as_deref())?;
+    one_of::<Zone>("zone", query.zone.as_deref())?;
+    let request = identifier::<RequestId>("request_id", query.request_id)?;
     let mut conn = api.db.read().await?;
-    let rows = store::list(&mut conn, &filter, &cut.bound, cut.fetch()).await?;
-    let names = Names::read(&mut conn, &actor, &rows).await?;
-    Ok(Json(cut.page(rows, |row| row.id.0, |row| names.view(row))))
+    let host = match query.host {
+        Some(key) => {
+            policy::scope(&actor, Act::HostRead)?;
+            let found = capacity_store::find_host(&mut conn, &key).await?;
+            Some(found.map_or(key, |host| host.id.text()))
+        }
+        None => None,
+    };
+    let department = match query.department {
+        Some(key) => Some(department_id(&departments(&mut conn).await?, key)),
+        None => None,
+    };
+    let filter = Filter {
+        scope: scope.as_deref(),
+        department: department.as_deref(),
+        request: request.as_deref(),
+        host: host.as_deref(),
+        state: query.state.as_deref(),
+        zone: query.zone.as_deref(),
+        name: query.name.as_deref(),
+    };
+    let page = PageQuery { page_size: query.page_size, page_token: query.page_token, sort: query.sort };
+    let filters =
+        [filter.scope, filter.department, filter.request, filter.host, filter.state, filter.zone, filter.name];
+    let cut = Cut::new(&api, "machines", &store::SORTS, page, &filters)?;
+    let rows = store::list(&mut conn, &filter, &cut.slice).await?;
+    let names = Names::read(&mut conn, &actor, &rows.items).await?;
+    Ok(Json(cut.page(rows, |row| names.view(row))))
+}
+
+/// What of a machine can be changed by a word; its size, its place and its days have acts of their own.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MachinePatch {
+    /// 运维单位 and how to reach it.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = String, required = false, example = "区民政局信息中心 0512-00000000")]
+    pub om_unit: Option<String>,
+}
+
+/// 修改虚拟机：运维单位
+#[utoipa::path(patch, path = "/v1/machines/{id}", tag = "machines",
+    params(("id" = String, Path), ("If-Match" = String, Header, description = "查询时的 ETag，或 *")),
+    request_body(content = MachinePatch, content_type = "application/merge-patch+json"),
+    responses((status = 200, body = MachineView), (status = "4XX", body = ProblemDocument)))]
+pub async fn change(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+    seen: IfMatch,
+    Patch(patch): Patch<MachinePatch>,
+) -> Result<Json<MachineView>, Problem> {
+    let scope = policy::scope(&actor, Act::MachineChange)?.filter();
+    let known = api.machines.find(&id, scope.clone()).await?;
+    // The version first: what is looked at after it is not older.
+    let mut conn = api.db.read().await?;
+    let revision = store::revision(&mut conn, known.id).await?.unwrap_or_default();
+    drop(conn);
+    let machine = api.machines.find(&id, scope).await?;
+    seen.check(&one(&api, &actor, &id).await?.0)?;
+    if let Some(contact) = &patch.om_unit {
+        api.machines.set_contact(&actor, &machine, contact, revision).await?;
+    }
+    one(&api, &actor, &id).await
 }
 
 /// 查看虚拟机
@@ -288,6 +353,11 @@ async fn one(api: &Api, actor: &Actor, id: &str) -> Result<Json<MachineView>, Pr
 async fn act(api: &Api, actor: &Actor, id: &str, kind: Kind) -> Result<Response, Problem> {
     let operation = api.machines.act(actor, id, kind).await?;
     accepted(api, actor, operation).await
+}
+
+/// The operation that an act began, as its caller sees it.
+pub async fn operation(api: &Api, actor: &Actor, operation: OperationId) -> Result<operation::View, Problem> {
+    operations::one(api, actor, &operation.text()).await
 }
 
 /// 202 with the operation and where to follow it.

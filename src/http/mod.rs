@@ -4,18 +4,24 @@
 //! client that hangs up cannot cut the work in half → handler. Handlers name the caller by taking [`extract::Caller`];
 //! they never see SQL.
 
+pub mod acts;
 pub mod alarms;
+pub mod bulk;
 pub mod departments;
+pub mod events;
 pub mod extract;
 pub mod hosts;
 pub mod images;
 pub mod machines;
 pub mod observability;
+pub mod once;
 pub mod operations;
 pub mod page;
 pub mod placement;
 pub mod requests;
 pub mod rules;
+mod strict;
+pub mod tag;
 pub mod task_books;
 pub mod upload;
 
@@ -31,6 +37,7 @@ use crate::{
     },
     metrics::Metrics,
     request::service::Rules,
+    secret::Vault,
     watch::service::Watch,
 };
 use axum::{
@@ -44,6 +51,7 @@ use std::{
     sync::{Arc, OnceLock},
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 use tracing::Instrument;
 use utoipa::{
@@ -73,6 +81,10 @@ pub struct Parts {
     pub images: Images,
     pub distribution: Distribution,
     pub metrics: Metrics,
+    pub vault: Vault,
+    pub under_way: once::UnderWay,
+    /// The service is about to end: streams that would go on for ever do not.
+    pub stop: CancellationToken,
     pub allowed_hosts: crate::capacity::service::Allowed,
 }
 
@@ -111,11 +123,12 @@ impl Modify for Bearer {
 fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(departments::create, departments::list))
+        .routes(routes!(departments::show, departments::change))
         .routes(routes!(task_books::import, task_books::list))
         .routes(routes!(task_books::show))
         .routes(routes!(task_books::revoke))
         .routes(routes!(hosts::add, hosts::list))
-        .routes(routes!(hosts::show))
+        .routes(routes!(hosts::show, hosts::change))
         .routes(routes!(placement::explain))
         .routes(routes!(hosts::cordon))
         .routes(routes!(hosts::uncordon))
@@ -125,19 +138,22 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(hosts::confirm_fenced))
         .routes(routes!(hosts::readmit))
         .routes(routes!(alarms::list))
+        .routes(routes!(alarms::show))
         .routes(routes!(alarms::acknowledge))
         .routes(routes!(images::list))
         .routes(routes!(images::show))
         .routes(routes!(images::hosts))
         .routes(routes!(images::distribute))
         .routes(routes!(requests::list))
+        .routes(routes!(bulk::approve))
+        .routes(routes!(bulk::send_back))
         .routes(routes!(requests::original))
         .routes(routes!(requests::show))
         .routes(routes!(requests::approve))
         .routes(routes!(requests::send_back))
         .routes(routes!(requests::cancel))
         .routes(routes!(machines::list))
-        .routes(routes!(machines::show))
+        .routes(routes!(machines::show, machines::change))
         .routes(routes!(machines::start))
         .routes(routes!(machines::stop))
         .routes(routes!(machines::delete))
@@ -152,6 +168,8 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(machines::credentials))
         .routes(routes!(operations::list))
         .routes(routes!(operations::show))
+        .routes(routes!(events::operation))
+        .routes(routes!(events::list))
         .routes(routes!(rules::list))
         .routes(routes!(rules::show))
         .routes(routes!(observability::ledger))
@@ -173,7 +191,9 @@ fn routes() -> OpenApiRouter<Api> {
 
 /// The OpenAPI document, without a server.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    routes().into_openapi()
+    let mut document = routes().into_openapi();
+    acts::note(&mut document);
+    document
 }
 
 /// The router, ready to be served.
@@ -184,6 +204,8 @@ pub fn router(api: Api) -> Router {
         .method_not_allowed_fallback(async || {
             Problem::new(Kind::Method, "method_not_allowed", "这个接口不支持该方法；接口清单见 /v1/openapi.json")
         })
+        .layer(middleware::from_fn(tag::tagged))
+        .layer(middleware::from_fn_with_state(api.clone(), once::once))
         .layer(middleware::from_fn_with_state(api.clone(), denials))
         .layer(middleware::from_fn(detached))
         .layer(middleware::from_fn_with_state(api.clone(), observed))

@@ -2,16 +2,17 @@
 
 use super::{
     Api,
-    extract::{Caller, Query},
+    extract::{Caller, Query, one_of},
+    page::{Cut, Page, PageQuery},
 };
 use crate::{
-    audit::{self, Entry},
-    error::{Kind, Problem, ProblemDocument},
+    audit::{self, Entry, Outcome},
+    error::{Problem, ProblemDocument},
     identity::policy::{self, Act},
     machine::ledger,
 };
 use axum::{Json, extract::State, http::header, response::IntoResponse};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// 存活
 #[utoipa::path(get, path = "/healthz", tag = "observability", security(()), responses((status = 200, body = String, content_type = "text/plain")))]
@@ -52,37 +53,54 @@ pub async fn ledger(State(api): State<Api>, Caller(actor): Caller) -> Result<Jso
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct AuditQuery {
-    /// Only records below this number.
-    pub before: Option<i64>,
+    /// Dotted, as `request.approve`.
+    pub action: Option<String>,
+    /// As `request`, `machine`, `host`.
+    pub object_type: Option<String>,
+    pub object_id: Option<String>,
+    /// The login of who did it.
+    pub person: Option<String>,
+    /// `done` or `denied`.
+    pub outcome: Option<String>,
+    /// The id of the call.
+    pub trace_id: Option<String>,
     #[param(minimum = 1, maximum = 200)]
     pub page_size: Option<i64>,
-}
-
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct AuditPage {
-    pub items: Vec<Entry>,
-    /// `before` of the next page.
-    pub next_before: Option<i64>,
+    pub page_token: Option<String>,
+    pub sort: Option<String>,
 }
 
 /// 审计记录，最近的在前
 #[utoipa::path(get, path = "/v1/audit-records", tag = "observability", params(AuditQuery),
-    responses((status = 200, body = AuditPage), (status = "4XX", body = ProblemDocument)))]
+    responses((status = 200, body = Page<Entry>), (status = "4XX", body = ProblemDocument)))]
 pub async fn audit_records(
     State(api): State<Api>,
     Caller(actor): Caller,
     Query(query): Query<AuditQuery>,
-) -> Result<Json<AuditPage>, Problem> {
-    let scope = policy::scope(&actor, Act::AuditRead)?;
-    let size = query.page_size.unwrap_or(100);
-    if !(1..=200).contains(&size) {
-        return Err(Problem::new(Kind::Malformed, "malformed", "page_size 须在 1 至 200 之间"));
-    }
+) -> Result<Json<Page<Entry>>, Problem> {
+    let scope = policy::scope(&actor, Act::AuditRead)?.filter();
+    one_of::<Outcome>("outcome", query.outcome.as_deref())?;
+    let filter = audit::Filter {
+        scope: scope.as_deref(),
+        action: query.action.as_deref(),
+        object_type: query.object_type.as_deref(),
+        object_id: query.object_id.as_deref(),
+        person: query.person.as_deref(),
+        outcome: query.outcome.as_deref(),
+        trace_id: query.trace_id.as_deref(),
+    };
+    let page = PageQuery { page_size: query.page_size, page_token: query.page_token, sort: query.sort };
+    let filters = [
+        filter.scope,
+        filter.action,
+        filter.object_type,
+        filter.object_id,
+        filter.person,
+        filter.outcome,
+        filter.trace_id,
+    ];
+    let cut = Cut::new(&api, "audit-records", &audit::SORTS, page, &filters)?;
     let mut conn = api.db.read().await?;
-    let mut items =
-        audit::list(&mut conn, scope.filter().as_deref(), query.before.unwrap_or(i64::MAX), size + 1).await?;
-    let more = i64::try_from(items.len()).is_ok_and(|n| n > size);
-    items.truncate(usize::try_from(size).unwrap_or(usize::MAX));
-    let next_before = items.last().filter(|_| more).map(|entry| entry.seq);
-    Ok(Json(AuditPage { items, next_before }))
+    let rows = audit::list(&mut conn, &filter, &cut.slice).await?;
+    Ok(Json(cut.page(rows, |entry| entry)))
 }

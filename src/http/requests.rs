@@ -2,11 +2,11 @@
 
 use super::{
     Api,
-    extract::{Caller, Document, Path, Query},
+    extract::{Caller, Document, Path, Query, one_of},
     location,
     machines::{self, MachineView},
-    page::{Page, PageQuery},
-    task_books::departments,
+    page::{Cut, Page, PageQuery},
+    task_books::{department_id, departments},
     upload::{Handed, Upload},
 };
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
         block::Block,
         lifecycle::RequestState,
         service::Cancelled,
-        store::{self, Request},
+        store::{self, Filter, Request},
     },
 };
 use axum::{
@@ -199,10 +199,16 @@ pub async fn original(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct RequestsQuery {
+    /// `submitted`, `returned`, `approved`, `delivered`, `failed`, `cancelling` or `cancelled`.
     pub state: Option<String>,
+    /// The department's code or id.
+    pub department: Option<String>,
+    /// 任务书编号
+    pub task_book: Option<String>,
     #[param(minimum = 1, maximum = 200)]
     pub page_size: Option<i64>,
     pub page_token: Option<String>,
+    pub sort: Option<String>,
 }
 
 /// 申请列表
@@ -213,27 +219,25 @@ pub async fn list(
     Caller(actor): Caller,
     Query(query): Query<RequestsQuery>,
 ) -> Result<Json<Page<RequestView>>, Problem> {
-    let scope = policy::scope(&actor, Act::RequestRead)?;
-    if let Some(state) = &query.state
-        && state.parse::<RequestState>().is_err()
-    {
-        return Err(Problem::malformed(
-            "state 须为 submitted、returned、approved、delivered、failed、cancelling 或 cancelled",
-        ));
-    }
-    let cut = PageQuery { page_size: query.page_size, page_token: query.page_token }.newest_first()?;
+    let scope = policy::scope(&actor, Act::RequestRead)?.filter();
+    one_of::<RequestState>("state", query.state.as_deref())?;
     let mut conn = api.db.read().await?;
-    let rows =
-        store::list(&mut conn, scope.filter().as_deref(), query.state.as_deref(), &cut.bound, cut.fetch()).await?;
     let departments = departments(&mut conn).await?;
-    let page = cut.page(
-        rows,
-        |row| row.id.0,
-        |row| {
-            let department = departments.get(&row.department.text()).cloned();
-            view(row, department, Vec::new())
-        },
-    );
+    let department = query.department.map(|key| department_id(&departments, key));
+    let filter = Filter {
+        scope: scope.as_deref(),
+        department: department.as_deref(),
+        state: query.state.as_deref(),
+        task_book: query.task_book.as_deref(),
+    };
+    let page = PageQuery { page_size: query.page_size, page_token: query.page_token, sort: query.sort };
+    let filters = [filter.scope, filter.department, filter.state, filter.task_book];
+    let cut = Cut::new(&api, "requests", &store::SORTS, page, &filters)?;
+    let rows = store::list(&mut conn, &filter, &cut.slice).await?;
+    let page = cut.page(rows, |row| {
+        let department = departments.get(&row.department.text()).cloned();
+        view(row, department, Vec::new())
+    });
     let items = page.items.into_iter().collect::<Result<_, _>>()?;
     Ok(Json(Page { items, next_page_token: page.next_page_token }))
 }

@@ -4,7 +4,7 @@ use super::{
     Api,
     extract::{Caller, Document, Path, Query},
     location,
-    page::{Page, PageQuery},
+    page::{Cut, Page, PageQuery},
 };
 use crate::{
     error::{Problem, ProblemDocument},
@@ -17,7 +17,7 @@ use crate::{
     task_book::{
         document::Indicators,
         service::{self, Imported},
-        store::{self, Held},
+        store::{self, Filter, Held},
     },
 };
 use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
@@ -104,8 +104,13 @@ fn view(held: Held, departments: &HashMap<String, Department>) -> Result<TaskBoo
 
 /// Departments by id, for views that name them.
 pub async fn departments(conn: &mut AnyConnection) -> Result<HashMap<String, Department>, Problem> {
-    let all = identity_store::list_departments(conn, None, "", i64::MAX).await?;
+    let all = identity_store::all_departments(conn).await?;
     Ok(all.into_iter().map(|department| (department.id.text(), department)).collect())
+}
+
+/// The id behind a code or an id; what is neither stays as it is, and nothing is found of it.
+pub(super) fn department_id(departments: &HashMap<String, Department>, key: String) -> String {
+    departments.values().find(|department| department.code == key).map_or(key, |department| department.id.text())
 }
 
 async fn one(api: &Api, actor: &Actor, key: &str) -> Result<TaskBookView, Problem> {
@@ -132,20 +137,38 @@ pub async fn import(
     Ok((status, location(&format!("/v1/task-books/{id}")), Json(view)))
 }
 
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct TaskBooksQuery {
+    /// The department's code or id.
+    pub department: Option<String>,
+    pub number: Option<String>,
+    #[param(minimum = 1, maximum = 200)]
+    pub page_size: Option<i64>,
+    pub page_token: Option<String>,
+    pub sort: Option<String>,
+}
+
 /// 任务书列表
-#[utoipa::path(get, path = "/v1/task-books", tag = "task-books", params(PageQuery),
+#[utoipa::path(get, path = "/v1/task-books", tag = "task-books", params(TaskBooksQuery),
     responses((status = 200, body = Page<TaskBookView>), (status = "4XX", body = ProblemDocument)))]
 pub async fn list(
     State(api): State<Api>,
     Caller(actor): Caller,
-    Query(page): Query<PageQuery>,
+    Query(query): Query<TaskBooksQuery>,
 ) -> Result<Json<Page<TaskBookView>>, Problem> {
     let scope = policy::scope(&actor, Act::TaskBookRead)?;
-    let cut = page.newest_first()?;
+    let scope = scope.filter();
     let mut conn = api.db.read().await?;
-    let rows = store::list(&mut conn, scope.filter().as_deref(), &cut.bound, cut.fetch()).await?;
     let departments = departments(&mut conn).await?;
-    let page = cut.page(rows, |row| row.id.0, |row| view(row, &departments));
+    let department = query.department.map(|key| department_id(&departments, key));
+    let filter = Filter { scope: scope.as_deref(), department: department.as_deref(), number: query.number.as_deref() };
+    let page = PageQuery { page_size: query.page_size, page_token: query.page_token, sort: query.sort };
+    let filters = [filter.scope, filter.department, filter.number];
+    let cut = Cut::new(&api, "task-books", &store::SORTS, page, &filters)?;
+    let rows = store::list(&mut conn, &filter, &cut.slice).await?;
+    let page = cut.page(rows, |row| view(row, &departments));
     let items = page.items.into_iter().collect::<Result<_, _>>()?;
     Ok(Json(Page { items, next_page_token: page.next_page_token }))
 }

@@ -26,11 +26,13 @@ macro_rules! acts {
 acts! {
     DepartmentCreate = "department.create",
     DepartmentRead = "department.read",
+    DepartmentChange = "department.change",
     TaskBookImport = "task_book.import",
     TaskBookRevoke = "task_book.revoke",
     TaskBookRead = "task_book.read",
     HostAdd = "host.add",
     HostRead = "host.read",
+    HostChange = "host.change",
     HostCordon = "host.cordon",
     HostUncordon = "host.uncordon",
     HostDrain = "host.drain",
@@ -50,6 +52,7 @@ acts! {
     RequestReturn = "request.return",
     RequestCancel = "request.cancel",
     MachineRead = "machine.read",
+    MachineChange = "machine.change",
     MachineStart = "machine.start",
     MachineStop = "machine.stop",
     MachineDelete = "machine.delete",
@@ -65,6 +68,7 @@ acts! {
     OperationRead = "operation.read",
     LedgerVerify = "ledger.verify",
     AuditRead = "audit.read",
+    EventRead = "event.read",
 }
 
 /// How far a role's right to an act reaches.
@@ -79,39 +83,41 @@ pub enum Reach {
 /// The policy.
 pub const fn reach(role: Role, act: Act) -> Reach {
     use Act::{
-        AlarmAcknowledge, AlarmRead, AuditRead, DepartmentCreate, DepartmentRead, HostAdd, HostConfirmFenced,
-        HostCordon, HostDrain, HostFence, HostRead, HostReadmit, HostUncordon, ImageDistribute, ImageImport, ImageRead,
-        LedgerVerify, MachineCredentials, MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead,
-        MachineReboot, MachineRebuild, MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop,
-        OperationRead, PlacementExplain, RequestApprove, RequestCancel, RequestCheck, RequestRead, RequestReturn,
-        RequestSubmit, TaskBookImport, TaskBookRead, TaskBookRevoke,
+        AlarmAcknowledge, AlarmRead, AuditRead, DepartmentChange, DepartmentCreate, DepartmentRead, EventRead, HostAdd,
+        HostChange, HostConfirmFenced, HostCordon, HostDrain, HostFence, HostRead, HostReadmit, HostUncordon,
+        ImageDistribute, ImageImport, ImageRead, LedgerVerify, MachineChange, MachineCredentials, MachineDelete,
+        MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild, MachineRegisterName,
+        MachineResize, MachineRestore, MachineStart, MachineStop, OperationRead, PlacementExplain, RequestApprove,
+        RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, TaskBookImport, TaskBookRead,
+        TaskBookRevoke,
     };
     match (role, act) {
         (
             Role::Requester,
             TaskBookRead | RequestCheck | RequestSubmit | RequestRead | RequestCancel | MachineRead | MachineStart
             | MachineStop | MachineReboot | MachineDelete | MachineRestore | MachineLog | MachineCredentials
-            | OperationRead | DepartmentRead | AuditRead,
+            | OperationRead | DepartmentRead | AuditRead | EventRead | MachineChange,
         ) => Reach::Own,
         (
             Role::Authority,
-            DepartmentCreate | DepartmentRead | TaskBookImport | TaskBookRevoke | TaskBookRead | RequestRead
-            | RequestApprove | RequestReturn | MachineRead | MachineResize | MachineExtend | OperationRead
-            | LedgerVerify | AuditRead | HostRead | ImageRead | AlarmRead,
+            DepartmentCreate | DepartmentChange | MachineChange | EventRead | DepartmentRead | TaskBookImport
+            | TaskBookRevoke | TaskBookRead | RequestRead | RequestApprove | RequestReturn | MachineRead
+            | MachineResize | MachineExtend | OperationRead | LedgerVerify | AuditRead | HostRead | ImageRead
+            | AlarmRead,
         )
         | (
             Role::Operator,
-            HostAdd | HostRead | HostCordon | HostUncordon | HostDrain | HostFence | HostConfirmFenced | HostReadmit
-            | AlarmRead | AlarmAcknowledge | ImageImport | ImageDistribute | MachineRead | MachineStart | MachineStop
-            | MachineReboot | MachineMigrate | MachineRebuild | MachineRegisterName | MachineLog | OperationRead
-            | LedgerVerify | RequestRead | DepartmentRead,
+            HostAdd | HostChange | EventRead | HostRead | HostCordon | HostUncordon | HostDrain | HostFence
+            | HostConfirmFenced | HostReadmit | AlarmRead | AlarmAcknowledge | ImageImport | ImageDistribute
+            | MachineRead | MachineStart | MachineStop | MachineReboot | MachineMigrate | MachineRebuild
+            | MachineRegisterName | MachineLog | OperationRead | LedgerVerify | RequestRead | DepartmentRead,
         )
         | (Role::Requester | Role::Operator, ImageRead)
         | (Role::Authority | Role::Operator | Role::Auditor, PlacementExplain)
         | (
             Role::Auditor,
-            DepartmentRead | TaskBookRead | HostRead | ImageRead | RequestRead | MachineRead | OperationRead
-            | LedgerVerify | AuditRead | AlarmRead,
+            DepartmentRead | TaskBookRead | HostRead | ImageRead | RequestRead | EventRead | MachineRead
+            | OperationRead | LedgerVerify | AuditRead | AlarmRead,
         ) => Reach::All,
         _ => Reach::None,
     }

@@ -70,6 +70,52 @@ pub async fn record_denial(
     .await
 }
 
+/// A department that the actor may see.
+pub async fn find_department(db: &Db, actor: &Actor, key: &str) -> Result<Department, Problem> {
+    let scope = policy::scope(actor, Act::DepartmentRead)?.filter();
+    let mut conn = db.read().await?;
+    let found = store::find_department(&mut conn, key).await?;
+    found
+        .filter(|department| scope.is_none_or(|own| own == department.id.text()))
+        .ok_or_else(|| Problem::not_found("建设单位"))
+}
+
+/// Gives a department another name, unless somebody changed it since `revision`.
+pub async fn rename_department(
+    db: &Db,
+    actor: &Actor,
+    department: &Department,
+    name: &str,
+    revision: i64,
+) -> Result<Department, Problem> {
+    policy::scope(actor, Act::DepartmentChange)?;
+    let renamed = Department { name: plain("/name", name)?, ..department.clone() };
+    if renamed.name == department.name {
+        return Ok(renamed);
+    }
+    let (who, old, new) = (Who::from(actor), department.clone(), renamed.clone());
+    db.write(async move |tx| -> Result<(), Problem> {
+        let done = store::rename_department(tx, &old, &new.name, revision)
+            .await
+            .map_err(|error| if error.is_duplicate_of("name") { name_taken(&new.name) } else { error.into() })?;
+        if !done {
+            return Err(Problem::changed());
+        }
+        let record = Record {
+            who: who.clone(),
+            action: Act::DepartmentChange.word(),
+            object_type: "department",
+            object_id: new.id.text(),
+            department_id: Some(new.id.text()),
+            outcome: Outcome::Done,
+            detail: json!({"from": old.name, "to": new.name}),
+        };
+        Ok(audit::record(tx, record).await?)
+    })
+    .await?;
+    Ok(renamed)
+}
+
 /// Enters a department.
 pub async fn create_department(db: &Db, actor: &Actor, code: String, name: String) -> Result<Department, Problem> {
     policy::scope(actor, Act::DepartmentCreate)?;
@@ -88,7 +134,7 @@ pub async fn create_department(db: &Db, actor: &Actor, code: String, name: Strin
             if error.is_duplicate_of("code") {
                 Problem::conflict("department_code_taken", format!("单位代码 {} 已被使用", row.code))
             } else if error.is_duplicate_of("name") {
-                Problem::conflict("department_name_taken", format!("单位 {} 已登记", row.name))
+                name_taken(&row.name)
             } else {
                 error.into()
             }
@@ -106,6 +152,10 @@ pub async fn create_department(db: &Db, actor: &Actor, code: String, name: Strin
     })
     .await?;
     Ok(department)
+}
+
+fn name_taken(name: &str) -> Problem {
+    Problem::conflict("department_name_taken", format!("单位 {name} 已登记"))
 }
 
 /// What a new token is to be.

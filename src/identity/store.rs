@@ -2,7 +2,7 @@
 
 use super::{Department, Person, Role};
 use crate::{
-    db::{DbError, Tx},
+    db::{Batch, DbError, Listing, Slice, Sorts, Tx},
     ids::{DepartmentId, PersonId, TokenId},
     time,
 };
@@ -59,21 +59,67 @@ pub async fn find_department(conn: &mut AnyConnection, key: &str) -> Result<Opti
 }
 
 /// After `after`, oldest first.
+pub const DEPARTMENT_SORTS: Sorts = Sorts {
+    id: "id",
+    numbered: false,
+    by: &[("created_at", "id"), ("code", "code"), ("name", "name")],
+    default: "created_at",
+};
+
+/// Those of the caller's scope, and of them the one with this name.
 pub async fn list_departments(
     conn: &mut AnyConnection,
-    only: Option<&str>,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<Department>, DbError> {
-    let rows = sqlx::query(
-        "select id, code, name from departments where id > $1 and (cast($2 as text) is null or id = $2) \
-         order by id limit $3",
-    )
-    .bind(after)
-    .bind(only)
-    .bind(limit)
-    .fetch_all(conn)
-    .await?;
+    scope: Option<&str>,
+    name: Option<&str>,
+    slice: &Slice,
+) -> Result<Batch<Department>, DbError> {
+    Listing::new("id, code, name", "departments")
+        .only("id", scope)
+        .only("name", name)
+        .page(conn, slice, department)
+        .await
+}
+
+pub async fn department_revision(conn: &mut AnyConnection, id: DepartmentId) -> Result<Option<i64>, DbError> {
+    let row =
+        sqlx::query("select revision from departments where id = $1").bind(id.text()).fetch_optional(conn).await?;
+    Ok(row.map(|row| row.try_get("revision")).transpose()?)
+}
+
+/// False when it is another version by now. Who belonged to the old name belongs to the new one: who may decide is judged
+/// by it.
+pub async fn rename_department(
+    tx: &mut Tx,
+    department: &Department,
+    name: &str,
+    revision: i64,
+) -> Result<bool, DbError> {
+    let done = sqlx::query("update departments set name = $2, revision = revision + 1 where id = $1 and revision = $3")
+        .bind(department.id.text())
+        .bind(name)
+        .bind(revision)
+        .execute(tx.conn())
+        .await?;
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    sqlx::query("update tokens set unit = $2 where unit = $1 or department_id = $3")
+        .bind(department.name.as_str())
+        .bind(name)
+        .bind(department.id.text())
+        .execute(tx.conn())
+        .await?;
+    sqlx::query("update requests set submitted_unit = $2 where state = 'submitted' and department_id = $1")
+        .bind(department.id.text())
+        .bind(name)
+        .execute(tx.conn())
+        .await?;
+    Ok(true)
+}
+
+/// All of them, for what names departments.
+pub async fn all_departments(conn: &mut AnyConnection) -> Result<Vec<Department>, DbError> {
+    let rows = sqlx::query("select id, code, name from departments").fetch_all(conn).await?;
     rows.iter().map(department).collect()
 }
 

@@ -111,11 +111,12 @@ impl Group for ApprovalGroup {
 impl ApprovalGroup {
     /// Places in the index for the whole list, or for nobody.
     fn place(&self, items: &[Decision], now: i64) -> Result<(Vec<Approval>, Vec<Place>), NoPlace> {
-        let (mut approvals, mut all) = (Vec::with_capacity(items.len()), Vec::new());
-        for item in items {
-            match self.inventory.reserve(&ask(item, now)) {
+        let asks: Vec<_> = items.iter().map(|item| ask(item, now)).collect();
+        let (mut placed, mut all) = (Vec::with_capacity(items.len()), Vec::new());
+        for at in self.inventory.precedence(&asks) {
+            match self.inventory.reserve(&asks[at]) {
                 Ok(places) => {
-                    approvals.push(compose(item, &places));
+                    placed.push((at, compose(&items[at], &places)));
                     all.extend(places);
                 }
                 Err(no) => {
@@ -124,7 +125,8 @@ impl ApprovalGroup {
                 }
             }
         }
-        Ok((approvals, all))
+        placed.sort_by_key(|(at, _)| *at);
+        Ok((placed.into_iter().map(|(_, approval)| approval).collect(), all))
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     },
     ids::OperationId,
     operation::{Kind as OperationKind, NewOperation, store as operations},
-    task_book,
+    task_book, text,
     units::Bytes,
 };
 use jiff::civil::Date;
@@ -121,6 +121,33 @@ impl Machines {
         // Placement looks at when leases end.
         self.inventory.stale();
         Ok(extended)
+    }
+
+    /// Names another unit (运维单位) to turn to, unless somebody changed the machine since `revision`.
+    pub async fn set_contact(
+        &self,
+        actor: &Actor,
+        machine: &Machine,
+        contact: &str,
+        revision: i64,
+    ) -> Result<(), Problem> {
+        policy::scope(actor, Act::MachineChange)?;
+        let contact = text::said(contact, text::NAME).map_err(|fault| {
+            Problem::malformed(format!("/om_unit: 文字不符合要求（{fault}）；请写明运维单位与联系方式，1 至 100 字"))
+        })?;
+        if contact == machine.contact {
+            return Ok(());
+        }
+        let (who, machine) = (Who::from(actor), machine.clone());
+        self.db
+            .write(async move |tx| -> Result<(), Problem> {
+                if !store::set_contact(tx, machine.id, &contact, revision).await? {
+                    return Err(Problem::changed());
+                }
+                let detail = json!({"name": machine.intent.name, "from": machine.contact, "to": contact});
+                Ok(audit::record(tx, record(who.clone(), Act::MachineChange, &machine, detail)).await?)
+            })
+            .await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Machine, image::Image, lifecycle::State};
 use crate::{
-    db::{DbError, Tx, placeholders},
+    db::{Batch, DbError, Listing, Slice, Sorts, Tx, placeholders},
     identity::store::{parsed, parsed_opt},
     ids::{HostId, MachineId, OperationId},
     provider::{ImageFormat, Intent},
@@ -139,35 +139,57 @@ pub async fn has_shut_down(tx: &mut Tx, id: MachineId) -> Result<bool, DbError> 
     Ok(done.rows_affected() == 1)
 }
 
-/// What a list of machines is narrowed to.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    pub department: Option<String>,
-    pub request: Option<String>,
-    pub state: Option<String>,
+pub const SORTS: Sorts = Sorts {
+    id: "id",
+    numbered: false,
+    by: &[("created_at", "id"), ("name", "name"), ("lease_end", "lease_end")],
+    default: "-created_at",
+};
+
+/// Which machines a list has. `scope` is what the caller may see, `department` what was asked for.
+#[derive(Default)]
+pub struct Filter<'a> {
+    pub scope: Option<&'a str>,
+    pub department: Option<&'a str>,
+    pub request: Option<&'a str>,
+    pub host: Option<&'a str>,
+    pub state: Option<&'a str>,
+    pub zone: Option<&'a str>,
+    pub name: Option<&'a str>,
 }
 
 /// Newest first, below the id `before`.
-pub async fn list(
-    conn: &mut AnyConnection,
-    filter: &Filter,
-    before: &str,
-    limit: i64,
-) -> Result<Vec<Machine>, DbError> {
-    let rows = sqlx::query(
-        "select id, request_id, department_id, host_id, ordinal, state, intent, zone, lease_end, contact, \
-         operation_id, created_at, ready_at, binned_at, run_id, stuck_reason from machines where id < $1 \
-         and (cast($2 as text) is null or department_id = $2) and (cast($3 as text) is null or request_id = $3) \
-         and (cast($4 as text) is null or state = $4) order by id desc limit $5",
+pub async fn list(conn: &mut AnyConnection, filter: &Filter<'_>, slice: &Slice) -> Result<Batch<Machine>, DbError> {
+    Listing::new(
+        "id, request_id, department_id, host_id, ordinal, state, intent, zone, lease_end, contact, \
+         operation_id, created_at, ready_at, binned_at, run_id, stuck_reason",
+        "machines",
     )
-    .bind(before)
-    .bind(filter.department.as_deref())
-    .bind(filter.request.as_deref())
-    .bind(filter.state.as_deref())
-    .bind(limit)
-    .fetch_all(conn)
-    .await?;
-    rows.iter().map(machine).collect()
+    .only("department_id", filter.scope)
+    .only("department_id", filter.department)
+    .only("request_id", filter.request)
+    .only("host_id", filter.host)
+    .only("state", filter.state)
+    .only("zone", filter.zone)
+    .only("name", filter.name)
+    .page(conn, slice, machine)
+    .await
+}
+
+pub async fn revision(conn: &mut AnyConnection, id: MachineId) -> Result<Option<i64>, DbError> {
+    let row = sqlx::query("select revision from machines where id = $1").bind(id.text()).fetch_optional(conn).await?;
+    Ok(row.map(|row| row.try_get("revision")).transpose()?)
+}
+
+/// False when it is another version by now.
+pub async fn set_contact(tx: &mut Tx, id: MachineId, contact: &str, revision: i64) -> Result<bool, DbError> {
+    let done = sqlx::query("update machines set contact = $2, revision = revision + 1 where id = $1 and revision = $3")
+        .bind(id.text())
+        .bind(contact)
+        .bind(revision)
+        .execute(tx.conn())
+        .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// Puts an operation on a machine that has none and is still in the state the decision was made on. False otherwise.

@@ -2,7 +2,7 @@
 
 use super::{Kind, NewOperation, Operation, lifecycle::State};
 use crate::{
-    db::{DbError, Tx, placeholders},
+    db::{Batch, DbError, Listing, Slice, Sorts, Tx, placeholders},
     identity::store::{parsed, parsed_opt},
     ids::OperationId,
     time,
@@ -101,23 +101,31 @@ pub async fn find(conn: &mut AnyConnection, id: &str, department: Option<&str>) 
 }
 
 /// Newest first, below the id `before`.
-pub async fn list(
-    conn: &mut AnyConnection,
-    department: Option<&str>,
-    before: &str,
-    limit: i64,
-) -> Result<Vec<Operation>, DbError> {
-    let rows = sqlx::query(
-        "select id, kind, department_id, request_id, machine_id, state, cancel_reason, reason, steps_done, \
-         steps_total, current_step, trace_id, started_by, attempts, plan, created_at, finished_at from operations \
-         where id < $1 and (cast($2 as text) is null or department_id = $2) order by id desc limit $3",
+pub const SORTS: Sorts = Sorts { id: "id", numbered: false, by: &[("created_at", "id")], default: "-created_at" };
+
+/// Which operations a list has. `scope` is what the caller may see.
+#[derive(Default)]
+pub struct Filter<'a> {
+    pub scope: Option<&'a str>,
+    pub state: Option<&'a str>,
+    pub kind: Option<&'a str>,
+    pub request: Option<&'a str>,
+    pub machine: Option<&'a str>,
+}
+
+pub async fn list(conn: &mut AnyConnection, filter: &Filter<'_>, slice: &Slice) -> Result<Batch<Operation>, DbError> {
+    Listing::new(
+        "id, kind, department_id, request_id, machine_id, state, cancel_reason, reason, steps_done, \
+         steps_total, current_step, trace_id, started_by, attempts, plan, created_at, finished_at",
+        "operations",
     )
-    .bind(before)
-    .bind(department)
-    .bind(limit)
-    .fetch_all(conn)
-    .await?;
-    rows.iter().map(operation).collect()
+    .only("department_id", filter.scope)
+    .only("state", filter.state)
+    .only("kind", filter.kind)
+    .only("request_id", filter.request)
+    .only("machine_id", filter.machine)
+    .page(conn, slice, operation)
+    .await
 }
 
 /// Takes the oldest operation that nobody holds and whose time has come. The condition stands twice: a second broker

@@ -5,7 +5,7 @@ use super::{
     lifecycle::{RequestEvent, RequestState},
 };
 use crate::{
-    db::{DbError, Tx, placeholders},
+    db::{Batch, DbError, Listing, Slice, Sorts, Tx, placeholders},
     identity::store::{parsed, parsed_opt},
     ids::{DepartmentId, OperationId, PersonId, RequestId, SubmissionId, TaskBookId},
     time,
@@ -198,30 +198,34 @@ pub async fn find(conn: &mut AnyConnection, id: &str, department: Option<&str>) 
 }
 
 /// Newest first, below the id `before`.
-pub async fn list(
-    conn: &mut AnyConnection,
-    department: Option<&str>,
-    state: Option<&str>,
-    before: &str,
-    limit: i64,
-) -> Result<Vec<Request>, DbError> {
-    let rows = sqlx::query(
-        "select requests.id, requests.department_id, task_book_id, number, state, block, digest, requests.submitted_by, \
+pub const SORTS: Sorts =
+    Sorts { id: "requests.id", numbered: false, by: &[("created_at", "requests.id")], default: "-created_at" };
+
+/// Which requests a list has. `scope` is what the caller may see, `department` what was asked for.
+#[derive(Default)]
+pub struct Filter<'a> {
+    pub scope: Option<&'a str>,
+    pub department: Option<&'a str>,
+    pub state: Option<&'a str>,
+    pub task_book: Option<&'a str>,
+}
+
+pub async fn list(conn: &mut AnyConnection, filter: &Filter<'_>, slice: &Slice) -> Result<Batch<Request>, DbError> {
+    Listing::new(
+        "requests.id, requests.department_id, task_book_id, number, state, block, digest, requests.submitted_by, \
          submitter.name as submitted_by_name, submitted_unit, requests.submitted_at, decider.name as decided_by_name, \
          decided_unit, decided_at, decision_reason, operation_id, block_number, submission_id, \
-         submissions.name as file_name, media_type, size_bytes, sha256 from requests \
-         left join submissions on submissions.id = submission_id join task_books on task_books.id = task_book_id join people submitter on submitter.id = requests.submitted_by \
-         left join people decider on decider.id = decided_by \
-         where requests.id < $1 and (cast($2 as text) is null or requests.department_id = $2) \
-         and (cast($3 as text) is null or state = $3) order by requests.id desc limit $4",
+         submissions.name as file_name, media_type, size_bytes, sha256",
+        "requests left join submissions on submissions.id = submission_id \
+         join task_books on task_books.id = task_book_id join people submitter on submitter.id = requests.submitted_by \
+         left join people decider on decider.id = decided_by",
     )
-    .bind(before)
-    .bind(department)
-    .bind(state)
-    .bind(limit)
-    .fetch_all(conn)
-    .await?;
-    rows.iter().map(request).collect()
+    .only("requests.department_id", filter.scope)
+    .only("requests.department_id", filter.department)
+    .only("requests.state", filter.state)
+    .only("task_books.number", filter.task_book)
+    .page(conn, slice, request)
+    .await
 }
 
 /// Domain names of the list that waiting requests ask for.

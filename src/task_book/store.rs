@@ -2,7 +2,7 @@
 
 use super::document::{Allowed, Indicators, Project, TaskBook};
 use crate::{
-    db::{DbError, Tx},
+    db::{Batch, DbError, Listing, Slice, Sorts, Tx},
     identity::store::parsed,
     ids::{DepartmentId, RequestId, TaskBookId},
     labels::FilingBasis,
@@ -79,25 +79,30 @@ pub async fn find(conn: &mut AnyConnection, key: &str, department: Option<&str>)
 }
 
 /// Newest first, below the id `before`.
-pub async fn list(
-    conn: &mut AnyConnection,
-    department: Option<&str>,
-    before: &str,
-    limit: i64,
-) -> Result<Vec<Held>, DbError> {
-    let rows = sqlx::query(
-        "select id, number, basis, version, department_id, project_code, project_name, valid_from, valid_until, \
+pub const SORTS: Sorts =
+    Sorts { id: "id", numbered: false, by: &[("created_at", "id"), ("number", "number")], default: "-created_at" };
+
+/// Which task books a list has. `scope` is what the caller may see, `department` what was asked for.
+#[derive(Default)]
+pub struct Filter<'a> {
+    pub scope: Option<&'a str>,
+    pub department: Option<&'a str>,
+    pub number: Option<&'a str>,
+}
+
+pub async fn list(conn: &mut AnyConnection, filter: &Filter<'_>, slice: &Slice) -> Result<Batch<Held>, DbError> {
+    Listing::new(
+        "id, number, basis, version, department_id, project_code, project_name, valid_from, valid_until, \
          coalesce(lease_until, valid_until) as lease_until, allowed, \
          limit_machines, limit_vcpu, limit_memory_bytes, limit_disk_bytes, used_machines, used_vcpu, \
-         used_memory_bytes, used_disk_bytes, revoked_at, revoked_reason from task_books \
-         where id < $1 and (cast($2 as text) is null or department_id = $2) order by id desc limit $3",
+         used_memory_bytes, used_disk_bytes, revoked_at, revoked_reason",
+        "task_books",
     )
-    .bind(before)
-    .bind(department)
-    .bind(limit)
-    .fetch_all(conn)
-    .await?;
-    rows.iter().map(held).collect()
+    .only("department_id", filter.scope)
+    .only("department_id", filter.department)
+    .only("number", filter.number)
+    .page(conn, slice, held)
+    .await
 }
 
 fn allowed_text(book: &TaskBook) -> Result<String, DbError> {

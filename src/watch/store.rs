@@ -2,7 +2,7 @@
 
 use super::{Alarm, AlarmKind, drift::Finding};
 use crate::{
-    db::{DbError, Tx},
+    db::{Batch, DbError, Listing, Slice, Sorts, Tx},
     identity::store::{parsed, parsed_opt},
     ids::{AlarmId, HostId, MachineId},
     time,
@@ -29,18 +29,30 @@ fn alarm(row: &AnyRow) -> Result<Alarm, DbError> {
 }
 
 /// Alarms, newest first, below the id `before`; the open ones only unless `all`.
-pub async fn list(conn: &mut AnyConnection, all: bool, before: &str, limit: i64) -> Result<Vec<Alarm>, DbError> {
-    let rows = sqlx::query(
-        "select id, host_id, kind, domain_id, name, machine_id, detail, first_seen_at, last_seen_at, \
-         acknowledged_by, acknowledged_at, cleared_at from alarms where id < $1 \
-         and ($2 = 1 or cleared_at is null) order by id desc limit $3",
+pub const SORTS: Sorts = Sorts { id: "id", numbered: false, by: &[("created_at", "id")], default: "-created_at" };
+
+/// Which alarms a list has.
+#[derive(Default)]
+pub struct Filter<'a> {
+    /// Those that are over too.
+    pub all: bool,
+    pub kind: Option<&'a str>,
+    pub host: Option<&'a str>,
+    pub machine: Option<&'a str>,
+}
+
+pub async fn list(conn: &mut AnyConnection, filter: &Filter<'_>, slice: &Slice) -> Result<Batch<Alarm>, DbError> {
+    Listing::new(
+        "id, host_id, kind, domain_id, name, machine_id, detail, first_seen_at, last_seen_at, \
+         acknowledged_by, acknowledged_at, cleared_at",
+        "alarms",
     )
-    .bind(before)
-    .bind(i64::from(all))
-    .bind(limit)
-    .fetch_all(conn)
-    .await?;
-    rows.iter().map(alarm).collect()
+    .when(!filter.all, "cleared_at is null")
+    .only("kind", filter.kind)
+    .only("host_id", filter.host)
+    .only("machine_id", filter.machine)
+    .page(conn, slice, alarm)
+    .await
 }
 
 pub async fn find(conn: &mut AnyConnection, id: &str) -> Result<Option<Alarm>, DbError> {

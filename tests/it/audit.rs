@@ -307,13 +307,13 @@ async fn the_trail_is_read_page_by_page_each_department_its_own() {
         let mut stage = Stage::new(on).await;
         stage.live().await;
         let all = plain::number(&stage.url, "select count(*) from audit").await;
-        let (mut seen, mut before) = (Vec::new(), String::new());
+        let (mut seen, mut token) = (Vec::new(), String::new());
         loop {
-            let path = format!("/v1/audit-records?page_size=3{before}");
+            let path = format!("/v1/audit-records?page_size=3{token}");
             let page = stage.broker.get(&path, &stage.cast.auditor).await.expect(200);
             seen.extend(page["items"].as_array().unwrap().iter().map(|item| item["seq"].as_i64().unwrap()));
-            match page["next_before"].as_i64() {
-                Some(seq) => before = format!("&before={seq}"),
+            match page["next_page_token"].as_str() {
+                Some(next) => token = format!("&page_token={next}"),
                 None => break,
             }
         }

@@ -314,7 +314,7 @@ async fn an_odd_id_in_a_path_or_query_is_refused_and_finds_nothing() {
         for path in [
             "/v1/requests?state=open",
             "/v1/machines?state=%00",
-            "/v1/machines?request=%00",
+            "/v1/machines?request_id=%00",
             "/v1/audit-records?before=x",
         ] {
             let reply = stage.raw.get(path, &stage.cast.auditor).await;

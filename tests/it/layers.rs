@@ -264,7 +264,8 @@ fn codes(source: &Source) -> Vec<String> {
     let mut found = Vec::new();
     for Mention { path, line } in &source.mentions.paths {
         let Some(at) = path.iter().position(|s| s == "StatusCode") else { continue };
-        let success = matches!(path.get(at + 1).map(String::as_str), None | Some("CREATED" | "ACCEPTED" | "OK"));
+        let success =
+            matches!(path.get(at + 1).map(String::as_str), None | Some("CREATED" | "ACCEPTED" | "OK" | "NOT_MODIFIED"));
         if !success || !source.name.starts_with("http/") {
             found.push(format!("{}:{line} names {}", source.name, path.join("::")));
         }

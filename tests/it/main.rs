@@ -7,6 +7,7 @@ mod api;
 mod audit;
 mod authorization;
 #[cfg(feature = "crash-points")]
+mod contract;
 mod crash;
 mod databases;
 mod decisions;

@@ -90,6 +90,13 @@ impl HostState {
     }
 }
 
+impl FromStr for HostState {
+    type Err = UnknownWord;
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        Self::ALL.into_iter().find(|state| state.word() == word).ok_or_else(|| UnknownWord(word.to_owned()))
+    }
+}
+
 /// Everything that is known of how a host stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {

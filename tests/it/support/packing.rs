@@ -5,7 +5,7 @@ use jiyue::{
     capacity::{
         Amount, Host, HostNetwork, ProviderKind, Size,
         inventory::{Ask, Inventory, Place, Reading},
-        placement::{FOREVER, Wanted},
+        placement::{FOREVER, Wanted, precedence},
         standing::Standing,
     },
     ids::{HostId, NetworkId},
@@ -91,7 +91,8 @@ pub fn pack(trace: &[Visit], shape: Shape, packer: Packer) -> Packing {
     let (mut vcpu, mut memory) = (0, 0);
     let (mut samples, mut hosts_sum, mut bound_sum) = (0_i64, 0_i64, 0_i64);
     let mut last = None;
-    for (number, visit) in fitting.iter().enumerate() {
+    for number in order(&fitting, shape, packer) {
+        let visit = &fitting[number];
         while let Some(&Reverse((at, gone, host))) = leaving.peek()
             && at <= visit.arrives
         {
@@ -122,6 +123,19 @@ pub fn pack(trace: &[Visit], shape: Shape, packer: Packer) -> Packing {
     #[allow(clippy::cast_precision_loss, reason = "counts of hosts")]
     let mean = |sum: i64| sum as f64 / samples as f64;
     Packing { hosts: mean(hosts_sum), bound: mean(bound_sum), left_out: trace.len() - fitting.len() }
+}
+
+/// What arrives at one instant is one list to the product, as approvals that wait together are; others take it as it comes.
+fn order(trace: &[Visit], shape: Shape, packer: Packer) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..trace.len()).collect();
+    let Packer::Ours { leases_known } = packer else { return order };
+    let total = Amount { vcpu: shape.vcpu, memory_bytes: shape.memory, ..Amount::default() };
+    order.sort_by_cached_key(|number| {
+        let visit = &trace[*number];
+        let lease_end = leases_known.then(|| visit.departs.unwrap_or(FOREVER));
+        (visit.arrives, precedence(&ask(visit.vcpu, visit.memory, visit.arrives, lease_end).wanted, total))
+    });
+    order
 }
 
 fn bound(vcpu: i64, memory: i64, shape: Shape) -> i64 {

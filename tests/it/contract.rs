@@ -1,0 +1,7 @@
+//! What every client of the API may rely on, whatever the resource.
+
+mod bulk;
+mod events;
+mod lists;
+mod once;
+mod versions;

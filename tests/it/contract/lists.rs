@@ -1,0 +1,206 @@
+//! Lists: whole, in order, by the page; and page tokens that nobody can make.
+
+use crate::support::{
+    Dice,
+    broker::{self, Broker, Cast, On, Setup},
+    raw::Raw,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A broker with a few of everything.
+async fn stocked(on: On) -> (Broker, Cast, Raw) {
+    let broker = Broker::start(Setup::new(on)).await;
+    let cast = Cast::arrive(&broker).await;
+    broker.furnish(&cast).await;
+    for n in 1..4 {
+        broker.simulated_host(&cast, &format!("other-{n}")).await;
+        let mut book = broker::task_book();
+        book["number"] = json!(format!("相信任〔2026〕2{n}号"));
+        broker.post("/v1/task-books", &cast.authority, &book).await.expect(201);
+        let mut block = broker::request();
+        block["域名"] = json!(format!("app{n}.xiangcheng.example"));
+        let made = broker.post("/v1/requests", &cast.requester, &block).await.expect(201);
+        let id = made["items"][0]["id"].as_str().unwrap();
+        let path = format!("/v1/requests/{id}/approve");
+        let operation = broker.post(&path, &cast.authority, &json!({})).await.expect(202);
+        let limit = std::time::Duration::from_secs(20);
+        broker.finished(operation["id"].as_str().unwrap(), &cast.authority, limit).await;
+    }
+    let raw = Raw::new(&broker);
+    (broker, cast, raw)
+}
+
+/// The lists of the document, with their parameters.
+fn lists() -> Vec<(String, BTreeMap<String, Value>)> {
+    let document = serde_json::to_value(jiyue::http::openapi()).unwrap();
+    let mut lists = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let parameters = methods["get"]["parameters"].as_array().cloned().unwrap_or_default();
+        let named =
+            parameters.into_iter().map(|p| (p["name"].as_str().unwrap().to_owned(), p)).collect::<BTreeMap<_, _>>();
+        if named.contains_key("sort") {
+            lists.push((path.clone(), named));
+        }
+    }
+    lists
+}
+
+fn orders(reply: &Value) -> Vec<String> {
+    let detail = reply["detail"].as_str().expect("a refusal with the orders");
+    let words = detail.split('：').nth(1).and_then(|rest| rest.split('；').next()).expect("the orders");
+    words.split('、').map(str::to_owned).collect()
+}
+
+async fn pages(raw: &Raw, token: &str, path: &str, query: &str, size: usize) -> Vec<Value> {
+    let (mut all, mut next) = (Vec::new(), String::new());
+    loop {
+        let reply = raw.get(&format!("{path}?page_size={size}{query}{next}"), token).await;
+        assert_eq!(reply.status, 200, "{path} {query} {}", reply.text);
+        let page = reply.json();
+        let items = page["items"].as_array().unwrap();
+        assert!(items.len() <= size);
+        all.extend(items.iter().cloned());
+        match page.get("next_page_token") {
+            Some(token) => next = format!("&page_token={}", token.as_str().unwrap()),
+            None => return all,
+        }
+        assert!(all.len() < 1000, "{path} {query} never ends");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_list_is_had_whole_in_each_order_and_by_each_filter() {
+    for on in On::BOTH {
+        let (_broker, cast, raw) = stocked(on).await;
+        let mut walked = 0;
+        for (path, parameters) in lists() {
+            let path = path.replace("{id}", "test-image");
+            let refused = raw.get(&format!("{path}?sort=nonsense"), &cast.auditor).await;
+            assert_eq!(refused.problem(), "malformed", "{path}");
+            let whole = pages(&raw, &cast.auditor, &path, "", 200).await;
+            assert!(!whole.is_empty() || path == "/v1/alarms", "{path}: nothing to walk");
+            let texts = |items: &[Value]| items.iter().map(Value::to_string).collect::<BTreeSet<_>>();
+            for order in orders(&refused.json()) {
+                let query = format!("&sort={order}");
+                let at_once = pages(&raw, &cast.auditor, &path, &query, 200).await;
+                let one_by_one = pages(&raw, &cast.auditor, &path, &query, 1).await;
+                assert_eq!(at_once, one_by_one, "{on:?} {path} {order}");
+                assert_eq!(texts(&at_once), texts(&whole), "{on:?} {path} {order}");
+                let other = order.strip_prefix('-').map_or(format!("-{order}"), str::to_owned);
+                let mut reversed = pages(&raw, &cast.auditor, &path, &format!("&sort={other}"), 2).await;
+                reversed.reverse();
+                assert_eq!(reversed, at_once, "{on:?} {path}: {order} and {other} are each other's reverse");
+                walked += 1;
+            }
+            for (name, parameter) in &parameters {
+                if parameter["in"] != "query" || ["page_size", "page_token", "sort", "all"].contains(&name.as_str()) {
+                    continue;
+                }
+                // By each value that some row has, exactly the rows that have it.
+                let field = |item: &Value| match name.as_str() {
+                    "department" => item["department"]["code"].clone(),
+                    "zone" if item["zones"].is_array() => item["zones"][0]["zone"].clone(),
+                    name => item[name].clone(),
+                };
+                let values: BTreeSet<_> =
+                    whole.iter().filter_map(|item| field(item).as_str().map(str::to_owned)).collect();
+                for value in values {
+                    let query = format!(
+                        "{name}={}",
+                        percent_encoding::utf8_percent_encode(&value, percent_encoding::NON_ALPHANUMERIC)
+                    );
+                    let found = pages(&raw, &cast.auditor, &path, &format!("&{query}"), 2).await;
+                    let expected: Vec<_> = whole.iter().filter(|item| field(item) == json!(value)).cloned().collect();
+                    assert!(!expected.is_empty());
+                    assert_eq!(texts(&found), texts(&expected), "{on:?} {path} {name}={value}");
+                    walked += 1;
+                }
+            }
+        }
+        assert!(walked > 60, "{walked}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_token_continues_its_own_list_and_nothing_else() {
+    let (_broker, cast, raw) = stocked(On::Sqlite).await;
+    let first = raw.get("/v1/machines?page_size=1&sort=name", &cast.auditor).await.json();
+    let token = first["next_page_token"].as_str().unwrap();
+    let good = format!("/v1/machines?page_size=1&sort=name&page_token={token}");
+    assert_eq!(raw.get(&good, &cast.auditor).await.status, 200);
+    // Its size may change; its order, its filters, its list and whose it is may not.
+    assert_eq!(
+        raw.get(&format!("/v1/machines?page_size=9&sort=name&page_token={token}"), &cast.authority).await.status,
+        200
+    );
+    for (path, caller) in [
+        (format!("/v1/machines?page_token={token}"), &cast.auditor),
+        (format!("/v1/machines?sort=-name&page_token={token}"), &cast.auditor),
+        (format!("/v1/machines?sort=name&state=running&page_token={token}"), &cast.auditor),
+        (format!("/v1/task-books?sort=number&page_token={token}"), &cast.auditor),
+        (format!("/v1/machines?sort=name&page_token={token}"), &cast.requester),
+        (format!("/v1/events?page_token={token}"), &cast.auditor),
+    ] {
+        let reply = raw.get(&path, caller).await;
+        assert_eq!((reply.status, reply.problem().as_str()), (400, "malformed"), "{path}");
+        assert!(reply.json()["detail"].as_str().unwrap().contains("page_token"), "{}", reply.text);
+    }
+    // A row of somebody else's making under our own mark.
+    let bytes = URL_SAFE_NO_PAD.decode(token).unwrap();
+    let forged = [&bytes[..16], br#"["zzz","zzz"]"#].concat();
+    let forged = URL_SAFE_NO_PAD.encode(forged);
+    assert_eq!(raw.get(&format!("/v1/machines?sort=name&page_token={forged}"), &cast.auditor).await.status, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_odd_cursors_are_refused_and_none_breaks_anything() {
+    let (_broker, cast, raw) = stocked(On::Sqlite).await;
+    let first = raw.get("/v1/machines?page_size=1", &cast.auditor).await.json();
+    let good = first["next_page_token"].as_str().unwrap().to_owned();
+    let mut dice = Dice::from_env();
+    eprintln!("seed {}", dice.seed);
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut pick = |n: usize| usize::try_from(dice.below(n as u64)).unwrap();
+    let raw = std::sync::Arc::new(raw);
+    let mut odd = Vec::new();
+    while odd.len() < 10_000 {
+        let mut token = good.clone().into_bytes();
+        match pick(5) {
+            0 => {
+                let at = pick(token.len());
+                token[at] = alphabet[pick(64)];
+            }
+            1 => token.truncate(pick(token.len())),
+            2 => {
+                for _ in 0..=pick(40) {
+                    token.push(alphabet[pick(64)]);
+                }
+            }
+            3 => token = (0..pick(120)).map(|_| alphabet[pick(64)]).collect(),
+            _ => {
+                let (a, b) = (pick(token.len()), pick(token.len()));
+                token.swap(a, b);
+            }
+        }
+        let token = String::from_utf8(token).unwrap();
+        // What decodes to the same bytes is the same token: the last letter of Base64 has bits that say nothing, which the
+        // decoder refuses unless they are zero.
+        if token != good && !token.is_empty() {
+            odd.push(token);
+        }
+    }
+    let (mut clients, odd) = (tokio::task::JoinSet::new(), std::sync::Arc::new(odd));
+    for lane in 0..8 {
+        let (raw, odd, auditor) = (raw.clone(), odd.clone(), cast.auditor.clone());
+        clients.spawn(async move {
+            for token in odd.iter().skip(lane).step_by(8) {
+                let reply = raw.get(&format!("/v1/machines?page_size=1&page_token={token}"), &auditor).await;
+                assert_eq!((reply.status, reply.problem().as_str()), (400, "malformed"), "{token}");
+            }
+        });
+    }
+    clients.join_all().await;
+    assert_eq!(raw.get(&format!("/v1/machines?page_size=1&page_token={good}"), &cast.auditor).await.status, 200);
+}

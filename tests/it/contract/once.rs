@@ -1,0 +1,160 @@
+//! `Idempotency-Key`: a call that is sent again is done once, and its copies get its answer.
+
+use crate::support::{
+    broker::{self, Broker, Cast, On, Setup},
+    plain,
+    raw::{Raw, Reply},
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::task::JoinSet;
+
+async fn keyed(raw: &Raw, path: &str, token: &str, key: &str, body: &Value) -> Reply {
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json"), ("idempotency-key", key)];
+    raw.send(Method::POST, path, &headers, Some(body.to_string().into_bytes())).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_gets_the_first_answer_and_another_body_is_refused() {
+    for on in On::BOTH {
+        let broker = Broker::start(Setup::new(on)).await;
+        let (cast, raw) = (Cast::arrive(&broker).await, Raw::new(&broker));
+        let body = json!({"code": "wj", "name": "相城区文教局"});
+        let first = keyed(&raw, "/v1/departments", &cast.authority, "k-1", &body).await;
+        assert_eq!((first.status, first.header("idempotency-replayed")), (201, ""), "{first:?}");
+        let again = keyed(&raw, "/v1/departments", &cast.authority, "k-1", &body).await;
+        assert_eq!((again.status, again.header("idempotency-replayed")), (201, "true"), "{again:?}");
+        for header in ["location", "content-type"] {
+            assert_eq!(again.header(header), first.header(header), "{on:?} {header}");
+        }
+        assert_eq!(again.text, first.text);
+        // A broker that was started anew knows it too.
+        let mut broker = broker;
+        broker.kill();
+        let broker = Broker::start(broker.setup.clone()).await;
+        let raw = Raw::new(&broker);
+        let again = keyed(&raw, "/v1/departments", &cast.authority, "k-1", &body).await;
+        assert_eq!((again.status, again.text.as_str()), (201, first.text.as_str()));
+        let other = keyed(&raw, "/v1/departments", &cast.authority, "k-1", &json!({"code": "wj2", "name": "乙"})).await;
+        assert_eq!((other.status, other.problem().as_str()), (422, "idempotency_key_reused"));
+        let elsewhere = keyed(&raw, "/v1/hosts", &cast.authority, "k-1", &body).await;
+        assert_eq!(elsewhere.problem(), "idempotency_key_reused");
+        // Without a key, or with another person's, it is another call.
+        let plainly = raw.json("/v1/departments", &cast.authority, &body).await;
+        assert_eq!(plainly.status, 409, "{plainly:?}");
+        let others = keyed(&raw, "/v1/departments", &cast.operator, "k-1", &body).await;
+        assert_eq!((others.status, others.problem().as_str()), (403, "forbidden"));
+        let url = &broker.setup.database_url;
+        assert_eq!(plain::number(url, "select count(*) from departments where code like 'wj%'").await, 1);
+        assert_eq!(plain::number(url, "select count(*) from audit where action = 'department.create'").await, 3);
+        // After a day the key is free.
+        plain::run(url, "update calls set made_at = made_at - 86401000000").await.unwrap();
+        let late = keyed(&raw, "/v1/departments", &cast.authority, "k-1", &json!({"code": "wj2", "name": "乙"})).await;
+        assert_eq!(late.status, 201, "{late:?}");
+        assert_eq!(plain::number(url, "select count(*) from calls").await, 1, "what is old is swept away");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_wrote_nothing_and_is_judged_anew() {
+    let broker = Broker::start(Setup::new(On::Sqlite)).await;
+    let (cast, raw) = (Cast::arrive(&broker).await, Raw::new(&broker));
+    let body = serde_json::to_value(broker::request()).unwrap();
+    let early = keyed(&raw, "/v1/requests", &cast.requester, "k", &body).await;
+    assert_eq!(early.status, 422, "{early:?}");
+    broker.furnish(&cast).await;
+    let later = keyed(&raw, "/v1/requests", &cast.requester, "k", &body).await;
+    assert_eq!((later.status, later.header("idempotency-replayed")), (201, ""), "{later:?}");
+    for key in ["", " ", "a b", &"x".repeat(129), "é"] {
+        let odd = keyed(&raw, "/v1/requests", &cast.requester, key, &body).await;
+        assert_eq!((odd.status, odd.problem().as_str()), (400, "idempotency_key_invalid"), "{key:?}");
+    }
+    let bearer = format!("Bearer {}", cast.operator);
+    let headers = [("authorization", bearer.as_str()), ("idempotency-key", "i")];
+    let image =
+        raw.send(Method::POST, "/v1/images?name=x&os_type=debian-12", &headers, Some(broker::raw_image())).await;
+    assert_eq!(image.problem(), "idempotency_key_unsupported");
+    let nobody = keyed(&raw, "/v1/requests", "jiyue_nobody", "k", &body).await;
+    assert_eq!((nobody.status, nobody.problem().as_str()), (401, "unauthenticated"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_never_given_or_may_not_be_kept_is_not_made_up() {
+    let broker = Broker::start(Setup::new(On::Sqlite)).await;
+    let (cast, raw) = (Cast::arrive(&broker).await, Raw::new(&broker));
+    let body = json!({"code": "wj", "name": "相城区文教局"});
+    assert_eq!(keyed(&raw, "/v1/departments", &cast.authority, "k", &body).await.status, 201);
+    let url = &broker.setup.database_url;
+    // As when a broker dies between its commit and its answer.
+    plain::run(url, "update calls set status = null, body = null").await.unwrap();
+    let soon = keyed(&raw, "/v1/departments", &cast.authority, "k", &body).await;
+    assert_eq!(
+        (soon.status, soon.problem().as_str(), soon.header("retry-after")),
+        (409, "idempotency_key_in_progress", "1")
+    );
+    plain::run(url, "update calls set made_at = made_at - 121000000").await.unwrap();
+    let late = keyed(&raw, "/v1/departments", &cast.authority, "k", &body).await;
+    assert_eq!((late.status, late.problem().as_str()), (409, "idempotency_answer_gone"));
+}
+
+/// Hundreds of requests, each sent several times at once to two brokers: each is there once, and every copy hears of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_copies_at_two_brokers_one_is_done() {
+    const REQUESTS: usize = 200;
+    let setup = Setup::new(On::Postgres).with("JIYUE_LOG_FILTER", "warn").with("JIYUE_WORKER_WIDTH", "0");
+    let mut second = setup.clone();
+    second.folder = crate::support::scratch("second");
+    let one = Broker::start(setup.clone()).await;
+    let cast = Cast::arrive(&one).await;
+    let mut book = broker::task_book();
+    book["indicators"] = json!({"machines": 1000, "vcpu": 5000, "memory": "20000 GiB", "disk": "200000 GiB"});
+    one.post("/v1/task-books", &cast.authority, &book).await.expect(201);
+    // Both read tokens and seal with one key.
+    std::fs::copy(setup.folder.join("secret.key"), second.folder.join("secret.key")).unwrap();
+    let two = Broker::start(second).await;
+    let raws = Arc::new([Raw::new(&one), Raw::new(&two)]);
+    let mut copies = JoinSet::new();
+    for n in 0..REQUESTS {
+        let mut block = broker::request();
+        block["域名"] = json!(format!("copy{n}.xiangcheng.example"));
+        let block = Arc::new(block);
+        for copy in 0..2 + n % 9 {
+            let (raws, token, block) = (raws.clone(), cast.requester.clone(), block.clone());
+            copies.spawn(async move {
+                let key = format!("copy-{n}");
+                loop {
+                    let reply = keyed(&raws[copy % 2], "/v1/requests", &token, &key, &block).await;
+                    match reply.status {
+                        201 => {
+                            return (
+                                n,
+                                reply.json()["items"][0]["id"].as_str().unwrap().to_owned(),
+                                reply.header("idempotency-replayed") == "true",
+                            );
+                        }
+                        409 => assert_eq!(reply.problem(), "idempotency_key_in_progress"),
+                        _ => panic!("{reply:?}"),
+                    }
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            });
+        }
+    }
+    let mut heard: BTreeMap<usize, Vec<(String, bool)>> = BTreeMap::new();
+    while let Some(done) = copies.join_next().await {
+        let (n, id, replayed) = done.unwrap();
+        heard.entry(n).or_default().push((id, replayed));
+    }
+    assert_eq!(heard.len(), REQUESTS);
+    for (n, copies) in heard {
+        assert!(copies.iter().all(|(id, _)| *id == copies[0].0), "{n}: {copies:?}");
+        assert_eq!(copies.iter().filter(|(_, replayed)| !replayed).count(), 1, "{n}: {copies:?}");
+    }
+    let url = &setup.database_url;
+    let count = i64::try_from(REQUESTS).unwrap();
+    assert_eq!(plain::number(url, "select count(*) from requests").await, count);
+    assert_eq!(plain::number(url, "select count(*) from audit where action = 'request.submit'").await, count);
+    assert_eq!(plain::number(url, "select count(*) from calls").await, count);
+}
