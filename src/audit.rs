@@ -119,6 +119,7 @@ pub async fn record_all(tx: &mut Tx, records: &[Record]) -> Result<(), DbError> 
 
 /// A record as it is read back.
 #[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = AuditRecord)]
 pub struct Entry {
     pub seq: i64,
     #[schema(value_type = String, format = DateTime)]

@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 
 /// One rule in one district.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = Rule)]
 pub struct Entry {
     /// Stable; also the reason in a Kubernetes condition.
     pub code: &'static str,

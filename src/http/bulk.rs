@@ -84,7 +84,7 @@ fn checked(ids: &[String]) -> Result<(), Problem> {
 }
 
 /// 批量批准：逐份落位、逐份记账，一份不行不影响其他
-#[utoipa::path(post, path = "/v1/requests/approve", tag = "requests", request_body = BulkApproval,
+#[utoipa::path(post, path = "/v1/requests/approve", operation_id = "approve_many", tag = "requests", request_body = BulkApproval,
     responses((status = 200, body = Outcomes), (status = "4XX", body = ProblemDocument)))]
 pub async fn approve(
     State(api): State<Api>,
@@ -111,7 +111,7 @@ pub async fn approve(
 }
 
 /// 批量退回：逐份退回给申请人，原因相同
-#[utoipa::path(post, path = "/v1/requests/return", tag = "requests", request_body = BulkReturn,
+#[utoipa::path(post, path = "/v1/requests/return", operation_id = "return_many", tag = "requests", request_body = BulkReturn,
     responses((status = 200, body = Outcomes), (status = "4XX", body = ProblemDocument)))]
 pub async fn send_back(
     State(api): State<Api>,

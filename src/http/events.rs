@@ -234,7 +234,7 @@ fn answer(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static
 }
 
 /// 一个操作的进展：每有变化推送一次，操作结束后推送最后一次并关闭
-#[utoipa::path(get, path = "/v1/operations/{id}/events", tag = "operations",
+#[utoipa::path(get, path = "/v1/operations/{id}/events", operation_id = "events", tag = "operations",
     params(("id" = String, Path), ("Last-Event-ID" = Option<String>, Header, description = "已看到的最后一个事件；没有变化就不再推送它")),
     responses((status = 200, body = String, content_type = "text/event-stream"), (status = "4XX", body = ProblemDocument)))]
 pub async fn operation(

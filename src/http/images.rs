@@ -3,6 +3,7 @@
 use super::{
     Api,
     extract::{Caller, Document, Path, Query},
+    location,
     page::{Cut, Page, PageQuery},
 };
 use crate::{
@@ -136,7 +137,8 @@ pub async fn import(
 ) -> Result<impl IntoResponse, Problem> {
     let new = NewImage { name: query.name, os_type: query.os_type, database: query.database, stand_in: query.stand_in };
     let image = api.images.import(&actor, new, Box::pin(body.into_data_stream())).await?;
-    Ok((StatusCode::CREATED, Json(shown(&api, image).await?)))
+    let place = location(&format!("/v1/images/{}", image.sha256));
+    Ok((StatusCode::CREATED, place, Json(shown(&api, image).await?)))
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -228,8 +230,10 @@ pub async fn distribute(
     document: Document<Destinations>,
 ) -> Result<impl IntoResponse, Problem> {
     let under_way = api.distribution.distribute(&actor, &id, &document.value.hosts).await?;
+    let image = api.distribution.find(&id).await?;
     let items = under_way.into_iter().map(TransferView::from).collect();
-    Ok((StatusCode::ACCEPTED, Json(Page { items, next_page_token: None })))
+    let place = location(&format!("/v1/images/{}/hosts", image.sha256));
+    Ok((StatusCode::ACCEPTED, place, Json(Page { items, next_page_token: None })))
 }
 
 async fn shown(api: &Api, image: Image) -> Result<ImageView, Problem> {

@@ -8,6 +8,7 @@ pub mod acts;
 pub mod alarms;
 pub mod bulk;
 pub mod departments;
+mod document;
 pub mod events;
 pub mod extract;
 pub mod hosts;
@@ -54,10 +55,6 @@ use std::{
 use tokio_util::sync::CancellationToken;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 use tracing::Instrument;
-use utoipa::{
-    Modify, OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
-};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// No JSON or YAML document is larger.
@@ -101,27 +98,9 @@ impl std::ops::Deref for Api {
     }
 }
 
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "集约 Jiyue", description = "政务云资源申请与容量管理接口", license(name = "Apache-2.0")),
-    modifiers(&Bearer),
-    security(("bearer" = []))
-)]
-struct Document;
-
-struct Bearer;
-
-impl Modify for Bearer {
-    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
-        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("jiyue token create")).build();
-        let components = openapi.components.get_or_insert_default();
-        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
-    }
-}
-
 /// Every route, once.
 fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::with_openapi(Document::openapi())
+    OpenApiRouter::with_openapi(document::frame())
         .routes(routes!(departments::create, departments::list))
         .routes(routes!(departments::show, departments::change))
         .routes(routes!(task_books::import, task_books::list))
@@ -192,7 +171,7 @@ fn routes() -> OpenApiRouter<Api> {
 /// The OpenAPI document, without a server.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = routes().into_openapi();
-    acts::note(&mut document);
+    document::finish(&mut document);
     document
 }
 

@@ -40,7 +40,7 @@ const LONGEST_ANSWER: usize = 1 << 20;
 /// After so long without an answer, nobody is going to give it any more.
 const GIVEN_UP: SignedDuration = SignedDuration::from_mins(2);
 /// Streams of any length: they are known by their content already.
-const WITHOUT: &str = "/v1/images";
+pub const WITHOUT: &str = "/v1/images";
 
 /// Calls with keys that this broker is carrying out, and their digests.
 #[derive(Clone, Debug, Default)]

@@ -141,7 +141,7 @@ pub struct CheckView {
 
 /// 检查申请：只检查，不保存。接受文件（Word、Excel、CSV）或 JSON、YAML
 #[utoipa::path(post, path = "/v1/requests/check", tag = "requests",
-    request_body(description = "资源申请，见 samples/", content((Upload = "multipart/form-data"), (Value = "application/json"), (Value = "application/yaml"))),
+    request_body(description = "资源申请，见 samples/", content((Upload = "multipart/form-data"), (Object = "application/json"), (Object = "application/yaml"))),
     responses((status = 200, body = CheckView), (status = "4XX", body = ProblemDocument)))]
 pub async fn check(State(api): State<Api>, Caller(actor): Caller, handed: Handed) -> Result<Json<CheckView>, Problem> {
     let blocks = api.rules.check(&actor, &handed.report).await?;
@@ -161,7 +161,7 @@ pub struct Submitted {
 
 /// 提交申请：每组虚拟机一份申请，要么全部收下，要么一份也不收；原件一并保存
 #[utoipa::path(post, path = "/v1/requests", tag = "requests",
-    request_body(description = "资源申请，见 samples/", content((Upload = "multipart/form-data"), (Value = "application/json"), (Value = "application/yaml"))),
+    request_body(description = "资源申请，见 samples/", content((Upload = "multipart/form-data"), (Object = "application/json"), (Object = "application/yaml"))),
     responses((status = 201, body = Submitted, description = "只有一份时，Location 指向它"), (status = "4XX", body = ProblemDocument)))]
 pub async fn submit(State(api): State<Api>, Caller(actor): Caller, handed: Handed) -> Result<Response, Problem> {
     let ids = api.rules.submit(&actor, &handed.report, handed.original).await?;
@@ -178,7 +178,7 @@ pub async fn submit(State(api): State<Api>, Caller(actor): Caller, handed: Hande
 
 /// 申请的原件：提交时的文件，一字节不差
 #[utoipa::path(get, path = "/v1/requests/{id}/original", tag = "requests", params(("id" = String, Path)),
-    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = "4XX", body = ProblemDocument)))]
+    responses((status = 200, body = Vec<u8>, content_type = "*/*", description = "按提交时的类型"), (status = "4XX", body = ProblemDocument)))]
 pub async fn original(
     State(api): State<Api>,
     Caller(actor): Caller,
@@ -281,7 +281,7 @@ pub struct Return {
 }
 
 /// 退回
-#[utoipa::path(post, path = "/v1/requests/{id}/return", tag = "requests", params(("id" = String, Path)), request_body = Return,
+#[utoipa::path(post, path = "/v1/requests/{id}/return", operation_id = "return", tag = "requests", params(("id" = String, Path)), request_body = Return,
     responses((status = 200, body = RequestView), (status = "4XX", body = ProblemDocument)))]
 pub async fn send_back(
     State(api): State<Api>,

@@ -122,7 +122,7 @@ async fn one(api: &Api, actor: &Actor, key: &str) -> Result<TaskBookView, Proble
 }
 
 /// 导入任务书（YAML 或 JSON）；编号已有时须为下一版本
-#[utoipa::path(post, path = "/v1/task-books", tag = "task-books", request_body(content = Value, description = "任务书，见 samples/task-book.yaml"),
+#[utoipa::path(post, path = "/v1/task-books", tag = "task-books", request_body(content = Object, description = "任务书，见 samples/task-book.yaml"),
     responses((status = 201, body = TaskBookView), (status = 200, body = TaskBookView, description = "内容相同，未变化"),
         (status = "4XX", body = ProblemDocument)))]
 pub async fn import(

@@ -124,6 +124,7 @@ pub struct NewOperation {
 
 /// An operation as people and programs see it.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Operation)]
 pub struct View {
     #[schema(value_type = String, format = Uuid)]
     pub id: OperationId,

@@ -1,0 +1,344 @@
+//! One journey through every route: each answer is what the document says it is, and gives the document its examples.
+//! `WRITE_EXAMPLES=1` writes them down anew (`src/http/examples.json`).
+
+use super::document::{Route, document, routes};
+use crate::support::{
+    broker::{self, Broker, Cast, On, Setup},
+    plain,
+    raw::{Raw, Reply},
+};
+use jsonschema::Validator;
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
+
+const LIMIT: Duration = Duration::from_secs(30);
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/examples.json");
+/// Not on this journey, and where they are called.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("hosts_fence", "faults: it needs a command that switches a host off"),
+    ("machines_credentials", "databases: it needs a machine with a database"),
+    ("machines_register_name", "names: it needs a zone of a DNS server"),
+    ("operations_events", "contract::events: it is no JSON"),
+];
+
+fn validator(document: &Value, schema: &Value) -> Validator {
+    let mut whole = schema.clone();
+    whole["components"] = document["components"].clone();
+    jsonschema::validator_for(&whole).unwrap_or_else(|error| panic!("{error}: {schema}"))
+}
+
+/// The name of a schema that is a whole body.
+fn named(content: &Value) -> Option<String> {
+    content["schema"]["$ref"].as_str().and_then(|path| path.rsplit('/').next()).map(str::to_owned)
+}
+
+struct Journey {
+    raw: Raw,
+    document: Value,
+    routes: HashMap<String, Route>,
+    called: BTreeSet<String>,
+    examples: BTreeMap<String, Value>,
+}
+
+impl Journey {
+    fn new(broker: &Broker) -> Self {
+        let document = document();
+        let routes = routes(&document);
+        let routes = routes.into_iter().map(|r| (r.operation["operationId"].as_str().unwrap().to_owned(), r)).collect();
+        Self { raw: Raw::new(broker), document, routes, called: BTreeSet::new(), examples: BTreeMap::new() }
+    }
+
+    /// Calls a route by its name, and holds the answer to the document.
+    async fn call(&mut self, id: &str, key: &str, token: &str, body: Option<Value>) -> Value {
+        let query = if id == "images_import" { "?name=second&os_type=debian-12&stand_in=true" } else { "" };
+        let route = &self.routes[id];
+        let path = route.path.replace("{id}", key).replace("{code}", key) + query;
+        let content = route.operation["requestBody"]["content"].as_object();
+        let kind = content.and_then(|content| content.keys().find(|kind| !kind.starts_with("multipart"))).cloned();
+        let bearer = format!("Bearer {token}");
+        let mut headers = vec![("authorization", bearer.as_str()), ("if-match", "*")];
+        headers.extend(kind.as_deref().map(|kind| ("content-type", kind)));
+        let method: Method = route.method.parse().unwrap();
+        let bytes = match (&body, id) {
+            (_, "images_import") => Some([&broker::raw_image()[..], &[1; 512]].concat()),
+            (Some(body), _) => Some(body.to_string().into_bytes()),
+            (None, _) => (method != Method::GET).then(|| b"{}".to_vec()),
+        };
+        let reply = self.raw.send(method, &path, &headers, bytes).await;
+        let what = format!("{id} {path}: {} {}", reply.status, reply.text);
+        assert!((200..300).contains(&reply.status), "{what}");
+        let answer = self.hold(id, &reply, &what);
+        if let (Some(body), Some(kind)) = (body, kind) {
+            let content = &self.routes[id].operation["requestBody"]["content"][&kind];
+            // What is said to be an object and no more is shown by its route's name.
+            let name = named(content).unwrap_or_else(|| id.to_owned());
+            let validator = validator(&self.document, &content["schema"]);
+            let errors: Vec<_> = validator.iter_errors(&body).map(|error| error.to_string()).collect();
+            assert_eq!(errors, [""; 0], "what was sent, {what}");
+            self.examples.entry(name).or_insert(body);
+        }
+        answer
+    }
+
+    fn hold(&mut self, id: &str, reply: &Reply, what: &str) -> Value {
+        let documented = &self.routes[id].operation["responses"][reply.status.to_string()];
+        assert!(documented.is_object(), "the document does not know {what}");
+        if matches!(reply.status, 201 | 202) {
+            assert!(reply.header("location").starts_with("/v1/"), "no Location: {what}");
+        }
+        let kind = reply.header("content-type").split(';').next().unwrap_or_default().to_owned();
+        let as_it_came = !documented["content"]["*/*"].is_null();
+        let content = &documented["content"][if as_it_came { "*/*" } else { &kind }];
+        assert!(content.is_object(), "{kind} is not in the document: {what}");
+        self.called.insert(id.to_owned());
+        if kind != "application/json" || as_it_came {
+            return Value::Null;
+        }
+        let value = reply.json();
+        let validator = validator(&self.document, &content["schema"]);
+        let errors: Vec<_> =
+            validator.iter_errors(&value).map(|error| format!("{error} at {}", error.instance_path())).collect();
+        assert_eq!(errors, [""; 0], "{what}");
+        if let Some(name) = named(content) {
+            // The fullest says most.
+            let held = self.examples.entry(name).or_insert_with(|| value.clone());
+            let rows = |value: &Value| value["items"].as_array().map_or(0, Vec::len).min(1);
+            if rows(&value) > rows(held) {
+                *held = value.clone();
+            }
+        }
+        value
+    }
+}
+
+/// The same for every run: identifiers, instants and random words are replaced, and long lists cut.
+fn plainly(value: &mut Value, seen: &mut HashMap<String, String>) {
+    match value {
+        Value::String(text) => {
+            if uuid::Uuid::parse_str(text).is_ok() {
+                let next = seen.len() + 1;
+                let other = seen.entry(text.clone()).or_insert_with(|| format!("019a8f6e-0000-7000-8000-{next:012}"));
+                text.clone_from(other);
+            } else if text.parse::<jiff::Timestamp>().is_ok() {
+                "2026-11-21T02:00:00Z".clone_into(text);
+            } else {
+                for (from, to) in seen.iter() {
+                    *text = text.replace(from, to);
+                }
+            }
+        }
+        Value::Array(items) => {
+            items.truncate(2);
+            for item in items {
+                plainly(item, seen);
+            }
+        }
+        Value::Object(map) => {
+            if map.contains_key("next_page_token") {
+                map.insert("next_page_token".to_owned(), json!("q83vEjRWeJASNFZ4kKvN71siIiwiMDE5YSJd"));
+            }
+            for value in map.values_mut() {
+                plainly(value, seen);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_is_what_the_document_says() {
+    let broker = Broker::start(Setup::new(On::Sqlite).with("JIYUE_LISTING_SECONDS", "3600")).await;
+    let cast = Cast::arrive(&broker).await;
+    broker.furnish(&cast).await;
+    let mut walk = Journey::new(&broker);
+    let Cast { authority, operator, auditor, .. } = &cast;
+
+    for id in ["healthz", "metrics", "readyz", "openapi", "ledger"] {
+        walk.call(&format!("observability_{id}"), "", auditor, None).await;
+    }
+    let rule = walk.call("rules_list", "", auditor, None).await["items"][0]["code"].as_str().unwrap().to_owned();
+    walk.call("rules_show", &rule, auditor, None).await;
+    walk.call("departments_create", "", authority, Some(json!({"code": "wj", "name": "相城区文教局"}))).await;
+    walk.call("departments_list", "", authority, None).await;
+    walk.call("departments_show", "wj", authority, None).await;
+    walk.call("departments_change", "wj", authority, Some(json!({"name": "相城区文化教育局"}))).await;
+    let host = json!({"name": "node2", "uri": "simulated:", "zones": [
+        {"zone": "government_extranet", "segment": "egov", "bridge": "br0", "cidr": "10.66.0.0/16", "gateway": "10.66.0.1"}]});
+    let mut shared = host.clone();
+    shared["name"] = json!("node3");
+    walk.call("hosts_add", "", operator, Some(host)).await;
+    walk.call("hosts_add", "", operator, Some(shared)).await;
+    walk.call("hosts_list", "", operator, None).await;
+    walk.call("hosts_change", "node2", operator, Some(json!({"capacity": {"vcpu": 500}, "mlps_level": 4}))).await;
+    // What follows goes to the hosts that share a network.
+    walk.call("hosts_cordon", "sim", operator, None).await;
+    walk.call("images_import", "", operator, None).await;
+    walk.call("images_list", "", operator, None).await;
+    walk.call("images_show", "test-image", operator, None).await;
+    walk.call("images_distribute", "test-image", operator, Some(json!({"hosts": ["node2"]}))).await;
+    walk.call("images_hosts", "test-image", operator, None).await;
+    let mut book = broker::task_book();
+    book["number"] = json!("相信任〔2026〕18号");
+    walk.call("task_books_import", "", authority, Some(book)).await;
+    walk.call("task_books_list", "", authority, None).await;
+    walk.call("task_books_show", "相信任〔2026〕17号", authority, None).await;
+    walk.call("task_books_revoke", "相信任〔2026〕18号", authority, Some(json!({"reason": "项目终止"}))).await;
+
+    let machine = requests(&mut walk, &broker, &cast).await;
+    machines(&mut walk, &broker, &cast, &machine).await;
+    hosts(&mut walk, &broker, &cast, &machine).await;
+    walk.call("observability_audit_records", "", auditor, None).await;
+    walk.call("events_list", "", auditor, None).await;
+
+    let elsewhere: BTreeSet<_> = ELSEWHERE.iter().map(|(id, _)| (*id).to_owned()).collect();
+    let all: BTreeSet<_> = walk.routes.keys().cloned().collect();
+    assert_eq!(walk.called.union(&elsewhere).cloned().collect::<BTreeSet<_>>(), all, "every route is walked");
+    if std::env::var_os("WRITE_EXAMPLES").is_some() {
+        write(walk.examples);
+    }
+}
+
+/// Every way that a request can go; answers the machine of the one that was built.
+async fn requests(walk: &mut Journey, broker: &Broker, cast: &Cast) -> String {
+    let Cast { authority, operator, requester, .. } = cast;
+    let mut requests = Vec::new();
+    walk.call("requests_check", "", requester, Some(broker::request())).await;
+    for n in 0..5 {
+        let mut block = broker::request();
+        block["域名"] = json!(format!("walk{n}.xiangcheng.example"));
+        block["申请虚拟机数量"] = json!(1);
+        let made = walk.call("requests_submit", "", requester, Some(block)).await;
+        requests.push(made["items"][0]["id"].as_str().unwrap().to_owned());
+    }
+    walk.call("requests_original", &requests[0], requester, None).await;
+    walk.call("hosts_explain", "", operator, Some(json!({"request": requests[0]}))).await;
+    let approved = walk.call("requests_approve", &requests[0], authority, Some(json!({"comment": "同意"}))).await;
+    broker.finished(approved["id"].as_str().unwrap(), authority, LIMIT).await;
+    walk.call("requests_return", &requests[1], authority, Some(json!({"reason": "材料不全"}))).await;
+    walk.call("requests_approve_many", "", authority, Some(json!({"ids": [requests[2]], "comment": "同意"}))).await;
+    walk.call("requests_return_many", "", authority, Some(json!({"ids": [requests[3]], "reason": "材料不全"}))).await;
+    walk.call("requests_cancel", &requests[4], requester, Some(json!({"reason": "不再需要"}))).await;
+    walk.call("requests_list", "", requester, None).await;
+    let shown = walk.call("requests_show", &requests[0], requester, None).await;
+    shown["machines"][0]["id"].as_str().unwrap().to_owned()
+}
+
+/// Every act on a machine, but its rebuilding.
+async fn machines(walk: &mut Journey, broker: &Broker, cast: &Cast, machine: &str) {
+    let Cast { authority, operator, requester, .. } = cast;
+    let home = walk.call("machines_show", machine, requester, None).await;
+    walk.call("machines_list", "", requester, None).await;
+    walk.call("machines_change", machine, requester, Some(json!({"om_unit": "区民政局信息中心 0512-00000000"}))).await;
+    walk.call("machines_log", machine, requester, None).await;
+    let size = json!({"vcpu": 3, "memory_bytes": home["memory_bytes"]});
+    for (id, token, body) in [
+        ("machines_stop", requester, None),
+        ("machines_start", requester, None),
+        ("machines_reboot", requester, None),
+        ("machines_resize", authority, Some(size)),
+        ("machines_migrate", operator, Some(json!({}))),
+        ("machines_delete", requester, None),
+        ("machines_restore", requester, None),
+    ] {
+        let operation = walk.call(id, machine, token, body).await;
+        let done = broker.finished(operation["id"].as_str().unwrap(), authority, LIMIT).await;
+        assert_eq!(done["state"], "succeeded", "{id}: {done:#}");
+    }
+    let until = home["lease_end"].as_str().unwrap().parse::<jiff::civil::Date>().unwrap().tomorrow().unwrap();
+    walk.call("machines_extend", machine, authority, Some(json!({"lease_end": until}))).await;
+    let operations = walk.call("operations_list", "", requester, None).await;
+    let operation = operations["items"][0]["id"].as_str().unwrap().to_owned();
+    walk.call("operations_show", &operation, requester, None).await;
+}
+
+/// Every act on a host, and what is done with a machine that lost its own.
+async fn hosts(walk: &mut Journey, broker: &Broker, cast: &Cast, machine: &str) {
+    let Cast { authority, operator, .. } = cast;
+    let url = &broker.setup.database_url;
+    let now = walk.call("machines_show", machine, operator, None).await;
+    let on = now["host"].as_str().unwrap().to_owned();
+    walk.call("hosts_drain", &on, operator, None).await;
+    walk.call("hosts_cancel_drain", &on, operator, None).await;
+    walk.call("hosts_uncordon", &on, operator, None).await;
+    let alarm = uuid::Uuid::now_v7();
+    plain::run(
+        url,
+        &format!(
+            "insert into alarms (id, host_id, kind, domain_id, name, detail, first_seen_at, last_seen_at) \
+         select '{alarm}', id, 'foreign', '9a1d', 'test-vm', '不是集约建的', 1, 1 from hosts where name = 'sim'"
+        ),
+    )
+    .await
+    .unwrap();
+    walk.call("alarms_list", "", operator, None).await;
+    walk.call("alarms_show", &alarm.to_string(), operator, None).await;
+    walk.call("alarms_acknowledge", &alarm.to_string(), operator, None).await;
+
+    // Its host and an empty one are lost and proven to be off: it is built elsewhere, and the empty one comes back.
+    for host in [on.as_str(), "sim"] {
+        let lost = format!("update hosts set contact = 'unknown', contact_since = 1 where name = '{host}'");
+        plain::run(url, &lost).await.unwrap();
+        let word = json!({"name": host, "reason": "现场拔了电源"});
+        walk.call("hosts_confirm_fenced", host, operator, Some(word)).await;
+    }
+    let operation = walk.call("machines_rebuild", machine, operator, None).await;
+    let done = broker.finished(operation["id"].as_str().unwrap(), authority, LIMIT).await;
+    assert_eq!(done["state"], "succeeded", "{done:#}");
+    walk.call("hosts_readmit", "sim", operator, None).await;
+    walk.call("hosts_show", &on, operator, None).await;
+}
+
+fn write(mut examples: BTreeMap<String, Value>) {
+    let held: Map<String, Value> = serde_json::from_str(&std::fs::read_to_string(FILE).unwrap()).unwrap();
+    let mut seen = HashMap::new();
+    for example in examples.values_mut() {
+        plainly(example, &mut seen);
+    }
+    // What no journey gives was written by hand.
+    for (name, example) in held {
+        examples.entry(name).or_insert(example);
+    }
+    std::fs::write(FILE, serde_json::to_string_pretty(&examples).unwrap() + "\n").unwrap();
+}
+
+#[test]
+fn every_body_has_an_example_that_fits_its_schema() {
+    let document = document();
+    let (mut without, mut shown) = (Vec::new(), BTreeSet::new());
+    for route in routes(&document) {
+        let responses = route.operation["responses"].as_object().unwrap();
+        let bodies = responses.iter().chain(
+            [("the body", &route.operation["requestBody"])]
+                .map(|(a, b)| (Box::leak(Box::new(a.to_owned())) as &String, b)),
+        );
+        for (place, body) in bodies {
+            for (kind, content) in
+                body["content"].as_object().into_iter().flatten().filter(|(kind, _)| kind.contains("json"))
+            {
+                let what = format!("{} {} {place} {kind}", route.method, route.path);
+                if route.path == "/v1/openapi.json" {
+                    continue;
+                }
+                let Some(example) = content.get("example") else {
+                    without.push(what);
+                    continue;
+                };
+                let errors: Vec<_> =
+                    validator(&document, &content["schema"]).iter_errors(example).map(|e| e.to_string()).collect();
+                assert_eq!(errors, [""; 0], "{what}: {example:#}");
+                shown.insert(
+                    named(content).unwrap_or_else(|| route.operation["operationId"].as_str().unwrap().to_owned()),
+                );
+            }
+        }
+    }
+    assert_eq!(without, [""; 0], "bodies without an example");
+    let held: Map<String, Value> = serde_json::from_str(&std::fs::read_to_string(FILE).unwrap()).unwrap();
+    // Said of every route, and so under no schema's name.
+    let held: BTreeSet<_> = held.keys().filter(|name| *name != "Unavailable").cloned().collect();
+    assert_eq!(held, shown, "examples that nothing shows");
+}
