@@ -217,6 +217,15 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Whatever the host: no limit is below nothing.
+    pub fn checked(self) -> Result<Self, Problem> {
+        let all = [("vcpu", self.vcpu), ("memory_bytes", self.memory_bytes), ("disk_bytes", self.disk_bytes)];
+        match all.iter().find(|(_, value)| value.is_some_and(|value| value < 0)) {
+            Some((field, _)) => Err(Problem::malformed(format!("/capacity/{field}: 不能小于 0"))),
+            None => Ok(self),
+        }
+    }
+
     /// The host's own with these in their place.
     fn over(self, host: &Host) -> Result<(Amount, MlpsLevel), Problem> {
         let limit = Amount {
@@ -225,13 +234,6 @@ impl Limits {
             disk_bytes: self.disk_bytes.unwrap_or(host.limit.disk_bytes),
             ..host.limit
         };
-        for (field, value) in
-            [("vcpu", limit.vcpu), ("memory_bytes", limit.memory_bytes), ("disk_bytes", limit.disk_bytes)]
-        {
-            if value < 0 {
-                return Err(Problem::malformed(format!("/capacity/{field}: 不能小于 0")));
-            }
-        }
         let level = self.mlps_level.unwrap_or(host.mlps_level);
         if level < host.mlps_level && host.used.vcpu + host.used.memory_bytes + host.used.disk_bytes > 0 {
             return Err(Problem::conflict(

@@ -73,6 +73,11 @@ pub const ACTS: &[(&str, &str, Option<Act>)] = &[
     ("POST", "/v1/task-books/{id}/revoke", Some(Act::TaskBookRevoke)),
 ];
 
+/// Whether there is a route for this.
+pub(super) fn is_served(method: &str, path: &str) -> bool {
+    ACTS.iter().any(|(served, route, _)| *served == method && *route == path)
+}
+
 /// Says of each route which act it is. One that has no row says nothing, which a test does not let pass.
 pub(super) fn note(document: &mut OpenApi) {
     for (method, path, act) in ACTS {

@@ -247,13 +247,6 @@ pub async fn change(
     Patch(patch): Patch<HostPatch>,
 ) -> Result<Json<HostView>, Problem> {
     policy::scope(&actor, Act::HostChange)?;
-    let mut conn = api.db.read().await?;
-    let known = store::find_host(&mut conn, &id).await?.ok_or_else(|| Problem::not_found("宿主机"))?;
-    // The version first: what is looked at after it is not older.
-    let revision = store::host_revision(&mut conn, known.id).await?.unwrap_or_default();
-    let host = store::find_host(&mut conn, &id).await?.ok_or_else(|| Problem::not_found("宿主机"))?;
-    seen.check(&view(&mut conn, host.clone()).await?)?;
-    drop(conn);
     let capacity = patch.capacity.unwrap_or_default();
     let limits = Limits {
         vcpu: capacity.vcpu,
@@ -261,6 +254,14 @@ pub async fn change(
         disk_bytes: capacity.disk_bytes,
         mlps_level: patch.mlps_level,
     };
+    let limits = limits.checked()?;
+    let mut conn = api.db.read().await?;
+    let known = store::find_host(&mut conn, &id).await?.ok_or_else(|| Problem::not_found("宿主机"))?;
+    // The version first: what is looked at after it is not older.
+    let revision = store::host_revision(&mut conn, known.id).await?.unwrap_or_default();
+    let host = store::find_host(&mut conn, &id).await?.ok_or_else(|| Problem::not_found("宿主机"))?;
+    seen.check(&view(&mut conn, host.clone()).await?)?;
+    drop(conn);
     let host = api.maintenance.reconfigure(&actor, &host, limits, revision).await?;
     shown(&api, host).await
 }

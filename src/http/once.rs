@@ -5,7 +5,7 @@
 //! has written nothing; its copy is judged anew. What must not be kept (`Cache-Control: no-store`) is not.
 
 use super::{
-    Api,
+    Api, acts,
     extract::{Authenticated, bearer},
     trace_id,
     upload::UPLOAD_BYTES,
@@ -78,8 +78,11 @@ impl Drop for Held {
 /// Carries out a call with a key once.
 pub async fn once(State(api): State<Api>, request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    // What is no route is told so, key or not.
+    let path = request.extensions().get::<MatchedPath>();
+    let served = path.is_some_and(|path| acts::is_served(request.method().as_str(), path.as_str()));
     match request.headers().get(KEY) {
-        Some(key) if !reads && request.extensions().get::<MatchedPath>().is_some() => {
+        Some(key) if !reads && served => {
             let key = key.clone();
             carry_out(&api, &key, request, next).await.unwrap_or_else(IntoResponse::into_response)
         }

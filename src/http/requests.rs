@@ -178,7 +178,7 @@ pub async fn submit(State(api): State<Api>, Caller(actor): Caller, handed: Hande
 
 /// 申请的原件：提交时的文件，一字节不差
 #[utoipa::path(get, path = "/v1/requests/{id}/original", tag = "requests", params(("id" = String, Path)),
-    responses((status = 200, body = Vec<u8>, content_type = "*/*", description = "按提交时的类型"), (status = "4XX", body = ProblemDocument)))]
+    responses((status = 200, body = Value, content_type = "*/*", description = "按提交时的类型"), (status = "4XX", body = ProblemDocument)))]
 pub async fn original(
     State(api): State<Api>,
     Caller(actor): Caller,

@@ -6,4 +6,5 @@ mod events;
 mod examples;
 mod lists;
 mod once;
+mod strict;
 mod versions;

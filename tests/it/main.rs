@@ -15,6 +15,7 @@ mod distribution;
 mod dns;
 mod faults;
 mod forms;
+mod fuzz_api;
 mod goldens;
 mod guest_images;
 mod hostile_images;
