@@ -63,6 +63,10 @@ deny: ## 依赖的许可、来源与重复
 fuzz-api: ## 按接口文档编造请求，各角色共十万个以上；EXAMPLES= 每个接口的个数，SEED= 换一批
 	@. scripts/env.sh; EXAMPLES=$${EXAMPLES:-400} cargo test --locked --test it fuzz_api:: -- --nocapture
 
+.PHONY: bench-api
+bench-api: ## 接口的速度：读一个操作与空的 axum 对比，百万行列表与千行对比；PART=read|list
+	@. scripts/env.sh; cargo bench --locked --bench api
+
 .PHONY: bench-build
 bench-build: ## 建虚拟机的速度，与直接用 libvirt 对比（需要 root）；PART=share|fleet，N= 台数
 	@. scripts/env.sh; cargo bench --locked --bench build

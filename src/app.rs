@@ -7,6 +7,7 @@ use crate::{
     db::{Db, Options},
     dns::Zones,
     http::{self, Api, Parts, once::UnderWay},
+    identity::door::Door,
     jurisdiction::Profile,
     machine::{
         approval::Approver,
@@ -273,6 +274,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: &CancellationTo
         },
         watch,
         distribution,
+        door: Door::new(db.clone()),
         db,
         inventory,
         rules,

@@ -86,6 +86,8 @@ impl Db {
         let reads = AnyPoolOptions::new()
             .max_connections(options.read_connections.max(1))
             .acquire_timeout(Duration::from_secs(10))
+            // A file does not go away; asking each time whether it is there takes as long as reading from it.
+            .test_before_acquire(dialect == Dialect::Postgres)
             .after_connect(move |conn, _| Box::pin(async move { conn.execute(read_only(dialect)).await.map(drop) }))
             .connect_lazy_with(quiet(&url)?);
         let lane = |name: &str| spawn_lane(name, dialect, url.clone(), options.clock.clone());

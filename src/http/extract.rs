@@ -3,7 +3,7 @@
 use super::{Api, Called, DOCUMENT_BYTES, strict, trace_id};
 use crate::{
     error::{Kind, Problem},
-    identity::{Actor, service},
+    identity::Actor,
     violation::pointer_token,
     yaml,
 };
@@ -33,7 +33,7 @@ impl FromRequestParts<Api> for Caller {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let actor = match parts.extensions.get::<Authenticated>() {
             Some(Authenticated(actor)) => actor.clone(),
-            None => service::authenticate(&api.db, bearer(&parts.headers), &trace_id(&parts.extensions)).await?,
+            None => api.door.authenticate(bearer(&parts.headers), &trace_id(&parts.extensions)).await?,
         };
         if let Some(called) = parts.extensions.get::<Called>() {
             called.by(&actor);

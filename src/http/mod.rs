@@ -30,7 +30,7 @@ use crate::{
     capacity::{inventory::Inventory, maintenance::Maintenance},
     db::Db,
     error::{Denied, Kind, Problem},
-    identity::{Actor, service},
+    identity::{Actor, door::Door, service},
     machine::{
         approval::Approver,
         distribution::service::Distribution,
@@ -79,6 +79,7 @@ pub struct Parts {
     pub distribution: Distribution,
     pub metrics: Metrics,
     pub vault: Vault,
+    pub door: Door,
     pub under_way: once::UnderWay,
     /// The service is about to end: streams that would go on for ever do not.
     pub stop: CancellationToken,

@@ -13,7 +13,6 @@ use super::{
 use crate::{
     db::call::{Answer, Call, Known},
     error::{Kind, Problem},
-    identity::service,
     ids::PersonId,
     text::hex,
 };
@@ -107,7 +106,7 @@ async fn carry_out(api: &Api, key: &HeaderValue, mut request: Request, next: Nex
         ));
     }
     let (bearer, trace_id) = (bearer(request.headers()), trace_id(request.extensions()));
-    let actor = service::authenticate(&api.db, bearer, &trace_id).await?;
+    let actor = api.door.authenticate(bearer, &trace_id).await?;
     let person = actor.person.id;
     request.extensions_mut().insert(Authenticated(actor));
     let (parts, body) = request.into_parts();

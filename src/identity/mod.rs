@@ -1,5 +1,6 @@
 //! Who is asking: departments, people, their tokens, and the one function that says what a role may do.
 
+pub mod door;
 pub mod policy;
 pub mod service;
 pub mod store;

@@ -19,32 +19,6 @@ use serde_json::json;
 /// Tokens live this long at most.
 pub const MAX_TOKEN_DAYS: i64 = 90;
 
-/// Whose token a call carries.
-pub async fn authenticate(db: &Db, bearer: Option<&str>, trace_id: &str) -> Result<Actor, Problem> {
-    let refuse = |detail: &str| Problem::new(Kind::Unauthenticated, "unauthenticated", detail);
-    let Some(bearer) = bearer else {
-        return Err(refuse(
-            "请求未带令牌；请在 Authorization 头中使用 Bearer 令牌，令牌由管理员用 jiyue token create 签发",
-        ));
-    };
-    // One answer for every way in which a token can be wrong.
-    let invalid = || refuse("令牌无效、已过期或已吊销；请向管理员申领新的令牌");
-    let secret = Secret::read(bearer).ok_or_else(invalid)?;
-    let mut conn = db.read().await?;
-    let row = store::find_token(&mut conn, &secret.digest()).await?.ok_or_else(invalid)?;
-    if row.revoked_at.is_some() || row.expires_at <= db.clock().now() {
-        return Err(invalid());
-    }
-    Ok(Actor {
-        token: row.id,
-        person: row.person,
-        unit: row.unit,
-        role: row.role,
-        department: row.department,
-        trace_id: trace_id.to_owned(),
-    })
-}
-
 /// Notes in the audit trail that somebody was refused by the policy, as in `POST /v1/hosts`.
 pub async fn record_denial(
     db: &Db,

@@ -284,6 +284,12 @@ async fn a_token_that_is_not_valid_opens_nothing() {
     assert!(setup.cli(None, "", &["token", "revoke", &revoked]).status.success());
     let sql = format!("update tokens set expires_at = 1 where id = '{expired}'");
     plain::run(&setup.database_url, &sql).await.unwrap();
+    // What has been read of a token is believed for two seconds, and no longer.
+    let began = std::time::Instant::now();
+    while world.raw.get("/v1/requests", &revoked_token).await.status == 200 {
+        assert!(began.elapsed() < Duration::from_secs(5), "a revoked token still opens");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let good = &world.cast.authority;
     let last = if good.ends_with('A') { "B" } else { "A" };
     let altered = format!("Bearer {}{last}", &good[..good.len() - 1]);

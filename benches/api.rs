@@ -1,0 +1,207 @@
+//! The HTTP surface, in one run beside its peer.
+//!
+//! - `PART=read`: an authenticated read of one operation by 32 clients, and the same bytes from a handler of axum alone that
+//!   does nothing. Rates of whole rounds in turn, and their ratio.
+//! - `PART=list`: the first page of 200 machines, of 1,000 and of 1,000,000 rows, in each order, for one department and for
+//!   all; medians. `ROWS=` for other sizes.
+//!
+//! `make bench-api` (`SECONDS=3`, `CLIENTS=32`, `ROUNDS=3`, `ON=postgres` for the other database)
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
+#![allow(
+    clippy::cast_precision_loss,
+    dead_code,
+    reason = "counts become figures for people; shares the tests' support"
+)]
+
+#[path = "../tests/it/support/mod.rs"]
+mod support;
+
+use axum::{Router, http::header, routing::get};
+use serde_json::json;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use support::{
+    broker::{self, Broker, Cast, On, Setup},
+    sql::Sql,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+fn on() -> On {
+    if std::env::var("ON").is_ok_and(|on| on == "postgres") { On::Postgres } else { On::Sqlite }
+}
+
+#[tokio::main]
+async fn main() {
+    let part = std::env::var("PART").unwrap_or_default();
+    if part.is_empty() || part == "read" {
+        read().await;
+    }
+    if part.is_empty() || part == "list" {
+        list().await;
+    }
+}
+
+/// Whole answers per second that so many connections get, each asking again when it has its answer.
+async fn rate(address: &str, request: &str, clients: u64, time: Duration) -> f64 {
+    let (count, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    let mut lanes = tokio::task::JoinSet::new();
+    for _ in 0..clients {
+        let (count, over, address, request) = (count.clone(), over.clone(), address.to_owned(), request.to_owned());
+        lanes.spawn(async move {
+            let mut stream = TcpStream::connect(&address).await.expect("a connection");
+            stream.set_nodelay(true).expect("no delay");
+            let mut buffer = vec![0; 16 << 10];
+            while !over.load(Ordering::Relaxed) {
+                stream.write_all(request.as_bytes()).await.expect("sent");
+                let mut filled = 0;
+                loop {
+                    let read = stream.read(&mut buffer[filled..]).await.expect("read");
+                    assert!(read > 0, "the server hung up: {}", String::from_utf8_lossy(&buffer[..filled]));
+                    filled += read;
+                    if whole(&buffer[..filled]) {
+                        break;
+                    }
+                }
+                assert!(buffer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&buffer[..filled]));
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let (before, began) = (count.load(Ordering::Relaxed), Instant::now());
+    tokio::time::sleep(time).await;
+    let rate = (count.load(Ordering::Relaxed) - before) as f64 / began.elapsed().as_secs_f64();
+    over.store(true, Ordering::Relaxed);
+    lanes.join_all().await;
+    rate
+}
+
+/// Head, and as much after it as it says.
+fn whole(bytes: &[u8]) -> bool {
+    let Some(head) = bytes.windows(4).position(|w| w == b"\r\n\r\n") else { return false };
+    let text = String::from_utf8_lossy(&bytes[..head]).to_ascii_lowercase();
+    let length =
+        text.lines().find_map(|line| line.strip_prefix("content-length:")).map_or(0, |n| n.trim().parse().unwrap());
+    bytes.len() >= head + 4 + length
+}
+
+async fn read() {
+    let (seconds, clients, rounds) = (setting("SECONDS", 3), setting("CLIENTS", 32), setting("ROUNDS", 3));
+    let broker = Broker::start(Setup::new(on()).with("JIYUE_LOG_FILTER", "warn")).await;
+    let cast = Cast::arrive(&broker).await;
+    broker.furnish(&cast).await;
+    let made = broker.post("/v1/requests", &cast.requester, &broker::request()).await.expect(201);
+    let path = format!("/v1/requests/{}/approve", made["items"][0]["id"].as_str().unwrap());
+    let operation = broker.post(&path, &cast.authority, &json!({})).await.expect(202);
+    let id = operation["id"].as_str().unwrap().to_owned();
+    broker.finished(&id, &cast.authority, Duration::from_secs(30)).await;
+    let path = format!("/v1/operations/{id}");
+    let body = broker.get(&path, &cast.requester).await.expect(200).to_string();
+
+    // The peer is a process of its own too: this very program, told to serve.
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let peer = listener.local_addr().expect("an address").to_string();
+    let bare = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        let listener = listener.into_std().expect("a socket");
+        runtime.block_on(async move {
+            let listener = TcpListener::from_std(listener).expect("a listener");
+            let answer = move || async move { ([(header::CONTENT_TYPE, "application/json")], body.clone()) };
+            axum::serve(listener, Router::new().route("/{*path}", get(answer))).await.expect("served");
+        });
+    });
+    let ask = |host: &str| {
+        format!(
+            "GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {}\r\naccept: */*\r\n\r\n",
+            cast.requester
+        )
+    };
+    let ours = broker.url.trim_start_matches("http://").to_owned();
+    println!("{} clients read one operation, {rounds} rounds of {seconds} s each, {:?}\n", clients, on());
+    let (mut plain, mut full) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        plain.push(rate(&peer, &ask(&peer), clients, Duration::from_secs(seconds)).await);
+        full.push(rate(&ours, &ask(&ours), clients, Duration::from_secs(seconds)).await);
+    }
+    drop(bare);
+    let middle = |mut rates: Vec<f64>| {
+        rates.sort_by(f64::total_cmp);
+        rates[rates.len() / 2]
+    };
+    let (plain, full) = (middle(plain), middle(full));
+    println!("{:<44}{:>12}", "", "answers/s");
+    println!("{:<44}{plain:>12.0}", "axum alone, the same bytes");
+    println!("{:<44}{full:>12.0}{:>10.2}×  (at least 0.50)", "jiyue: token, policy, row, tag, metrics", full / plain);
+}
+
+async fn list() {
+    let most = setting("ROWS", 1_000_000);
+    println!("\nthe first 200 machines, median of 21, {:?}\n", on());
+    println!("{:>10}  {:<44}{:>10}", "rows", "list", "ms");
+    let mut all: Vec<Vec<f64>> = Vec::new();
+    for rows in [1000, most] {
+        let broker =
+            Broker::start(Setup::new(on()).with("JIYUE_LOG_FILTER", "warn").with("JIYUE_WORKER_WIDTH", "0")).await;
+        let cast = Cast::arrive(&broker).await;
+        broker.furnish(&cast).await;
+        let made = broker.post("/v1/requests", &cast.requester, &broker::request()).await.expect(201);
+        let request = made["items"][0]["id"].as_str().unwrap().to_owned();
+        broker.post(&format!("/v1/requests/{request}/approve"), &cast.authority, &json!({})).await.expect(202);
+        fill(&broker.setup.database_url, rows).await;
+        let mut row = Vec::new();
+        for (token, query) in [
+            (&cast.auditor, ""),
+            (&cast.auditor, "&sort=name"),
+            (&cast.auditor, "&sort=-lease_end"),
+            (&cast.auditor, "&state=running"),
+            (&cast.auditor, "&department=mzj"),
+            (&cast.requester, ""),
+            (&cast.requester, "&sort=name"),
+        ] {
+            let path = format!("/v1/machines?page_size=200{query}");
+            let mut times = Vec::new();
+            for _ in 0..21 {
+                let began = Instant::now();
+                let page = broker.get(&path, token).await.expect(200);
+                times.push(began.elapsed().as_secs_f64() * 1000.0);
+                assert_eq!(page["items"].as_array().unwrap().len(), 200, "{path}");
+            }
+            times.sort_by(f64::total_cmp);
+            let who = if token == &cast.auditor { "auditor" } else { "requester" };
+            println!("{rows:>10}  {:<44}{:>10.1}", format!("{who} {query}"), times[10]);
+            row.push(times[10]);
+        }
+        all.push(row);
+    }
+    let ratios: Vec<_> = all[1].iter().zip(&all[0]).map(|(many, few)| format!("{:.2}", many / few)).collect();
+    println!("\nof {most} ÷ of 1,000: {}", ratios.join(", "));
+}
+
+/// Copies of one machine, as many as it takes.
+async fn fill(url: &str, rows: u64) {
+    let mut sql = Sql::writing(url).await;
+    let hex = if url.starts_with("sqlite") { "printf('%012x', n)" } else { "lpad(to_hex(n), 12, '0')" };
+    sql.run(&format!(
+        "insert into machines (id, request_id, department_id, host_id, ordinal, name, state, intent, image_sha256, zone, \
+         lease_end, contact, created_at, ready_at) \
+         with recursive counter(n) as (select 1 union all select n + 1 from counter where n < {rows}) \
+         select '019a0000-0000-7000-8000-' || {hex}, request_id, department_id, host_id, 1000 + n, 'm' || n, 'running', \
+         intent, image_sha256, zone, '20' || (30 + n % 50) || '-01-01', contact, created_at, created_at \
+         from counter, (select * from machines limit 1) one"
+    ))
+    .await;
+    sql.run("analyze").await;
+}
