@@ -251,6 +251,26 @@ pub struct Denied {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        self.answer(|document| document)
+    }
+}
+
+/// A problem's document with members of its own.
+#[derive(Serialize)]
+struct Extended<T> {
+    #[serde(flatten)]
+    document: ProblemDocument,
+    #[serde(flatten)]
+    members: T,
+}
+
+impl Problem {
+    /// The answer, with members that only this problem has.
+    pub fn with_members(self, members: impl Serialize) -> Response {
+        self.answer(|document| Extended { document, members })
+    }
+
+    fn answer<T: Serialize>(self, body: impl FnOnce(ProblemDocument) -> T) -> Response {
         let status = self.kind.status();
         let denied = (self.kind == Kind::Forbidden).then_some(Denied { code: self.code });
         if status.is_server_error() {
@@ -267,7 +287,7 @@ impl IntoResponse for Problem {
             shortage: self.shortage,
             hosts: self.hosts.map_or_else(Vec::new, |hosts| hosts.0),
         };
-        let mut response = (status, Json(document)).into_response();
+        let mut response = (status, Json(body(document))).into_response();
         if let Some(denied) = denied {
             response.extensions_mut().insert(denied);
         }

@@ -6,6 +6,7 @@
 //! ```text
 //! cli, client      the command line; speaks HTTP like anybody else
 //! app, config      builds the parts once, starts them, stops them
+//! serve            the listener: TLS, slow clients, an orderly end
 //! http             router and OpenAPI from one list; one file of handlers per domain
 //! watch            what hosts really run, held against what is known; alarms
 //! machine          approval → build → running → bin; images; the ledger
@@ -51,6 +52,7 @@ pub mod request;
 pub mod rule;
 pub mod rulebook;
 pub mod secret;
+pub mod serve;
 pub mod task_book;
 pub mod text;
 pub mod time;

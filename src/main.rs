@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 /// Calls to hosts that are still under way when all else has ended. One may take hours (an image, a journey); it goes on
 /// without us or is begun anew by the next start, so nobody waits for it.
-const LAST_CALLS: Duration = Duration::from_secs(3);
+const LAST_CALLS: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {

@@ -5,9 +5,9 @@ use super::{
     problem::Failure, tables::Kind,
 };
 use crate::{
-    app,
+    app::{self, StartError},
     client::Items,
-    config::Settings,
+    config::{Faults, Settings},
     db::Db,
     error::{Problem, story},
     http,
@@ -32,8 +32,12 @@ pub async fn serve(args: ServeArgs) -> ExitCode {
         Ok(settings) => settings,
         Err(code) => return code,
     };
+    if args.check {
+        return check(&settings);
+    }
     match app::serve(settings).await {
         Ok(()) => ExitCode::SUCCESS,
+        Err(StartError::Settings(faults)) => unusable(&faults),
         Err(error) => fail(&error),
     }
 }
@@ -144,10 +148,24 @@ async fn list(db: &Db, global: &Global) -> Result<(), Problem> {
 }
 
 fn settings(file: Option<&Path>) -> Result<Settings, ExitCode> {
-    Settings::load(file).map_err(|error| {
-        eprintln!("配置无法使用：{error}\n请检查配置文件与 JIYUE_ 开头的环境变量");
-        ExitCode::from(USAGE)
-    })
+    Settings::load(file).map_err(|faults| unusable(&faults))
+}
+
+fn unusable(faults: &Faults) -> ExitCode {
+    eprintln!("配置无法使用，{faults}");
+    ExitCode::from(USAGE)
+}
+
+/// Says what the service would say at its start, and no more.
+fn check(settings: &Settings) -> ExitCode {
+    if let Err(faults) = settings.check() {
+        return unusable(&faults);
+    }
+    for warning in settings.warnings() {
+        eprintln!("提醒：{warning}");
+    }
+    println!("配置可用：监听 {}，数据库 {}", settings.listen, settings.database_shown());
+    ExitCode::SUCCESS
 }
 
 /// The story of an error, once.

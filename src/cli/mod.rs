@@ -148,8 +148,13 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "例：\n  jiyue serve\n  jiyue serve --config /etc/jiyue/config.toml")]
+#[command(after_help = "例：
+  jiyue serve --config /etc/jiyue/jiyue.toml
+  jiyue serve --check --config /etc/jiyue/jiyue.toml")]
 pub struct ServeArgs {
+    /// 只检查配置，一次列出所有不对之处；不启动，什么都不改
+    #[arg(long)]
+    pub check: bool,
     #[arg(help = "配置文件（TOML）；不给则用默认设置与 JIYUE_ 开头的环境变量", long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }

@@ -131,7 +131,7 @@ impl fmt::Debug for Zone {
 
 impl Zones {
     /// Checks the settings and reads the keys.
-    pub fn open(settings: &[ZoneSettings], clock: &Clock) -> Result<Self, SettingsFault> {
+    pub fn open(settings: &[ZoneSettings], clock: &Clock) -> Result<Self, Vec<SettingsFault>> {
         settings::open(settings, clock).map(|zones| Self(zones.into()))
     }
 

@@ -14,6 +14,7 @@ pub mod observability;
 pub mod operations;
 pub mod page;
 pub mod placement;
+pub mod readiness;
 pub mod requests;
 pub mod rules;
 pub mod task_books;
@@ -73,6 +74,7 @@ pub struct Parts {
     pub images: Images,
     pub distribution: Distribution,
     pub metrics: Metrics,
+    pub readiness: readiness::Readiness,
     pub allowed_hosts: crate::capacity::service::Allowed,
 }
 
@@ -157,7 +159,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(observability::ledger))
         .routes(routes!(observability::audit_records))
         .routes(routes!(observability::healthz))
-        .routes(routes!(observability::readyz))
+        .routes(routes!(readiness::readyz))
         .routes(routes!(observability::metrics))
         .routes(routes!(observability::openapi))
         .layer(DefaultBodyLimit::max(DOCUMENT_BYTES))

@@ -11,6 +11,7 @@ const IO: &[(&str, &str)] = &[
     ("cli/upload.rs", "streams a file to the server"),
     ("cli/watch.rs", "waits between two looks at an operation"),
     ("client.rs", "is the HTTP client"),
+    ("serve/", "listens, and speaks TLS"),
     ("http/", "is the HTTP surface"),
     ("error.rs", "is where problems become HTTP answers"),
     ("audit.rs", "writes its record in the act's transaction"),

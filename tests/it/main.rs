@@ -30,6 +30,7 @@ mod placement;
 mod provider_libvirt;
 mod race;
 mod real;
+mod service;
 mod slow;
 mod statements;
 mod support;

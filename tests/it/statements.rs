@@ -22,6 +22,7 @@ const AT_RUN_TIME: &[(&str, &str)] = &[
     ("capacity/store.rs held_names", "api::a_request_travels_from_submission_to_delivery"),
     ("capacity/store.rs insert_claims", "api::a_request_travels_from_submission_to_delivery"),
     ("db.rs database_now", "api::a_request_travels_from_submission_to_delivery"),
+    ("db/probe.rs look", "doctor::a_broker_in_good_health_is_told_so"),
     ("machine/name/store.rs of", "names::a_name_is_registered_when_the_machine_answers"),
     ("machine/store.rs insert_all", "api::a_request_travels_from_submission_to_delivery"),
     ("operation/store.rs insert_all", "api::a_request_travels_from_submission_to_delivery"),
