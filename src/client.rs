@@ -2,6 +2,7 @@
 //! what is safe to repeat.
 
 use crate::place::Place;
+pub use crate::serve::tls::choose as choose_tls;
 use bytes::Bytes;
 use futures_util::TryStream;
 use reqwest::{
@@ -123,13 +124,6 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     authorization: Option<HeaderValue>,
-}
-
-/// Chooses the library that does the arithmetic of TLS for all HTTP clients of this process; whoever makes one calls this
-/// first, once or more.
-pub fn choose_tls() {
-    // An error says that it has been chosen already.
-    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
 }
 
 impl Client {

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! cli, client      the command line; speaks HTTP like anybody else
+//! doctor           looks at the server's machine: what is wrong, and how to mend it
 //! app, config      builds the parts once, starts them, stops them
 //! serve            the listener: TLS, slow clients, an orderly end
 //! http             router and OpenAPI from one list; one file of handlers per domain
@@ -35,6 +36,7 @@ pub mod client;
 pub mod config;
 pub mod db;
 pub mod dns;
+pub mod doctor;
 pub mod error;
 pub mod field;
 pub mod http;

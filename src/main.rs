@@ -37,6 +37,7 @@ fn start(cli: Cli) -> ExitCode {
 async fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Serve(args) => cli::local::serve(args).await,
+        Command::Doctor(args) => cli::doctor::run(&cli.global, args).await,
         Command::Token(command) => cli::local::token(&cli.global, command).await,
         Command::Openapi => cli::local::openapi(),
         Command::Rules(command) => cli::local::rules(&cli.global, command),

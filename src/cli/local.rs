@@ -1,8 +1,8 @@
 //! Commands that run on the server's own machine: `serve`, `token`, `openapi`.
 
 use super::{
-    Exit, Global, OutputFormat, RulesCommand, ServeArgs, TokenCommand, TokenCreateArgs, forms, output::Screen,
-    problem::Failure, tables::Kind,
+    Exit, Global, OutputFormat, RulesCommand, TokenCommand, TokenCreateArgs, forms, output::Screen, problem::Failure,
+    tables::Kind,
 };
 use crate::{
     app::{self, StartError},
@@ -18,8 +18,33 @@ use crate::{
     ids::TokenId,
     rulebook,
 };
+use clap::Args;
 use serde_json::json;
-use std::{error::Error, path::Path, process::ExitCode};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+#[derive(Debug, Args)]
+#[command(after_help = "例：
+  jiyue serve --config /etc/jiyue/jiyue.toml
+  jiyue serve --check --config /etc/jiyue/jiyue.toml")]
+pub struct ServeArgs {
+    /// 只检查配置，一次列出所有不对之处；不启动，什么都不改
+    #[arg(long)]
+    pub check: bool,
+    #[arg(help = "配置文件（TOML）；不给则用默认设置与 JIYUE_ 开头的环境变量", long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Where a command that runs on the server's own machine finds the server's settings.
+#[derive(Debug, Args)]
+pub struct LocalArgs {
+    /// 配置文件（TOML），与 jiyue serve 用的相同
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
 
 /// Exit code of what was refused.
 const REFUSED: u8 = 1;

@@ -53,7 +53,8 @@ impl Db {
 }
 
 /// Looks at a database without bringing its tables up to date; a file that is not there is not made.
-pub async fn look(url: &str, clock: &Clock) -> Result<Seen, DbError> {
+/// The connection goes with it, for those who want to see more.
+pub async fn look(url: &str, clock: &Clock) -> Result<(Seen, AnyConnection), DbError> {
     sqlx::any::install_default_drivers();
     let (dialect, url) = normalise(url)?;
     let mut conn = match dialect {
@@ -80,8 +81,7 @@ pub async fn look(url: &str, clock: &Clock) -> Result<Seen, DbError> {
     if tables.is_some() {
         touch(&mut conn).await?;
     }
-    conn.close().await?;
-    Ok(Seen { dialect, release, tables, known: known(dialect), ahead_micros })
+    Ok((Seen { dialect, release, tables, known: known(dialect), ahead_micros }, conn))
 }
 
 /// The file of an embedded database.

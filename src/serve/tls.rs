@@ -52,6 +52,12 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
+/// Chooses it for all HTTP clients of this process; whoever makes one calls this first, once or more.
+pub fn choose() {
+    // An error says that it has been chosen already.
+    let _ = ring::default_provider().install_default();
+}
+
 impl Files {
     /// The pair, or what is wrong with each of them.
     pub fn read(&self) -> Result<Arc<CertifiedKey>, Vec<TlsFault>> {

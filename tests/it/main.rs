@@ -12,6 +12,7 @@ mod databases;
 mod decisions;
 mod distribution;
 mod dns;
+mod doctor;
 mod faults;
 mod forms;
 mod goldens;

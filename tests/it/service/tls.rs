@@ -215,7 +215,7 @@ async fn a_new_certificate_is_taken_without_dropping_anybody_and_a_bad_one_is_no
     ca.install("one", "one");
     until(&broker, Duration::from_secs(20), || subject(&broker) == "CN=one");
     calling.abort();
-    let ended = calling.await.map(|()| ()).expect_err("it has no end of its own");
+    let ended = calling.await.expect_err("it has no end of its own");
     assert!(ended.is_cancelled() && calls.load(Ordering::Relaxed) > 20, "{ended} after {calls:?} calls");
     assert!(!broker.log().contains("PRIVATE KEY"), "{}", broker.log());
 }
