@@ -26,6 +26,7 @@ mod journeys;
 mod layers;
 mod migration;
 mod names;
+mod package;
 mod packing;
 mod placement;
 mod provider_libvirt;
