@@ -32,6 +32,7 @@ mod placement;
 mod provider_libvirt;
 mod race;
 mod real;
+mod secrets;
 mod service;
 mod slow;
 mod statements;

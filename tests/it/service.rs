@@ -1,7 +1,7 @@
 //! The service as its machine sees it: TLS with real clients, clients that are slow on purpose, the end, and what it says
 //! of itself.
 
-mod tls;
+pub mod tls;
 
 use crate::support::{
     broker::{Broker, Cast, On, Setup},

@@ -18,8 +18,8 @@ use std::{
 };
 
 /// A CA and the pairs that it has signed.
-struct Ca {
-    folder: PathBuf,
+pub struct Ca {
+    pub folder: PathBuf,
 }
 
 fn openssl(folder: &Path, args: &[&str]) {
@@ -28,7 +28,7 @@ fn openssl(folder: &Path, args: &[&str]) {
 }
 
 impl Ca {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = scratch("ca");
         let ca = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test CA"];
         openssl(&folder, &[&ca[..], &["-keyout", "ca.key", "-out", "ca.pem"]].concat());
@@ -36,7 +36,7 @@ impl Ca {
     }
 
     /// A pair for this machine, `NAME.crt` and `NAME.key`.
-    fn sign(&self, name: &str) {
+    pub fn sign(&self, name: &str) {
         let (key, csr, crt, ext) =
             (format!("{name}.key"), format!("{name}.csr"), format!("{name}.crt"), format!("{name}.ext"));
         fs::write(self.folder.join(&ext), "subjectAltName=DNS:localhost,IP:127.0.0.1\n").expect("written");
@@ -48,7 +48,7 @@ impl Ca {
     }
 
     /// Puts a signed pair where the broker reads it, the key first.
-    fn install(&self, certificate: &str, key: &str) {
+    pub fn install(&self, certificate: &str, key: &str) {
         for (from, to) in [(format!("{key}.key"), "server.key"), (format!("{certificate}.crt"), "server.crt")] {
             let fresh = self.folder.join("fresh");
             fs::copy(self.folder.join(from), &fresh).expect("copied");
@@ -58,13 +58,18 @@ impl Ca {
     }
 
     fn setup(&self) -> Setup {
-        Setup::new(On::Sqlite)
+        self.on(Setup::new(On::Sqlite))
+    }
+
+    /// A broker that speaks TLS with the installed pair.
+    pub fn on(&self, setup: Setup) -> Setup {
+        setup
             .with("JIYUE_TLS_CERTIFICATE", &self.folder.join("server.crt").to_string_lossy())
             .with("JIYUE_TLS_KEY", &self.folder.join("server.key").to_string_lossy())
     }
 
     /// A client that trusts this CA and nobody else.
-    fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         jiyue::client::choose_tls();
         let ca = Certificate::from_pem(&fs::read(self.folder.join("ca.pem")).expect("the CA")).expect("PEM");
         Client::builder().tls_certs_only([ca]).pool_max_idle_per_host(0).build().expect("a client")
@@ -87,8 +92,12 @@ fn s_client(broker: &Broker, args: &[&str]) -> (bool, String) {
     (out.status.success(), String::from_utf8_lossy(&text).into_owned())
 }
 
-async fn started(ca: &Ca) -> Broker {
-    let broker = Broker::spawn(ca.setup());
+pub async fn started(ca: &Ca) -> Broker {
+    ready(ca, Broker::spawn(ca.setup())).await
+}
+
+/// Waits until it is ready, as a client sees it that trusts the CA.
+pub async fn ready(ca: &Ca, broker: Broker) -> Broker {
     let (client, url, began) = (ca.client(), format!("https://{}/readyz", address(&broker)), Instant::now());
     while !matches!(client.get(&url).send().await, Ok(answer) if answer.status().is_success()) {
         assert!(began.elapsed() < Duration::from_secs(60), "not ready:\n{}", broker.log());
