@@ -47,6 +47,10 @@ setup: ## 安装编译、运行、测试用的系统软件包（需要 root）
 build: ## 编译 jiyue
 	@. scripts/env.sh; cargo build --locked $(if $(RELEASE),--release)
 
+.PHONY: deb
+deb: ## 造安装包 target/debian/jiyue_*.deb（优化编译，第一次较慢）
+	@scripts/deb.sh
+
 .PHONY: fmt
 fmt: ## 排版源代码
 	@. scripts/env.sh; cargo fmt

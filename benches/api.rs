@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
 #![allow(
     clippy::cast_precision_loss,
+    clippy::format_collect,
     dead_code,
     reason = "counts become figures for people; shares the tests' support"
 )]

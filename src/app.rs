@@ -3,10 +3,10 @@
 use crate::{
     capacity::{inventory::Inventory, maintenance::Maintenance, providers::Providers, service::Allowed},
     catalogue::Catalogue,
-    config::{LogFormat, Settings},
+    config::{Faults, LogFormat, Settings},
     db::{Db, Options},
     dns::Zones,
-    http::{self, Api, Parts, once::UnderWay},
+    http::{self, Api, Parts, once::UnderWay, readiness::Readiness},
     identity::door::Door,
     jurisdiction::Profile,
     machine::{
@@ -31,21 +31,34 @@ use crate::{
     metrics::Metrics,
     operation::{
         Kind,
-        worker::{self, Bell, Runner, Worker},
+        worker::{self, Bell, Pulse, Runner, Worker},
     },
     request::service::Rules,
     secret::{KeyFault, Vault},
+    serve::{Limits, Server, tls},
     time::Clock,
     watch::{service::Watch, task::Rounds},
 };
-use std::{collections::HashMap, io::IsTerminal, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io::{self, IsTerminal},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::Semaphore,
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
+
+/// How long everything may take to finish when the end has been announced. `main` gives calls to hosts a little more.
+const LAST_STEPS: Duration = Duration::from_millis(6500);
+/// A worker that does not come round for so long, and its pause, is stuck.
+const LONGEST_ROUND: Duration = Duration::from_secs(30);
 
 /// Why the service did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +74,11 @@ pub enum StartError {
     #[error("the catalogue could not be read")]
     Catalogue(#[from] crate::catalogue::CatalogueError),
     #[error("配置无法使用：{0}")]
-    Dns(#[from] crate::dns::SettingsFault),
+    Settings(#[from] Faults),
+    #[error("配置无法使用：{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("；"))]
+    Dns(Vec<crate::dns::SettingsFault>),
+    #[error("配置无法使用：{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("；"))]
+    Tls(Vec<tls::TlsFault>),
     #[error("配置无法使用：{0}")]
     Secret(#[from] KeyFault),
     #[error("two metrics have one name")]
@@ -95,20 +112,13 @@ pub async fn open_database(settings: &Settings) -> Result<Db, StartError> {
         read_connections: settings.database_read_connections,
         clock: Clock::System,
     };
-    Db::open(options).await.map_err(|source| StartError::Db { url: without_password(&settings.database_url), source })
-}
-
-fn without_password(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
-        _ => url.to_owned(),
-    }
+    Db::open(options).await.map_err(|source| StartError::Db { url: settings.database_shown(), source })
 }
 
 /// The key of the kept passwords, which must be the one that they were sealed by.
 async fn open_vault(db: &Db, settings: &Settings) -> Result<Vault, StartError> {
     let vault = Vault::open_or_create(&settings.secret_key_file)?;
-    let unread = |source| StartError::Db { url: without_password(&settings.database_url), source };
+    let unread = |source| StartError::Db { url: settings.database_shown(), source };
     let mut conn = db.read().await.map_err(unread)?;
     let others = credentials::store::of_other_keys(&mut conn, vault.key_id()).await.map_err(unread)?;
     if others == 0 {
@@ -137,41 +147,68 @@ pub fn start_logging(settings: &Settings) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM or SIGINT, and then for as long as it takes to finish what is under way, within bounds: the end
+/// comes within ten seconds, whoever hangs.
 pub async fn serve(settings: Settings) -> Result<(), StartError> {
     start_logging(&settings)?;
+    settings.check()?;
+    for warning in settings.warnings() {
+        tracing::warn!(%warning, "settings.warning");
+    }
+    // Taken at once: until somebody does, SIGHUP ends a process.
+    let hangup = signal(SignalKind::hangup()).map_err(StartError::Serve)?;
+    let ended = ending().map_err(StartError::Serve)?;
     let db = open_database(&settings).await?;
     let vault = open_vault(&db, &settings).await?;
     let listener = TcpListener::bind(settings.listen)
         .await
         .map_err(|source| StartError::Listen { address: settings.listen, source })?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
+    let tls = speak(&settings, hangup)?;
+    let encrypted = tls.is_some();
     let stop = CancellationToken::new();
-    let Service { api, worker, rounds, registrar, courier } = assemble(db, vault, &settings, &stop)?;
+    let Service { api, worker, rounds, registrar, courier } = assemble(db, vault, &settings, stop.clone())?;
     let working = tokio::spawn(worker.run(stop.child_token()));
     let watching = tokio::spawn(rounds.run(stop.child_token()));
     let draining = tokio::spawn(drain::run(api.machines.clone(), stop.child_token()));
     let registering = tokio::spawn(registrar.run(stop.child_token()));
     let sending = tokio::spawn(courier.run(stop.child_token()));
-    tracing::info!(%address, database = %without_password(&settings.database_url), "service.started");
-    let wanted = stop.clone();
-    axum::serve(listener, http::router(api))
-        .with_graceful_shutdown(async move {
-            signalled().await;
-            wanted.cancel();
-        })
-        .await
-        .map_err(StartError::Serve)?;
+    let limits = Limits {
+        header: Duration::from_secs(settings.http_header_seconds),
+        stall: Duration::from_secs(settings.http_stall_seconds),
+    };
+    let server = Server { listener, router: http::router(api), tls, limits };
+    let serving = tokio::spawn(server.run(stop.clone()));
+    tracing::info!(%address, tls = encrypted, database = %settings.database_shown(), "service.started");
+    ended.await;
+    tracing::info!("service.stopping");
     stop.cancel();
     watching.abort();
     draining.abort();
-    // Steps that are under way come to their end; what is not finished is taken up at the next start.
-    let all = async { tokio::join!(working, registering, sending) };
-    if tokio::time::timeout(Duration::from_secs(8), all).await.is_err() {
+    // Calls end by their own bounds. Steps that are under way come to their end; what is not finished is taken up at the
+    // next start.
+    let all = async { tokio::join!(serving, working, registering, sending) };
+    if tokio::time::timeout(LAST_STEPS, all).await.is_err() {
         tracing::warn!("service.stopped_with_work_under_way");
     }
     tracing::info!("service.stopped");
     Ok(())
+}
+
+/// How connections are encrypted, if at all. The certificate is kept up to date; without one a SIGHUP means nothing.
+fn speak(settings: &Settings, mut hangup: Signal) -> Result<Option<TlsAcceptor>, StartError> {
+    let Some((certificate, key)) = settings.tls() else {
+        tokio::spawn(async move {
+            while hangup.recv().await.is_some() {
+                tracing::info!("service.reload.nothing_to_do");
+            }
+        });
+        return Ok(None);
+    };
+    let files = tls::Files { certificate: certificate.to_owned(), key: key.to_owned() };
+    let (acceptor, keeper) = tls::open(files).map_err(StartError::Tls)?;
+    tokio::spawn(keeper.run(hangup));
+    Ok(Some(acceptor))
 }
 
 /// Everything that runs.
@@ -190,20 +227,22 @@ struct Shared {
     inventory: Inventory,
     providers: Providers,
     bell: Bell,
+    pulse: Pulse,
     names: Names,
     metrics: Metrics,
     vault: Vault,
 }
 
 /// Puts the parts together.
-pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: &CancellationToken) -> Result<Service, StartError> {
+pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationToken) -> Result<Service, StartError> {
     let catalogue = Arc::new(Catalogue::embedded()?);
     let shared = Shared {
         inventory: Inventory::default(),
         providers: Providers::new(db.clone(), &settings.insecure_networks),
         bell: Bell::default(),
+        pulse: Pulse::default(),
         names: Names {
-            zones: Zones::open(&settings.dns, db.clock())?,
+            zones: Zones::open(&settings.dns, db.clock()).map_err(StartError::Dns)?,
             bell: Bell::default(),
             wait: Duration::from_secs(settings.dns_wait_seconds),
         },
@@ -227,7 +266,8 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: &CancellationTo
     };
     let courier = courier(distribution.clone(), settings);
     let (worker, registrar) = (worker(&shared, &courier, settings), registrar(&shared, settings));
-    let Shared { db, inventory, providers, bell, names, metrics, vault } = shared;
+    let Shared { db, inventory, providers, bell, pulse, names, metrics, vault } = shared;
+    let readiness = readiness(pulse, &vault, settings, stop.clone());
     let watch = Watch {
         db: db.clone(),
         providers: providers.clone(),
@@ -238,7 +278,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: &CancellationTo
     let rounds = Rounds {
         watch: watch.clone(),
         metrics: metrics.clone(),
-        every: Duration::from_secs(settings.listing_seconds.max(1)),
+        every: Duration::from_secs(settings.listing_seconds),
         silence: Duration::from_secs(settings.silence_seconds),
     };
     let api = Api::new(Parts {
@@ -281,7 +321,8 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: &CancellationTo
         metrics,
         vault,
         under_way: UnderWay::default(),
-        stop: stop.child_token(),
+        stop,
+        readiness,
         allowed_hosts: Allowed {
             simulated: settings.allow_simulated_hosts,
             insecure_networks: settings.insecure_networks.clone(),
@@ -290,9 +331,21 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: &CancellationTo
     Ok(Service { api, worker, rounds, registrar, courier })
 }
 
+/// What `/readyz` looks for.
+fn readiness(pulse: Pulse, vault: &Vault, settings: &Settings, stop: CancellationToken) -> Readiness {
+    Readiness {
+        stop,
+        pulse,
+        longest_round: LONGEST_ROUND + settings.poll(),
+        image_folder: settings.image_folder.clone(),
+        secret_key_file: settings.secret_key_file.clone(),
+        key_id: vault.key_id().to_owned(),
+    }
+}
+
 /// The worker, with a runner for every kind of operation.
 fn worker(shared: &Shared, courier: &Courier, settings: &Settings) -> Worker {
-    let Shared { db, inventory, providers, bell, names, metrics, vault } = shared.clone();
+    let Shared { db, inventory, providers, bell, pulse, names, metrics, vault } = shared.clone();
     let patience = Patience {
         answer: Duration::from_secs(settings.answer_seconds),
         install: Duration::from_secs(settings.install_seconds),
@@ -313,7 +366,7 @@ fn worker(shared: &Shared, courier: &Courier, settings: &Settings) -> Worker {
         inventory,
         metrics: metrics.clone(),
         patience,
-        boots: Arc::new(Semaphore::new(settings.boots_at_once.max(1))),
+        boots: Arc::new(Semaphore::new(settings.boots_at_once)),
         names,
         courier: courier.clone(),
         vault,
@@ -335,10 +388,11 @@ fn worker(shared: &Shared, courier: &Courier, settings: &Settings) -> Worker {
         settings: worker::Settings {
             owner: uuid::Uuid::now_v7().to_string(),
             lease: settings.lease(),
-            poll: Duration::from_millis(settings.worker_poll_millis.max(10)),
+            poll: settings.poll(),
             width: settings.worker_width,
         },
         bell,
+        pulse,
         metrics,
     }
 }
@@ -348,9 +402,9 @@ fn courier(distribution: Distribution, settings: &Settings) -> Courier {
         distribution,
         settings: courier::Settings {
             width: settings.image_sends_at_once,
-            poll: Duration::from_millis(settings.worker_poll_millis.max(10)),
+            poll: settings.poll(),
             lease: settings.lease(),
-            longest_pause: Duration::from_secs(settings.image_retry_seconds.max(1)),
+            longest_pause: Duration::from_secs(settings.image_retry_seconds),
         },
     }
 }
@@ -361,21 +415,21 @@ fn registrar(shared: &Shared, settings: &Settings) -> Registrar {
         names: shared.names.clone(),
         metrics: shared.metrics.clone(),
         settings: registrar::Settings {
-            poll: Duration::from_millis(settings.worker_poll_millis.max(10)),
-            limit: Duration::from_secs(settings.dns_timeout_seconds.max(1)),
+            poll: settings.poll(),
+            limit: Duration::from_secs(settings.dns_timeout_seconds),
             lease: settings.lease(),
-            longest_pause: Duration::from_secs(settings.dns_retry_seconds.max(1)),
+            longest_pause: Duration::from_secs(settings.dns_retry_seconds),
         },
     }
 }
 
-async fn signalled() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        // Without signal handlers the process ends by default; there is nothing to wait for.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
+/// The wish to end. The handlers are in place when this returns, not when somebody begins to wait.
+fn ending() -> io::Result<impl Future<Output = ()>> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+    })
 }

@@ -2,6 +2,7 @@
 //! what is safe to repeat.
 
 use crate::place::Place;
+pub use crate::serve::tls::choose as choose_tls;
 use bytes::Bytes;
 use futures_util::TryStream;
 use reqwest::{
@@ -131,9 +132,8 @@ impl Client {
         let bad = |reason: &str| ClientError::BadServer { reason: reason.into() };
         let base = Url::parse(server.trim()).map_err(|_| bad("不是网址；要写成 http://主机:端口"))?;
         match base.scheme() {
-            "http" => {}
-            "https" => return Err(bad("这一版还不会 https；请用 http://，或在本机前面放一个解密的代理")),
-            _ => return Err(bad("要以 http:// 开头")),
+            "http" | "https" => {}
+            _ => return Err(bad("要以 http:// 或 https:// 开头")),
         }
         if base.username() != "" || base.password().is_some() {
             return Err(bad("地址里不要放用户名和密码；用 JIYUE_TOKEN"));
@@ -143,6 +143,7 @@ impl Client {
             value.set_sensitive(true);
             Ok(value)
         });
+        choose_tls();
         // A redirect would carry the token to wherever it points.
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT)
@@ -509,7 +510,7 @@ mod tests {
 
     #[test]
     fn addresses_that_cannot_work_are_refused_at_once() {
-        for server in ["", "localhost:8460", "https://h", "ftp://h", "http://", "http://user:pw@h"] {
+        for server in ["", "localhost:8460", "ftp://h", "https://", "http://", "http://user:pw@h"] {
             assert!(matches!(Client::new(server, None), Err(ClientError::BadServer { .. })), "{server}");
         }
         let under = Client::new("http://h/cloud/", None).unwrap();

@@ -14,7 +14,7 @@ use call::Call;
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use sqlx::{
     AnyConnection, AnyPool, ConnectOptions, Connection, Executor, any::AnyConnectOptions, any::AnyPoolOptions,
-    pool::PoolConnection,
+    migrate::Migrator, pool::PoolConnection,
 };
 use std::{
     any::{Any, TypeId},
@@ -29,8 +29,10 @@ use tokio::sync::{mpsc, oneshot};
 
 pub mod call;
 mod error;
+mod probe;
 mod slice;
 pub use error::{DbError, JobError};
+pub use probe::{Seen, file, look};
 pub use slice::{Batch, Key, Listing, MAX_PAGE, Order, Slice, Sorts};
 
 /// Jobs that one commit may carry.
@@ -47,6 +49,16 @@ pub enum Dialect {
     Postgres,
 }
 
+impl Dialect {
+    /// Its own clock, in microseconds.
+    const fn clock(self) -> &'static str {
+        match self {
+            Self::Sqlite => "select cast(unixepoch('subsec') * 1000000 as integer)",
+            Self::Postgres => "select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)",
+        }
+    }
+}
+
 /// A handle to the database; cheap to clone.
 #[derive(Clone)]
 pub struct Db {
@@ -54,11 +66,11 @@ pub struct Db {
 }
 
 struct Inner {
+    dialect: Dialect,
     reads: AnyPool,
     /// Groups go through one lane, so that two claims of one replica can never deadlock; on SQLite it is the only lane.
     grouped: mpsc::Sender<Box<dyn Unit>>,
     single: mpsc::Sender<Box<dyn Unit>>,
-    dialect: Dialect,
     clock: Clock,
 }
 
@@ -77,11 +89,7 @@ impl Db {
         sqlx::any::install_default_drivers();
         let (dialect, url) = normalise(&options.url)?;
         let mut first = connect(dialect, &url).await?;
-        match dialect {
-            Dialect::Sqlite => sqlx::migrate!("migrations/sqlite").run(&mut first).await,
-            Dialect::Postgres => sqlx::migrate!("migrations/postgres").run(&mut first).await,
-        }
-        .map_err(|source| DbError::Migration { source })?;
+        migrator(dialect).run(&mut first).await.map_err(|source| DbError::Migration { source })?;
         drop(first);
         let reads = AnyPoolOptions::new()
             .max_connections(options.read_connections.max(1))
@@ -96,7 +104,7 @@ impl Db {
             Dialect::Sqlite => grouped.clone(),
             Dialect::Postgres => lane("db-acts")?,
         };
-        Ok(Self { inner: Arc::new(Inner { reads, grouped, single, dialect, clock: options.clock }) })
+        Ok(Self { inner: Arc::new(Inner { dialect, reads, grouped, single, clock: options.clock }) })
     }
 
     pub fn clock(&self) -> &Clock {
@@ -191,11 +199,7 @@ impl Tx {
 
     /// The database's own clock in microseconds: what leases are measured by, so that brokers whose clocks differ agree.
     pub async fn database_now(&mut self) -> Result<i64, DbError> {
-        let sql = match self.dialect {
-            Dialect::Sqlite => "select cast(unixepoch('subsec') * 1000000 as integer)",
-            Dialect::Postgres => "select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)",
-        };
-        Ok(sqlx::query_scalar(sql).fetch_one(&mut self.conn).await?)
+        Ok(sqlx::query_scalar(self.dialect.clock()).fetch_one(&mut self.conn).await?)
     }
 
     /// Runs `part` inside a savepoint: an error undoes it and leaves the rest of the transaction as it was.
@@ -533,6 +537,14 @@ fn gather(batch: &mut Vec<Box<dyn Unit>>, unit: Box<dyn Unit>) {
     }
 }
 
+/// The tables, step by step.
+fn migrator(dialect: Dialect) -> Migrator {
+    match dialect {
+        Dialect::Sqlite => sqlx::migrate!("migrations/sqlite"),
+        Dialect::Postgres => sqlx::migrate!("migrations/postgres"),
+    }
+}
+
 fn normalise(url: &str) -> Result<(Dialect, String), DbError> {
     if url.starts_with("postgres:") || url.starts_with("postgresql:") {
         return Ok((Dialect::Postgres, url.to_owned()));
@@ -542,6 +554,22 @@ fn normalise(url: &str) -> Result<(Dialect, String), DbError> {
             Ok((Dialect::Sqlite, format!("sqlite:{path}?mode=rwc")))
         }
         _ => Err(DbError::BadUrl),
+    }
+}
+
+/// Whether it is an address that a database could be at; asks nobody.
+pub fn judge_url(url: &str) -> Result<(), DbError> {
+    normalise(url).and_then(|(_, url)| quiet(&url)).map(drop)
+}
+
+/// The address without what may be a password in it: before the host, or among the options.
+pub fn without_password(url: &str) -> String {
+    let plain = url.split_once('?').map_or(url, |(plain, _)| plain);
+    match (plain.split_once("://"), plain.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
+        // What looks like an option was a part of the password.
+        (Some((scheme, _)), None) if url.contains('@') => format!("{scheme}://…"),
+        _ => plain.to_owned(),
     }
 }
 

@@ -269,6 +269,21 @@ pub struct Denied {
     pub code: &'static str,
 }
 
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        self.answer(|document| document)
+    }
+}
+
+/// A problem's document with members of its own.
+#[derive(Serialize)]
+struct Extended<T> {
+    #[serde(flatten)]
+    document: ProblemDocument,
+    #[serde(flatten)]
+    members: T,
+}
+
 impl Problem {
     /// As it is told to whoever asked; what lies under it goes to the log.
     pub fn into_document(self) -> ProblemDocument {
@@ -287,15 +302,18 @@ impl Problem {
             hosts: self.hosts.map_or_else(Vec::new, |hosts| hosts.0),
         }
     }
-}
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    /// The answer, with members that only this problem has.
+    pub fn with_members(self, members: impl Serialize) -> Response {
+        self.answer(|document| Extended { document, members })
+    }
+
+    fn answer<T: Serialize>(self, body: impl FnOnce(ProblemDocument) -> T) -> Response {
         let status = self.kind.status();
         let denied = (self.kind == Kind::Forbidden).then_some(Denied { code: self.code });
         let unauthenticated = self.kind == Kind::Unauthenticated;
         let later = matches!(self.kind, Kind::Unavailable | Kind::InProgress);
-        let mut response = (status, Json(self.into_document())).into_response();
+        let mut response = (status, Json(body(self.into_document()))).into_response();
         if let Some(denied) = denied {
             response.extensions_mut().insert(denied);
         }

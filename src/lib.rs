@@ -5,7 +5,9 @@
 //!
 //! ```text
 //! cli, client      the command line; speaks HTTP like anybody else
+//! doctor           looks at the server's machine: what is wrong, and how to mend it
 //! app, config      builds the parts once, starts them, stops them
+//! serve            the listener: TLS, slow clients, an orderly end
 //! http             router and OpenAPI from one list; one file of handlers per domain
 //! watch            what hosts really run, held against what is known; alarms
 //! machine          approval → build → running → bin; images; the ledger
@@ -34,6 +36,7 @@ pub mod client;
 pub mod config;
 pub mod db;
 pub mod dns;
+pub mod doctor;
 pub mod error;
 pub mod field;
 pub mod http;
@@ -51,6 +54,7 @@ pub mod request;
 pub mod rule;
 pub mod rulebook;
 pub mod secret;
+pub mod serve;
 pub mod task_book;
 pub mod text;
 pub mod time;

@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 /// Calls to hosts that are still under way when all else has ended. One may take hours (an image, a journey); it goes on
 /// without us or is begun anew by the next start, so nobody waits for it.
-const LAST_CALLS: Duration = Duration::from_secs(3);
+const LAST_CALLS: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {
@@ -37,6 +37,7 @@ fn start(cli: Cli) -> ExitCode {
 async fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Serve(args) => cli::local::serve(args).await,
+        Command::Doctor(args) => cli::doctor::run(&cli.global, args).await,
         Command::Token(command) => cli::local::token(&cli.global, command).await,
         Command::Openapi => cli::local::openapi(),
         Command::Rules(command) => cli::local::rules(&cli.global, command),

@@ -136,6 +136,11 @@ impl Vault {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(file)?,
             _ => {}
         }
+        Self::from_file(file)
+    }
+
+    /// The key in the file, which has to be there.
+    pub fn from_file(file: &Path) -> Result<Self, KeyFault> {
         read(file).map(Self::new)
     }
 

@@ -191,6 +191,17 @@ pub async fn list_hosts(conn: &mut AnyConnection) -> Result<Vec<Host>, DbError> 
         .collect()
 }
 
+/// How many there are, and how many of them take machines.
+pub async fn count_hosts(conn: &mut AnyConnection) -> Result<(i64, i64), DbError> {
+    let row = sqlx::query(
+        "select count(*) as hosts, count(case when state = 'active' and draining = 0 and contact = 'reachable' then 1 end) as active \
+         from hosts",
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((row.try_get("hosts")?, row.try_get("active")?))
+}
+
 /// By id or name.
 pub async fn find_host(conn: &mut AnyConnection, key: &str) -> Result<Option<Host>, DbError> {
     let row = sqlx::query(

@@ -1,13 +1,13 @@
 //! Commands that run on the server's own machine: `serve`, `token`, `openapi`.
 
 use super::{
-    Exit, Global, OutputFormat, RulesCommand, ServeArgs, TokenCommand, TokenCreateArgs, forms, output::Screen,
-    problem::Failure, tables::Kind,
+    Exit, Global, OutputFormat, RulesCommand, TokenCommand, TokenCreateArgs, forms, output::Screen, problem::Failure,
+    tables::Kind,
 };
 use crate::{
-    app,
+    app::{self, StartError},
     client::Items,
-    config::Settings,
+    config::{Faults, Settings},
     db::Db,
     error::{Problem, story},
     http,
@@ -18,8 +18,33 @@ use crate::{
     ids::TokenId,
     rulebook,
 };
+use clap::Args;
 use serde_json::json;
-use std::{error::Error, path::Path, process::ExitCode};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+#[derive(Debug, Args)]
+#[command(after_help = "例：
+  jiyue serve --config /etc/jiyue/jiyue.toml
+  jiyue serve --check --config /etc/jiyue/jiyue.toml")]
+pub struct ServeArgs {
+    /// 只检查配置，一次列出所有不对之处；不启动，什么都不改
+    #[arg(long)]
+    pub check: bool,
+    #[arg(help = "配置文件（TOML）；不给则用默认设置与 JIYUE_ 开头的环境变量", long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Where a command that runs on the server's own machine finds the server's settings.
+#[derive(Debug, Args)]
+pub struct LocalArgs {
+    /// 配置文件（TOML），与 jiyue serve 用的相同
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
 
 /// Exit code of what was refused.
 const REFUSED: u8 = 1;
@@ -32,8 +57,12 @@ pub async fn serve(args: ServeArgs) -> ExitCode {
         Ok(settings) => settings,
         Err(code) => return code,
     };
+    if args.check {
+        return check(&settings);
+    }
     match app::serve(settings).await {
         Ok(()) => ExitCode::SUCCESS,
+        Err(StartError::Settings(faults)) => unusable(&faults),
         Err(error) => fail(&error),
     }
 }
@@ -144,10 +173,24 @@ async fn list(db: &Db, global: &Global) -> Result<(), Problem> {
 }
 
 fn settings(file: Option<&Path>) -> Result<Settings, ExitCode> {
-    Settings::load(file).map_err(|error| {
-        eprintln!("配置无法使用：{error}\n请检查配置文件与 JIYUE_ 开头的环境变量");
-        ExitCode::from(USAGE)
-    })
+    Settings::load(file).map_err(|faults| unusable(&faults))
+}
+
+fn unusable(faults: &Faults) -> ExitCode {
+    eprintln!("配置无法使用，{faults}");
+    ExitCode::from(USAGE)
+}
+
+/// Says what the service would say at its start, and no more.
+fn check(settings: &Settings) -> ExitCode {
+    if let Err(faults) = settings.check() {
+        return unusable(&faults);
+    }
+    for warning in settings.warnings() {
+        eprintln!("提醒：{warning}");
+    }
+    println!("配置可用：监听 {}，数据库 {}", settings.listen, settings.database_shown());
+    ExitCode::SUCCESS
 }
 
 /// The story of an error, once.

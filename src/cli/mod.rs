@@ -1,8 +1,9 @@
-//! The command line, as types. Three commands run on the server's own machine ([`Command::Serve`], [`Command::Token`],
-//! [`Command::Openapi`]); all others speak HTTP to a server ([`RemoteCommand`], carried out by [`run`]).
+//! The command line, as types. Four commands run on the server's own machine ([`Command::Serve`], [`Command::Doctor`],
+//! [`Command::Token`], [`Command::Openapi`]); all others speak HTTP to a server ([`RemoteCommand`], carried out by [`run`]).
 //!
 //! Names and flags are English, whatever a person reads is Chinese.
 
+pub mod doctor;
 mod document;
 pub mod exit;
 mod format;
@@ -22,6 +23,7 @@ mod watch;
 mod words;
 
 pub use exit::Exit;
+pub use local::{LocalArgs, ServeArgs};
 pub use machines::{AlarmCommand, MachineCommand};
 pub use placement::PlacementCommand;
 pub use requests::{FormArg, RequestCommand};
@@ -132,6 +134,11 @@ impl fmt::Debug for Secret {
 pub enum Command {
     /// 启动服务（在服务器上运行）
     Serve(ServeArgs),
+    /// 检查服务器：配置、数据库、磁盘、libvirt、DNS、时间（在服务器上运行）
+    #[command(
+        after_help = "例：\n  sudo -u jiyue jiyue doctor --config /etc/jiyue/jiyue.toml\n\n✓ 好，✗ 要处理（写明怎么办），– 不知道或不相干。有 ✗ 时退出码为 1。什么都不改。"
+    )]
+    Doctor(LocalArgs),
     /// 令牌：发放、列出、吊销（在服务器上运行）
     #[command(subcommand)]
     Token(TokenCommand),
@@ -145,13 +152,6 @@ pub enum Command {
     ReadForm,
     #[command(about = "打印 OpenAPI 文档（不需要服务）", after_help = "例：\n  jiyue openapi > openapi.json")]
     Openapi,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "例：\n  jiyue serve\n  jiyue serve --config /etc/jiyue/config.toml")]
-pub struct ServeArgs {
-    #[arg(help = "配置文件（TOML）；不给则用默认设置与 JIYUE_ 开头的环境变量", long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -168,14 +168,6 @@ pub enum TokenCommand {
     /// 吊销一个令牌，立即失效
     #[command(after_help = "例：\n  jiyue token revoke 019aa2c0-0000-7000-8000-000000000000")]
     Revoke(TokenRevokeArgs),
-}
-
-/// Where a command that runs on the server's own machine finds the server's settings.
-#[derive(Debug, Args)]
-pub struct LocalArgs {
-    /// 配置文件（TOML），与 jiyue serve 用的相同
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

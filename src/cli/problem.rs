@@ -197,6 +197,9 @@ fn cause(error: &(dyn Error + 'static)) -> String {
         Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => format!("连接被对方断开（{text}）"),
         Some(io::ErrorKind::TimedOut) => format!("等太久没有回应（{text}）"),
         Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => format!("网络不通（{text}）"),
+        _ if text.contains("certificate") => format!(
+            "服务器的证书不被信任（{text}）；把签发它的 CA 证书装进系统，或 export SSL_CERT_FILE=CA证书.pem，并用证书上的名字访问"
+        ),
         _ if text.contains("failed to lookup address") => format!("主机名解析不了（{text}）"),
         _ if text.contains("timed out") => format!("等太久没有回应（{text}）"),
         _ => text,

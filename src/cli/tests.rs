@@ -180,6 +180,7 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
 
     命令:
       serve       启动服务（在服务器上运行）
+      doctor      检查服务器：配置、数据库、磁盘、libvirt、DNS、时间（在服务器上运行）
       token       令牌：发放、列出、吊销（在服务器上运行）
       department  建设单位：登记、列出
       task-book   项目任务书：导入、列出、查看、撤销

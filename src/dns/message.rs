@@ -125,6 +125,29 @@ pub fn is_unmarked(zone: &Zone, entry: &Entry) -> Result<Unsigned, Fault> {
     Ok(Update::new(zone, entry)?.if_unmarked().message)
 }
 
+/// The name, below the zone, that nobody has.
+pub const PROBE: &str = "_jiyue-doctor";
+
+/// An update that changes nothing, for as long as nothing stands at a name that is nobody's.
+pub fn nothing(zone: &Zone) -> Result<Unsigned, Fault> {
+    let mut message = Message::query();
+    message.metadata.op_code = OpCode::Update;
+    message.metadata.recursion_desired = false;
+    message.add_query(Query::query(name(&zone.suffix)?, RecordType::SOA));
+    let mut record = Record::update0(name(&format!("{PROBE}.{}", zone.suffix))?, 0, RecordType::ANY);
+    record.dns_class = DNSClass::NONE;
+    message.add_answer(record);
+    Ok(message)
+}
+
+/// Who keeps the zone?
+pub fn soa(zone: &Zone) -> Result<Unsigned, Fault> {
+    let mut message = Message::query();
+    message.metadata.recursion_desired = false;
+    message.add_query(Query::query(name(&zone.suffix)?, RecordType::SOA));
+    Ok(message)
+}
+
 /// What stands at the name and at its mark?
 pub fn questions(entry: &Entry) -> Result<Vec<Unsigned>, Fault> {
     let (name, mark) = (name(&entry.fqdn)?, mark_name(entry)?);

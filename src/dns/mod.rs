@@ -131,7 +131,7 @@ impl fmt::Debug for Zone {
 
 impl Zones {
     /// Checks the settings and reads the keys.
-    pub fn open(settings: &[ZoneSettings], clock: &Clock) -> Result<Self, SettingsFault> {
+    pub fn open(settings: &[ZoneSettings], clock: &Clock) -> Result<Self, Vec<SettingsFault>> {
         settings::open(settings, clock).map(|zones| Self(zones.into()))
     }
 
@@ -146,6 +146,11 @@ impl Zones {
     /// whichever way the two clocks differ.
     pub fn memory(&self) -> Duration {
         2 * Duration::from_secs(self.0.iter().map(|zone| u64::from(zone.fudge)).max().unwrap_or_default())
+    }
+
+    /// Every one of them.
+    pub fn all(&self) -> impl Iterator<Item = &Zone> {
+        self.0.iter()
     }
 
     /// The zone by its own name.
@@ -171,6 +176,24 @@ impl Zone {
     /// Makes sure that nothing of the entry is left, within `limit`.
     pub async fn remove(&self, entry: &Entry, limit: Duration) -> Result<(), Fault> {
         timeout(limit, self.make_sure_of_none(entry)).await.map_err(|_| Fault::Silent(Silence::TimedOut)).flatten()
+    }
+
+    /// Would an update be taken? Changes nothing: the zone's own record is asked for, and an update is sent that is all
+    /// prerequisite.
+    pub async fn probe(&self, limit: Duration) -> Result<(), Fault> {
+        let asked = async {
+            // First the update: its answer tells best what is wrong with a key.
+            if self.update(message::nothing(self)?).await? == Code::NotSo {
+                return Err(Fault::Taken { by: message::PROBE.to_owned() });
+            }
+            let soa = exchange::ask(self, message::soa(self)?).await?.told()?;
+            if soa.iter().any(|text| text.starts_with("SOA ")) {
+                Ok(())
+            } else {
+                Err(Fault::Refused(format!("no SOA at {}", self.suffix)))
+            }
+        };
+        timeout(limit, asked).await.map_err(|_| Fault::Silent(Silence::TimedOut)).flatten()
     }
 
     async fn make_sure(&self, entry: &Entry) -> Result<(), Fault> {

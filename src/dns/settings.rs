@@ -18,7 +18,7 @@ const LONGEST_TTL: u32 = 86_400;
 const LONGEST_FUDGE: u16 = 3600;
 
 /// One zone that a DNS server keeps.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ZoneSettings {
     /// The zone, as `xiangcheng.gov.cn`; names below it are registered there.
@@ -64,35 +64,44 @@ pub struct SettingsFault {
 
 type Wrong = (&'static str, String, String);
 
-pub fn open(settings: &[ZoneSettings], clock: &Clock) -> Result<Vec<Zone>, SettingsFault> {
-    let mut zones: Vec<Zone> = Vec::with_capacity(settings.len());
+/// The zones, or every fault of every one of them.
+pub fn open(settings: &[ZoneSettings], clock: &Clock) -> Result<Vec<Zone>, Vec<SettingsFault>> {
+    let (mut zones, mut faults): (Vec<Zone>, Vec<SettingsFault>) = (Vec::with_capacity(settings.len()), Vec::new());
     for (index, zone) in settings.iter().enumerate() {
-        let opened = open_one(zone, clock).and_then(|zone| {
-            if zones.iter().any(|other| other.suffix == zone.suffix) {
-                return wrong("suffix", format!("{} 写了两次", zone.suffix), "每个后缀只写一个 [[dns]]");
+        let mut note = |(field, fault, mend): Wrong| faults.push(SettingsFault { index, field, fault, mend });
+        match open_one(zone, clock) {
+            Ok(zone) if zones.iter().any(|other| other.suffix == zone.suffix) => {
+                note(("suffix", format!("{} 写了两次", zone.suffix), "每个后缀只写一个 [[dns]]".to_owned()));
             }
-            Ok(zone)
-        });
-        zones.push(opened.map_err(|(field, fault, mend)| SettingsFault { index, field, fault, mend })?);
+            Ok(zone) => zones.push(zone),
+            Err(wrong) => wrong.into_iter().for_each(note),
+        }
     }
-    Ok(zones)
+    if faults.is_empty() { Ok(zones) } else { Err(faults) }
 }
 
-fn open_one(settings: &ZoneSettings, clock: &Clock) -> Result<Zone, Wrong> {
-    if !(1..=LONGEST_TTL).contains(&settings.ttl) {
-        return wrong("ttl", format!("{} 秒不在范围内", settings.ttl), "填写 1 至 86400，例如 300");
+fn open_one(settings: &ZoneSettings, clock: &Clock) -> Result<Zone, Vec<Wrong>> {
+    let mut faults = Vec::new();
+    let mut within = |field, value: u32, longest: u32| {
+        if !(1..=longest).contains(&value) {
+            faults.push((field, format!("{value} 秒不在范围内"), format!("填写 1 至 {longest}，例如 300")));
+        }
+    };
+    within("ttl", settings.ttl, LONGEST_TTL);
+    within("fudge_seconds", settings.fudge_seconds.into(), LONGEST_FUDGE.into());
+    let (suffix, server) = (suffix(&settings.suffix), server(&settings.server));
+    match (suffix, server, key(settings)) {
+        (Ok(suffix), Ok(server), Ok(key)) if faults.is_empty() => {
+            let (ttl, fudge) = (settings.ttl, settings.fudge_seconds);
+            Ok(Zone { suffix, server, key, ttl, fudge, clock: clock.clone() })
+        }
+        (suffix, server, key) => {
+            faults.extend(suffix.err());
+            faults.extend(server.err());
+            faults.extend(key.err().into_iter().flatten());
+            Err(faults)
+        }
     }
-    if !(1..=LONGEST_FUDGE).contains(&settings.fudge_seconds) {
-        return wrong("fudge_seconds", format!("{} 秒不在范围内", settings.fudge_seconds), "填写 1 至 3600，例如 300");
-    }
-    Ok(Zone {
-        suffix: suffix(&settings.suffix)?,
-        server: server(&settings.server)?,
-        key: key(settings)?,
-        ttl: settings.ttl,
-        fudge: settings.fudge_seconds,
-        clock: clock.clone(),
-    })
 }
 
 fn wrong<T>(field: &'static str, fault: String, mend: &str) -> Result<T, Wrong> {
@@ -130,27 +139,39 @@ fn server(text: &str) -> Result<SocketAddr, Wrong> {
     }
 }
 
-fn key(settings: &ZoneSettings) -> Result<Key, Wrong> {
-    let unnamed = || {
-        let fault = format!("“{}”不是密钥名", settings.key_name.escape_default());
-        ("key_name", fault, "填写 DNS 服务器上这把密钥的名字，例如 jiyue".to_owned())
-    };
-    if settings.key_name.trim().is_empty() {
-        return Err(unnamed());
-    }
-    let name = Name::from_ascii(settings.key_name.trim().to_ascii_lowercase()).map_err(|_| unnamed())?;
-    let algorithm = match settings.algorithm.to_ascii_lowercase().as_str() {
-        "hmac-sha256" => TsigAlgorithm::HmacSha256,
-        "hmac-sha384" => TsigAlgorithm::HmacSha384,
-        "hmac-sha512" => TsigAlgorithm::HmacSha512,
-        _ => {
-            let fault = format!("“{}”不受支持", settings.algorithm.escape_default());
-            return wrong("algorithm", fault, "填写 hmac-sha256、hmac-sha384 或 hmac-sha512，与服务器上这把密钥的一致");
+fn key(settings: &ZoneSettings) -> Result<Key, Vec<Wrong>> {
+    let parts = (key_name(&settings.key_name), algorithm(&settings.algorithm), secret(&settings.key_file));
+    let (name, algorithm, secret) = match parts {
+        (Ok(name), Ok(algorithm), Ok(secret)) => (name, algorithm, secret),
+        (name, algorithm, secret) => {
+            return Err([name.err(), algorithm.err(), secret.err()].into_iter().flatten().collect());
         }
     };
-    let secret = secret(&settings.key_file)?;
     let signer = TSigner::new(secret, algorithm, name, settings.fudge_seconds);
-    signer.map(Key).map_err(|error| ("algorithm", error.to_string(), "填写 hmac-sha256".to_owned()))
+    signer.map(Key).map_err(|error| vec![("algorithm", error.to_string(), "填写 hmac-sha256".to_owned())])
+}
+
+fn key_name(text: &str) -> Result<Name, Wrong> {
+    let name = text.trim().to_ascii_lowercase();
+    match Name::from_ascii(&name) {
+        Ok(read) if !name.is_empty() => Ok(read),
+        _ => {
+            let fault = format!("“{}”不是密钥名", text.escape_default());
+            wrong("key_name", fault, "填写 DNS 服务器上这把密钥的名字，例如 jiyue")
+        }
+    }
+}
+
+fn algorithm(text: &str) -> Result<TsigAlgorithm, Wrong> {
+    match text.to_ascii_lowercase().as_str() {
+        "hmac-sha256" => Ok(TsigAlgorithm::HmacSha256),
+        "hmac-sha384" => Ok(TsigAlgorithm::HmacSha384),
+        "hmac-sha512" => Ok(TsigAlgorithm::HmacSha512),
+        _ => {
+            let fault = format!("“{}”不受支持", text.escape_default());
+            wrong("algorithm", fault, "填写 hmac-sha256、hmac-sha384 或 hmac-sha512，与服务器上这把密钥的一致")
+        }
+    }
 }
 
 /// What is wrong with a key file is told without a byte of what is in it.
@@ -215,6 +236,14 @@ pub mod tests {
         }
     }
 
+    /// The only fault that there is.
+    #[track_caller]
+    fn one(opened: Result<Vec<Zone>, Vec<SettingsFault>>) -> SettingsFault {
+        let mut faults = opened.unwrap_err();
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        faults.remove(0)
+    }
+
     type Change = fn(&mut ZoneSettings);
 
     #[test]
@@ -234,7 +263,7 @@ pub mod tests {
         let with = |change: Change| {
             let mut settings = settings(good());
             change(&mut settings);
-            open(&[settings], &Clock::System).unwrap_err()
+            one(open(&[settings], &Clock::System))
         };
         let wrong: [(&str, Change); 11] = [
             ("suffix", |s| s.suffix = "相城.example".to_owned()),
@@ -255,11 +284,18 @@ pub mod tests {
             assert!(!fault.mend.is_empty() && fault.to_string().starts_with(&format!("dns[0].{field}")), "{fault}");
         }
         for (text, mode) in [(SECRET, 0o640), (SECRET, 0o604), ("not base64!", 0o600), ("QUJD", 0o600), ("", 0o600)] {
-            let fault = open(&[settings(key_file(folder.path(), text, mode))], &Clock::System).unwrap_err();
+            let fault = one(open(&[settings(key_file(folder.path(), text, mode))], &Clock::System));
             assert_eq!(fault.field, "key_file", "{fault}");
             assert!(text.is_empty() || !fault.to_string().contains(text), "{fault}");
         }
-        let twice = open(&[settings(good()), settings(good())], &Clock::System).unwrap_err();
+        let twice = one(open(&[settings(good()), settings(good())], &Clock::System));
         assert_eq!((twice.index, twice.field), (1, "suffix"));
+        // All at once, of all zones.
+        let mut bad = settings("/nowhere/key".into());
+        (bad.ttl, bad.server, bad.algorithm) = (0, "dns.example".to_owned(), "md5".to_owned());
+        let faults = open(&[settings(good()), bad.clone(), bad], &Clock::System).unwrap_err();
+        let found: Vec<_> = faults.iter().map(|fault| (fault.index, fault.field)).collect();
+        let each = ["ttl", "server", "algorithm", "key_file"];
+        assert_eq!(found, [1, 2].map(|index| each.map(|field| (index, field))).concat());
     }
 }

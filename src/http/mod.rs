@@ -19,6 +19,7 @@ pub mod once;
 pub mod operations;
 pub mod page;
 pub mod placement;
+pub mod readiness;
 pub mod requests;
 pub mod rules;
 mod strict;
@@ -83,6 +84,7 @@ pub struct Parts {
     pub under_way: once::UnderWay,
     /// The service is about to end: streams that would go on for ever do not.
     pub stop: CancellationToken,
+    pub readiness: readiness::Readiness,
     pub allowed_hosts: crate::capacity::service::Allowed,
 }
 
@@ -155,7 +157,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(observability::ledger))
         .routes(routes!(observability::audit_records))
         .routes(routes!(observability::healthz))
-        .routes(routes!(observability::readyz))
+        .routes(routes!(readiness::readyz))
         .routes(routes!(observability::metrics))
         .routes(routes!(observability::openapi))
         .layer(DefaultBodyLimit::max(DOCUMENT_BYTES))

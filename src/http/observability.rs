@@ -20,14 +20,6 @@ pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// 就绪：数据库可读
-#[utoipa::path(get, path = "/readyz", tag = "observability", security(()),
-    responses((status = 200, body = String, content_type = "text/plain"), (status = 503, body = ProblemDocument)))]
-pub async fn readyz(State(api): State<Api>) -> Result<&'static str, Problem> {
-    let _conn = api.db.read().await?;
-    Ok("ready\n")
-}
-
 /// Prometheus 指标
 #[utoipa::path(get, path = "/metrics", tag = "observability", security(()), responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn metrics(State(api): State<Api>) -> Result<impl IntoResponse, Problem> {

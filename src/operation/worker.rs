@@ -6,7 +6,11 @@ use super::{
     store::{self, Lease, LeaseError},
 };
 use crate::{db::Db, metrics::Metrics, time::micros};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 use tokio::{sync::Notify, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -71,11 +75,33 @@ impl Bell {
     }
 }
 
+/// When the worker last came round; told to whoever asks whether it is alive.
+#[derive(Clone)]
+pub struct Pulse(Arc<Mutex<Instant>>);
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+}
+
+impl Pulse {
+    fn beat(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// How long ago that was.
+    pub fn age(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+}
+
 pub struct Worker {
     pub db: Db,
     pub runners: HashMap<Kind, Arc<dyn Runner>>,
     pub settings: Settings,
     pub bell: Bell,
+    pub pulse: Pulse,
     pub metrics: Metrics,
 }
 
@@ -86,6 +112,7 @@ impl Worker {
         let worker = Arc::new(self);
         let mut running = JoinSet::new();
         while !stop.is_cancelled() {
+            worker.pulse.beat();
             while running.try_join_next().is_some() {}
             let taken = if running.len() < worker.settings.width { worker.take().await } else { None };
             if let Some((lease, operation)) = taken {

@@ -8,9 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 const IO: &[(&str, &str)] = &[
     ("main.rs", "starts the runtime"),
     ("app.rs", "builds the parts and serves"),
+    ("doctor/probe.rs", "looks at the machine"),
+    ("doctor/mod.rs", "looks at several things at once"),
     ("cli/upload.rs", "streams a file to the server"),
     ("cli/watch.rs", "waits between two looks at an operation"),
     ("client.rs", "is the HTTP client"),
+    ("serve/", "listens, and speaks TLS"),
     ("http/", "is the HTTP surface"),
     ("error.rs", "is where problems become HTTP answers"),
     ("audit.rs", "writes its record in the act's transaction"),

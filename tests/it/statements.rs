@@ -23,6 +23,7 @@ const AT_RUN_TIME: &[(&str, &str)] = &[
     ("capacity/store.rs insert_claims", "api::a_request_travels_from_submission_to_delivery"),
     ("db.rs database_now", "api::a_request_travels_from_submission_to_delivery"),
     ("db.rs horizon", "contract::events::what_happened_is_told_once_in_order_and_to_whom_it_concerns"),
+    ("db/probe.rs look", "doctor::a_broker_in_good_health_is_told_so"),
     ("db/slice.rs page", "contract::lists::every_list_is_had_whole_in_each_order_and_by_each_filter"),
     ("machine/name/store.rs of", "names::a_name_is_registered_when_the_machine_answers"),
     ("machine/store.rs insert_all", "api::a_request_travels_from_submission_to_delivery"),

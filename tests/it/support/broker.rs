@@ -60,6 +60,11 @@ impl Setup {
         command
     }
 
+    /// The broker's own program, for what is neither the usual service nor the usual command line.
+    pub fn program(&self) -> Command {
+        self.command()
+    }
+
     /// The command line, against nothing or against `server`.
     pub fn cli(&self, server: Option<&Broker>, token: &str, args: &[&str]) -> std::process::Output {
         let mut command = self.command();
@@ -117,6 +122,7 @@ impl Broker {
 
     /// Starts one without waiting: for tests in which it dies early.
     pub fn spawn(setup: Setup) -> Self {
+        jiyue::client::choose_tls();
         let port = super::free_port();
         let log =
             std::fs::OpenOptions::new().create(true).append(true).open(setup.folder.join("serve.log")).expect("a log");
@@ -152,6 +158,22 @@ impl Broker {
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// A signal, by its name without `SIG`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.setup.folder.join("serve.log")).unwrap_or_default()
+    }
+
+    /// How it ended, once it has.
+    pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.child.try_wait().expect("a child")
     }
 
     /// Waits until it has died by itself.

@@ -1,20 +1,40 @@
 //! Settings: built-in defaults, then a TOML file, then environment variables (`JIYUE_DATABASE_URL`, …).
+//!
+//! `read.rs` makes them of what is written, `check.rs` judges them against this machine. Both find all faults at once, and
+//! each fault names the key, what is wrong and the mend. `packaging/jiyue.toml` says the same to people, line by line; a test
+//! holds the two together.
+
+mod check;
+mod read;
+#[cfg(test)]
+mod tests;
 
 use crate::dns::ZoneSettings;
-use config::{Config, Environment, File};
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::{
+    fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-#[derive(Clone, Debug, Deserialize)]
+/// The file that the package installs: every setting with its default, commented out.
+pub const DOCUMENTED: &str = include_str!("../../packaging/jiyue.toml");
+
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Where the service listens.
     pub listen: SocketAddr,
+    /// PEM files of the certificate (with its chain) and of its key. Both or neither: without them the service speaks
+    /// plain HTTP. They are read again on SIGHUP and when they change.
+    pub tls_certificate: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    /// How long a client may take for a call's head, and how long a connection may lie idle.
+    pub http_header_seconds: u64,
+    /// How long a body may stand still on its way in, or an answer on its way out.
+    pub http_stall_seconds: u64,
     /// `sqlite:/path/to/file` or `postgres://user@host/database`
     pub database_url: String,
     /// Connections for reading.
@@ -84,6 +104,10 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8460)),
+            tls_certificate: None,
+            tls_key: None,
+            http_header_seconds: 30,
+            http_stall_seconds: 30,
             database_url: "sqlite:/var/lib/jiyue/jiyue.db".to_owned(),
             database_read_connections: 8,
             secret_key_file: PathBuf::from("/var/lib/jiyue/secret.key"),
@@ -115,27 +139,87 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
-    /// Reads the settings; a word that is not one of them is an error that names it.
-    pub fn load(file: Option<&Path>) -> Result<Self, config::ConfigError> {
-        let mut builder = Config::builder();
-        if let Some(file) = file {
-            builder = builder.add_source(File::from(file).format(config::FileFormat::Toml));
+/// One thing that is wrong with the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The setting, as `worker_width` or `dns[0].server`; empty where the file as a whole cannot be read.
+    pub key: String,
+    pub what: String,
+    pub mend: String,
+}
+
+impl Fault {
+    fn new(key: impl Into<String>, what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { key: key.into(), what: what.into(), mend: mend.into() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.key.is_empty() {
+            write!(f, "{}：", self.key)?;
         }
-        // The command line's own variables share the prefix and are not settings.
-        let ours = Environment::with_prefix("JIYUE").source(Some(
-            std::env::vars()
-                .filter(|(key, _)| {
-                    !matches!(key.as_str(), "JIYUE_SERVER" | "JIYUE_TOKEN" | "JIYUE_CRASH_AT" | "JIYUE_CACHE")
-                        && !key.starts_with("JIYUE_TEST_")
-                })
-                .collect(),
-        ));
-        let ours = ours.try_parsing(true).list_separator(",").with_list_parse_key("insecure_networks");
-        builder.add_source(ours).build()?.try_deserialize()
+        write!(f, "{}；{}", self.what, self.mend)
+    }
+}
+
+/// All that is wrong with the settings; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Faults(pub Vec<Fault>);
+
+impl std::error::Error for Faults {}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "共有 {} 处要改", self.0.len())?;
+        for (number, fault) in (1..).zip(&self.0) {
+            write!(f, "\n  {number}. {fault}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The database's address may hold a password.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("listen", &self.listen).finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    /// Reads the settings from the file and this process's environment.
+    pub fn load(file: Option<&Path>) -> Result<Self, Faults> {
+        read::load(file, std::env::vars())
+    }
+
+    /// Everything that would keep a service with these settings from doing its work, as far as this machine can tell
+    /// without starting one. Changes nothing.
+    pub fn check(&self) -> Result<(), Faults> {
+        let faults = check::faults(self);
+        if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
+    }
+
+    /// What is allowed and should not stay so, in Chinese.
+    pub fn warnings(&self) -> Vec<String> {
+        check::warnings(self)
     }
 
     pub const fn lease(&self) -> Duration {
         Duration::from_secs(self.worker_lease_seconds)
+    }
+
+    /// Longest wait between two looks for work.
+    pub const fn poll(&self) -> Duration {
+        Duration::from_millis(self.worker_poll_millis)
+    }
+
+    /// Certificate and key, where both are set.
+    pub fn tls(&self) -> Option<(&Path, &Path)> {
+        Some((self.tls_certificate.as_deref()?, self.tls_key.as_deref()?))
+    }
+
+    /// The database's address as it may be shown: without what stands between the scheme and the host.
+    pub fn database_shown(&self) -> String {
+        crate::db::without_password(&self.database_url)
     }
 }
