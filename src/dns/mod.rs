@@ -187,9 +187,10 @@ impl Zone {
                 return Err(Fault::Taken { by: message::PROBE.to_owned() });
             }
             let soa = exchange::ask(self, message::soa(self)?).await?.told()?;
-            match soa.iter().any(|text| text.starts_with("SOA ")) {
-                true => Ok(()),
-                false => Err(Fault::Refused(format!("no SOA at {}", self.suffix))),
+            if soa.iter().any(|text| text.starts_with("SOA ")) {
+                Ok(())
+            } else {
+                Err(Fault::Refused(format!("no SOA at {}", self.suffix)))
             }
         };
         timeout(limit, asked).await.map_err(|_| Fault::Silent(Silence::TimedOut)).flatten()
