@@ -13,6 +13,8 @@ use toml::{Table, Value};
 
 /// Where all of it is explained, once the package is installed.
 const MANUAL: &str = "每一项的写法见 /usr/share/doc/jiyue/jiyue.toml";
+/// So many names can be listed in a sentence.
+const LISTED: usize = 10;
 /// Variables that share the prefix and are not settings: the command line's own, and the tests'.
 const NOT_OURS: [&str; 4] = ["JIYUE_SERVER", "JIYUE_TOKEN", "JIYUE_CRASH_AT", "JIYUE_CACHE"];
 
@@ -125,6 +127,7 @@ fn unknown(known: &[&str], place: &str, key: &str) -> Fault {
     let near = known.iter().map(|name| (strsim::damerau_levenshtein(name, key), *name)).min();
     let mend = match near {
         Some((distance, name)) if distance * 3 <= name.len() => format!("是不是想写 {name}？不要的话删去这一行"),
+        _ if known.len() <= LISTED => format!("删去这一行，或改成其中一个：{}", known.join("、")),
         _ => format!("删去这一行；{MANUAL}"),
     };
     Fault::new(format!("{place}{}", crate::text::shown(key)), "没有这一项设置", mend)
