@@ -28,7 +28,7 @@ pub use requests::{FormArg, RequestCommand};
 pub use run::run;
 pub use usage::parse;
 
-use crate::labels::MlpsLevel;
+use crate::{client::Filter, labels::MlpsLevel};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::{fmt, path::PathBuf, str::FromStr};
 
@@ -525,6 +525,16 @@ pub struct ListArgs {
     /// 最多列出多少条；不给则全部列出
     #[arg(long, value_name = "N", value_parser = count)]
     pub limit: Option<u32>,
+}
+
+impl ListArgs {
+    fn filter(self, query: &[(&str, &str)]) -> Filter {
+        let filter = query.iter().fold(Filter::new(), |filter, (field, value)| filter.by(field, value));
+        match self.limit {
+            Some(limit) => filter.limit(limit),
+            None => filter,
+        }
+    }
 }
 
 /// One `--zone`: the keys that were given, for the server to judge.

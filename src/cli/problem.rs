@@ -8,7 +8,7 @@ use super::{
     tables,
     words::{self, Tone},
 };
-use crate::client::{ClientError, Problem, Violation};
+use crate::client::{BadAddress, ClientError, Problem, Violation};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use std::{error::Error, io, path::Path};
@@ -54,8 +54,10 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Client(error) => match error {
-                ClientError::BadServer { .. } | ClientError::BadToken => Exit::Usage,
-                ClientError::Unreachable { .. } | ClientError::AnswerLost { .. } => Exit::Unreachable,
+                ClientError::BadServer(_) | ClientError::BadToken | ClientError::BadCertificates => Exit::Usage,
+                ClientError::Unreachable { .. } | ClientError::AnswerLost { .. } | ClientError::Silent { .. } => {
+                    Exit::Unreachable
+                }
                 ClientError::Refused { status, .. } | ClientError::Strange { status, .. } => Exit::of_status(*status),
             },
             Self::Document(_) | Self::MissingToken | Self::Settings(_) | Self::NoRule(_) => Exit::Usage,
@@ -139,9 +141,19 @@ pub fn report(failure: &Failure) -> Option<Report> {
 
 fn client(error: &ClientError) -> Report {
     match error {
-        ClientError::BadServer { reason } => {
-            Report::new("bad_server", "服务地址不能用").detail(reason).mend("改 --server 或环境变量 JIYUE_SERVER")
+        ClientError::BadServer(why) => {
+            let why = match why {
+                BadAddress::NotAUrl => "不是网址；要写成 http://主机:端口",
+                BadAddress::Scheme => "要以 http:// 或 https:// 开头",
+                BadAddress::Credentials => "地址里不要放用户名和密码；用 JIYUE_TOKEN",
+            };
+            Report::new("bad_server", "服务地址不能用").detail(why).mend("改 --server 或环境变量 JIYUE_SERVER")
         }
+        ClientError::BadCertificates => Report::new("bad_ca_file", "CA 文件里没有能用的证书")
+            .mend("--ca-file（JIYUE_CA_FILE）要指向 PEM 格式的 CA 证书，以 -----BEGIN CERTIFICATE----- 开头"),
+        ClientError::Silent { url, after } => Report::new("silent", "服务不再有动静")
+            .detail(format!("地址：{url}，已 {} 秒", after.as_secs()))
+            .mend("看服务是否还在：jiyue operation list；再跟踪一次即可，事件不会漏"),
         ClientError::BadToken => Report::new("bad_token", "令牌里有不该有的字符")
             .detail("可能复制时带上了换行、空格或中文标点")
             .mend("重新复制令牌；丢了就在服务器上再发一个：jiyue token create"),

@@ -155,17 +155,17 @@ impl Session<'_> {
             }
             ImageCommand::List(list) => self.list(Kind::Image, "images", &[], list).await,
             ImageCommand::Show { target, watch: true } => {
-                let hosts = self.client.get(&["images", &target.id, "hosts"], &[]).await?;
+                let hosts: Value = self.client.get(&["images", &target.id, "hosts"], &[]).await?;
                 let mut to = hosts.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
                 // Where nobody wants it, nothing happens.
                 to.retain(|host| host.get("state").and_then(Value::as_str) != Some("absent"));
                 watch::distributed(&self.client, &target.id, &to, self.screen).await
             }
             ImageCommand::Show { target, watch: false } => {
-                let mut image = self.client.get(&["images", &target.id], &[]).await?;
+                let mut image: Value = self.client.get(&["images", &target.id], &[]).await?;
                 // Who may not see hosts sees the image all the same.
                 if let (Value::Object(image), Ok(hosts)) =
-                    (&mut image, self.client.get(&["images", &target.id, "hosts"], &[]).await)
+                    (&mut image, self.client.get::<Value>(&["images", &target.id, "hosts"], &[]).await)
                 {
                     image.insert("hosts".to_owned(), hosts.get("items").cloned().unwrap_or_default());
                 }
@@ -302,7 +302,7 @@ impl Session<'_> {
     }
 
     async fn ledger(&self) -> Result<(), Failure> {
-        let ledger = self.client.get(&["ledger"], &[]).await?;
+        let ledger: Value = self.client.get(&["ledger"], &[]).await?;
         let consistent = ledger.get("consistent") == Some(&Value::Bool(true));
         if !self.screen.for_people() {
             self.screen.document(&ledger)?;
@@ -324,7 +324,7 @@ impl Session<'_> {
     }
 
     async fn list(&self, kind: Kind, path: &str, query: &[(&str, &str)], list: ListArgs) -> Result<(), Failure> {
-        Ok(self.screen.list(kind, &self.client.list(&[path], query, list.limit).await?)?)
+        Ok(self.screen.list(kind, &self.client.list(&[path], &list.filter(query)).await?)?)
     }
 
     async fn show(&self, kind: Kind, path: &str, id: &str) -> Result<(), Failure> {

@@ -27,7 +27,7 @@ pub async fn image(client: &Client, file: &Path, query: &[(&str, &str)]) -> Resu
         return Err(DocumentError::Empty { path: file.into() }.into());
     }
     // A bad token or address is told now, not after gigabytes.
-    client.get(&["images"], &[("page_size", "1")]).await?;
+    client.get::<serde_json::Value>(&["images"], &[("page_size", "1")]).await?;
 
     let bar = bar(length);
     let moving = bar.clone();

@@ -62,7 +62,7 @@ pub async fn drained(client: &Client, host: &str, screen: &Screen) -> Result<(),
     let bar = bar(screen);
     let mut said = String::new();
     let ended = loop {
-        let sheet = client.get(&["hosts", host], &[]).await?;
+        let sheet: Value = client.get(&["hosts", host], &[]).await?;
         let Some(drain) = sheet.get("drain").filter(|drain| !drain.is_null()) else { break false };
         let number = |key: &str| drain.get(key).and_then(Value::as_u64).unwrap_or_default();
         let (total, left) = (number("total").max(number("left")), number("left"));
@@ -98,7 +98,7 @@ pub async fn distributed(client: &Client, image: &str, to: &[Value], screen: &Sc
     let bar = bar(screen);
     let mut said = String::new();
     let hosts = loop {
-        let all = client.get(&["images", image, "hosts"], &[]).await?;
+        let all: Value = client.get(&["images", image, "hosts"], &[]).await?;
         let all = all.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
         let asked = |host: &&Value| to.iter().any(|other| other.get("host") == host.get("host"));
         let hosts: Vec<_> = all.iter().filter(asked).cloned().collect();
