@@ -1,8 +1,11 @@
 //! Commands that run on the server's own machine: `serve`, `token`, `openapi`.
 
 use super::{
-    Exit, Global, OutputFormat, RulesCommand, ServeArgs, TokenCommand, TokenCreateArgs, forms, output::Screen,
-    problem::Failure, tables::Kind,
+    Exit, Global, OutputFormat, RulesCommand, ServeArgs, TokenCommand, TokenCreateArgs, forms,
+    language::{say, tr},
+    output::Screen,
+    problem::Failure,
+    tables::Kind,
 };
 use crate::{
     app,
@@ -57,7 +60,7 @@ pub async fn token(global: &Global, command: TokenCommand) -> ExitCode {
         TokenCommand::Create(args) => create(&db, global, args).await,
         TokenCommand::List(_) => list(&db, global).await,
         TokenCommand::Revoke(args) => match args.id.parse::<TokenId>() {
-            Ok(id) => service::revoke_token(&db, id).await.map(|()| println!("令牌已吊销")),
+            Ok(id) => service::revoke_token(&db, id).await.map(|()| println!("{}", tr("令牌已吊销"))),
             Err(_) => Err(Problem::not_found("有效的令牌")),
         },
     };
@@ -117,10 +120,17 @@ async fn create(db: &Db, global: &Global, args: TokenCreateArgs) -> Result<(), P
     let (id, secret, expires_at) = service::create_token(db, new).await?;
     let secret = secret.reveal();
     match global.output {
-        OutputFormat::Table => {
+        OutputFormat::Table | OutputFormat::Name => {
             // The token alone on standard output, so that a script can catch it.
             println!("{secret}");
-            eprintln!("令牌 {id}，有效至 {expires_at}；明文只显示这一次，请妥善保存：export JIYUE_TOKEN=…");
+            eprintln!(
+                "{}",
+                say!(
+                    "令牌 {id}，有效至 {expires_at}；明文只显示这一次，请妥善保存：export JIYUE_TOKEN=…",
+                    id,
+                    expires_at
+                )
+            );
         }
         _ => println!("{}", json!({"id": id, "token": secret, "expires_at": expires_at})),
     }
@@ -145,7 +155,7 @@ async fn list(db: &Db, global: &Global) -> Result<(), Problem> {
 
 fn settings(file: Option<&Path>) -> Result<Settings, ExitCode> {
     Settings::load(file).map_err(|error| {
-        eprintln!("配置无法使用：{error}\n请检查配置文件与 JIYUE_ 开头的环境变量");
+        eprintln!("{}\n{}", say!("配置无法使用：{error}", error), tr("请检查配置文件与 JIYUE_ 开头的环境变量"));
         ExitCode::from(USAGE)
     })
 }

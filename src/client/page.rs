@@ -59,8 +59,12 @@ impl Client {
         loop {
             let size = PAGE.min(limit - all.items.len()).to_string();
             let mut query = filter.pairs();
+            if let Some((key, value)) = &seen {
+                // The place to go on from takes that of the one to begin at.
+                query.retain(|(field, _)| field != key);
+                query.push((key, value));
+            }
             query.push(("page_size", &size));
-            query.extend(seen.iter().map(|(key, value)| (*key, value.as_str())));
             let mut page: Value = self.get(path, &query).await?;
             let strange = || ClientError::Strange { url: self.url(path, &[]).to_string(), status: 200 };
             let items = page.get_mut("items").map(Value::take).ok_or_else(strange)?;

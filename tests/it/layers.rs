@@ -10,6 +10,7 @@ const IO: &[(&str, &str)] = &[
     ("app.rs", "builds the parts and serves"),
     ("cli/upload.rs", "streams a file to the server"),
     ("cli/watch.rs", "waits between two looks at an operation"),
+    ("cli/follow.rs", "waits between two looks at a list"),
     ("client/", "is the HTTP client"),
     ("http/", "is the HTTP surface"),
     ("error.rs", "is where problems become HTTP answers"),

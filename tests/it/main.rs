@@ -22,6 +22,7 @@ mod hosts_libvirt;
 mod impatient;
 mod input;
 mod journeys;
+mod language;
 mod layers;
 mod migration;
 mod names;

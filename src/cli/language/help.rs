@@ -1,0 +1,3 @@
+//! The help of every command.
+
+pub const HELP: &[(&str, &str)] = &[];

@@ -1,0 +1,3 @@
+//! What commands say.
+
+pub const MESSAGES: &[(&str, &str)] = &[];

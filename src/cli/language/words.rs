@@ -1,0 +1,3 @@
+//! Table headings, states and the names of things.
+
+pub const WORDS: &[(&str, &str)] = &[];
