@@ -1,6 +1,12 @@
 //! `jiyue completion …` and `jiyue man …`: what shells and `man` are told, from the command tree itself.
 
-use super::{Exit, Global, language::say, output::Screen, problem::Failure, usage};
+use super::{
+    Exit, Global,
+    language::{say, tr},
+    output::Screen,
+    problem::Failure,
+    usage,
+};
 use clap_complete::Shell;
 use serde_json::json;
 use std::{fs, io, path::Path, process::ExitCode};
@@ -23,7 +29,17 @@ pub(super) fn shell(s: &str) -> Result<Shell, String> {
 /// The script for a shell.
 pub fn script(shell: Shell) -> Vec<u8> {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut usage::command(), "jiyue", &mut text);
+    let tree = usage::command();
+    // The generators offer hidden commands too.
+    let shown = tree.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    let mut shown = clap::Command::new("jiyue")
+        .version(env!("CARGO_PKG_VERSION"))
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .disable_help_subcommand(true)
+        .args(tree.get_arguments().cloned())
+        .subcommands(shown);
+    clap_complete::generate(shell, &mut shown, "jiyue", &mut text);
     text
 }
 
@@ -55,14 +71,38 @@ fn walk(command: &clap::Command, pages: &mut Vec<(String, Vec<u8>)>) -> io::Resu
     shown.into_iter().try_for_each(|sub| walk(sub, pages))
 }
 
-/// Chinese has no spaces to stretch, and no hyphens: lines end where they end.
+/// Chinese has no spaces to stretch or to break at: lines end where they end, and may do so between any two characters
+/// but before a mark that closes and after one that opens. Examples stay line by line.
 fn ragged(page: &[u8]) -> Vec<u8> {
-    let text = String::from_utf8_lossy(page);
-    let lines = text.lines().flat_map(|line| match line.starts_with(".TH ") {
-        true => vec![line, ".ad l", ".nh"],
-        false => vec![line],
-    });
-    lines.flat_map(|line| [line, "\n"]).collect::<String>().into_bytes()
+    let mut out = String::with_capacity(page.len() * 2);
+    for line in String::from_utf8_lossy(page).lines() {
+        match line {
+            ".SH EXTRA" => out.extend([".SH ", tr("例与说明"), "\n.nf"]),
+            _ if line.starts_with(".SH") => out.extend([".fi\n", line]),
+            _ if line.starts_with(".TH ") => out.extend([line, "\n.ad l\n.nh"]),
+            _ if line.starts_with('.') => out.push_str(line),
+            _ => breakable(line, &mut out),
+        }
+        out.push('\n');
+    }
+    out.into_bytes()
+}
+
+fn breakable(line: &str, out: &mut String) {
+    let mut last = ' ';
+    for c in line.chars() {
+        let between_words = last.is_whitespace() || c.is_whitespace();
+        let bound = "（“".contains(last) || "，。；：、）”".contains(c);
+        if (wide(last) || wide(c)) && !between_words && !bound {
+            out.push_str("\\:");
+        }
+        out.push(c);
+        last = c;
+    }
+}
+
+fn wide(c: char) -> bool {
+    unicode_width::UnicodeWidthChar::width(c) == Some(2)
 }
 
 /// Writes them to a folder.

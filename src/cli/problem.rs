@@ -327,6 +327,7 @@ fn violation(n: usize, violation: &Violation, paint: Paint) -> Vec<String> {
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use super::*;
+    use crate::cli::language::{self, Language};
 
     fn shown(failure: &Failure) -> String {
         text(&report(failure).unwrap(), Paint(false))
@@ -459,6 +460,74 @@ mod tests {
         assert_eq!(report(&refusal(404, raw.clone())).unwrap().to_json(), raw);
         let own = report(&Failure::MissingToken).unwrap().to_json();
         assert_eq!(own.get("code"), Some(&json!("no_token")));
+    }
+
+    #[test]
+    fn every_failure_of_our_own_is_told_in_english_too() {
+        language::set(Language::English);
+        let path = || std::path::PathBuf::from("a.yaml");
+        let io = |kind: io::ErrorKind| io::Error::from(kind);
+        let url = || "http://h/v1/x".to_owned();
+        let syntax = |message: &str| {
+            let (message, source_line) = (message.to_owned(), "a: b".to_owned());
+            DocumentError::Syntax { path: path(), line: 3, column: 5, message, source_line, json: false }.into()
+        };
+        let operation =
+            json!({"id": "op", "kind": "build", "state": "failed", "current_step": "disk", "reason": "full"});
+        let failures: Vec<Failure> = vec![
+            ClientError::BadServer(BadAddress::NotAUrl).into(),
+            ClientError::BadServer(BadAddress::Scheme).into(),
+            ClientError::BadServer(BadAddress::Credentials).into(),
+            ClientError::BadToken.into(),
+            ClientError::BadCertificates.into(),
+            ClientError::Silent { url: url(), after: std::time::Duration::from_secs(60) }.into(),
+            ClientError::Strange { url: url(), status: 502 }.into(),
+            refusal(401, json!({"title": "no", "code": "unauthenticated"})),
+            refusal(412, json!({"title": "no", "code": "precondition_failed"})),
+            refusal(500, json!({"title": "no", "request_id": "r"})),
+            refusal(
+                409,
+                json!({"title": "no", "errors": [{"pointer": "/cpu_count", "asked": 3, "limit": 2, "unit": "vcpu"}],
+                "shortage": [{"dimension": "vcpu", "asked": 8, "free": 2}]}),
+            ),
+            Failure::MissingToken,
+            Failure::NoServer,
+            Failure::Settings("why".to_owned()),
+            Failure::NoRule("x".to_owned()),
+            Failure::Operation(Box::new(operation)),
+            Failure::Undistributed(vec![json!({"host": "h", "reason": "r"})]),
+            Failure::Interrupted { operation: "op".to_owned() },
+            Failure::Output(io(io::ErrorKind::StorageFull)),
+            DocumentError::Read { path: path(), source: io(io::ErrorKind::NotFound) }.into(),
+            DocumentError::Read { path: "-".into(), source: io(io::ErrorKind::PermissionDenied) }.into(),
+            DocumentError::TooLarge { path: path() }.into(),
+            DocumentError::NotUtf8 { path: path(), line: 2 }.into(),
+            DocumentError::Empty { path: path() }.into(),
+            DocumentError::NotAnObject { path: path() }.into(),
+            syntax("mapping values are not allowed here"),
+            syntax("duplicate mapping key: a"),
+            syntax("EOF while parsing"),
+            SettingsError::NoHome.into(),
+            SettingsError::Exposed { path: path(), mode: 0o644 }.into(),
+            SettingsError::Io { path: path(), source: io(io::ErrorKind::NotFound) }.into(),
+            SettingsError::Syntax { path: path(), message: "m".to_owned() }.into(),
+            SettingsError::NoContext { name: "x".to_owned(), known: Vec::new() }.into(),
+            SettingsError::Taken { name: "x".to_owned() }.into(),
+            SettingsError::TokenCommand { program: "pass".to_owned(), message: "m".to_owned() }.into(),
+            SettingsError::NoToken { path: path() }.into(),
+        ];
+        for failure in &failures {
+            let said = shown(failure);
+            let chinese = said
+                .chars()
+                .find(|c| matches!(c, '\u{3000}'..='\u{303f}' | '\u{3400}'..='\u{9fff}' | '\u{ff00}'..='\u{ffef}'));
+            assert_eq!(chinese, None, "{said}");
+        }
+        insta::assert_snapshot!(shown(&failures[8]), @"
+        Error: no (HTTP 412, precondition_failed)
+
+          What to do: Somebody else changed it after it was read, and that was not overwritten; look at it as it is now and change it again
+        ");
     }
 
     #[test]

@@ -573,6 +573,30 @@ fn tables_and_sheets_are_whole_in_english() {
         let nothing = layout::grid(kind.columns(), &[json!({})], &beijing(), Paint(false)).trim_fmt();
         assert!(!has_chinese(&nothing), "{nothing}");
     }
-    insta::assert_snapshot!(layout::grid(Kind::Machine.columns(), &samples(Kind::Machine), &beijing(), Paint(false)).trim_fmt(), @"");
-    insta::assert_snapshot!(layout::sheet(Kind::Request, &samples(Kind::Request)[0], &beijing(), Paint(false), None), @"");
+    insta::assert_snapshot!(layout::grid(Kind::Machine.columns(), &samples(Kind::Machine), &beijing(), Paint(false)).trim_fmt(), @"
+    ID   Name           State    Address   Domain name    Size                    System                Host
+    m-1  school         running  10.0.0.2  school.gov.cn  2 cores 4 GiB / 40 GiB  debian-12 (stand-in)  node1
+    m-2  bad�[31m name  undone   -         -              -                       -                     -
+    ");
+    insta::assert_snapshot!(layout::sheet(Kind::Request, &samples(Kind::Request)[0], &beijing(), Paint(false), None), @"
+    ID            019aa2c0-0000-7000-8000-000000000001
+    State         submitted
+    Department    区教育局 (edu)
+    Task book     相发改〔2026〕1号
+    Submitted by  李四
+    Submitted at  2026-11-21 09:00
+
+    What is asked for
+    Machines     2
+    Domain name  school.gov.cn
+    Memory each  4 GiB
+    Remarks      无
+    Zone         government extranet
+    Operated by  信息中心 (0512-1)
+    zeta         1, 2
+
+    Machine
+    ID   Name    State    Address   Domain name    Host
+    m-1  school  running  10.0.0.2  school.gov.cn  node1
+    ");
 }

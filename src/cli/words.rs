@@ -183,7 +183,7 @@ pub fn value(key: &str, word: &str) -> Option<&'static str> {
     })
 }
 
-/// The Chinese name of a document's field, by its identifier: the form's own where it is a field of the block.
+/// What people call a document's field, by its identifier: the form's own where it is a field of the block.
 pub fn field(key: &str) -> Option<&'static str> {
     let field = FIELDS.iter().chain(CONTEXT).find(|field| field.name == key);
     if language::get() == Language::English {
@@ -193,7 +193,7 @@ pub fn field(key: &str) -> Option<&'static str> {
     if let Some(field) = field {
         return Some(field.label);
     }
-    Some(match key {
+    Some(language::tr(match key {
         "department" => "建设单位",
         "project" => "项目",
         "number" => "文号",
@@ -224,7 +224,7 @@ pub fn field(key: &str) -> Option<&'static str> {
         "memory_reserve_bytes" => "预留内存",
         "state" => "状态",
         _ => return None,
-    })
+    }))
 }
 
 /// The fields of a checked block and what to call them, in the form's order. Sizes are per machine there.

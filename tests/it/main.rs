@@ -6,6 +6,7 @@
 mod api;
 mod audit;
 mod authorization;
+mod command_line;
 #[cfg(feature = "crash-points")]
 mod crash;
 mod databases;
