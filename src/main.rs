@@ -22,6 +22,7 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> ExitCode {
+    jiyue::client::install_ciphers();
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -161,8 +161,7 @@ impl Builder {
             return Err(ClientError::BadServer(BadAddress::Credentials));
         }
         let authorization = self.authorization.transpose().map_err(|()| ClientError::BadToken)?;
-        // Once per process; a program that has chosen its own ciphers keeps them.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        install_ciphers();
         // A redirect would carry the token to wherever it points.
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT)
@@ -349,6 +348,12 @@ impl Client {
             None => request,
         }
     }
+}
+
+/// Names the ciphers of this process's TLS, before any client of reqwest is made (it panics without). Done by
+/// [`Builder::build`] and by `main`; a program that has chosen its own keeps them.
+pub fn install_ciphers() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// A key that nobody has used before.

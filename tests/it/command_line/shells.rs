@@ -61,9 +61,6 @@ fn man_pages_are_rendered_without_a_complaint() {
         assert!(pages.len() > 60 && pages.iter().all(|page| !page.to_string_lossy().contains("read-form")));
         let approve = fs::read_to_string(to.join("jiyue-request-approve.1")).unwrap();
         assert!(approve.replace("\\:", "").contains(heading), "{approve}");
-        if Command::new("groff").arg("--version").output().is_err() {
-            continue; // Told by the package list of the tests: groff comes with man-db.
-        }
         let complaints = |page: &std::path::Path| {
             let rendered = Command::new("groff").args(["-ww", "-k", "-man", "-Tutf8"]).arg(page).output().unwrap();
             assert!(!rendered.stdout.is_empty());
