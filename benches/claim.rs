@@ -161,7 +161,7 @@ async fn approve(
     seconds: usize,
 ) -> f64 {
     let (began, end) = (Instant::now(), Instant::now() + Duration::from_secs(seconds as u64));
-    jiyue::client::choose_tls();
+    jiyue::client::install_ciphers();
     let http = reqwest::Client::builder().pool_max_idle_per_host(width).build().unwrap();
     let tasks: Vec<_> = (0..width)
         .map(|_| {

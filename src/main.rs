@@ -22,6 +22,7 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> ExitCode {
+    jiyue::client::install_ciphers();
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -40,6 +41,9 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Doctor(args) => cli::doctor::run(&cli.global, args).await,
         Command::Token(command) => cli::local::token(&cli.global, command).await,
         Command::Openapi => cli::local::openapi(),
+        Command::Context(command) => cli::context(&cli.global, command),
+        Command::Completion { shell } => cli::completion::completion(shell),
+        Command::Man { to } => cli::completion::man(&cli.global, &to),
         Command::Rules(command) => cli::local::rules(&cli.global, command),
         Command::ReadForm => apart::child(),
         Command::Remote(command) => cli::run(&cli.global, command).await,

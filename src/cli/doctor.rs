@@ -2,6 +2,7 @@
 
 use super::{
     Exit, Global, LocalArgs,
+    language::{say, tr},
     output::Screen,
     tables::{Column, Show},
     words::Tone,
@@ -53,8 +54,8 @@ pub async fn run(global: &Global, args: LocalArgs) -> ExitCode {
     let _ = if screen.for_people() {
         let rows: Vec<_> = findings.iter().map(|finding| json!(finding)).collect();
         let title = match bad {
-            0 => "没有发现问题".to_owned(),
-            _ => format!("有 {bad} 处要处理"),
+            0 => tr("没有发现问题").to_owned(),
+            _ => say!("有 {bad} 处要处理", bad),
         };
         screen.section(&title, &COLUMNS, &rows)
     } else {

@@ -1,6 +1,9 @@
 //! Values as people read them: sizes, instants, names. Pure; the time zone is passed in.
 
-use super::words;
+use super::{
+    language::{clause, comma, say, tr},
+    words,
+};
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::Value;
 
@@ -43,10 +46,10 @@ pub fn parse_size(text: &str) -> Option<i64> {
 pub fn quantity(value: &Value, unit: &str) -> String {
     match (value.as_i64(), unit) {
         (Some(n), "bytes" | "byte" | "memory_bytes" | "disk_bytes") => size(n),
-        (_, "vcpu" | "cores") => format!("{} 核", scalar(value)),
-        (_, "mlps_level") => format!("{} 级", scalar(value)),
-        (_, "addresses") => format!("{} 个", scalar(value)),
-        (_, "machines" | "machine" | "hosts") => format!("{} 台", scalar(value)),
+        (_, "vcpu" | "cores") => say!("{n} 核", n = scalar(value)),
+        (_, "mlps_level") => say!("{n} 级", n = scalar(value)),
+        (_, "addresses") => say!("{n} 个", n = scalar(value)),
+        (_, "machines" | "machine" | "hosts") => say!("{n} 台", n = scalar(value)),
         (_, "" | "bytes" | "byte" | "memory_bytes" | "disk_bytes") => scalar(value),
         (_, other) => format!("{} {}", scalar(value), clean(other)),
     }
@@ -70,7 +73,7 @@ pub fn scalar(value: &Value) -> String {
         Value::String(s) if s.is_empty() => NOTHING.into(),
         Value::String(s) => clean(s),
         Value::Array(items) if items.is_empty() => NOTHING.into(),
-        Value::Array(items) => items.iter().map(scalar).collect::<Vec<_>>().join("、"),
+        Value::Array(items) => items.iter().map(scalar).collect::<Vec<_>>().join(comma()),
         Value::Object(_) => named(value),
     }
 }
@@ -80,7 +83,7 @@ pub fn field(key: &str, value: &Value) -> String {
     let key = key.rsplit('/').next().unwrap_or(key);
     match (value.as_i64(), value.as_str().and_then(|word| words::value(key, word))) {
         (Some(bytes), _) if key.ends_with("_bytes") => size(bytes),
-        (_, Some(word)) => word.to_owned(),
+        (_, Some(word)) => tr(word).to_owned(),
         _ => scalar(value),
     }
 }
@@ -90,13 +93,13 @@ pub fn named(value: &Value) -> String {
     let Some(object) = value.as_object() else { return scalar(value) };
     if let Some(name) = ["name", "number", "login", "code"].iter().find_map(|key| object.get(*key)?.as_str()) {
         return match object.get("contact").and_then(Value::as_str) {
-            Some(contact) => format!("{}（{}）", clean(name), clean(contact)),
+            Some(contact) => say!("{name}（{contact}）", name = clean(name), contact = clean(contact)),
             None => clean(name),
         };
     }
     let pairs = object.iter().filter(|(_, v)| !v.is_null());
     let pairs = pairs.map(|(k, v)| format!("{}={}", words::field(k).unwrap_or(k), field(k, v)));
-    pairs.collect::<Vec<_>>().join("，")
+    pairs.collect::<Vec<_>>().join(clause())
 }
 
 /// Text that cannot move the cursor, recolour the terminal or turn the reading direction: what requesters and guests

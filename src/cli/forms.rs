@@ -1,6 +1,12 @@
 //! Requests that come as files: what the file lacks is given by flags; a check needs no server.
 
-use super::{FormArg, document::DocumentError, output::Screen, problem::Failure};
+use super::{
+    FormArg,
+    document::DocumentError,
+    language::{comma, say, tr},
+    output::Screen,
+    problem::Failure,
+};
 use crate::{
     catalogue::Catalogue,
     client::{Answer, Client, Problem},
@@ -82,14 +88,14 @@ pub fn check(args: &FormArg, profile: &str, screen: &Screen) -> Result<(), Failu
     let name = args.file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let unreadable = |code: Code, reason: &str| {
         let violation = Violation::new(&profile, code, code.rule().field, &[("reason", &reason)]);
-        refused("file_refused", "文件无法受理", &[violation], None)
+        refused("file_refused", tr("文件无法受理"), &[violation], None)
     };
     let form = form::read(&bytes(&args.file)?, name).map_err(|fault| unreadable(fault.code, &fault.reason))?;
     let report = RawReport::of_form(form, &fields(args)?).map_err(|e| unreadable(Code::FileDamaged, &e.to_string()))?;
     let ground = Ground { catalogue: &catalogue, profile: &profile, today: Clock::System.today() };
     let Shown { blocks, known, violations, needed } = offline::check(&report, ground);
     if !violations.is_empty() {
-        return Err(refused("rules_violated", "未通过审核规则", &violations, Some(&report)));
+        return Err(refused("rules_violated", tr("未通过审核规则"), &violations, Some(&report)));
     }
     // Only what is complete has a digest.
     let checked: Vec<Value> = match &blocks[..] {
@@ -104,13 +110,18 @@ pub fn check(args: &FormArg, profile: &str, screen: &Screen) -> Result<(), Failu
         "needed": needed,
         "not_checked": NOT_CHECKED,
     });
-    screen.done("可以提交：文件本身没有不符合之处", &answer)?;
+    screen.done(tr("可以提交：文件本身没有不符合之处"), &answer)?;
     if screen.for_people() {
         screen.report(&answer)?;
         for need in &needed {
-            screen.note(&format!("提交时还要补充“{}”（{}）：{}", need.field, need.pointer, need.mend))?;
+            screen.note(&say!(
+                "提交时还要补充“{field}”（{pointer}）：{mend}",
+                field = need.field,
+                pointer = need.pointer,
+                mend = need.mend
+            ))?;
         }
-        screen.note(&format!("没有连接服务，以下没有检查：{}。", NOT_CHECKED.join("、")))?;
+        screen.note(&say!("没有连接服务，以下没有检查：{all}。", all = NOT_CHECKED.join(comma())))?;
     }
     Ok(())
 }
@@ -125,7 +136,7 @@ fn refused(code: &str, title: &str, errors: &[Violation], report: Option<&RawRep
     let mut raw = json!({
         "type": "about:blank",
         "title": title,
-        "detail": format!("共有 {} 处不符合要求，请逐项修改后重新检查", errors.len()),
+        "detail": say!("共有 {n} 处不符合要求，请逐项修改后重新检查", n = errors.len()),
         "code": code,
         "errors": errors,
     });

@@ -2,6 +2,7 @@
 
 use super::{
     format::NOTHING,
+    language::tr,
     tables::{self, Column, Kind},
     words::Tone,
 };
@@ -46,7 +47,7 @@ pub fn grid(columns: &[Column], rows: &[Value], zone: &TimeZone, paint: Paint) -
         .filter(|(column, cells)| !column.optional || cells.iter().any(|(text, _)| text != NOTHING))
         .collect();
     let mut table = plain_table(paint);
-    table.set_header(filled.iter().map(|(column, _)| heading(column.title, paint)));
+    table.set_header(filled.iter().map(|(column, _)| heading(tr(column.title), paint)));
     for row in 0..rows.len() {
         table.add_row(
             filled.iter().filter_map(|(_, cells)| cells.get(row)).map(|(text, tone)| toned(text, *tone, paint)),
@@ -65,15 +66,15 @@ pub fn grid(columns: &[Column], rows: &[Value], zone: &TimeZone, paint: Paint) -
 pub fn sheet(kind: Kind, value: &Value, zone: &TimeZone, paint: Paint, width: Option<u16>) -> String {
     let shown = kind.sheet().iter().map(|column| (column, column.cell(value, zone)));
     let shown = shown.filter(|(column, (text, _))| !column.optional || text != NOTHING);
-    let shown: Vec<_> = shown.map(|(column, (text, tone))| (column.title.to_owned(), text, tone)).collect();
+    let shown: Vec<_> = shown.map(|(column, (text, tone))| (tr(column.title).to_owned(), text, tone)).collect();
     let mut parts = vec![lines(&shown, paint, width)];
     if let Some(block) = value.get("block").filter(|block| block.is_object()) {
-        parts.push(format!("{}\n{}", paint.bold("申请内容"), lines(&block_lines(block), paint, width)));
+        parts.push(format!("{}\n{}", paint.bold(tr("申请内容")), lines(&block_lines(block), paint, width)));
     }
     for (title, place, columns) in kind.sections() {
         let rows = value.pointer(place).and_then(Value::as_array).filter(|rows| !rows.is_empty());
         let table = rows.map(|rows| grid(columns, rows, zone, paint).trim_fmt());
-        parts.extend(table.map(|table| format!("{}\n{table}", paint.bold(title))));
+        parts.extend(table.map(|table| format!("{}\n{table}", paint.bold(tr(title)))));
     }
     parts.join("\n\n")
 }

@@ -1,7 +1,10 @@
 //! Commands that run on the server's own machine: `serve`, `token`, `openapi`.
 
 use super::{
-    Exit, Global, OutputFormat, RulesCommand, TokenCommand, TokenCreateArgs, forms, output::Screen, problem::Failure,
+    Exit, Global, OutputFormat, RulesCommand, TokenCommand, TokenCreateArgs, forms,
+    language::{say, tr},
+    output::Screen,
+    problem::Failure,
     tables::Kind,
 };
 use crate::{
@@ -86,7 +89,7 @@ pub async fn token(global: &Global, command: TokenCommand) -> ExitCode {
         TokenCommand::Create(args) => create(&db, global, args).await,
         TokenCommand::List(_) => list(&db, global).await,
         TokenCommand::Revoke(args) => match args.id.parse::<TokenId>() {
-            Ok(id) => service::revoke_token(&db, id).await.map(|()| println!("令牌已吊销")),
+            Ok(id) => service::revoke_token(&db, id).await.map(|()| println!("{}", tr("令牌已吊销"))),
             Err(_) => Err(Problem::not_found("有效的令牌")),
         },
     };
@@ -146,10 +149,17 @@ async fn create(db: &Db, global: &Global, args: TokenCreateArgs) -> Result<(), P
     let (id, secret, expires_at) = service::create_token(db, new).await?;
     let secret = secret.reveal();
     match global.output {
-        OutputFormat::Table => {
+        OutputFormat::Table | OutputFormat::Name => {
             // The token alone on standard output, so that a script can catch it.
             println!("{secret}");
-            eprintln!("令牌 {id}，有效至 {expires_at}；明文只显示这一次，请妥善保存：export JIYUE_TOKEN=…");
+            eprintln!(
+                "{}",
+                say!(
+                    "令牌 {id}，有效至 {expires_at}；明文只显示这一次，请妥善保存：export JIYUE_TOKEN=…",
+                    id,
+                    expires_at
+                )
+            );
         }
         _ => println!("{}", json!({"id": id, "token": secret, "expires_at": expires_at})),
     }
@@ -177,7 +187,7 @@ fn settings(file: Option<&Path>) -> Result<Settings, ExitCode> {
 }
 
 fn unusable(faults: &Faults) -> ExitCode {
-    eprintln!("配置无法使用，{faults}");
+    eprintln!("{}", say!("配置无法使用，{faults}", faults));
     ExitCode::from(USAGE)
 }
 
@@ -187,9 +197,16 @@ fn check(settings: &Settings) -> ExitCode {
         return unusable(&faults);
     }
     for warning in settings.warnings() {
-        eprintln!("提醒：{warning}");
+        eprintln!("{}", say!("提醒：{warning}", warning));
     }
-    println!("配置可用：监听 {}，数据库 {}", settings.listen, settings.database_shown());
+    println!(
+        "{}",
+        say!(
+            "配置可用：监听 {address}，数据库 {database}",
+            address = settings.listen,
+            database = settings.database_shown()
+        )
+    );
     ExitCode::SUCCESS
 }
 

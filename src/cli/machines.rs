@@ -1,12 +1,21 @@
 //! Commands about machines, and about what is odd on their hosts.
 
-use super::{ActArgs, IdArg, ListArgs, WaitArg, count, name, size};
+use super::{
+    ActArgs, IdArg, ListArgs, ShowArgs, WaitArg, WatchArg,
+    parsers::{count, name, size, zone},
+};
+use crate::labels::Zone;
 use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
 pub enum MachineCommand {
     /// 列出虚拟机
-    #[command(after_help = "例：\n  jiyue machine list\n  jiyue machine list --request ID --state running")]
+    #[command(after_help = "例：
+  jiyue machine list
+  jiyue machine list --request ID --state running
+  jiyue machine list --zone 政务外网 --sort name --all
+  jiyue machine list --state building --watch
+  jiyue machine list --department education -o name")]
     List {
         /// 只看某份申请的
         #[arg(long, value_name = "ID", value_parser = name)]
@@ -14,11 +23,38 @@ pub enum MachineCommand {
         /// 只看某个状态，如 running、stopped
         #[arg(long)]
         state: Option<String>,
+        /// 只看某个网络区域的：政务外网、互联网、政务专网
+        #[arg(long, value_parser = zone)]
+        zone: Option<Zone>,
+        /// 只看某台宿主机上的
+        #[arg(long, value_name = "HOST", value_parser = name)]
+        host: Option<String>,
+        /// 只看某个建设单位的
+        #[arg(long, value_name = "CODE", value_parser = name)]
+        department: Option<String>,
+        /// 只看叫这个名字的
+        #[arg(long, value_parser = name)]
+        name: Option<String>,
         #[command(flatten)]
         list: ListArgs,
+        #[command(flatten)]
+        watch: WatchArg,
     },
     /// 查看一台虚拟机
-    Show(IdArg),
+    #[command(after_help = "例：\n  jiyue machine show ID\n  jiyue machine show ID --watch")]
+    Show(ShowArgs),
+    /// 改运维单位
+    #[command(after_help = "例：
+  jiyue machine set ID --om-unit '区民政局信息中心 0512-00000000'
+
+改的时候别人也改了的，不会覆盖：退出码 4，重新看一遍再改。")]
+    Set {
+        #[command(flatten)]
+        target: IdArg,
+        /// 运维单位和联系方式
+        #[arg(long, value_name = "TEXT")]
+        om_unit: String,
+    },
     /// 开机
     Start(ActArgs),
     /// 停机
@@ -100,13 +136,27 @@ CPU、内存要停机重启才生效；磁盘只能扩大，不停机。")]
 #[derive(Debug, Subcommand)]
 pub enum AlarmCommand {
     /// 列出告警
+    #[command(
+        after_help = "例：\n  jiyue alarm list\n  jiyue alarm list --kind missing --host node1\n  jiyue alarm list --watch"
+    )]
     List {
         /// 已经消失的也列出
         #[arg(long)]
-        all: bool,
+        cleared: bool,
+        /// 只看某一种，如 foreign、missing、altered
+        #[arg(long)]
+        kind: Option<String>,
+        /// 只看某台宿主机上的
+        #[arg(long, value_name = "HOST", value_parser = name)]
+        host: Option<String>,
         #[command(flatten)]
         list: ListArgs,
+        #[command(flatten)]
+        watch: WatchArg,
     },
+    /// 查看一条告警
+    #[command(after_help = "例：\n  jiyue alarm show ID")]
+    Show(IdArg),
     /// 知悉一条告警，记入审计；只发生一次的事（未经平台启动）就此了结
     #[command(after_help = "例：\n  jiyue alarm acknowledge ID")]
     Acknowledge(IdArg),

@@ -1,37 +1,58 @@
 //! The command line, as types. Four commands run on the server's own machine ([`Command::Serve`], [`Command::Doctor`],
 //! [`Command::Token`], [`Command::Openapi`]); all others speak HTTP to a server ([`RemoteCommand`], carried out by [`run`]).
 //!
-//! Names and flags are English, whatever a person reads is Chinese.
+//! Names and flags are English. Whatever a person reads stands here in Chinese, and becomes English by the tables of
+//! [`language`] where that is wanted.
 
+mod changes;
+pub mod completion;
+mod contexts;
+mod decisions;
 pub mod doctor;
 mod document;
+mod events;
 pub mod exit;
+mod follow;
 mod format;
 mod forms;
+mod hosts;
+mod images;
+pub mod language;
 mod layout;
+mod lists;
 pub mod local;
 mod machines;
+mod mistakes;
 pub mod output;
+mod parsers;
 mod placement;
 pub mod problem;
 mod requests;
 mod run;
+mod settings;
 pub mod tables;
 mod upload;
 mod usage;
 mod watch;
 mod words;
 
+pub use contexts::{ContextCommand, context};
+pub use events::{AuditCommand, EventCommand};
 pub use exit::Exit;
+pub use hosts::{HostAddArgs, HostCommand, ZoneArg};
+pub use images::{ImageCommand, ImageImportArgs};
+pub use language::Language;
+pub use lists::{ListArgs, ShowArgs, Sort, WatchArg};
 pub use local::{LocalArgs, ServeArgs};
 pub use machines::{AlarmCommand, MachineCommand};
 pub use placement::PlacementCommand;
 pub use requests::{FormArg, RequestCommand};
 pub use run::run;
-pub use usage::parse;
+pub use usage::{command, parse};
 
-use crate::labels::MlpsLevel;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use parsers::{days, name};
 use std::{fmt, path::PathBuf, str::FromStr};
 
 /// Where the server listens unless told otherwise.
@@ -73,25 +94,31 @@ pub struct Cli {
 }
 
 /// What every command understands.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Global {
-    /// 输出格式：table（给人看）、json、yaml；默认 table
+    /// 输出格式：table（给人看）、json、yaml、name（只有编号，一行一个）；默认 table
     #[arg(short, long, global = true, value_enum, default_value_t, hide_default_value = true)]
     #[arg(hide_possible_values = true, value_name = "FORMAT")]
     pub output: OutputFormat,
-    #[arg(help = "服务地址；也可用环境变量 JIYUE_SERVER；默认 http://127.0.0.1:8460", long, global = true, env = "JIYUE_SERVER", default_value = DEFAULT_SERVER, value_name = "URL")]
-    #[arg(hide_default_value = true, hide_env = true)]
-    pub server: String,
-    #[arg(
-        help = "令牌；最好用环境变量 JIYUE_TOKEN，命令行上的参数别人能看到",
-        long,
-        global = true,
-        env = "JIYUE_TOKEN",
-        value_name = "TOKEN",
-        hide_env = true,
-        hide_env_values = true
-    )]
+    #[arg(help = "服务地址；也可用环境变量 JIYUE_SERVER 或上下文；默认 http://127.0.0.1:8460", long, global = true)]
+    #[arg(value_name = "URL")]
+    pub server: Option<String>,
+    #[arg(help = "令牌；最好用环境变量 JIYUE_TOKEN 或上下文，命令行上的参数别人能看到", long, global = true)]
+    #[arg(value_name = "TOKEN")]
     pub token: Option<Secret>,
+    #[arg(
+        help = "https 服务的 CA 证书（PEM），不用系统的；也可用环境变量 JIYUE_CA_FILE 或上下文",
+        long,
+        global = true
+    )]
+    #[arg(value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    #[arg(help = "用哪个上下文（见 jiyue context）；也可用环境变量 JIYUE_CONTEXT", long, global = true)]
+    #[arg(value_name = "NAME", value_parser = name)]
+    pub context: Option<String>,
+    #[arg(help = "语言：zh 中文、en 英文；不给则看 LC_ALL、LC_MESSAGES、LANG", long, global = true)]
+    #[arg(value_enum, hide_possible_values = true)]
+    pub lang: Option<Language>,
     /// 显示帮助
     #[arg(short, long, global = true, action = ArgAction::Help)]
     pub help: Option<bool>,
@@ -104,10 +131,12 @@ pub enum OutputFormat {
     Table,
     Json,
     Yaml,
+    /// What other commands take as ID, one a line.
+    Name,
 }
 
 /// A bearer token: never part of any message, not even of a debug print of the arguments.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
@@ -150,6 +179,23 @@ pub enum Command {
     /// The other side of [`crate::request::apart`]; never reached from here.
     #[command(name = "read-form", hide = true)]
     ReadForm,
+    /// 上下文：记住几个服务的地址、CA 证书和令牌在哪里，随时切换
+    #[command(subcommand)]
+    Context(ContextCommand),
+    #[command(about = "打印 bash、zsh、fish 的补全脚本", after_help = completion::EXAMPLES)]
+    Completion {
+        #[arg(help = "bash、zsh 或 fish", value_parser = completion::shell, value_name = "SHELL")]
+        shell: Shell,
+    },
+    #[command(
+        about = "把手册页写到一个目录",
+        after_help = "例：\n  jiyue man --to /usr/local/share/man/man1\n  man jiyue-request-approve"
+    )]
+    Man {
+        /// 目录，没有就新建；同名的手册页会换成新的
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
     #[command(about = "打印 OpenAPI 文档（不需要服务）", after_help = "例：\n  jiyue openapi > openapi.json")]
     Openapi,
 }
@@ -226,13 +272,13 @@ impl Role {
 
 #[derive(Debug, Subcommand)]
 pub enum RemoteCommand {
-    /// 建设单位：登记、列出
+    /// 建设单位：登记、列出、改名
     #[command(subcommand)]
     Department(DepartmentCommand),
     /// 项目任务书：导入、列出、查看、撤销
     #[command(subcommand)]
     TaskBook(TaskBookCommand),
-    /// 宿主机：接入、查看、暂停接收、迁出、隔离
+    /// 宿主机：接入、查看、改设置、暂停接收、迁出、隔离
     #[command(subcommand)]
     Host(HostCommand),
     /// 落位：说明虚拟机会落在哪台宿主机，为什么
@@ -253,6 +299,12 @@ pub enum RemoteCommand {
     /// 操作（建设、停机等长任务）：列出、查看、跟踪进度
     #[command(subcommand)]
     Operation(OperationCommand),
+    /// 事件：发生了什么，列出、跟踪
+    #[command(subcommand)]
+    Event(EventCommand),
+    /// 审计记录：谁、什么时候、对什么、做了什么
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// 账目：按明细重算，与账上核对
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -272,6 +324,17 @@ pub enum DepartmentCommand {
     },
     /// 列出建设单位
     List(ListArgs),
+    /// 改一个建设单位的全称
+    #[command(
+        after_help = "例：\n  jiyue department rename education 区教育和体育局\n\n改的时候别人也改了的，不会覆盖：退出码 4，重新看一遍再改。"
+    )]
+    Rename {
+        #[command(flatten)]
+        target: IdArg,
+        /// 新的全称
+        #[arg(value_parser = name)]
+        name: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -297,156 +360,23 @@ pub enum TaskBookCommand {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum HostCommand {
-    /// 接入一台宿主机
-    #[command(after_help = "例：
-  jiyue host add node1 --uri qemu:///system --pool jiyue --pool-path /var/lib/jiyue/pool \\
-    --zone zone=government_extranet,network=jiyue-egov,bridge=jiyue0,cidr=10.66.0.0/24 \\
-    --vcpu-overcommit 4 --memory-reserve 2GiB --wait
-  jiyue host add --file host.yaml")]
-    Add(HostAddArgs),
-    /// 列出宿主机与容量
-    List(ListArgs),
-    /// 查看一台宿主机
-    Show(IdArg),
-    /// 暂停接收新的虚拟机；已有的不动
-    Cordon(IdArg),
-    /// 恢复接收
-    Uncordon(IdArg),
-    /// 迁出全部虚拟机，供维护；宿主机同时暂停接收
-    #[command(after_help = "例：
-  jiyue host drain node1 --wait
-  jiyue host drain node1 --cancel      停止迁出；要恢复接收再用 host uncordon
-
-回收站里的留在原处。迁不走的写明原因，腾出地方后会自己再试。")]
-    Drain {
-        #[command(flatten)]
-        target: IdArg,
-        /// 停止迁出
-        #[arg(long, conflicts_with = "wait")]
-        cancel: bool,
-        #[command(flatten)]
-        wait: WaitArg,
-    },
-    #[command(about = "执行服务设置里的隔离命令（fence_command）；成功才算已断电")]
-    Fence(IdArg),
-    /// 亲自确认一台失去联系的宿主机已断电
-    #[command(
-        name = "confirm-fenced",
-        after_help = "例：
-  jiyue host confirm-fenced node1 --name node1 --reason '机房值班员已拔电源，10:35'
-
-确认之后，它上面的虚拟机才能在别处重建（jiyue machine rebuild）。确认错了，同一台虚拟机就会有两台在运行。"
-    )]
-    ConfirmFenced {
-        #[command(flatten)]
-        target: IdArg,
-        /// 再写一遍宿主机名
-        #[arg(long)]
-        name: String,
-        /// 怎样确认的，记入审计
-        #[arg(long)]
-        reason: String,
-    },
-    /// 重新接入已隔离的宿主机
-    Readmit(IdArg),
-}
-
-#[derive(Debug, Args)]
-pub struct HostAddArgs {
-    /// 宿主机名
-    #[arg(value_parser = name, required_unless_present = "file")]
-    pub name: Option<String>,
-    #[arg(help = "libvirt 地址，如 qemu:///system", long, required_unless_present = "file")]
-    pub uri: Option<String>,
-    /// 存储池名
-    #[arg(long)]
-    pub pool: Option<String>,
-    /// 存储池目录（宿主机上的路径）
-    #[arg(long, value_name = "PATH")]
-    pub pool_path: Option<String>,
-    /// 网络区域，可重复：zone=政务外网,network=网络名,bridge=网桥,cidr=网段；多台宿主机共用的网段把 network 换成 segment
-    #[arg(long = "zone", value_name = "KEY=VALUE,…", required_unless_present = "file")]
-    pub zones: Vec<ZoneArg>,
-    /// 每个物理线程分出多少个虚拟核；不给则由服务定
-    #[arg(long, value_name = "N", value_parser = count)]
-    pub vcpu_overcommit: Option<u32>,
-    /// 留给宿主机自己的内存，如 2GiB；不给则由服务定
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub memory_reserve: Option<i64>,
-    /// 最高承载的等保级别，如 三级；不给则为四级
-    #[arg(long, value_name = "LEVEL", value_parser = placement::level)]
-    pub mlps_level: Option<MlpsLevel>,
-    /// 改用 YAML 或 JSON 文件描述宿主机（- 为标准输入）
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "uri", "pool", "pool_path", "zones", "vcpu_overcommit", "memory_reserve", "mlps_level"])]
-    pub file: Option<PathBuf>,
-    #[command(flatten)]
-    pub wait: WaitArg,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum ImageCommand {
-    /// 上传一个磁盘镜像（raw 或 qcow2）
-    #[command(after_help = "例：
-  jiyue image import debian-12.qcow2 --os debian-12 --name 'Debian 12'
-  jiyue image import small.qcow2 --os debian-12 --name '小型替身镜像' --stand-in
-  jiyue image import pg.qcow2 --os debian-12 --database postgresql-15 --name 'Debian 12 与 PostgreSQL 15'")]
-    Import(ImageImportArgs),
-    /// 列出镜像
-    List(ListArgs),
-    /// 查看一个镜像，以及它在各宿主机上的分发进度
-    #[command(after_help = "例：
-  jiyue image show 'Debian 12'
-  jiyue image show 3f2a9c01b7e4    SHA-256 的开头，至少 8 位
-  jiyue image show 'Debian 12' --watch
-
---watch 时 Ctrl-C 只停止跟踪，分发照常进行。")]
-    Show {
-        #[command(flatten)]
-        target: IdArg,
-        /// 跟踪分发，直到每台宿主机都已有它或失败；有失败的退出码为 1
-        #[arg(long)]
-        watch: bool,
-    },
-    /// 马上把镜像分发到宿主机（运维员）；新镜像、新宿主机会自动分发，不用这一步
-    #[command(after_help = "例：
-  jiyue image distribute 'Debian 12' --wait
-  jiyue image distribute 3f2a9c01b7e4 --host node1 --host node2")]
-    Distribute {
-        #[command(flatten)]
-        target: IdArg,
-        /// 只到这台宿主机，可重复；不给则为所有联系得上的
-        #[arg(long = "host", value_name = "HOST", value_parser = name)]
-        hosts: Vec<String>,
-        #[command(flatten)]
-        wait: WaitArg,
-    },
-}
-
-#[derive(Debug, Args)]
-pub struct ImageImportArgs {
-    /// 镜像文件
-    pub file: PathBuf,
-    /// 操作系统类型（目录里的代码）
-    #[arg(long = "os", value_name = "OS_TYPE", value_parser = name)]
-    pub os_type: String,
-    /// 目录里显示的名字
-    #[arg(long)]
-    pub name: String,
-    /// 镜像里已有的数据库（目录里的代码），如 postgresql-15；只用来建要这种数据库的虚拟机
-    #[arg(long, value_name = "DB_TYPE", value_parser = name)]
-    pub database: Option<String>,
-    /// 这是替身：不是那个系统本身，凡用到处都会写明
-    #[arg(long)]
-    pub stand_in: bool,
-}
-
-#[derive(Debug, Subcommand)]
 pub enum OperationCommand {
     /// 列出操作
-    List(ListArgs),
+    #[command(after_help = "例：\n  jiyue operation list --state running\n  jiyue operation list --kind build --watch")]
+    List {
+        /// 只看某个状态，如 running、failed
+        #[arg(long)]
+        state: Option<String>,
+        /// 只看某一种，如 build、migrate
+        #[arg(long)]
+        kind: Option<String>,
+        #[command(flatten)]
+        list: ListArgs,
+        #[command(flatten)]
+        watch: WatchArg,
+    },
     /// 查看一个操作
-    Show(IdArg),
+    Show(ShowArgs),
     /// 跟踪一个操作直到结束；失败时退出码为 1
     #[command(after_help = "例：\n  jiyue operation watch ID\n\nCtrl-C 只停止跟踪，操作照常进行。")]
     Watch(IdArg),
@@ -510,72 +440,6 @@ pub struct WaitArg {
     /// 等到操作结束，显示进度
     #[arg(long)]
     pub wait: bool,
-}
-
-#[derive(Clone, Copy, Debug, Args)]
-pub struct ListArgs {
-    /// 最多列出多少条；不给则全部列出
-    #[arg(long, value_name = "N", value_parser = count)]
-    pub limit: Option<u32>,
-}
-
-/// One `--zone`: the keys that were given, for the server to judge.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ZoneArg(pub Vec<(&'static str, String)>);
-
-impl FromStr for ZoneArg {
-    type Err = String;
-    fn from_str(s: &str) -> Result<Self, String> {
-        pairs(s, &["zone", "network", "bridge", "cidr", "segment", "gateway", "dns", "addresses"]).map(Self)
-    }
-}
-
-/// `key=value,key=value` with known keys, each at most once.
-fn pairs(s: &str, keys: &[&'static str]) -> Result<Vec<(&'static str, String)>, String> {
-    let mut found: Vec<(&'static str, String)> = Vec::new();
-    for part in s.split(',') {
-        let (key, value) = part.split_once('=').ok_or_else(|| format!("“{part}”不是 键=值"))?;
-        let key = keys.iter().find(|k| **k == key.trim());
-        let key = key.ok_or_else(|| format!("“{part}”的键不认识，可用：{}", keys.join("、")))?;
-        if found.iter().any(|(k, _)| k == key) {
-            return Err(format!("{key} 给了两次"));
-        }
-        if value.trim().is_empty() {
-            return Err(format!("{key} 没有值"));
-        }
-        found.push((key, value.trim().to_owned()));
-    }
-    Ok(found)
-}
-
-/// A word that becomes part of a URL's path: `.` and `..` would name another resource, an empty one the list itself.
-fn name(s: &str) -> Result<String, String> {
-    let s = s.trim();
-    if s.is_empty() {
-        return Err("不能为空".into());
-    }
-    if s == "." || s == ".." || s.chars().any(|c| c == '/' || c.is_control()) {
-        return Err("不能是 . 或 ..，也不能有斜杠和控制字符".into());
-    }
-    if s.chars().count() > 200 {
-        return Err("太长，最多 200 个字".into());
-    }
-    Ok(s.to_owned())
-}
-
-/// A number of things to show.
-fn count(s: &str) -> Result<u32, String> {
-    s.parse().ok().filter(|n| *n > 0).ok_or_else(|| "应是大于 0 的整数".into())
-}
-
-/// A size with its unit, in bytes.
-fn size(s: &str) -> Result<i64, String> {
-    format::parse_size(s).ok_or_else(|| "应是带单位的大小，如 2GiB、512MiB".into())
-}
-
-/// At most ten years: a longer one is a slip of the finger.
-fn days(s: &str) -> Result<u32, String> {
-    s.parse().ok().filter(|n| (1..=3650).contains(n)).ok_or_else(|| "应是 1 到 3650 之间的整数".into())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::{
     OutputFormat, format,
+    language::{say, tr},
     layout::{Paint, block_lines, grid, lines, sheet},
     problem::{self, Failure},
     tables::{self, Column, Kind},
@@ -13,6 +14,29 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal, Write};
 
+/// To the upper left corner, and nothing left below it.
+const CLEAR: &str = "\u{1b}[H\u{1b}[2J\u{1b}[3J";
+
+/// What is drawn again and again.
+pub enum Shown<'a> {
+    List(&'a [Value]),
+    One(&'a Value),
+}
+
+/// Whether a stream gets colours: never with `NO_COLOR`, always with `CLICOLOR_FORCE`, otherwise on a terminal that can
+/// show them and where `CLICOLOR` is not 0.
+fn coloured(terminal: bool, variable: impl Fn(&str) -> Option<String>) -> bool {
+    let set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
+    let is = |name: &str, word: &str| variable(name).is_some_and(|value| value == word);
+    if set("NO_COLOR") {
+        return false;
+    }
+    if set("CLICOLOR_FORCE") && !is("CLICOLOR_FORCE", "0") {
+        return true;
+    }
+    terminal && !is("TERM", "dumb") && !is("CLICOLOR", "0")
+}
+
 /// The two streams as they are in this process, and the format that was asked for.
 #[derive(Clone, Debug)]
 pub struct Screen {
@@ -22,22 +46,33 @@ pub struct Screen {
     /// The terminal's columns; `None` where the output is not a terminal and lines may be of any length.
     width: Option<u16>,
     err: Paint,
+    out_is_terminal: bool,
     err_is_terminal: bool,
 }
 
 impl Screen {
     pub fn detect(format: OutputFormat) -> Self {
-        let colour = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-            && std::env::var_os("TERM").is_none_or(|v| v != "dumb");
+        let colour = |terminal| coloured(terminal, |name| std::env::var(name).ok());
         let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
         Self {
             format,
             zone: TimeZone::system(),
-            out: Paint(out && colour),
+            out: Paint(colour(out)),
             width: Table::new().width().filter(|_| out),
-            err: Paint(err && colour),
+            err: Paint(colour(err)),
+            out_is_terminal: out,
             err_is_terminal: err,
         }
+    }
+
+    /// The format that was asked for.
+    pub fn format(&self) -> OutputFormat {
+        self.format
+    }
+
+    /// Standard output can be drawn anew.
+    pub fn can_redraw(&self) -> bool {
+        self.out_is_terminal && self.for_people()
     }
 
     /// Answers are for people, not for scripts.
@@ -52,25 +87,98 @@ impl Screen {
 
     /// A list.
     pub fn list(&self, kind: Kind, all: &Items) -> io::Result<()> {
-        if !self.for_people() {
-            return self.document(&json!(all));
+        match self.format {
+            OutputFormat::Table => {}
+            OutputFormat::Name => return Self::names(kind.key(), &all.items),
+            OutputFormat::Json | OutputFormat::Yaml => return self.document(&json!(all)),
         }
         if all.items.is_empty() {
-            return self.note(&format!("没有{}。", kind.name()));
+            return self.note(&say!("没有{kind}。", kind = tr(kind.name())));
         }
-        put(&grid(kind.columns(), &all.items, &self.zone, self.out).trim_fmt())?;
+        put(&self.table(kind, &all.items))?;
         if all.next_page_token.is_some() {
-            self.note(&format!("只列出了前 {} 条，还有更多。", all.items.len()))?;
+            self.note(&say!("只列出了前 {n} 条，还有更多：--all 列出全部。", n = all.items.len()))?;
         }
         Ok(())
     }
 
+    fn table(&self, kind: Kind, items: &[Value]) -> String {
+        grid(kind.columns(), items, &self.zone, self.out).trim_fmt()
+    }
+
+    /// Rows that are no list of the service's; `key` is where each has its name.
+    pub fn items(&self, key: &str, items: &[Value]) -> io::Result<()> {
+        match self.format {
+            OutputFormat::Name => Self::names(key, items),
+            _ => self.document(&json!({"items": items})),
+        }
+    }
+
+    /// Rows of our own under headings; `key` is where each has its name.
+    pub fn rows(&self, key: &str, columns: &[Column], rows: &[Value]) -> io::Result<()> {
+        match self.format {
+            OutputFormat::Table => put(&grid(columns, rows, &self.zone, self.out).trim_fmt()),
+            _ => self.items(key, rows),
+        }
+    }
+
+    /// A thing of our own from top to bottom.
+    pub fn rows_of_one(&self, columns: &[Column], value: &Value) -> io::Result<()> {
+        if !self.for_people() {
+            return self.document(value);
+        }
+        let shown = columns.iter().map(|column| (column, column.cell(value, &self.zone)));
+        let shown: Vec<_> = shown.map(|(column, (text, tone))| (tr(column.title).to_owned(), text, tone)).collect();
+        put(&lines(&shown, self.out, self.width))
+    }
+
+    fn names(key: &str, items: &[Value]) -> io::Result<()> {
+        let names: Vec<_> = items.iter().filter_map(|item| item.pointer(key)).map(format::scalar).collect();
+        if names.is_empty() { Ok(()) } else { put(&names.join("\n")) }
+    }
+
+    /// The list anew, over what was drawn before.
+    pub fn redraw(&self, kind: Kind, shown: &Shown<'_>) -> io::Result<()> {
+        let (text, n) = match shown {
+            Shown::List(items) => (self.table(kind, items), items.len()),
+            Shown::One(value) => (sheet(kind, value, &self.zone, self.out, self.width), 1),
+        };
+        let text = if n == 0 { say!("没有{kind}。", kind = tr(kind.name())) } else { text };
+        let now = crate::time::Clock::System.now().to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string();
+        let foot = self.out.dim(&say!("{now}，Ctrl-C 结束", now));
+        put(&format!("{CLEAR}{text}\n\n{foot}"))
+    }
+
+    /// One of many that come one by one: a row of a table, or a document on a line of its own.
+    pub fn line(&self, kind: Kind, value: &Value, first: bool) -> io::Result<()> {
+        match self.format {
+            OutputFormat::Table => {
+                let table = self.table(kind, std::slice::from_ref(value));
+                // The headings once; widths may differ from row to row, for nobody knows what comes.
+                let rows = if first { table.as_str() } else { table.split_once('\n').map_or("", |(_, rows)| rows) };
+                put(rows)
+            }
+            OutputFormat::Json => put(&value.to_string()),
+            OutputFormat::Yaml => put(&format!("---\n{}", document(self.format, value)?)),
+            OutputFormat::Name => Self::names(kind.key(), std::slice::from_ref(value)),
+        }
+    }
+
+    /// That something is no longer in a list that is watched.
+    pub fn gone(&self, name: &str) -> io::Result<()> {
+        match self.format {
+            OutputFormat::Table => self.note(&say!("{name} 已不在列表中", name)),
+            OutputFormat::Name => Ok(()),
+            _ => put(&json!({"gone": name}).to_string()),
+        }
+    }
+
     /// One thing, as a sheet with its nested tables.
     pub fn one(&self, kind: Kind, value: &Value) -> io::Result<()> {
-        if self.for_people() {
-            put(&sheet(kind, value, &self.zone, self.out, self.width))
-        } else {
-            self.document(value)
+        match self.format {
+            OutputFormat::Table => put(&sheet(kind, value, &self.zone, self.out, self.width)),
+            OutputFormat::Name => Self::names(kind.key(), std::slice::from_ref(value)),
+            OutputFormat::Json | OutputFormat::Yaml => self.document(value),
         }
     }
 
@@ -80,12 +188,16 @@ impl Screen {
         for (n, block) in blocks.iter().enumerate() {
             let Some(block) = block.get("block") else { continue };
             if blocks.len() > 1 {
-                put(&self.out.bold(&format!("第 {} 组", n + 1)))?;
+                put(&self.out.bold(&say!("第 {n} 组", n = n + 1)))?;
             }
             put(&lines(&block_lines(block), self.out, self.width))?;
         }
         let read = tables::read_from(answer);
-        if read.is_empty() { Ok(()) } else { self.section("\n从文件中读到的", &tables::READ, &read) }
+        if read.is_empty() {
+            Ok(())
+        } else {
+            self.section(&format!("\n{}", tr("从文件中读到的")), &tables::READ, &read)
+        }
     }
 
     /// Rows of one kind under a title.
@@ -93,9 +205,15 @@ impl Screen {
         put(&format!("{}\n{}", self.out.bold(title), grid(columns, rows, &self.zone, self.out).trim_fmt()))
     }
 
-    /// JSON or YAML, whole.
+    /// JSON or YAML, whole; or only the names in it.
     pub fn document(&self, value: &Value) -> io::Result<()> {
-        put(&document(self.format, value)?)
+        if self.format != OutputFormat::Name {
+            return put(&document(self.format, value)?);
+        }
+        match value.get("items").and_then(Value::as_array) {
+            Some(items) => Self::names("/id", items),
+            None => Self::names("/id", std::slice::from_ref(value)),
+        }
     }
 
     /// What an act has done, for people; scripts get the answer itself.
@@ -144,6 +262,26 @@ fn put(text: &str) -> io::Result<()> {
 fn document(format: OutputFormat, value: &Value) -> io::Result<String> {
     match format {
         OutputFormat::Yaml => serde_saphyr::to_string(value).map_err(io::Error::other),
-        OutputFormat::Table | OutputFormat::Json => serde_json::to_string_pretty(value).map_err(io::Error::other),
+        OutputFormat::Table | OutputFormat::Json | OutputFormat::Name => {
+            serde_json::to_string_pretty(value).map_err(io::Error::other)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_for_terminals_unless_somebody_says_otherwise() {
+        let of = |terminal, set: &[(&str, &str)]| {
+            coloured(terminal, |name| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+        };
+        assert!(of(true, &[]) && !of(false, &[]));
+        assert!(!of(true, &[("NO_COLOR", "1")]) && of(true, &[("NO_COLOR", "")]));
+        assert!(of(false, &[("CLICOLOR_FORCE", "1")]) && !of(false, &[("CLICOLOR_FORCE", "0")]));
+        assert!(!of(true, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]), "no colour is the stronger wish");
+        assert!(!of(true, &[("TERM", "dumb")]) && of(true, &[("TERM", "xterm")]));
+        assert!(!of(true, &[("CLICOLOR", "0")]) && of(true, &[("CLICOLOR", "1")]) && !of(false, &[("CLICOLOR", "1")]));
     }
 }

@@ -1,10 +1,11 @@
 //! `jiyue placement …`, as types, as what is asked, and as tables.
 
 use super::{
-    count, format, name,
+    format,
+    language::{comma, say, tr},
     output::Screen,
+    parsers::{count, level, name, size, spread, zone},
     problem::Failure,
-    size,
     tables::{Column, REFUSED_HOST, Show},
 };
 use crate::{
@@ -64,19 +65,6 @@ pub struct ExplainArgs {
     pub spread: Option<Spread>,
 }
 
-fn zone(s: &str) -> Result<Zone, String> {
-    s.parse().map_err(|_| "应是 政务外网、互联网 或 政务专网".into())
-}
-
-/// A level as people write it: 3, 三级, 等保三级.
-pub(super) fn level(s: &str) -> Result<MlpsLevel, String> {
-    s.parse().map_err(|_| "应是 1 到 4 级，如 三级".into())
-}
-
-fn spread(s: &str) -> Result<Spread, String> {
-    s.parse().map_err(|_| "应是 prefer（尽量）或 require（必须）".into())
-}
-
 impl ExplainArgs {
     fn body(&self) -> Value {
         let fields = [
@@ -127,23 +115,24 @@ fn show(screen: &Screen, answer: &Value) -> io::Result<()> {
     let number = |pointer: &str| answer.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
     let (machines, asked, hosts) = (rows("machines"), number("/asked/machines"), number("/hosts"));
     if answer.get("possible") == Some(&Value::Bool(true)) {
-        screen.done(&format!("{asked} 台都有位置（共 {hosts} 台宿主机；没有占用任何资源）"), answer)?;
+        screen.done(&say!("{asked} 台都有位置（共 {hosts} 台宿主机；没有占用任何资源）", asked, hosts), answer)?;
     } else if hosts == 0 {
-        screen.section("还没有宿主机；先用 jiyue host add 接入", &[], &[])?;
+        screen.section(tr("还没有宿主机；先用 jiyue host add 接入"), &[], &[])?;
     } else {
-        let said = format!("放不下：{asked} 台中只有 {} 台有位置（共 {hosts} 台宿主机）", machines.len());
+        let said =
+            say!("放不下：{asked} 台中只有 {n} 台有位置（共 {hosts} 台宿主机）", asked, n = machines.len(), hosts);
         screen.section(&said, &[], &[])?;
     }
     if !machines.is_empty() {
-        screen.section("\n会落在", &CHOICE, &machines)?;
+        screen.section(&format!("\n{}", tr("会落在")), &CHOICE, &machines)?;
     }
     let refused = rows("refused");
     if !refused.is_empty() {
-        screen.section("\n不能放的宿主机", &REFUSED_HOST, &refused)?;
+        screen.section(&format!("\n{}", tr("不能放的宿主机")), &REFUSED_HOST, &refused)?;
     }
     let more = number("/refused_total") - i64::try_from(refused.len()).unwrap_or_default();
     if more > 0 {
-        screen.note(&format!("另有 {more} 台宿主机未列出。"))?;
+        screen.note(&say!("另有 {more} 台宿主机未列出。", more))?;
     }
     Ok(())
 }
@@ -154,15 +143,15 @@ fn span(row: &Value, pointer: &str) -> String {
     match row.pointer(pointer).and_then(Value::as_i64) {
         None => format::NOTHING.into(),
         Some(0) => "0".into(),
-        Some(ENDLESS..) => "不限".into(),
-        Some(seconds) if seconds < 86_400 => format!("{} 小时", seconds / 3600),
-        Some(seconds) => format!("{} 天", seconds / 86_400),
+        Some(ENDLESS..) => tr("不限").into(),
+        Some(seconds) if seconds < 86_400 => say!("{n} 小时", n = seconds / 3600),
+        Some(seconds) => say!("{n} 天", n = seconds / 86_400),
     }
 }
 
 fn fits(row: &Value) -> String {
     match row.pointer("/score/misfit").and_then(Value::as_bool) {
-        Some(misfit) => if misfit { "否" } else { "是" }.into(),
+        Some(misfit) => tr(if misfit { "否" } else { "是" }).into(),
         None => format::NOTHING.into(),
     }
 }
@@ -175,7 +164,7 @@ fn scaled(row: &Value, pointer: &str, shift: u32) -> String {
 fn next(row: &Value, _: &TimeZone) -> String {
     let names = row.get("next").and_then(Value::as_array).into_iter().flatten();
     let names: Vec<_> = names.filter_map(|ranked| ranked.get("host")?.as_str()).map(format::clean).collect();
-    if names.is_empty() { format::NOTHING.into() } else { names.join("、") }
+    if names.is_empty() { format::NOTHING.into() } else { names.join(comma()) }
 }
 
 #[cfg(test)]

@@ -4,14 +4,17 @@ use super::{
     Exit,
     document::DocumentError,
     format,
+    language::{clause, colon, say, semicolon, tr},
     layout::{self, Paint},
+    mistakes,
+    settings::SettingsError,
     tables,
     words::{self, Tone},
 };
-use crate::client::{ClientError, Problem, Violation};
+use crate::client::{BadAddress, ClientError, Problem, Violation};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
-use std::{error::Error, io, path::Path};
+use std::{error::Error, io};
 
 const GET_A_TOKEN: &str = "在服务器的控制台上运行 jiyue token create --person 登录名 --name 姓名 --unit 单位 --role 角色，\
                            然后 export JIYUE_TOKEN=显示出来的令牌";
@@ -46,6 +49,15 @@ pub enum Failure {
     /// The operation goes on without us.
     #[error("interrupted while following {operation}")]
     Interrupted { operation: String },
+    /// Some of several were refused; which, has been printed.
+    #[error("not all of them were decided")]
+    Some { exit: Exit },
+    /// A context without an address.
+    #[error("no server was given")]
+    NoServer,
+    /// The command line's own settings.
+    #[error(transparent)]
+    Contexts(#[from] SettingsError),
     #[error("cannot write the output")]
     Output(#[from] io::Error),
 }
@@ -54,11 +66,19 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Client(error) => match error {
-                ClientError::BadServer { .. } | ClientError::BadToken => Exit::Usage,
-                ClientError::Unreachable { .. } | ClientError::AnswerLost { .. } => Exit::Unreachable,
+                ClientError::BadServer(_) | ClientError::BadToken | ClientError::BadCertificates => Exit::Usage,
+                ClientError::Unreachable { .. } | ClientError::AnswerLost { .. } | ClientError::Silent { .. } => {
+                    Exit::Unreachable
+                }
                 ClientError::Refused { status, .. } | ClientError::Strange { status, .. } => Exit::of_status(*status),
             },
-            Self::Document(_) | Self::MissingToken | Self::Settings(_) | Self::NoRule(_) => Exit::Usage,
+            Self::Document(_)
+            | Self::MissingToken
+            | Self::Settings(_)
+            | Self::NoRule(_)
+            | Self::NoServer
+            | Self::Contexts(_) => Exit::Usage,
+            Self::Some { exit } => *exit,
             // The reader left early, as `head` does: that is no failure.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             Self::Output(_) | Self::Operation(_) | Self::Undistributed(_) | Self::Differences | Self::Checked(_) => {
@@ -83,17 +103,17 @@ pub struct Report {
 }
 
 impl Report {
-    fn new(code: &str, title: impl Into<String>) -> Self {
-        Self { title: title.into(), code: code.into(), ..Self::default() }
+    pub(super) fn new(code: &str, title: impl Into<String>) -> Self {
+        Self { title: tr(&title.into()).to_owned(), code: code.into(), ..Self::default() }
     }
 
-    fn detail(mut self, text: impl Into<String>) -> Self {
-        self.details.push(text.into());
+    pub(super) fn detail(mut self, text: impl Into<String>) -> Self {
+        self.details.push(tr(&text.into()).to_owned());
         self
     }
 
-    fn mend(mut self, text: impl Into<String>) -> Self {
-        self.mends.push(text.into());
+    pub(super) fn mend(mut self, text: impl Into<String>) -> Self {
+        self.mends.push(tr(&text.into()).to_owned());
         self
     }
 
@@ -102,7 +122,7 @@ impl Report {
         match &self.problem {
             Some(problem) => problem.raw.clone(),
             None => json!({
-                "title": self.title, "code": self.code, "detail": self.details.join("；"), "mend": self.mends.join("；"),
+                "title": self.title, "code": self.code, "detail": self.details.join(semicolon()), "mend": self.mends.join(semicolon()),
             }),
         }
     }
@@ -112,51 +132,64 @@ impl Report {
 pub fn report(failure: &Failure) -> Option<Report> {
     Some(match failure {
         Failure::Client(error) => client(error),
-        Failure::Document(error) => document(error),
+        Failure::Document(error) => mistakes::document(error),
         Failure::MissingToken => Report::new("no_token", "没有令牌").mend(GET_A_TOKEN),
         Failure::Checked(problem) => Report { status: None, ..refused(0, problem) },
         Failure::Settings(why) => Report::new("settings", "规则文件不能用").detail(format::clean(why)),
-        Failure::NoRule(code) => Report::new("no_such_rule", format!("没有规则 {}", format::clean(code)))
+        Failure::NoRule(code) => Report::new("no_such_rule", say!("没有规则 {code}", code = format::clean(code)))
             .mend("看有哪些规则：jiyue rules list"),
+        Failure::NoServer => Report::new("no_server", "没有给服务地址")
+            .mend("加 --server，如 jiyue context add prod --server https://cloud.example.gov.cn"),
+        Failure::Contexts(error) => mistakes::settings(error),
         Failure::Operation(operation) => operation_ended(operation),
         Failure::Undistributed(hosts) => {
             let text =
                 |host: &Value, key: &str| host.get(key).and_then(Value::as_str).map(format::clean).unwrap_or_default();
             let report = Report::new("image_not_distributed", "没有分发到全部宿主机");
-            let report = hosts.iter().fold(report, |report, host| {
-                report.detail(format!("{}：{}", text(host, "host"), text(host, "reason")))
-            });
+            let report = hosts
+                .iter()
+                .fold(report, |report, host| report.detail([text(host, "host"), text(host, "reason")].join(colon())));
             report.mend("处理好上面的原因后会自动再试；马上再试：jiyue image distribute")
         }
         Failure::Interrupted { operation } => Report::new("interrupted", "不再跟踪；操作照常进行")
-            .mend(format!("再看进度：jiyue operation watch {operation}")),
+            .mend(say!("再看进度：jiyue operation watch {operation}", operation)),
         Failure::Output(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Report::new("output_failed", "结果写不出去").detail(error.to_string())
         }
-        Failure::Differences | Failure::Output(_) => return None,
+        Failure::Differences | Failure::Some { .. } | Failure::Output(_) => return None,
     })
 }
 
 fn client(error: &ClientError) -> Report {
     match error {
-        ClientError::BadServer { reason } => {
-            Report::new("bad_server", "服务地址不能用").detail(reason).mend("改 --server 或环境变量 JIYUE_SERVER")
+        ClientError::BadServer(why) => {
+            let why = match why {
+                BadAddress::NotAUrl => "不是网址；要写成 http://主机:端口",
+                BadAddress::Scheme => "要以 http:// 或 https:// 开头",
+                BadAddress::Credentials => "地址里不要放用户名和密码；用 JIYUE_TOKEN",
+            };
+            Report::new("bad_server", "服务地址不能用").detail(why).mend("改 --server 或环境变量 JIYUE_SERVER")
         }
+        ClientError::BadCertificates => Report::new("bad_ca_file", "CA 文件里没有能用的证书")
+            .mend("--ca-file（JIYUE_CA_FILE）要指向 PEM 格式的 CA 证书，以 -----BEGIN CERTIFICATE----- 开头"),
+        ClientError::Silent { url, after } => Report::new("silent", "服务不再有动静")
+            .detail(say!("地址：{url}，已 {seconds} 秒", url, seconds = after.as_secs()))
+            .mend("看服务是否还在：jiyue operation list；再跟踪一次即可，事件不会漏"),
         ClientError::BadToken => Report::new("bad_token", "令牌里有不该有的字符")
             .detail("可能复制时带上了换行、空格或中文标点")
             .mend("重新复制令牌；丢了就在服务器上再发一个：jiyue token create"),
         ClientError::Unreachable { url, source } => Report::new("unreachable", "连不上服务")
-            .detail(format!("地址：{url}"))
-            .detail(format!("原因：{}", cause(source)))
+            .detail(say!("地址：{url}", url))
+            .detail(say!("原因：{why}", why = cause(source)))
             .mend("服务没有启动的话，在服务器上运行 jiyue serve")
             .mend("地址不对的话，用 --server URL 或环境变量 JIYUE_SERVER 指定"),
         ClientError::AnswerLost { url, source } => Report::new("answer_lost", "没有等到应答，不确定是否已经办成")
-            .detail(format!("地址：{url}"))
-            .detail(format!("原因：{}", cause(source)))
+            .detail(say!("地址：{url}", url))
+            .detail(say!("原因：{why}", why = cause(source)))
             .mend("先用 list 或 show 看看是否已经生效，再决定要不要重做"),
         ClientError::Strange { url, status } => {
             Report::new("unexpected_answer", "那个地址上的不是集约服务，或版本不合")
-                .detail(format!("地址：{url}，HTTP {status}"))
+                .detail(say!("地址：{url}，HTTP {status}", url, status))
                 .mend("检查 --server 或环境变量 JIYUE_SERVER；中间有代理的话，直接连服务试试")
         }
         ClientError::Refused { status, problem } => refused(*status, problem),
@@ -173,7 +206,8 @@ fn refused(status: u16, problem: &Problem) -> Report {
         problem: Some(Box::new(problem.clone())),
     };
     match status {
-        401 => report = report.mend(format!("令牌不对、过期或已吊销。{GET_A_TOKEN}")),
+        401 => report = report.mend(say!("令牌不对、过期或已吊销。{how}", how = tr(GET_A_TOKEN))),
+        412 => report = report.mend("读出来之后别人又改了，没有覆盖；看看现在是什么样，再改一次"),
         500.. => report = report.mend("稍后再试；一直不行就把请求号告诉运维员"),
         _ => {}
     }
@@ -193,117 +227,44 @@ fn cause(error: &(dyn Error + 'static)) -> String {
     }
     let text = format::clean(&last.to_string());
     match kind {
-        Some(io::ErrorKind::ConnectionRefused) => "那个地址没有服务在听（connection refused）".into(),
-        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => format!("连接被对方断开（{text}）"),
-        Some(io::ErrorKind::TimedOut) => format!("等太久没有回应（{text}）"),
-        Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => format!("网络不通（{text}）"),
-        _ if text.contains("certificate") => format!(
-            "服务器的证书不被信任（{text}）；把签发它的 CA 证书装进系统，或 export SSL_CERT_FILE=CA证书.pem，并用证书上的名字访问"
-        ),
-        _ if text.contains("failed to lookup address") => format!("主机名解析不了（{text}）"),
-        _ if text.contains("timed out") => format!("等太久没有回应（{text}）"),
+        Some(io::ErrorKind::ConnectionRefused) => tr("那个地址没有服务在听（connection refused）").into(),
+        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => say!("连接被对方断开（{text}）", text),
+        Some(io::ErrorKind::TimedOut) => say!("等太久没有回应（{text}）", text),
+        Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => say!("网络不通（{text}）", text),
+        _ if text.contains("certificate") => {
+            say!("服务器的证书不被信任（{text}）；用 --ca-file 指明签发它的 CA 证书，并用证书上的名字访问", text)
+        }
+        _ if text.contains("failed to lookup address") => say!("主机名解析不了（{text}）", text),
+        _ if text.contains("timed out") => say!("等太久没有回应（{text}）", text),
         _ => text,
     }
-}
-
-fn document(error: &DocumentError) -> Report {
-    let file =
-        |path: &Path| if path == Path::new("-") { "标准输入".to_owned() } else { path.display().to_string() };
-    match error {
-        DocumentError::Read { path, source } => {
-            let why = match source.kind() {
-                io::ErrorKind::NotFound => "没有这个文件".into(),
-                io::ErrorKind::PermissionDenied => "没有权限读".into(),
-                io::ErrorKind::IsADirectory => "这是一个目录".into(),
-                _ => source.to_string(),
-            };
-            Report::new("file_unreadable", format!("读不了 {}：{why}", file(path)))
-        }
-        DocumentError::TooLarge { path } => Report::new("file_too_large", format!("{} 超过 1 MiB", file(path)))
-            .mend("这里要的是任务书或申请的 YAML、JSON 文件；镜像用 jiyue image import"),
-        DocumentError::NotUtf8 { path, line } => {
-            Report::new("file_not_utf8", format!("{} 第 {line} 行不是 UTF-8", file(path)))
-                .mend("在编辑器里另存为 UTF-8；GBK 文件可以用 iconv -f gbk -t utf-8 转换")
-        }
-        DocumentError::Empty { path } => Report::new("file_empty", format!("{} 是空的", file(path))),
-        DocumentError::NotAnObject { path } => {
-            Report::new("file_not_a_mapping", format!("{} 最外层不是“字段: 值”", file(path)))
-                .mend("一个文件只写一份，最外层直接写字段，如 vm_count: 2")
-        }
-        DocumentError::Syntax { path, line, column, message, source_line, json } => {
-            let shape = if *json { "JSON" } else { "YAML" };
-            // Line 0 is the whole text.
-            let place = if *line == 0 { String::new() } else { format!("第 {line} 行第 {column} 列") };
-            let title = format!("{} {place}不是正确的 {shape}", file(path));
-            let mut report = Report::new("file_syntax", title).detail(in_chinese(message));
-            if !source_line.is_empty() {
-                report = report.detail(format!("{line} | {}", format::clean(source_line)));
-            }
-            match (message.contains("uplicate"), json) {
-                (true, _) => report.mend("同一个字段只能写一次，删掉多余的"),
-                (false, true) => report.mend("检查这一处前后的逗号、引号和括号"),
-                (false, false) => report.mend("检查缩进（用空格，不用 Tab）、冒号后的空格、引号和括号是否成对"),
-            }
-        }
-    }
-}
-
-/// The parsers' most frequent complaints; the others stand in English as they are.
-fn in_chinese(message: &str) -> String {
-    let key = || message.split(['`', ',']).next().unwrap_or_default().rsplit(": ").next().unwrap_or_default();
-    let text = if message.starts_with("duplicate mapping key") {
-        return format!("字段 {} 写了两次", format::clean(key()));
-    } else if message.starts_with("duplicate key") {
-        return format!("字段 {} 写了两次", format::clean(message.split('`').nth(1).unwrap_or_default()));
-    } else if message.contains("multiple YAML documents") || message.starts_with("budget breached: Documents") {
-        "一个文件里有不止一份文档（用 --- 隔开的）"
-    } else if message.starts_with("budget breached") || message.contains("merge key") {
-        "嵌套太深、条目太多，或用了锚点、别名、合并（&、*、<<），这里不接受"
-    } else if message.contains("non-finite float") {
-        "这不是一个能用的数"
-    } else if message.contains("mapping values are not allowed") {
-        "这里不该再有“字段: 值”：缩进没对齐，或者值里有冒号没加引号"
-    } else if message.contains("illegal placement of ':'") {
-        "冒号的位置不对：前面的括号或引号没有合上，或者缩进没对齐"
-    } else if message.contains(" tab") {
-        "缩进里有 Tab 字符，YAML 只认空格"
-    } else if message.starts_with("expected `,`") {
-        "少了逗号或右括号"
-    } else if message.starts_with("EOF") {
-        "文件没写完：括号或引号没有合上"
-    } else if message.starts_with("trailing comma") {
-        "多了一个逗号"
-    } else {
-        return format::clean(message);
-    };
-    text.into()
 }
 
 fn operation_ended(operation: &Value) -> Report {
     let text = |key: &str| operation.get(key).and_then(Value::as_str).filter(|s| !s.is_empty());
     let (state, _) = words::operation_state(text("state").unwrap_or("failed"));
     let kind = words::operation_kind(text("kind").unwrap_or("操作"));
-    let mut report = Report::new("operation_failed", format!("{}：{}", format::clean(kind), format::clean(state)));
+    let mut report = Report::new("operation_failed", [tr(kind), tr(state)].map(format::clean).join(colon()));
     if let Some(step) = text("current_step") {
-        report = report.detail(format!("停在步骤：{}", format::clean(step)));
+        report = report.detail(say!("停在步骤：{step}", step = format::clean(step)));
     }
     if let Some(reason) = text("reason") {
-        report = report.detail(format!("原因：{}", format::clean(reason)));
+        report = report.detail(say!("原因：{why}", why = format::clean(reason)));
     }
     match operation.get("error") {
-        Some(Value::String(error)) => report = report.detail(format!("错误：{}", format::clean(error))),
+        Some(Value::String(error)) => report = report.detail(say!("错误：{what}", what = format::clean(error))),
         Some(error @ Value::Object(_)) => {
             report.problem = Problem::from_json(error.clone()).map(Box::new);
             if let Some(problem) = &report.problem {
                 let parts = [Some(problem.title.as_str()), problem.detail.as_deref()];
                 let parts: Vec<_> = parts.into_iter().flatten().map(format::clean).collect();
-                report.details.push(format!("错误：{}", parts.join("，")));
+                report.details.push(say!("错误：{what}", what = parts.join(clause())));
             }
         }
         _ => {}
     }
     match text("id") {
-        Some(id) => report.mend(format!("看详情：jiyue operation show {}", format::clean(id))),
+        Some(id) => report.mend(say!("看详情：jiyue operation show {id}", id = format::clean(id))),
         None => report,
     }
 }
@@ -313,8 +274,9 @@ pub fn text(report: &Report, paint: Paint) -> String {
     let status = report.status.map(|status| format!("HTTP {status}"));
     let code = Some(report.code.clone()).filter(|code| !code.is_empty());
     let marks: Vec<_> = status.into_iter().chain(code).collect();
-    let marks = if marks.is_empty() { String::new() } else { paint.dim(&format!("（{}）", marks.join("，"))) };
-    let title = format!("{}{}{marks}", paint.tone(Tone::Bad, "错误："), paint.bold(&report.title));
+    let marks =
+        if marks.is_empty() { String::new() } else { paint.dim(&say!("（{marks}）", marks = marks.join(clause()))) };
+    let title = format!("{}{}{marks}", paint.tone(Tone::Bad, tr("错误：")), paint.bold(&report.title));
     let details = report.details.iter().map(|detail| format!("  {detail}"));
     let mut parts = vec![std::iter::once(title).chain(details).collect::<Vec<_>>()];
     if let Some(problem) = &report.problem {
@@ -323,13 +285,15 @@ pub fn text(report: &Report, paint: Paint) -> String {
         if let Some(shortage) = problem.shortage.as_deref().filter(|rows| !rows.is_empty()) {
             let table = layout::grid(&tables::SHORTAGE, shortage, &TimeZone::UTC, paint).trim_fmt();
             let rows = table.lines().map(|line| format!("    {line}"));
-            parts.push(std::iter::once("  额度或容量不够：".to_owned()).chain(rows).collect());
+            parts.push(std::iter::once(format!("  {}", tr("额度或容量不够："))).chain(rows).collect());
         }
     }
-    let mend = paint.tone(Tone::Good, "怎么办：");
+    let mend = paint.tone(Tone::Good, tr("怎么办："));
     parts.push(report.mends.iter().map(|text| format!("  {mend}{text}")).collect());
     let id = report.problem.as_ref().and_then(|problem| problem.request_id.as_deref());
-    parts.push(id.map(|id| paint.dim(&format!("  请求号：{}", format::clean(id)))).into_iter().collect());
+    parts.push(
+        id.map(|id| paint.dim(&format!("  {}", say!("请求号：{id}", id = format::clean(id))))).into_iter().collect(),
+    );
     let parts = parts.iter().filter(|lines| !lines.is_empty()).map(|lines| lines.join("\n"));
     parts.collect::<Vec<_>>().join("\n\n")
 }
@@ -340,7 +304,7 @@ fn violation(n: usize, violation: &Violation, paint: Paint) -> Vec<String> {
     let pointer = clean(&violation.pointer);
     let key = pointer.rsplit('/').find(|part| part.parse::<u32>().is_err()).unwrap_or_default();
     let place = match words::field(key) {
-        Some(name) => format!("{name}（{pointer}）"),
+        Some(name) => say!("{name}（{pointer}）", name, pointer),
         None => pointer.clone(),
     };
     let head: Vec<_> = [place, clean(&violation.message)].into_iter().filter(|text| !text.is_empty()).collect();
@@ -348,23 +312,25 @@ fn violation(n: usize, violation: &Violation, paint: Paint) -> Vec<String> {
     let numbers =
         [("申请", &violation.asked), ("已用", &violation.used), ("上限", &violation.limit), ("还剩", &violation.left)];
     let numbers = numbers.iter().filter_map(|(name, value)| Some((name, value.as_ref().filter(|v| !v.is_null())?)));
-    let numbers: Vec<_> = numbers.map(|(name, value)| format!("{name} {}", format::quantity(value, unit))).collect();
+    let numbers: Vec<_> =
+        numbers.map(|(name, value)| format!("{} {}", tr(name), format::quantity(value, unit))).collect();
     let facts = [
         ("位置：  ", violation.place.as_ref().map(|place| format::clean(&place.to_string())).unwrap_or_default()),
-        ("数字：  ", numbers.join("，")),
+        ("数字：  ", numbers.join(clause())),
         ("依据：  ", clean(&violation.basis).trim_start_matches("依据：").to_owned()),
         ("怎么改：", clean(&violation.mend)),
         ("代码：  ", clean(&violation.code)),
     ];
     let facts = facts.iter().filter(|(_, text)| !text.is_empty());
-    let facts = facts.map(|(name, text)| format!("     {}{text}", paint.dim(name)));
-    std::iter::once(format!("  {n}. {}", paint.bold(&head.join("：")))).chain(facts).collect()
+    let facts = facts.map(|(name, text)| format!("     {}{text}", paint.dim(tr(name))));
+    std::iter::once(format!("  {n}. {}", paint.bold(&head.join(colon())))).chain(facts).collect()
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use super::*;
+    use crate::cli::language::{self, Language};
 
     fn shown(failure: &Failure) -> String {
         text(&report(failure).unwrap(), Paint(false))
@@ -497,6 +463,74 @@ mod tests {
         assert_eq!(report(&refusal(404, raw.clone())).unwrap().to_json(), raw);
         let own = report(&Failure::MissingToken).unwrap().to_json();
         assert_eq!(own.get("code"), Some(&json!("no_token")));
+    }
+
+    #[test]
+    fn every_failure_of_our_own_is_told_in_english_too() {
+        language::set(Language::English);
+        let path = || std::path::PathBuf::from("a.yaml");
+        let io = |kind: io::ErrorKind| io::Error::from(kind);
+        let url = || "http://h/v1/x".to_owned();
+        let syntax = |message: &str| {
+            let (message, source_line) = (message.to_owned(), "a: b".to_owned());
+            DocumentError::Syntax { path: path(), line: 3, column: 5, message, source_line, json: false }.into()
+        };
+        let operation =
+            json!({"id": "op", "kind": "build", "state": "failed", "current_step": "disk", "reason": "full"});
+        let failures: Vec<Failure> = vec![
+            ClientError::BadServer(BadAddress::NotAUrl).into(),
+            ClientError::BadServer(BadAddress::Scheme).into(),
+            ClientError::BadServer(BadAddress::Credentials).into(),
+            ClientError::BadToken.into(),
+            ClientError::BadCertificates.into(),
+            ClientError::Silent { url: url(), after: std::time::Duration::from_secs(60) }.into(),
+            ClientError::Strange { url: url(), status: 502 }.into(),
+            refusal(401, json!({"title": "no", "code": "unauthenticated"})),
+            refusal(412, json!({"title": "no", "code": "precondition_failed"})),
+            refusal(500, json!({"title": "no", "request_id": "r"})),
+            refusal(
+                409,
+                json!({"title": "no", "errors": [{"pointer": "/cpu_count", "asked": 3, "limit": 2, "unit": "vcpu"}],
+                "shortage": [{"dimension": "vcpu", "asked": 8, "free": 2}]}),
+            ),
+            Failure::MissingToken,
+            Failure::NoServer,
+            Failure::Settings("why".to_owned()),
+            Failure::NoRule("x".to_owned()),
+            Failure::Operation(Box::new(operation)),
+            Failure::Undistributed(vec![json!({"host": "h", "reason": "r"})]),
+            Failure::Interrupted { operation: "op".to_owned() },
+            Failure::Output(io(io::ErrorKind::StorageFull)),
+            DocumentError::Read { path: path(), source: io(io::ErrorKind::NotFound) }.into(),
+            DocumentError::Read { path: "-".into(), source: io(io::ErrorKind::PermissionDenied) }.into(),
+            DocumentError::TooLarge { path: path() }.into(),
+            DocumentError::NotUtf8 { path: path(), line: 2 }.into(),
+            DocumentError::Empty { path: path() }.into(),
+            DocumentError::NotAnObject { path: path() }.into(),
+            syntax("mapping values are not allowed here"),
+            syntax("duplicate mapping key: a"),
+            syntax("EOF while parsing"),
+            SettingsError::NoHome.into(),
+            SettingsError::Exposed { path: path(), mode: 0o644 }.into(),
+            SettingsError::Io { path: path(), source: io(io::ErrorKind::NotFound) }.into(),
+            SettingsError::Syntax { path: path(), message: "m".to_owned() }.into(),
+            SettingsError::NoContext { name: "x".to_owned(), known: Vec::new() }.into(),
+            SettingsError::Taken { name: "x".to_owned() }.into(),
+            SettingsError::TokenCommand { program: "pass".to_owned(), message: "m".to_owned() }.into(),
+            SettingsError::NoToken { path: path() }.into(),
+        ];
+        for failure in &failures {
+            let said = shown(failure);
+            let chinese = said
+                .chars()
+                .find(|c| matches!(c, '\u{3000}'..='\u{303f}' | '\u{3400}'..='\u{9fff}' | '\u{ff00}'..='\u{ffef}'));
+            assert_eq!(chinese, None, "{said}");
+        }
+        insta::assert_snapshot!(shown(&failures[8]), @"
+        Error: no (HTTP 412, precondition_failed)
+
+          What to do: Somebody else changed it after it was read, and that was not overwritten; look at it as it is now and change it again
+        ");
     }
 
     #[test]

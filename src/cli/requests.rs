@@ -1,6 +1,6 @@
 //! `jiyue request …`, as types.
 
-use super::{IdArg, ListArgs, WaitArg, forms};
+use super::{IdArg, ListArgs, ShowArgs, WaitArg, WatchArg, forms, language::say, parsers::name};
 use crate::request::form::label;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -40,22 +40,29 @@ pub enum RequestCommand {
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
     },
-    /// 批准：占额度、占容量，开始建设
-    #[command(after_help = "例：\n  jiyue request approve ID --wait\n  jiyue request approve ID --comment 同意")]
+    /// 批准：占额度、占容量，开始建设；可以一次几份，各自决定
+    #[command(after_help = "例：
+  jiyue request approve ID --wait
+  jiyue request approve ID --comment 同意
+  jiyue request approve ID ID ID --wait
+
+几份一起批时列出每一份的结果。有没批成的：都是与现状冲突，退出码 4；否则 1。")]
     Approve {
-        #[command(flatten)]
-        target: IdArg,
+        /// 申请编号
+        #[arg(value_name = "ID", required = true, value_parser = name)]
+        ids: Vec<String>,
         /// 审批意见
         #[arg(long)]
         comment: Option<String>,
         #[command(flatten)]
         wait: WaitArg,
     },
-    /// 退回给申请人修改
+    /// 退回给申请人修改；可以一次几份
     #[command(after_help = "例：\n  jiyue request return ID --reason '内存超出实际需要，请按测算表修改'")]
     Return {
-        #[command(flatten)]
-        target: IdArg,
+        /// 申请编号
+        #[arg(value_name = "ID", required = true, value_parser = name)]
+        ids: Vec<String>,
         /// 退回理由，申请人会看到
         #[arg(long)]
         reason: String,
@@ -71,16 +78,28 @@ pub enum RequestCommand {
         wait: WaitArg,
     },
     /// 列出申请
-    #[command(after_help = "例：\n  jiyue request list --state submitted")]
+    #[command(after_help = "例：
+  jiyue request list --state submitted
+  jiyue request list --task-book 相信任〔2026〕17号 --sort created_at
+  jiyue request approve $(jiyue request list --state submitted -o name)")]
     List {
         /// 只看某个状态，如 submitted、approved、returned
         #[arg(long)]
         state: Option<String>,
+        /// 只看某份任务书的
+        #[arg(long, value_name = "NUMBER")]
+        task_book: Option<String>,
+        /// 只看某个建设单位的
+        #[arg(long, value_name = "CODE", value_parser = name)]
+        department: Option<String>,
         #[command(flatten)]
         list: ListArgs,
+        #[command(flatten)]
+        watch: WatchArg,
     },
     /// 查看一份申请
-    Show(IdArg),
+    #[command(after_help = "例：\n  jiyue request show ID\n  jiyue request show ID --watch")]
+    Show(ShowArgs),
 }
 
 /// A request as a file, and what the file lacks.
@@ -101,7 +120,7 @@ pub struct FormArg {
     #[arg(long, value_name = "TEXT", requires = "om_unit")]
     pub om_contact: Option<String>,
     /// 补充文件里没有的字段，可重复，如 --set 网络区域=政务外网
-    #[arg(long = "set", value_name = "字段=值", value_parser = pair)]
+    #[arg(long = "set", value_name = "FIELD=VALUE", value_parser = pair)]
     pub set: Vec<(String, String)>,
 }
 
@@ -118,7 +137,7 @@ impl FormArg {
 
 /// `field=value`, by the field's English name or the form's own word.
 fn pair(s: &str) -> Result<(String, String), String> {
-    let (key, value) = s.split_once('=').ok_or_else(|| "应写成 字段=值".to_owned())?;
-    let name = label::field(key).ok_or_else(|| format!("不认识字段“{}”", key.trim()))?;
+    let (key, value) = s.split_once('=').ok_or_else(|| say!("应写成 字段=值"))?;
+    let name = label::field(key).ok_or_else(|| say!("不认识字段“{key}”", key = key.trim()))?;
     Ok((name.to_owned(), value.trim().to_owned()))
 }

@@ -2,16 +2,20 @@
 
 use super::{
     AlarmCommand, DepartmentCommand, Exit, FormArg, Global, HostAddArgs, HostCommand, ImageCommand, LedgerCommand,
-    ListArgs, MachineCommand, OperationCommand, RemoteCommand, RequestCommand, TaskBookCommand, WaitArg, document,
-    forms,
+    ListArgs, MachineCommand, OperationCommand, RemoteCommand, RequestCommand, ShowArgs, TaskBookCommand, WaitArg,
+    WatchArg, ZoneArg, changes, decisions, document, events, follow, forms,
+    language::{say, tr},
     output::Screen,
     placement,
     problem::Failure,
     tables::{self, Kind},
     upload, watch,
 };
-use crate::client::{Answer, Client};
-use serde_json::{Value, json};
+use crate::{
+    client::{Answer, Client},
+    labels::Zone,
+};
+use serde_json::{Map, Value, json};
 use std::{io::Write as _, process::ExitCode};
 
 /// Runs one command against the server, and tells on the screen how it went.
@@ -28,14 +32,29 @@ pub async fn run(global: &Global, command: RemoteCommand) -> ExitCode {
 }
 
 async fn execute(global: &Global, screen: &Screen, command: RemoteCommand) -> Result<(), Failure> {
-    let token = global.token.as_ref().map(super::Secret::reveal).filter(|token| !token.is_empty());
-    if let RemoteCommand::Request(RequestCommand::Check { form, offline, profile }) = &command
-        && (*offline || token.is_none())
-    {
+    let offline = match &command {
+        RemoteCommand::Request(RequestCommand::Check { form, offline, profile }) => Some((form, *offline, profile)),
+        _ => None,
+    };
+    if let Some((form, true, profile)) = offline {
         return forms::check(form, profile, screen);
     }
-    let token = token.ok_or(Failure::MissingToken)?;
-    let session = Session { client: Client::new(&global.server, Some(token))?, screen };
+    let chosen = super::contexts::chosen(global)?;
+    let Some(token) = chosen.token else {
+        return match offline {
+            Some((form, _, profile)) => forms::check(form, profile, screen),
+            None => Err(Failure::MissingToken),
+        };
+    };
+    let client = Client::builder(&chosen.server).token(token.fetch()?.reveal());
+    let client = match &chosen.ca_file {
+        Some(path) => {
+            let unreadable = |source| document::DocumentError::Read { path: path.clone(), source };
+            client.authorities(&std::fs::read(path).map_err(unreadable)?)
+        }
+        None => client,
+    };
+    let session = Session { client: client.build()?, screen };
     match command {
         RemoteCommand::Department(command) => session.department(command).await,
         RemoteCommand::TaskBook(command) => session.task_book(command).await,
@@ -46,9 +65,14 @@ async fn execute(global: &Global, screen: &Screen, command: RemoteCommand) -> Re
         RemoteCommand::Request(command) => session.request(command).await,
         RemoteCommand::Machine(command) => session.machine(command).await,
         RemoteCommand::Operation(command) => session.operation(command).await,
+        RemoteCommand::Event(command) => events::event(&session.client, screen, command).await,
+        RemoteCommand::Audit(command) => events::audit(&session.client, screen, command).await,
         RemoteCommand::Ledger(LedgerCommand::Verify) => session.ledger().await,
     }
 }
+
+/// For lists and sheets that nobody waits before.
+const ONCE: WatchArg = WatchArg { watch: false, interval: None };
 
 struct Session<'a> {
     client: Client,
@@ -60,9 +84,15 @@ impl Session<'_> {
         match command {
             DepartmentCommand::Create { code, name } => {
                 let answer = self.client.post(&["departments"], &json!({"code": code, "name": name})).await?;
-                Ok(self.screen.done(&format!("已登记 {name}（{code}）"), &answer.body)?)
+                Ok(self.screen.done(&say!("已登记 {name}（{code}）", name, code), &answer.body)?)
             }
-            DepartmentCommand::List(list) => self.list(Kind::Department, "departments", &[], list).await,
+            DepartmentCommand::List(list) => self.list(Kind::Department, "departments", &[], list, ONCE).await,
+            DepartmentCommand::Rename { target, name } => {
+                let id = changes::department(&self.client, &target.id).await?;
+                let change = object(&[("name", Some(name.into()))]);
+                let answer = changes::set(&self.client, &["departments", &id], change).await?;
+                self.made("已改名", Kind::Department, &answer.body)
+            }
         }
     }
 
@@ -80,12 +110,14 @@ impl Session<'_> {
                 let answer = self.client.post(&["task-books"], &document::read(&file.file)?).await?;
                 self.made("任务书已入库", Kind::TaskBook, &answer.body)
             }
-            TaskBookCommand::List(list) => self.list(Kind::TaskBook, "task-books", &[], list).await,
-            TaskBookCommand::Show(target) => self.show(Kind::TaskBook, "task-books", &target.id).await,
+            TaskBookCommand::List(list) => self.list(Kind::TaskBook, "task-books", &[], list, ONCE).await,
+            TaskBookCommand::Show(target) => {
+                self.show(Kind::TaskBook, "task-books", ShowArgs { target, watch: ONCE }).await
+            }
             TaskBookCommand::Revoke { target, reason } => {
                 let path = ["task-books", &target.id, "revoke"];
                 let answer = self.client.post(&path, &json!({"reason": reason})).await?;
-                Ok(self.screen.done("任务书已撤销；已批准的不受影响，不能再批新的", &answer.body)?)
+                Ok(self.screen.done(tr("任务书已撤销；已批准的不受影响，不能再批新的"), &answer.body)?)
             }
         }
     }
@@ -103,8 +135,23 @@ impl Session<'_> {
                 }
                 self.made("宿主机已接入", Kind::Host, &answer.body)
             }
-            HostCommand::List(list) => self.list(Kind::Host, "hosts", &[], list).await,
-            HostCommand::Show(target) => self.show(Kind::Host, "hosts", &target.id).await,
+            HostCommand::List { state, list, watch } => {
+                self.list(Kind::Host, "hosts", &[("state", state.as_deref())], list, watch).await
+            }
+            HostCommand::Show(args) => self.show(Kind::Host, "hosts", args).await,
+            HostCommand::Set { target, vcpu, memory, disk, mlps_level } => {
+                let capacity = object(&[
+                    ("vcpu", vcpu.map(Into::into)),
+                    ("memory_bytes", memory.map(Into::into)),
+                    ("disk_bytes", disk.map(Into::into)),
+                ]);
+                let change = object(&[
+                    ("capacity", (!capacity.is_empty()).then(|| capacity.into())),
+                    ("mlps_level", mlps_level.map(|level| level.get().into())),
+                ]);
+                let answer = changes::set(&self.client, &["hosts", &target.id], change).await?;
+                self.made("宿主机设置已改", Kind::Host, &answer.body)
+            }
             HostCommand::Cordon(target) => self.on_host(&target.id, "cordon", "宿主机暂停接收").await,
             HostCommand::Uncordon(target) => self.on_host(&target.id, "uncordon", "宿主机恢复接收").await,
             HostCommand::Drain { target, cancel: true, .. } => {
@@ -131,9 +178,13 @@ impl Session<'_> {
 
     async fn alarm(&self, command: AlarmCommand) -> Result<(), Failure> {
         match command {
-            AlarmCommand::List { all, list } => {
-                let query = if all { vec![("all", "true")] } else { Vec::new() };
-                self.list(Kind::Alarm, "alarms", &query, list).await
+            AlarmCommand::List { cleared, kind, host, list, watch } => {
+                let fields = [("all", cleared.then_some("true")), ("kind", kind.as_deref()), ("host", host.as_deref())];
+                self.list(Kind::Alarm, "alarms", &fields, list, watch).await
+            }
+            AlarmCommand::Show(target) => {
+                let alarm = self.client.get(&["alarms", &target.id], &[]).await?;
+                Ok(self.screen.one(Kind::Alarm, &alarm)?)
             }
             AlarmCommand::Acknowledge(target) => {
                 let answer = self.client.post(&["alarms", &target.id, "acknowledge"], &json!({})).await?;
@@ -153,19 +204,19 @@ impl Session<'_> {
                 let answer = upload::image(&self.client, &args.file, &query).await?;
                 self.made("镜像已导入", Kind::Image, &answer.body)
             }
-            ImageCommand::List(list) => self.list(Kind::Image, "images", &[], list).await,
+            ImageCommand::List(list) => self.list(Kind::Image, "images", &[], list, ONCE).await,
             ImageCommand::Show { target, watch: true } => {
-                let hosts = self.client.get(&["images", &target.id, "hosts"], &[]).await?;
+                let hosts: Value = self.client.get(&["images", &target.id, "hosts"], &[]).await?;
                 let mut to = hosts.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
                 // Where nobody wants it, nothing happens.
                 to.retain(|host| host.get("state").and_then(Value::as_str) != Some("absent"));
                 watch::distributed(&self.client, &target.id, &to, self.screen).await
             }
             ImageCommand::Show { target, watch: false } => {
-                let mut image = self.client.get(&["images", &target.id], &[]).await?;
+                let mut image: Value = self.client.get(&["images", &target.id], &[]).await?;
                 // Who may not see hosts sees the image all the same.
                 if let (Value::Object(image), Ok(hosts)) =
-                    (&mut image, self.client.get(&["images", &target.id, "hosts"], &[]).await)
+                    (&mut image, self.client.get::<Value>(&["images", &target.id, "hosts"], &[]).await)
                 {
                     image.insert("hosts".to_owned(), hosts.get("items").cloned().unwrap_or_default());
                 }
@@ -177,8 +228,8 @@ impl Session<'_> {
                     let to = answer.body.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
                     return watch::distributed(&self.client, &target.id, &to, self.screen).await;
                 }
-                self.screen.done("已安排分发", &answer.body)?;
-                Ok(self.screen.note(&format!("看进度：jiyue image show {}", target.id))?)
+                self.screen.done(tr("已安排分发"), &answer.body)?;
+                Ok(self.screen.note(&say!("看进度：jiyue image show {id}", id = target.id))?)
             }
         }
     }
@@ -187,7 +238,7 @@ impl Session<'_> {
         match command {
             RequestCommand::Check { form, .. } => {
                 let answer = self.hand_in(&["requests", "check"], &form).await?;
-                self.screen.done("可以提交：没有不符合之处（只是检查，什么都没有写入）", &answer.body)?;
+                self.screen.done(tr("可以提交：没有不符合之处（只是检查，什么都没有写入）"), &answer.body)?;
                 if self.screen.for_people() {
                     self.screen.report(&answer.body)?;
                 }
@@ -199,11 +250,11 @@ impl Session<'_> {
                     return Ok(self.screen.document(&answer.body)?);
                 }
                 let items = answer.body.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-                self.screen.done(&format!("已提交 {} 份申请，等待审批", items.len()), &answer.body)?;
+                self.screen.done(&say!("已提交 {n} 份申请，等待审批", n = items.len()), &answer.body)?;
                 for item in &items {
                     self.screen.one(Kind::Request, item)?;
                     let id = item.get("id").and_then(Value::as_str).unwrap_or("ID");
-                    self.screen.note(&format!("审批人批准：jiyue request approve {id} --wait"))?;
+                    self.screen.note(&say!("审批人批准：jiyue request approve {id} --wait", id))?;
                 }
                 Ok(())
             }
@@ -211,42 +262,63 @@ impl Session<'_> {
                 let content = self.client.bytes(&["requests", &target.id, "original"]).await?;
                 std::fs::File::create_new(&to).and_then(|mut file| file.write_all(&content))?;
                 let answer = json!({"file": to, "size_bytes": content.len()});
-                Ok(self.screen.done(&format!("原件已存到 {}", to.display()), &answer)?)
+                Ok(self.screen.done(&say!("原件已存到 {to}", to = to.display()), &answer)?)
             }
-            RequestCommand::Approve { target, comment, wait } => {
-                let path = ["requests", &target.id, "approve"];
-                let answer = self.client.post(&path, &optional(&[("comment", comment)])).await?;
+            RequestCommand::Approve { ids, comment, wait } => {
+                let fields = object(&[("comment", comment.map(Into::into))]);
+                let [id] = &ids[..] else {
+                    return decisions::decide(&self.client, self.screen, "approve", &ids, fields, wait).await;
+                };
+                let answer = self.client.post(&["requests", id, "approve"], &fields).await?;
                 self.goes_on(&answer, wait).await
             }
-            RequestCommand::Return { target, reason } => {
-                let path = ["requests", &target.id, "return"];
-                let answer = self.client.post(&path, &json!({"reason": reason})).await?;
-                Ok(self.screen.done("申请已退回", &answer.body)?)
+            RequestCommand::Return { ids, reason } => {
+                let (fields, wait) = (object(&[("reason", Some(reason.into()))]), WaitArg { wait: false });
+                let [id] = &ids[..] else {
+                    return decisions::decide(&self.client, self.screen, "return", &ids, fields, wait).await;
+                };
+                let answer = self.client.post(&["requests", id, "return"], &fields).await?;
+                Ok(self.screen.done(tr("申请已退回"), &answer.body)?)
             }
             RequestCommand::Cancel { target, reason, wait } => {
                 let path = ["requests", &target.id, "cancel"];
-                let answer = self.client.post(&path, &optional(&[("reason", reason)])).await?;
+                let answer = self.client.post(&path, &object(&[("reason", reason.map(Into::into))])).await?;
                 if answer.goes_on() {
                     return self.goes_on(&answer, wait).await;
                 }
-                Ok(self.screen.done("申请已取消，额度与容量已归还", &answer.body)?)
+                Ok(self.screen.done(tr("申请已取消，额度与容量已归还"), &answer.body)?)
             }
-            RequestCommand::List { state, list } => {
-                let query: Vec<_> = state.as_deref().map(|state| ("state", state)).into_iter().collect();
-                self.list(Kind::Request, "requests", &query, list).await
+            RequestCommand::List { state, task_book, department, list, watch } => {
+                let fields = [
+                    ("state", state.as_deref()),
+                    ("task_book", task_book.as_deref()),
+                    ("department", department.as_deref()),
+                ];
+                self.list(Kind::Request, "requests", &fields, list, watch).await
             }
-            RequestCommand::Show(target) => self.show(Kind::Request, "requests", &target.id).await,
+            RequestCommand::Show(args) => self.show(Kind::Request, "requests", args).await,
         }
     }
 
     async fn machine(&self, command: MachineCommand) -> Result<(), Failure> {
         let (act, args) = match command {
-            MachineCommand::List { request, state, list } => {
-                let query = [("request", request.as_deref()), ("state", state.as_deref())];
-                let query: Vec<_> = query.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-                return self.list(Kind::Machine, "machines", &query, list).await;
+            MachineCommand::List { request, state, zone, host, department, name, list, watch } => {
+                let fields = [
+                    ("request_id", request.as_deref()),
+                    ("state", state.as_deref()),
+                    ("zone", zone.map(Zone::word)),
+                    ("host", host.as_deref()),
+                    ("department", department.as_deref()),
+                    ("name", name.as_deref()),
+                ];
+                return self.list(Kind::Machine, "machines", &fields, list, watch).await;
             }
-            MachineCommand::Show(target) => return self.show(Kind::Machine, "machines", &target.id).await,
+            MachineCommand::Show(args) => return self.show(Kind::Machine, "machines", args).await,
+            MachineCommand::Set { target, om_unit } => {
+                let change = object(&[("om_unit", Some(om_unit.into()))]);
+                let answer = changes::set(&self.client, &["machines", &target.id], change).await?;
+                return self.made("已改", Kind::Machine, &answer.body);
+            }
             MachineCommand::RegisterName(target) => {
                 let answer = self.client.post(&["machines", &target.id, "register-name"], &json!({})).await?;
                 return self.made("已安排登记；结果见 jiyue machine show", Kind::Machine, &answer.body);
@@ -257,7 +329,7 @@ impl Session<'_> {
                     return Ok(self.screen.document(&answer.body)?);
                 }
                 self.made("数据库口令，只此一次：平台不再保存，请现在就记下", Kind::Credentials, &answer.body)?;
-                return Ok(self.screen.note("连接：psql -h 地址 -p 端口 -U 角色 -d 数据库，口令在提示时输入")?);
+                return Ok(self.screen.note(tr("连接：psql -h 地址 -p 端口 -U 角色 -d 数据库，口令在提示时输入"))?);
             }
             MachineCommand::Log { target, lines } => {
                 let lines = lines.map(|n| n.to_string());
@@ -271,15 +343,19 @@ impl Session<'_> {
             MachineCommand::Restore(args) => ("restore", args),
             MachineCommand::Reboot(args) => ("reboot", args),
             MachineCommand::Resize { target, vcpu, memory, disk, wait } => {
-                let mut body = serde_json::Map::new();
-                body.extend(vcpu.map(|n| ("vcpu".to_owned(), n.into())));
-                body.extend(memory.map(|bytes| ("memory_bytes".to_owned(), bytes.into())));
-                body.extend(disk.map(|bytes| ("disk_bytes".to_owned(), bytes.into())));
-                let answer = self.client.post(&["machines", &target.id, "resize"], &Value::Object(body)).await?;
+                let body = object(&[
+                    ("vcpu", vcpu.map(Into::into)),
+                    ("memory_bytes", memory.map(Into::into)),
+                    ("disk_bytes", disk.map(Into::into)),
+                ]);
+                let answer = self.client.post(&["machines", &target.id, "resize"], &body).await?;
                 return self.goes_on(&answer, wait).await;
             }
             MachineCommand::Migrate { target, to, wait } => {
-                let answer = self.client.post(&["machines", &target.id, "migrate"], &optional(&[("to", to)])).await?;
+                let answer = self
+                    .client
+                    .post(&["machines", &target.id, "migrate"], &object(&[("to", to.map(Into::into))]))
+                    .await?;
                 return self.goes_on(&answer, wait).await;
             }
             MachineCommand::Rebuild(args) => ("rebuild", args),
@@ -295,19 +371,22 @@ impl Session<'_> {
 
     async fn operation(&self, command: OperationCommand) -> Result<(), Failure> {
         match command {
-            OperationCommand::List(list) => self.list(Kind::Operation, "operations", &[], list).await,
-            OperationCommand::Show(target) => self.show(Kind::Operation, "operations", &target.id).await,
+            OperationCommand::List { state, kind, list, watch } => {
+                let fields = [("state", state.as_deref()), ("kind", kind.as_deref())];
+                self.list(Kind::Operation, "operations", &fields, list, watch).await
+            }
+            OperationCommand::Show(args) => self.show(Kind::Operation, "operations", args).await,
             OperationCommand::Watch(target) => self.follow(&target.id).await,
         }
     }
 
     async fn ledger(&self) -> Result<(), Failure> {
-        let ledger = self.client.get(&["ledger"], &[]).await?;
+        let ledger: Value = self.client.get(&["ledger"], &[]).await?;
         let consistent = ledger.get("consistent") == Some(&Value::Bool(true));
         if !self.screen.for_people() {
             self.screen.document(&ledger)?;
         } else if consistent {
-            self.screen.done("账目一致：按明细重算，与任务书额度、宿主机容量的账都对得上", &ledger)?;
+            self.screen.done(tr("账目一致：按明细重算，与任务书额度、宿主机容量的账都对得上"), &ledger)?;
         } else {
             let parts = [
                 ("账上的数与明细不符", "differences", &tables::DIFFERENCE[..]),
@@ -316,40 +395,54 @@ impl Session<'_> {
             for (title, key, columns) in parts {
                 let rows = ledger.get(key).and_then(Value::as_array).filter(|rows| !rows.is_empty());
                 if let Some(rows) = rows {
-                    self.screen.section(title, columns, rows)?;
+                    self.screen.section(tr(title), columns, rows)?;
                 }
             }
         }
         if consistent { Ok(()) } else { Err(Failure::Differences) }
     }
 
-    async fn list(&self, kind: Kind, path: &str, query: &[(&str, &str)], list: ListArgs) -> Result<(), Failure> {
-        Ok(self.screen.list(kind, &self.client.list(&[path], query, list.limit).await?)?)
+    async fn list(
+        &self,
+        kind: Kind,
+        path: &str,
+        fields: &[(&str, Option<&str>)],
+        list: ListArgs,
+        watch: WatchArg,
+    ) -> Result<(), Failure> {
+        let filter = list.filter(fields, self.screen.format());
+        match watch.pause() {
+            Some(pause) => follow::list(&self.client, self.screen, kind, path, &filter, pause).await,
+            None => Ok(self.screen.list(kind, &self.client.list(&[path], &filter).await?)?),
+        }
     }
 
-    async fn show(&self, kind: Kind, path: &str, id: &str) -> Result<(), Failure> {
-        Ok(self.screen.one(kind, &self.client.get(&[path, id], &[]).await?)?)
+    async fn show(&self, kind: Kind, path: &str, args: ShowArgs) -> Result<(), Failure> {
+        let path = [path, &args.target.id];
+        match args.watch.pause() {
+            Some(pause) => follow::one(&self.client, self.screen, kind, &path, pause).await,
+            None => Ok(self.screen.one(kind, &self.client.get(&path, &[]).await?)?),
+        }
     }
 
     /// Something new: a line that says so, then its sheet.
     fn made(&self, said: &str, kind: Kind, body: &Value) -> Result<(), Failure> {
-        self.screen.done(said, body)?;
         if self.screen.for_people() {
-            self.screen.one(kind, body)?;
+            self.screen.done(tr(said), body)?;
         }
-        Ok(())
+        Ok(self.screen.one(kind, body)?)
     }
 
     /// A long act has begun: follow it, or say how to.
     async fn goes_on(&self, answer: &Answer, wait: WaitArg) -> Result<(), Failure> {
         let id = answer.body.get("id").and_then(Value::as_str);
         let id = id.or_else(|| answer.location.as_deref().and_then(|location| location.rsplit('/').next()));
-        let Some(id) = id else { return Ok(self.screen.done("已办", &answer.body)?) };
+        let Some(id) = id else { return Ok(self.screen.done(tr("已办"), &answer.body)?) };
         if wait.wait {
             return self.follow(id).await;
         }
-        self.screen.done(&format!("已受理，操作 {id}"), &answer.body)?;
-        Ok(self.screen.note(&format!("看进度：jiyue operation watch {id}"))?)
+        self.screen.done(&say!("已受理，操作 {id}", id), &answer.body)?;
+        Ok(self.screen.note(&say!("看进度：jiyue operation watch {id}", id))?)
     }
 
     /// Until the end; scripts get the finished operation whether it went well or not.
@@ -359,7 +452,7 @@ impl Session<'_> {
         if !self.screen.for_people() {
             self.screen.document(&operation)?;
         } else if went.is_ok() {
-            self.screen.done("操作已完成", &operation)?;
+            self.screen.done(tr("操作已完成"), &operation)?;
             let (kind, what) = self.result(&operation).await;
             self.screen.one(kind, &what)?;
         }
@@ -382,22 +475,24 @@ impl Session<'_> {
 }
 
 /// An object of what was given.
-fn optional(fields: &[(&str, Option<String>)]) -> Value {
-    let given = fields.iter().filter_map(|(key, value)| Some(((*key).to_owned(), value.clone()?.into())));
-    Value::Object(given.collect())
+fn object(fields: &[(&str, Option<Value>)]) -> Map<String, Value> {
+    fields.iter().filter_map(|(key, value)| Some(((*key).to_owned(), value.clone()?))).collect()
 }
 
 fn host_body(args: &HostAddArgs) -> Value {
-    let fields = [("name", &args.name), ("uri", &args.uri), ("pool", &args.pool), ("pool_path", &args.pool_path)];
-    let Value::Object(mut body) = optional(&fields.map(|(key, value)| (key, value.clone()))) else {
-        return Value::Null;
+    let text = |value: &Option<String>| value.clone().map(Value::from);
+    let zone = |ZoneArg(pairs): &ZoneArg| -> Value {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), Value::from(value.as_str()))).collect::<Map<_, _>>().into()
     };
-    let zone = |pairs: &Vec<(&'static str, String)>| {
-        Value::Object(pairs.iter().map(|(key, value)| ((*key).to_owned(), value.clone().into())).collect())
-    };
-    body.insert("zones".into(), args.zones.iter().map(|z| zone(&z.0)).collect());
-    body.extend(args.vcpu_overcommit.map(|n| ("vcpu_overcommit".to_owned(), n.into())));
-    body.extend(args.mlps_level.map(|level| ("mlps_level".to_owned(), level.get().into())));
-    body.extend(args.memory_reserve.map(|bytes| ("memory_reserve_bytes".to_owned(), bytes.into())));
-    Value::Object(body)
+    let zones: Value = args.zones.iter().map(zone).collect();
+    Value::Object(object(&[
+        ("name", text(&args.name)),
+        ("uri", text(&args.uri)),
+        ("pool", text(&args.pool)),
+        ("pool_path", text(&args.pool_path)),
+        ("zones", Some(zones)),
+        ("vcpu_overcommit", args.vcpu_overcommit.map(Into::into)),
+        ("mlps_level", args.mlps_level.map(|level| level.get().into())),
+        ("memory_reserve_bytes", args.memory_reserve.map(Into::into)),
+    ]))
 }

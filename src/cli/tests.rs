@@ -10,11 +10,9 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
-/// Parses as if nothing were set in the environment of the tests.
 fn try_parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Cli, clap::Error> {
     let words = words.into_iter();
-    let bare = usage::command().mut_arg("server", |arg| arg.env(None)).mut_arg("token", |arg| arg.env(None));
-    bare.try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches))
+    usage::command().try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches))
 }
 
 fn cli(words: &str) -> Cli {
@@ -58,7 +56,9 @@ fn every_command_parses() {
         "jiyue request check -",
         "jiyue request submit a.yaml --server http://h:1 -o yaml",
         "jiyue request approve ID --wait --comment 同意",
+        "jiyue request approve A B C --wait",
         "jiyue request return ID --reason 改",
+        "jiyue request return A B --reason 改",
         "jiyue request cancel ID",
         "jiyue request list --state submitted --limit 5",
         "jiyue machine list --request ID --state running",
@@ -68,6 +68,26 @@ fn every_command_parses() {
         "jiyue machine restore ID --wait",
         "jiyue operation watch ID",
         "jiyue ledger verify",
+        "jiyue host set n1 --vcpu 4 --memory 2GiB --disk 1TiB --mlps-level 二级",
+        "jiyue host list --state active --sort -name --all --watch --interval 5",
+        "jiyue host show n1 --watch",
+        "jiyue department rename edu 区教育和体育局",
+        "jiyue machine set ID --om-unit 0512",
+        "jiyue alarm show ID",
+        "jiyue machine list --zone 政务外网 --host n1 --department edu --name x --sort created_at -o name",
+        "jiyue request list --task-book 相信任〔2026〕17号 --department edu",
+        "jiyue operation list --state running --kind build",
+        "jiyue alarm list --cleared --kind missing --host n1",
+        "jiyue event list --limit 5 --after-page T",
+        "jiyue event watch --after E -o json",
+        "jiyue audit list --before 12 --limit 3",
+        "jiyue context add prod --server https://h --ca-file ca.pem --token-file t",
+        "jiyue context add prod --server https://h --replace -- pass show jiyue",
+        "jiyue context use prod",
+        "jiyue context show",
+        "jiyue context remove prod --lang en",
+        "jiyue completion bash",
+        "jiyue man --to /tmp/man",
         "jiyue openapi",
     ] {
         cli(words);
@@ -78,7 +98,7 @@ fn every_command_parses() {
 fn global_options_stand_anywhere() {
     for words in ["jiyue -o yaml --server http://x request list", "jiyue request list -o yaml --server http://x"] {
         let cli = cli(words);
-        assert_eq!((cli.global.output, cli.global.server.as_str()), (OutputFormat::Yaml, "http://x"));
+        assert_eq!((cli.global.output, cli.global.server.as_deref()), (OutputFormat::Yaml, Some("http://x")));
     }
 }
 
@@ -126,13 +146,13 @@ fn mistakes_are_told_in_chinese() {
     insta::assert_snapshot!(mistake("jiyue request return ID"), @"
     错误：缺少：--reason <REASON>
 
-    用法：jiyue request return --reason <REASON> <ID>
+    用法：jiyue request return --reason <REASON> <ID>...
 
     加 --help 看说明和例子。
     ");
     insta::assert_snapshot!(mistake("jiyue request list -o xml"), @"
     错误：--output <FORMAT> 的值“xml”不对
-    可用：table、json、yaml
+    可用：table、json、yaml、name
 
     加 --help 看说明和例子。
     ");
@@ -182,23 +202,31 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       serve       启动服务（在服务器上运行）
       doctor      检查服务器：配置、数据库、磁盘、libvirt、DNS、时间（在服务器上运行）
       token       令牌：发放、列出、吊销（在服务器上运行）
-      department  建设单位：登记、列出
+      department  建设单位：登记、列出、改名
       task-book   项目任务书：导入、列出、查看、撤销
-      host        宿主机：接入、查看、暂停接收、迁出、隔离
+      host        宿主机：接入、查看、改设置、暂停接收、迁出、隔离
       placement   落位：说明虚拟机会落在哪台宿主机，为什么
       alarm       告警：宿主机上实际运行的与账上不符之处
       image       镜像：导入、列出、查看、分发到宿主机
       request     资源申请：检查、提交、批准、退回、取消、查看
       machine     虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、数据库口令、串口日志
       operation   操作（建设、停机等长任务）：列出、查看、跟踪进度
+      event       事件：发生了什么，列出、跟踪
+      audit       审计记录：谁、什么时候、对什么、做了什么
       ledger      账目：按明细重算，与账上核对
       rules       审核规则：列出、查看（不需要服务）
+      context     上下文：记住几个服务的地址、CA 证书和令牌在哪里，随时切换
+      completion  打印 bash、zsh、fish 的补全脚本
+      man         把手册页写到一个目录
       openapi     打印 OpenAPI 文档（不需要服务）
 
     通用选项:
-      -o, --output <FORMAT>  输出格式：table（给人看）、json、yaml；默认 table
-          --server <URL>     服务地址；也可用环境变量 JIYUE_SERVER；默认 http://127.0.0.1:8460
-          --token <TOKEN>    令牌；最好用环境变量 JIYUE_TOKEN，命令行上的参数别人能看到
+      -o, --output <FORMAT>  输出格式：table（给人看）、json、yaml、name（只有编号，一行一个）；默认 table
+          --server <URL>     服务地址；也可用环境变量 JIYUE_SERVER 或上下文；默认 http://127.0.0.1:8460
+          --token <TOKEN>    令牌；最好用环境变量 JIYUE_TOKEN 或上下文，命令行上的参数别人能看到
+          --ca-file <FILE>   https 服务的 CA 证书（PEM），不用系统的；也可用环境变量 JIYUE_CA_FILE 或上下文
+          --context <NAME>   用哪个上下文（见 jiyue context）；也可用环境变量 JIYUE_CONTEXT
+          --lang <LANG>      语言：zh 中文、en 英文；不给则看 LC_ALL、LC_MESSAGES、LANG
       -h, --help             显示帮助
       -V, --version          显示版本
 
@@ -223,26 +251,32 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       3 连不上服务或服务出错   4 与现状冲突（额度或容量不够、已被别人改过）
     ");
     insta::assert_snapshot!(help("jiyue request approve --help"), @"
-    批准：占额度、占容量，开始建设
+    批准：占额度、占容量，开始建设；可以一次几份，各自决定
 
-    用法：jiyue request approve [OPTIONS] <ID>
+    用法：jiyue request approve [OPTIONS] <ID>...
 
     参数:
-      <ID>  编号（或名字、文号，以各命令的列表为准）
+      <ID>...  申请编号
 
     选项:
           --comment <COMMENT>  审批意见
           --wait               等到操作结束，显示进度
 
     通用选项:
-      -o, --output <FORMAT>  输出格式：table（给人看）、json、yaml；默认 table
-          --server <URL>     服务地址；也可用环境变量 JIYUE_SERVER；默认 http://127.0.0.1:8460
-          --token <TOKEN>    令牌；最好用环境变量 JIYUE_TOKEN，命令行上的参数别人能看到
+      -o, --output <FORMAT>  输出格式：table（给人看）、json、yaml、name（只有编号，一行一个）；默认 table
+          --server <URL>     服务地址；也可用环境变量 JIYUE_SERVER 或上下文；默认 http://127.0.0.1:8460
+          --token <TOKEN>    令牌；最好用环境变量 JIYUE_TOKEN 或上下文，命令行上的参数别人能看到
+          --ca-file <FILE>   https 服务的 CA 证书（PEM），不用系统的；也可用环境变量 JIYUE_CA_FILE 或上下文
+          --context <NAME>   用哪个上下文（见 jiyue context）；也可用环境变量 JIYUE_CONTEXT
+          --lang <LANG>      语言：zh 中文、en 英文；不给则看 LC_ALL、LC_MESSAGES、LANG
       -h, --help             显示帮助
 
     例：
       jiyue request approve ID --wait
       jiyue request approve ID --comment 同意
+      jiyue request approve ID ID ID --wait
+
+    几份一起批时列出每一份的结果。有没批成的：都是与现状冲突，退出码 4；否则 1。
     ");
 }
 
@@ -300,6 +334,10 @@ fn samples(kind: Kind) -> Vec<Value> {
             vec![json!({"machine_id": "m-1", "engine": "postgresql", "address": "10.0.0.2", "port": 5432,
             "database": "school_db", "role": "school_db", "password": "abc"})]
         }
+        Kind::Event => vec![json!({"specversion": "1.0", "id": "e-1", "source": "/jiyue", "type": "machine.delivered",
+            "subject": "machines/m-1", "time": "2026-11-21T01:00:00Z", "data": {"a": 1}})],
+        Kind::Audit => vec![json!({"seq": 14, "at": "2026-11-21T01:00:00Z", "person": "zhang", "unit": "区信息办",
+            "role": "requester", "action": "machine.delete", "object_type": "machine", "object_id": "m-1", "outcome": "done"})],
         Kind::Token => {
             vec![json!({"id": "t-1", "person": "zhang", "name": "张三", "unit": "区信息办", "role": "authority",
             "created_at": "2026-11-21T01:00:00Z"})]
@@ -389,6 +427,12 @@ fn tables_read_well() {
 
     虚拟机  地址      端口  数据库     角色       口令
     m-1     10.0.0.2  5432  school_db  school_db  abc
+
+    时间              事件               对象          编号  来自
+    2026-11-21 09:00  machine.delivered  machines/m-1  e-1   /jiyue
+
+    序号  时间              登录名  单位      角色    动作            对象     编号  结果
+      14  2026-11-21 09:00  zhang   区信息办  申请人  machine.delete  machine  m-1   done
     ");
 }
 
@@ -465,4 +509,96 @@ fn an_empty_answer_breaks_nothing() {
             layout::grid(kind.columns(), &[odd], &beijing(), Paint(false)).to_string();
         }
     }
+}
+
+fn has_chinese(text: &str) -> bool {
+    text.chars().any(|c| matches!(c, '\u{3000}'..='\u{303f}' | '\u{3400}'..='\u{9fff}' | '\u{ff00}'..='\u{ffef}'))
+}
+
+/// Every text of the help, with the command that it belongs to.
+fn help_texts(command: &clap::Command, path: &str, found: &mut Vec<(String, String)>) {
+    if command.is_hide_set() {
+        return;
+    }
+    let path = format!("{path}{} ", command.get_name());
+    let mut note = |what: &str, text: Option<String>| found.push((format!("{path}{what}"), text.unwrap_or_default()));
+    note("about", command.get_about().map(ToString::to_string));
+    if let Some(text) = command.get_after_help() {
+        note("examples", Some(text.to_string()));
+    }
+    for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+        note(arg.get_id().as_str(), arg.get_help().map(ToString::to_string));
+        note("heading", arg.get_help_heading().map(Into::into));
+    }
+    for sub in command.get_subcommands() {
+        help_texts(sub, &path, found);
+    }
+}
+
+#[test]
+fn help_is_whole_in_both_languages() {
+    let texts = || {
+        let mut found = Vec::new();
+        help_texts(&usage::command(), "", &mut found);
+        found
+    };
+    let chinese = texts();
+    assert!(chinese.len() > 300, "{}", chinese.len());
+    // Examples may be nothing but commands.
+    let without: Vec<_> =
+        chinese.iter().filter(|(place, text)| !place.ends_with("examples") && !has_chinese(text)).collect();
+    assert!(without.is_empty(), "no Chinese: {without:#?}");
+    language::set(Language::English);
+    let english = texts();
+    let lines = english.iter().flat_map(|(_, text)| text.lines()).filter(|line| has_chinese(line));
+    let left: std::collections::BTreeSet<_> = lines.map(str::trim).collect();
+    assert!(left.is_empty(), "no English:\n{}", left.into_iter().collect::<Vec<_>>().join("\n"));
+    assert!(english.iter().all(|(_, text)| !text.is_empty()));
+    let help = help("jiyue request approve --help");
+    assert!(!has_chinese(&help) && help.contains("Usage: jiyue request approve"), "{help}");
+    let mistake = mistake("jiyue requst list");
+    assert!(!has_chinese(&mistake) && mistake.contains("unknown command"), "{mistake}");
+}
+
+#[test]
+fn tables_and_sheets_are_whole_in_english() {
+    language::set(Language::English);
+    for kind in Kind::ALL {
+        let sections = kind.sections().iter().map(|(title, _, columns)| (Some(title), *columns));
+        for (title, columns) in [(None, kind.columns()), (None, kind.sheet())].into_iter().chain(sections) {
+            let titles = columns.iter().map(|column| language::tr(column.title));
+            let titles = titles.chain(title.map(|title| language::tr(title)));
+            let left: Vec<_> = titles.filter(|title| has_chinese(title)).collect();
+            assert!(left.is_empty(), "{kind:?}: {left:?}");
+        }
+        assert!(!has_chinese(language::tr(kind.name())));
+        let nothing = layout::grid(kind.columns(), &[json!({})], &beijing(), Paint(false)).trim_fmt();
+        assert!(!has_chinese(&nothing), "{nothing}");
+    }
+    insta::assert_snapshot!(layout::grid(Kind::Machine.columns(), &samples(Kind::Machine), &beijing(), Paint(false)).trim_fmt(), @"
+    ID   Name           State    Address   Domain name    Size                    System                Host
+    m-1  school         running  10.0.0.2  school.gov.cn  2 cores 4 GiB / 40 GiB  debian-12 (stand-in)  node1
+    m-2  bad�[31m name  undone   -         -              -                       -                     -
+    ");
+    insta::assert_snapshot!(layout::sheet(Kind::Request, &samples(Kind::Request)[0], &beijing(), Paint(false), None), @"
+    ID            019aa2c0-0000-7000-8000-000000000001
+    State         submitted
+    Department    区教育局 (edu)
+    Task book     相发改〔2026〕1号
+    Submitted by  李四
+    Submitted at  2026-11-21 09:00
+
+    What is asked for
+    Machines     2
+    Domain name  school.gov.cn
+    Memory each  4 GiB
+    Remarks      无
+    Zone         government extranet
+    Operated by  信息中心 (0512-1)
+    zeta         1, 2
+
+    Machine
+    ID   Name    State    Address   Domain name    Host
+    m-1  school  running  10.0.0.2  school.gov.cn  node1
+    ");
 }

@@ -1,6 +1,6 @@
 //! Sending a disk image, with a bar.
 
-use super::{document::DocumentError, problem::Failure};
+use super::{document::DocumentError, language::tr, problem::Failure};
 use crate::client::{Answer, Client};
 use futures_util::TryStreamExt;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -20,21 +20,21 @@ pub async fn image(client: &Client, file: &Path, query: &[(&str, &str)]) -> Resu
         return Err(unreadable(io::ErrorKind::IsADirectory.into()).into());
     }
     if !metadata.is_file() {
-        return Err(unreadable(io::Error::other("不是普通文件，事先不知道长度")).into());
+        return Err(unreadable(io::Error::other(tr("不是普通文件，事先不知道长度"))).into());
     }
     let length = metadata.len();
     if length == 0 {
         return Err(DocumentError::Empty { path: file.into() }.into());
     }
     // A bad token or address is told now, not after gigabytes.
-    client.get(&["images"], &[("page_size", "1")]).await?;
+    client.get::<serde_json::Value>(&["images"], &[("page_size", "1")]).await?;
 
     let bar = bar(length);
     let moving = bar.clone();
     let content = ReaderStream::with_capacity(open.take(length), PIECE).inspect_ok(move |piece| {
         moving.inc(piece.len() as u64);
         if moving.position() == length {
-            moving.set_message("已传完，服务正在核对");
+            moving.set_message(tr("已传完，服务正在核对").to_owned());
         }
     });
     let answer = client.upload(&["images"], query, length, content).await;
@@ -45,8 +45,9 @@ pub async fn image(client: &Client, file: &Path, query: &[(&str, &str)]) -> Resu
 fn bar(length: u64) -> ProgressBar {
     // Hides itself where standard error is not a terminal.
     let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
-    let template = "上传 [{bar:30}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} 还要 {eta} {msg}";
-    if let Ok(style) = ProgressStyle::with_template(template) {
+    let (upload, left) = (tr("上传"), tr("还要"));
+    let places = "[{bar:30}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}";
+    if let Ok(style) = ProgressStyle::with_template(&format!("{upload} {places} {left} {{eta}} {{msg}}")) {
         bar.set_style(style.progress_chars("=> "));
     }
     bar.enable_steady_tick(Duration::from_millis(120));

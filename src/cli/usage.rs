@@ -1,8 +1,11 @@
-//! Parsing the arguments, with help and mistakes told in Chinese.
+//! Parsing the arguments, with help and mistakes told in the language of the reader.
 
-use super::{Cli, Exit};
+use super::{
+    Cli, Exit,
+    language::{self, Language, colon, comma, say, tr, tr_lines},
+};
 use clap::{
-    CommandFactory, FromArgMatches,
+    CommandFactory, FromArgMatches, ValueEnum,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 use std::{
@@ -13,7 +16,6 @@ use std::{
 };
 
 const COMMON: &str = "通用选项";
-const TEMPLATE: &str = "{about-with-newline}\n用法：{usage}\n\n{all-args}{after-help}";
 
 /// The arguments, or the exit code after help, version or a mistake has been printed.
 pub fn parse<A, I>(args: I) -> Result<Cli, ExitCode>
@@ -22,6 +24,8 @@ where
     I: IntoIterator<Item = A>,
 {
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    // Before anything is said, so also before the arguments are understood.
+    language::set(Language::choose(asked(&args), |name| std::env::var(name).ok()));
     try_parse(args.clone()).map_err(|error| {
         if !error.use_stderr() {
             // Help or version; nothing sensible is left to do when even that cannot be written.
@@ -57,67 +61,93 @@ where
     Cli::from_arg_matches(&matches)
 }
 
-/// The command tree with Chinese headings.
-pub(super) fn command() -> clap::Command {
-    chinese(Cli::command()).mut_arg("version", |arg| arg.help_heading(COMMON))
+/// The language that `--lang` asks for; a wrong one is told by the parser.
+fn asked(args: &[OsString]) -> Option<Language> {
+    let words: Vec<_> = args.iter().map_while(|arg| arg.to_str()).take_while(|arg| *arg != "--").collect();
+    let mut given = words.iter().enumerate().filter_map(|(n, word)| match word.strip_prefix("--lang=") {
+        Some(value) => Some(value),
+        None if *word == "--lang" => words.get(n + 1).copied(),
+        None => None,
+    });
+    given.next_back().and_then(|word| Language::from_str(word, false).ok())
 }
 
-fn chinese(command: clap::Command) -> clap::Command {
+/// The command tree in the language of this process.
+pub fn command() -> clap::Command {
+    spoken(Cli::command()).mut_arg("version", |arg| arg.help_heading(tr(COMMON)))
+}
+
+fn spoken(command: clap::Command) -> clap::Command {
+    let template = format!("{{about-with-newline}}\n{}{{usage}}\n\n{{all-args}}{{after-help}}", tr("用法："));
+    let about = command.get_about().map(|text| tr_lines(&text.to_string()).into_owned());
+    let after = command.get_after_help().map(|text| tr_lines(&text.to_string()).into_owned());
+    let command = match (about, after) {
+        (Some(about), Some(after)) => command.about(about).after_help(after),
+        (Some(about), None) => command.about(about),
+        (None, Some(after)) => command.after_help(after),
+        (None, None) => command,
+    };
     command
-        .help_template(TEMPLATE)
-        .subcommand_help_heading("命令")
+        .help_template(template)
+        .subcommand_help_heading(tr("命令"))
         .mut_args(|arg| {
             let heading = match (arg.is_global_set(), arg.is_positional()) {
                 (true, _) => COMMON,
                 (false, true) => "参数",
                 (false, false) => "选项",
             };
-            arg.help_heading(heading)
+            let help = arg.get_help().map(|text| tr_lines(&text.to_string()).into_owned());
+            let arg = arg.help_heading(tr(heading));
+            match help {
+                Some(help) => arg.help(help),
+                None => arg,
+            }
         })
-        .mut_subcommands(chinese)
+        .mut_subcommands(spoken)
 }
 
-/// The mistake in Chinese; `None` for the rare kinds that clap's own words must do for.
+/// The mistake in words of ours; `None` for the rare kinds that clap's own words must do for.
 pub(super) fn explain(error: &clap::Error) -> Option<String> {
     let argument = || text(error, ContextKind::InvalidArg);
     let value = || text(error, ContextKind::InvalidValue);
-    let mut said = match error.kind() {
-        ErrorKind::InvalidValue if value().is_none_or(|v| v.is_empty()) => format!("{} 需要一个值", argument()?),
-        ErrorKind::InvalidValue => format!("{} 的值“{}”不对", argument()?, value()?),
+    let said = match error.kind() {
+        ErrorKind::InvalidValue if value().is_none_or(|v| v.is_empty()) => {
+            say!("{what} 需要一个值", what = argument()?)
+        }
+        ErrorKind::InvalidValue => say!("{what} 的值“{value}”不对", what = argument()?, value = value()?),
         ErrorKind::ValueValidation => {
-            let why = error.source().map(|e| format!("：{e}")).unwrap_or_default();
-            format!("{} 的值“{}”不对{why}", argument()?, value()?)
+            let said = say!("{what} 的值“{value}”不对", what = argument()?, value = value()?);
+            std::iter::once(said).chain(error.source().map(ToString::to_string)).collect::<Vec<_>>().join(colon())
         }
-        ErrorKind::UnknownArgument => format!("不认识的参数：{}", argument()?),
+        ErrorKind::UnknownArgument => say!("不认识的参数：{what}", what = argument()?),
         ErrorKind::InvalidSubcommand => {
-            format!("不认识的命令：{}", text(error, ContextKind::InvalidSubcommand)?)
+            say!("不认识的命令：{what}", what = text(error, ContextKind::InvalidSubcommand)?)
         }
-        ErrorKind::MissingRequiredArgument => format!("缺少：{}", argument()?),
-        ErrorKind::MissingSubcommand => "后面还要一个命令".into(),
+        ErrorKind::MissingRequiredArgument => say!("缺少：{what}", what = argument()?),
+        ErrorKind::MissingSubcommand => say!("后面还要一个命令"),
         ErrorKind::ArgumentConflict => {
-            format!("{} 不能和 {} 一起用", argument()?, text(error, ContextKind::PriorArg)?)
+            say!("{what} 不能和 {other} 一起用", what = argument()?, other = text(error, ContextKind::PriorArg)?)
         }
-        ErrorKind::TooManyValues => format!("{} 的值太多", argument()?),
-        ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => format!("{} 的值个数不对", argument()?),
-        ErrorKind::InvalidUtf8 => "参数不是 UTF-8 文字".into(),
+        ErrorKind::TooManyValues => say!("{what} 的值太多", what = argument()?),
+        ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => say!("{what} 的值个数不对", what = argument()?),
+        ErrorKind::InvalidUtf8 => say!("参数不是 UTF-8 文字"),
         _ => return None,
     };
-    said.insert_str(0, "错误：");
-    let mut parts = vec![said];
-    parts.extend(text(error, ContextKind::ValidValue).map(|values| format!("可用：{values}")));
+    let mut parts = vec![format!("{}{said}", tr("错误："))];
+    parts.extend(text(error, ContextKind::ValidValue).map(|values| say!("可用：{values}", values)));
     let kinds = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg];
     let near = kinds.into_iter().find_map(|kind| text(error, kind));
-    parts.extend(near.map(|near| format!("是不是想写：{near}")));
+    parts.extend(near.map(|near| say!("是不是想写：{near}", near)));
     let usage = text(error, ContextKind::Usage);
-    parts.extend(usage.map(|usage| format!("\n用法：{}", usage.trim_start_matches("Usage:").trim())));
-    parts.push("\n加 --help 看说明和例子。\n".into());
+    parts.extend(usage.map(|usage| format!("\n{}{}", tr("用法："), usage.trim_start_matches("Usage:").trim())));
+    parts.push(format!("\n{}\n", tr("加 --help 看说明和例子。")));
     Some(parts.join("\n"))
 }
 
 fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
     match error.get(kind)? {
         ContextValue::String(s) => Some(s.clone()),
-        ContextValue::Strings(all) => Some(all.join("、")),
+        ContextValue::Strings(all) => Some(all.join(comma())),
         ContextValue::StyledStr(s) => Some(s.to_string()),
         ContextValue::Number(n) => Some(n.to_string()),
         _ => None,

@@ -1,6 +1,12 @@
 //! Following an operation to its end: a bar on a terminal, a line per step elsewhere.
 
-use super::{format, output::Screen, problem::Failure, words};
+use super::{
+    format,
+    language::{colon, say, semicolon, tr},
+    output::Screen,
+    problem::Failure,
+    words,
+};
 use crate::client::{Client, ClientError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
@@ -29,26 +35,40 @@ pub fn succeeded(operation: &Value) -> Result<(), Failure> {
     if state(operation) == "succeeded" { Ok(()) } else { Err(Failure::Operation(Box::new(operation.clone()))) }
 }
 
+/// By the operation's own stream; by asking again and again where the service has none, or where it breaks off.
 async fn until_the_end(client: &Client, id: &str, screen: &Screen, bar: &ProgressBar) -> Result<Value, Failure> {
     let mut seen = Seen::default();
+    let mut show = |operation: &Value| {
+        bar.set_position(percent(operation));
+        bar.set_message(line(operation));
+        match seen.news(operation).filter(|_| !screen.can_draw()) {
+            Some(line) => screen.progress(&line),
+            None => Ok(()),
+        }
+    };
+    let mut stream = client.operations().follow(id);
+    while let Ok(Some(message)) = stream.next().await {
+        let Ok(operation) = serde_json::from_str::<Value>(&message.data) else { continue };
+        show(&operation)?;
+        if ended(&operation) {
+            return Ok(operation);
+        }
+    }
     let mut answered = Instant::now();
+    let mut silent = false;
     loop {
-        match client.get(&["operations", id], &[]).await {
+        match client.get::<Value>(&["operations", id], &[]).await {
             Ok(operation) => {
-                answered = Instant::now();
-                bar.set_position(percent(&operation));
-                bar.set_message(line(&operation));
-                if let Some(line) = seen.news(&operation).filter(|_| !screen.can_draw()) {
-                    screen.progress(&line)?;
-                }
+                (answered, silent) = (Instant::now(), false);
+                show(&operation)?;
                 if ended(&operation) {
                     return Ok(operation);
                 }
             }
             Err(ClientError::Unreachable { .. } | ClientError::AnswerLost { .. }) if answered.elapsed() < SILENCE => {
-                bar.set_message("连不上服务，正在重试");
-                if seen.silence() && !screen.can_draw() {
-                    screen.progress("连不上服务，正在重试")?;
+                bar.set_message(tr("连不上服务，正在重试").to_owned());
+                if !std::mem::replace(&mut silent, true) && !screen.can_draw() {
+                    screen.progress(tr("连不上服务，正在重试"))?;
                 }
             }
             Err(error) => return Err(error.into()),
@@ -62,15 +82,14 @@ pub async fn drained(client: &Client, host: &str, screen: &Screen) -> Result<(),
     let bar = bar(screen);
     let mut said = String::new();
     let ended = loop {
-        let sheet = client.get(&["hosts", host], &[]).await?;
+        let sheet: Value = client.get(&["hosts", host], &[]).await?;
         let Some(drain) = sheet.get("drain").filter(|drain| !drain.is_null()) else { break false };
         let number = |key: &str| drain.get(key).and_then(Value::as_u64).unwrap_or_default();
         let (total, left) = (number("total").max(number("left")), number("left"));
         let stuck = drain.get("stuck").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let why =
-            stuck.iter().filter_map(|s| Some(format!("{}：{}", s.get("name")?.as_str()?, s.get("reason")?.as_str()?)));
-        let line = [format!("已迁出 {}/{total}，途中 {}", total - left, number("moving"))].into_iter().chain(why);
-        let line = format::clean(&line.collect::<Vec<_>>().join("；"));
+        let why = stuck.iter().filter_map(|s| Some(said_of(s.get("name")?.as_str()?, s.get("reason")?.as_str()?)));
+        let moved = say!("已迁出 {done}/{total}，途中 {moving}", done = total - left, total, moving = number("moving"));
+        let line = format::clean(&std::iter::once(moved).chain(why).collect::<Vec<_>>().join(semicolon()));
         bar.set_position(((total - left) * 100).checked_div(total).unwrap_or(100));
         bar.set_message(line.clone());
         if line != said && !screen.can_draw() {
@@ -85,12 +104,12 @@ pub async fn drained(client: &Client, host: &str, screen: &Screen) -> Result<(),
             signal = tokio::signal::ctrl_c() => {
                 signal?;
                 bar.finish_and_clear();
-                return Ok(screen.note("只是不再跟踪，迁出照常进行；停止迁出：jiyue host drain 名称 --cancel")?);
+                return Ok(screen.note(tr("只是不再跟踪，迁出照常进行；停止迁出：jiyue host drain 名称 --cancel"))?);
             }
         }
     };
     bar.finish_and_clear();
-    Ok(screen.note(if ended { "全部迁出，可以维护" } else { "迁出已被停止" })?)
+    Ok(screen.note(tr(if ended { "全部迁出，可以维护" } else { "迁出已被停止" }))?)
 }
 
 /// Follows an image on its way to hosts until each has it or has refused it.
@@ -98,11 +117,11 @@ pub async fn distributed(client: &Client, image: &str, to: &[Value], screen: &Sc
     let bar = bar(screen);
     let mut said = String::new();
     let hosts = loop {
-        let all = client.get(&["images", image, "hosts"], &[]).await?;
+        let all: Value = client.get(&["images", image, "hosts"], &[]).await?;
         let all = all.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
         let asked = |host: &&Value| to.iter().any(|other| other.get("host") == host.get("host"));
         let hosts: Vec<_> = all.iter().filter(asked).cloned().collect();
-        let line = format::clean(&hosts.iter().map(on_its_way).collect::<Vec<_>>().join("；"));
+        let line = format::clean(&hosts.iter().map(on_its_way).collect::<Vec<_>>().join(semicolon()));
         let done: u64 = hosts.iter().map(percent).sum();
         bar.set_position(done.checked_div(hosts.len() as u64).unwrap_or(100));
         bar.set_message(line.clone());
@@ -118,7 +137,7 @@ pub async fn distributed(client: &Client, image: &str, to: &[Value], screen: &Sc
             signal = tokio::signal::ctrl_c() => {
                 signal?;
                 bar.finish_and_clear();
-                return Ok(screen.note("只是不再跟踪，分发照常进行；再看进度：jiyue image show")?);
+                return Ok(screen.note(tr("只是不再跟踪，分发照常进行；再看进度：jiyue image show"))?);
             }
         }
     };
@@ -127,19 +146,24 @@ pub async fn distributed(client: &Client, image: &str, to: &[Value], screen: &Sc
     if !failed.is_empty() {
         return Err(Failure::Undistributed(failed));
     }
-    Ok(screen.done(&format!("已分发到 {} 台宿主机", hosts.len()), &json!({"items": hosts}))?)
+    Ok(screen.done(&say!("已分发到 {n} 台宿主机", n = hosts.len()), &json!({"items": hosts}))?)
 }
 
 /// `node1 传输中 40%`.
 fn on_its_way(host: &Value) -> String {
     let text = |key: &str| host.get(key).and_then(Value::as_str).unwrap_or_default();
     let (state, _) = words::transfer_state(state(host));
-    let more = match text("state") {
-        "sending" => format!(" {}%", percent(host)),
-        "failed" => format!("：{}", text("reason")),
-        _ => String::new(),
-    };
-    format!("{} {state}{more}", text("host"))
+    let now = format!("{} {}", text("host"), tr(state));
+    match text("state") {
+        "sending" => format!("{now} {}%", percent(host)),
+        "failed" => said_of(&now, text("reason")),
+        _ => now,
+    }
+}
+
+/// A name and what is said of it.
+fn said_of(name: &str, said: &str) -> String {
+    format!("{name}{}{said}", colon())
 }
 
 fn bar(screen: &Screen) -> ProgressBar {
@@ -157,22 +181,15 @@ fn bar(screen: &Screen) -> ProgressBar {
 #[derive(Default)]
 struct Seen {
     line: String,
-    silent: bool,
 }
 
 impl Seen {
     /// The line to print, when it says something new.
     fn news(&mut self, operation: &Value) -> Option<String> {
         let line = line(operation);
-        let new = line != self.line || self.silent;
-        self.silent = false;
+        let new = line != self.line;
         self.line.clone_from(&line);
         new.then(|| format!("{:>3}%  {line}", percent(operation)))
-    }
-
-    /// Whether this is the first time since the last answer.
-    fn silence(&mut self) -> bool {
-        !std::mem::replace(&mut self.silent, true)
     }
 }
 
@@ -185,7 +202,7 @@ fn line(operation: &Value) -> String {
         _ => String::new(),
     };
     let (state, _) = words::operation_state(state(operation));
-    let parts = [words::operation_kind(text("kind")), state, &steps, text("current_step")];
+    let parts = [tr(words::operation_kind(text("kind"))), tr(state), &steps, text("current_step")];
     format::clean(&parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "))
 }
 
@@ -227,17 +244,6 @@ mod tests {
          40%  建设虚拟机 进行中 4/9 start
         100%  建设虚拟机 已完成 9/9
         ");
-    }
-
-    #[test]
-    fn a_silence_is_told_once_and_its_end_too() {
-        let operation = json!({"kind": "build", "state": "running", "percent": 5});
-        let mut seen = Seen::default();
-        assert!(seen.news(&operation).is_some());
-        assert!(seen.silence());
-        assert!(!seen.silence());
-        assert!(seen.news(&operation).is_some());
-        assert!(seen.news(&operation).is_none());
     }
 
     #[test]

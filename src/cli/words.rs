@@ -1,6 +1,7 @@
 //! The Chinese words for the API's English ones. A word not listed here is shown as the server sent it, so that a newer
 //! server's states stay readable with an older command line.
 
+use super::language::{self, Language};
 use crate::{
     labels::Zone,
     request::fields::{CONTEXT, FIELDS},
@@ -182,12 +183,17 @@ pub fn value(key: &str, word: &str) -> Option<&'static str> {
     })
 }
 
-/// The Chinese name of a document's field, by its identifier: the form's own where it is a field of the block.
+/// What people call a document's field, by its identifier: the form's own where it is a field of the block.
 pub fn field(key: &str) -> Option<&'static str> {
-    if let Some(field) = FIELDS.iter().chain(CONTEXT).find(|field| field.name == key) {
+    let field = FIELDS.iter().chain(CONTEXT).find(|field| field.name == key);
+    if language::get() == Language::English {
+        // The form's own words are Chinese; its English is the names that the API uses.
+        return field.map(|field| field.name);
+    }
+    if let Some(field) = field {
         return Some(field.label);
     }
-    Some(match key {
+    Some(language::tr(match key {
         "department" => "建设单位",
         "project" => "项目",
         "number" => "文号",
@@ -218,7 +224,7 @@ pub fn field(key: &str) -> Option<&'static str> {
         "memory_reserve_bytes" => "预留内存",
         "state" => "状态",
         _ => return None,
-    })
+    }))
 }
 
 /// The fields of a checked block and what to call them, in the form's order. Sizes are per machine there.

@@ -222,7 +222,7 @@ impl Lane {
     /// The broker may die before it has answered.
     async fn try_post(&self, path: &str, token: &str) {
         let url = format!("{}{path}", self.broker().url);
-        let answer = reqwest::Client::new().post(url).bearer_auth(token).json(&json!({})).send().await;
+        let answer = crate::support::http().post(url).bearer_auth(token).json(&json!({})).send().await;
         assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status() == 202), "{path}");
     }
 

@@ -47,7 +47,7 @@ fn image(number: u8) -> Vec<u8> {
 
 async fn import(broker: &Broker, cast: &Cast, query: &str, bytes: Vec<u8>) -> (u16, Value) {
     let url = format!("{}/v1/images?os_type=debian-12&{query}", broker.url);
-    let http = reqwest::Client::new();
+    let http = crate::support::http();
     let response = http.post(url).bearer_auth(&cast.operator).body(bytes).send().await.expect("an answer");
     (response.status().as_u16(), response.json().await.expect("JSON"))
 }

@@ -6,6 +6,7 @@
 mod api;
 mod audit;
 mod authorization;
+mod command_line;
 #[cfg(feature = "crash-points")]
 mod contract;
 mod crash;
@@ -25,6 +26,7 @@ mod hosts_libvirt;
 mod impatient;
 mod input;
 mod journeys;
+mod language;
 mod layers;
 mod migration;
 mod names;

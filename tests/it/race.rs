@@ -45,7 +45,7 @@ async fn race(on: On) {
     let began = Instant::now();
     let tally = Arc::new(std::sync::Mutex::new(BTreeMap::<String, usize>::new()));
     let (waiting, next) = (Arc::new(waiting), Arc::new(AtomicUsize::new(0)));
-    let http = reqwest::Client::new();
+    let http = crate::support::http();
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {
         let (waiting, next, tally, http) = (waiting.clone(), next.clone(), tally.clone(), http.clone());

@@ -83,6 +83,7 @@ fn refusal(setup: &Setup, args: &[&str], env: &[(&str, &str)]) -> Vec<u8> {
     [out.stdout, out.stderr].concat()
 }
 
+#[allow(clippy::too_many_lines, reason = "one journey, told in its order")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_secret_stands_in_the_log_the_audit_the_metrics_or_the_database() {
     let mut planted = Planted::default();
@@ -115,7 +116,7 @@ async fn no_secret_stands_in_the_log_the_audit_the_metrics_or_the_database() {
     broker.post("/v1/task-books", &cast.authority, &broker::task_book()).await.expect(201);
     broker.simulated_host(&cast, "sim").await;
     let images = format!("{}/v1/images?name=pg&os_type=debian-12&database=PostgreSQL%2015&stand_in=true", broker.url);
-    let http = reqwest::Client::new();
+    let http = crate::support::http();
     let taken = http.post(images).bearer_auth(&cast.operator).body(raw_image()).send().await.unwrap();
     assert_eq!(taken.status().as_u16(), 201);
     let mut block = broker::request();

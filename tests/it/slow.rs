@@ -24,7 +24,7 @@ async fn a_full_debian_becomes_a_database_on_its_first_start() {
     broker.post("/v1/hosts", &cast.operator, &site.host()).await.expect(201);
     let image = std::fs::read(libvirt::debian()).expect("the image");
     let url = format!("{}/v1/images?os_type=debian-12&name=Debian", broker.url);
-    let import = reqwest::Client::new().post(url).bearer_auth(&cast.operator).body(image);
+    let import = crate::support::http().post(url).bearer_auth(&cast.operator).body(image);
     assert_eq!(import.send().await.expect("an answer").status().as_u16(), 201);
 
     let key = Key::new();

@@ -145,7 +145,7 @@ async fn stream(
     last: Option<&str>,
     enough: usize,
 ) -> Vec<(String, String, Value)> {
-    let client = reqwest::Client::new();
+    let client = crate::support::http();
     let mut request =
         client.get(format!("{}{path}", broker.url)).bearer_auth(token).header("accept", "text/event-stream");
     if let Some(last) = last {
@@ -217,7 +217,7 @@ async fn the_stream_of_all_events_is_taken_up_by_the_last_id() {
     let write = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         let body = json!({"code": "new", "name": "新单位"});
-        reqwest::Client::new()
+        crate::support::http()
             .post(format!("{url}/v1/departments"))
             .bearer_auth(authority)
             .json(&body)

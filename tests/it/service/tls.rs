@@ -70,7 +70,7 @@ impl Ca {
 
     /// A client that trusts this CA and nobody else.
     pub fn client(&self) -> Client {
-        jiyue::client::choose_tls();
+        jiyue::client::install_ciphers();
         let ca = Certificate::from_pem(&fs::read(self.folder.join("ca.pem")).expect("the CA")).expect("PEM");
         Client::builder().tls_certs_only([ca]).pool_max_idle_per_host(0).build().expect("a client")
     }
@@ -128,7 +128,7 @@ async fn tls_is_spoken_as_it_is_today_and_with_the_right_certificate() {
     assert!(ok && text.contains("ALPN protocol: http/1.1"), "{text}");
 
     // Plain HTTP is answered with what to do, and with nothing else.
-    let plain = reqwest::Client::new().get(format!("{}/healthz", broker.url)).send().await.expect("an answer");
+    let plain = crate::support::http().get(format!("{}/healthz", broker.url)).send().await.expect("an answer");
     assert_eq!(plain.status().as_u16(), 400);
     assert!(plain.text().await.expect("text").contains("https://"));
     // Who does not know the CA does not talk to us, and our own command line says why.

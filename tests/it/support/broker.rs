@@ -53,6 +53,9 @@ impl Setup {
             .env("JIYUE_DATABASE_URL", &self.database_url)
             .env("JIYUE_IMAGE_FOLDER", self.folder.join("images"))
             .env("JIYUE_SECRET_KEY_FILE", self.folder.join("secret.key"))
+            // Whoever runs the tests may speak English, and have contexts.
+            .env("LC_ALL", "zh_CN.UTF-8")
+            .env("XDG_CONFIG_HOME", "/nonexistent")
             .env("JIYUE_ALLOW_SIMULATED_HOSTS", "true")
             .env("JIYUE_WORKER_POLL_MILLIS", "100")
             .env("JIYUE_WORKER_LEASE_SECONDS", "2")
@@ -122,7 +125,7 @@ impl Broker {
 
     /// Starts one without waiting: for tests in which it dies early.
     pub fn spawn(setup: Setup) -> Self {
-        jiyue::client::choose_tls();
+        jiyue::client::install_ciphers();
         let port = super::free_port();
         let log =
             std::fs::OpenOptions::new().create(true).append(true).open(setup.folder.join("serve.log")).expect("a log");
@@ -138,7 +141,7 @@ impl Broker {
             .stderr(log)
             .spawn()
             .expect("jiyue serves");
-        Self { setup, url: format!("http://127.0.0.1:{port}"), child, http: reqwest::Client::new() }
+        Self { setup, url: format!("http://127.0.0.1:{port}"), child, http: crate::support::http() }
     }
 
     pub async fn ready(&self) {

@@ -25,6 +25,12 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+/// A client that is not our own.
+pub fn http() -> reqwest::Client {
+    jiyue::client::install_ciphers();
+    reqwest::Client::new()
+}
+
 /// A new folder for one test, with a short path (a socket's path must stay below 108 bytes).
 pub fn scratch(name: &str) -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);

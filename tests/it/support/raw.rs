@@ -58,7 +58,7 @@ impl Reply {
 
 impl Raw {
     pub fn new(broker: &Broker) -> Self {
-        Self { http: reqwest::Client::new(), url: broker.url.clone() }
+        Self { http: crate::support::http(), url: broker.url.clone() }
     }
 
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<Vec<u8>>) -> Reply {

@@ -1,182 +1,28 @@
-//! Which columns each kind of thing has, as a list and as a sheet of its own. Pure: JSON in, text out.
+//! The columns of each kind, and how a cell is put together from several values.
 
-use super::{
+use super::{Column, Show};
+use crate::cli::{
     format::{self, NOTHING},
-    words::{self, Tone},
+    language::{colon, comma, say, tr},
+    words,
 };
-use crate::place::Place;
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-/// How one value of a row becomes text; the text is a JSON pointer into the row.
-#[derive(Clone, Copy)]
-pub enum Show {
-    Text(&'static str),
-    /// By the unit that the last part of the pointer names.
-    Field(&'static str),
-    Time(&'static str),
-    /// A state, in Chinese and coloured.
-    State(&'static str, fn(&str) -> (&str, Tone)),
-    /// An English word with a Chinese one for it.
-    Word(&'static str, fn(&str) -> &str),
-    /// The text for true; nothing for false.
-    Flag(&'static str, &'static str),
-    /// Put together from several values.
-    Of(fn(&Value, &TimeZone) -> String),
-}
-
-/// One column.
-#[derive(Clone, Copy)]
-pub struct Column {
-    pub title: &'static str,
-    pub show: Show,
-    pub right: bool,
-    /// Left out where no row has it.
-    pub optional: bool,
-}
-
-impl Column {
-    pub(super) const fn new(title: &'static str, show: Show) -> Self {
-        Self { title, show, right: false, optional: false }
-    }
-
-    pub(super) const fn right(self) -> Self {
-        Self { right: true, ..self }
-    }
-
-    const fn optional(self) -> Self {
-        Self { optional: true, ..self }
-    }
-
-    /// The row's text in this column, and how it should look.
-    pub fn cell(&self, row: &Value, zone: &TimeZone) -> (String, Tone) {
-        let at = |pointer: &str| row.pointer(pointer).unwrap_or(&Value::Null);
-        let plain = |text: String| (text, Tone::Plain);
-        match self.show {
-            Show::Text(pointer) => plain(format::scalar(at(pointer))),
-            Show::Field(pointer) => plain(format::field(pointer, at(pointer))),
-            Show::Time(pointer) => plain(at(pointer).as_str().map_or(NOTHING.into(), |t| format::time(t, zone))),
-            Show::State(pointer, words) => match at(pointer).as_str() {
-                Some(word) => {
-                    let (text, tone) = words(word);
-                    (format::clean(text), tone)
-                }
-                None => plain(NOTHING.into()),
-            },
-            Show::Word(pointer, words) => {
-                plain(at(pointer).as_str().map_or(NOTHING.into(), |w| format::clean(words(w))))
-            }
-            Show::Flag(pointer, text) => plain(if at(pointer) == true { text.into() } else { NOTHING.into() }),
-            Show::Of(make) => plain(make(row, zone)),
-        }
-    }
-}
-
-/// The kinds of things that answers hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Department,
-    TaskBook,
-    Host,
-    Image,
-    Request,
-    Machine,
-    Operation,
-    Token,
-    Rule,
-    Alarm,
-    Credentials,
-}
-
-impl Kind {
-    pub const ALL: [Self; 11] = [
-        Self::Department,
-        Self::TaskBook,
-        Self::Host,
-        Self::Image,
-        Self::Request,
-        Self::Machine,
-        Self::Operation,
-        Self::Token,
-        Self::Rule,
-        Self::Alarm,
-        Self::Credentials,
-    ];
-
-    /// What people call it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Department => "建设单位",
-            Self::TaskBook => "任务书",
-            Self::Host => "宿主机",
-            Self::Image => "镜像",
-            Self::Request => "申请",
-            Self::Machine => "虚拟机",
-            Self::Operation => "操作",
-            Self::Token => "令牌",
-            Self::Rule => "规则",
-            Self::Alarm => "告警",
-            Self::Credentials => "数据库口令",
-        }
-    }
-
-    /// The columns of a list.
-    pub const fn columns(self) -> &'static [Column] {
-        match self {
-            Self::Department => &DEPARTMENT,
-            Self::TaskBook => &TASK_BOOK,
-            Self::Host => &HOST,
-            Self::Image => &IMAGE,
-            Self::Request => &REQUEST,
-            Self::Machine => &MACHINE,
-            Self::Operation => &OPERATION,
-            Self::Token => &TOKEN,
-            Self::Rule => &RULE,
-            Self::Alarm => &ALARM,
-            Self::Credentials => &CREDENTIALS,
-        }
-    }
-
-    /// The lines of one thing's sheet, before its nested tables.
-    pub const fn sheet(self) -> &'static [Column] {
-        match self {
-            Self::TaskBook => &TASK_BOOK_SHEET,
-            Self::Host => &HOST_SHEET,
-            Self::Request => &REQUEST_SHEET,
-            Self::Machine => &MACHINE_SHEET,
-            Self::Operation => &OPERATION_SHEET,
-            Self::Rule => &RULE_SHEET,
-            Self::Image => &IMAGE_SHEET,
-            Self::Department | Self::Token | Self::Alarm | Self::Credentials => self.columns(),
-        }
-    }
-
-    /// The tables under the sheet: title, where the rows stand, columns.
-    pub const fn sections(self) -> &'static [(&'static str, &'static str, &'static [Column])] {
-        match self {
-            Self::TaskBook => &[("控制指标", "/indicators", &INDICATOR)],
-            Self::Host => &[("网络区域", "/zones", &ZONE), ("迁不走的", "/drain/stuck", &STUCK)],
-            Self::Request => &[("虚拟机", "/machines", &MACHINE)],
-            Self::Image => &[("在各宿主机上", "/hosts", &TRANSFER)],
-            _ => &[],
-        }
-    }
-}
-
-const DEPARTMENT: [Column; 3] = [
+pub const DEPARTMENT: [Column; 3] = [
     Column::new("代码", Show::Text("/code")),
     Column::new("名称", Show::Text("/name")),
     Column::new("登记时间", Show::Time("/created_at")).optional(),
 ];
 
-const RULE: [Column; 4] = [
+pub const RULE: [Column; 4] = [
     Column::new("代码", Show::Text("/code")),
     Column::new("字段", Show::Text("/field")),
     Column::new("依据", Show::Text("/basis")),
     Column::new("生效日期", Show::Text("/in_force_from")),
 ];
 
-const RULE_SHEET: [Column; 7] = [
+pub const RULE_SHEET: [Column; 7] = [
     Column::new("代码", Show::Text("/code")),
     Column::new("字段", Show::Text("/field")),
     Column::new("说明", Show::Text("/sentence")),
@@ -186,7 +32,7 @@ const RULE_SHEET: [Column; 7] = [
     Column::new("生效日期", Show::Text("/in_force_from")),
 ];
 
-const TASK_BOOK: [Column; 10] = [
+pub const TASK_BOOK: [Column; 10] = [
     Column::new("文号", Show::Text("/number")),
     Column::new("版本", Show::Text("/version")).right(),
     Column::new("建设单位", Show::Text("/department")),
@@ -199,7 +45,7 @@ const TASK_BOOK: [Column; 10] = [
     Column::new("磁盘", Show::Of(|row, _| indicator(row, "disk_bytes"))).right(),
 ];
 
-const TASK_BOOK_SHEET: [Column; 7] = [
+pub const TASK_BOOK_SHEET: [Column; 7] = [
     Column::new("文号", Show::Text("/number")),
     Column::new("编号", Show::Text("/id")),
     Column::new("版本", Show::Text("/version")),
@@ -209,14 +55,14 @@ const TASK_BOOK_SHEET: [Column; 7] = [
     Column::new("撤销时间", Show::Time("/revoked_at")).optional(),
 ];
 
-const INDICATOR: [Column; 4] = [
+pub const INDICATOR: [Column; 4] = [
     Column::new("指标", Show::Word("/dimension", words::dimension)),
     Column::new("已用", Show::Of(|row, _| measured(row, "/used"))).right(),
     Column::new("上限", Show::Of(|row, _| measured(row, "/limit"))).right(),
     Column::new("还剩", Show::Of(|row, _| measured(row, "/free"))).right(),
 ];
 
-const HOST: [Column; 8] = [
+pub const HOST: [Column; 8] = [
     Column::new("名称", Show::Text("/name")),
     Column::new("状态", Show::State("/state", words::host_state)),
     Column::new("类型", Show::Text("/provider")),
@@ -227,7 +73,7 @@ const HOST: [Column; 8] = [
     Column::new("网络区域", Show::Of(zones)),
 ];
 
-const HOST_SHEET: [Column; 15] = [
+pub const HOST_SHEET: [Column; 15] = [
     HOST[0],
     Column::new("编号", Show::Text("/id")),
     HOST[1],
@@ -245,7 +91,7 @@ const HOST_SHEET: [Column; 15] = [
     Column::new("还没迁出", Show::Text("/drain/left")).optional(),
 ];
 
-const ALARM: [Column; 8] = [
+pub const ALARM: [Column; 8] = [
     Column::new("编号", Show::Text("/id")),
     Column::new("种类", Show::Word("/kind", words::alarm_kind)),
     Column::new("宿主机", Show::Text("/host")),
@@ -256,16 +102,16 @@ const ALARM: [Column; 8] = [
     Column::new("消失于", Show::Time("/cleared_at")).optional(),
 ];
 
-const ZONE: [Column; 4] = [
+pub const ZONE: [Column; 4] = [
     Column::new("区域", Show::Field("/zone")),
     Column::new("网络", Show::Text("/network")),
     Column::new("网段", Show::Text("/cidr")),
     Column::new("网关", Show::Text("/gateway")),
 ];
 
-const STUCK: [Column; 2] = [Column::new("虚拟机", Show::Text("/name")), Column::new("原因", Show::Text("/reason"))];
+pub const STUCK: [Column; 2] = [Column::new("虚拟机", Show::Text("/name")), Column::new("原因", Show::Text("/reason"))];
 
-const CREDENTIALS: [Column; 6] = [
+pub const CREDENTIALS: [Column; 6] = [
     Column::new("虚拟机", Show::Text("/machine_id")),
     Column::new("地址", Show::Text("/address")),
     Column::new("端口", Show::Text("/port")),
@@ -274,7 +120,7 @@ const CREDENTIALS: [Column; 6] = [
     Column::new("口令", Show::Text("/password")),
 ];
 
-const IMAGE: [Column; 11] = [
+pub const IMAGE: [Column; 11] = [
     Column::new("名称", Show::Text("/name")),
     Column::new("操作系统", Show::Text("/os_type")),
     Column::new("数据库", Show::Text("/database")).optional(),
@@ -288,7 +134,7 @@ const IMAGE: [Column; 11] = [
     Column::new("导入时间", Show::Time("/imported_at")),
 ];
 
-const IMAGE_SHEET: [Column; 12] = [
+pub const IMAGE_SHEET: [Column; 12] = [
     IMAGE[0],
     IMAGE[1],
     IMAGE[2],
@@ -303,7 +149,7 @@ const IMAGE_SHEET: [Column; 12] = [
     IMAGE[10],
 ];
 
-const TRANSFER: [Column; 6] = [
+pub const TRANSFER: [Column; 6] = [
     Column::new("宿主机", Show::Text("/host")),
     Column::new("状态", Show::State("/state", words::transfer_state)),
     Column::new("进度", Show::Of(progress)).right(),
@@ -312,7 +158,7 @@ const TRANSFER: [Column; 6] = [
     Column::new("更新时间", Show::Time("/updated_at")).optional(),
 ];
 
-const REQUEST: [Column; 8] = [
+pub const REQUEST: [Column; 8] = [
     Column::new("编号", Show::Text("/id")),
     Column::new("状态", Show::State("/state", words::request_state)),
     Column::new("建设单位", Show::Text("/department")),
@@ -323,7 +169,7 @@ const REQUEST: [Column; 8] = [
     Column::new("提交时间", Show::Time("/submitted_at")),
 ];
 
-const REQUEST_SHEET: [Column; 13] = [
+pub const REQUEST_SHEET: [Column; 13] = [
     Column::new("编号", Show::Text("/id")),
     REQUEST[1],
     Column::new("建设单位", Show::Of(|row, _| coded(row, "/department"))),
@@ -339,7 +185,7 @@ const REQUEST_SHEET: [Column; 13] = [
     Column::new("原件摘要", Show::Text("/file/sha256")).optional(),
 ];
 
-const MACHINE: [Column; 10] = [
+pub const MACHINE: [Column; 10] = [
     Column::new("编号", Show::Text("/id")),
     Column::new("名称", Show::Text("/name")),
     Column::new("状态", Show::State("/state", words::machine_state)),
@@ -352,7 +198,7 @@ const MACHINE: [Column; 10] = [
     Column::new("宿主机", Show::Text("/host")).optional(),
 ];
 
-const MACHINE_SHEET: [Column; 23] = [
+pub const MACHINE_SHEET: [Column; 23] = [
     MACHINE[1],
     MACHINE[0],
     MACHINE[2],
@@ -378,7 +224,7 @@ const MACHINE_SHEET: [Column; 23] = [
     Column::new("运维单位", Show::Text("/om_unit")).optional(),
 ];
 
-const OPERATION: [Column; 6] = [
+pub const OPERATION: [Column; 6] = [
     Column::new("编号", Show::Text("/id")),
     Column::new("内容", Show::Word("/kind", words::operation_kind)),
     Column::new("状态", Show::State("/state", words::operation_state)),
@@ -387,7 +233,7 @@ const OPERATION: [Column; 6] = [
     Column::new("结束时间", Show::Time("/finished_at")),
 ];
 
-const OPERATION_SHEET: [Column; 10] = [
+pub const OPERATION_SHEET: [Column; 10] = [
     OPERATION[0],
     OPERATION[1],
     OPERATION[2],
@@ -400,7 +246,7 @@ const OPERATION_SHEET: [Column; 10] = [
     OPERATION[5],
 ];
 
-const TOKEN: [Column; 9] = [
+pub const TOKEN: [Column; 9] = [
     Column::new("编号", Show::Text("/id")),
     Column::new("登录名", Show::Text("/person")),
     Column::new("姓名", Show::Text("/name")),
@@ -451,51 +297,45 @@ pub const READ: [Column; 3] = [
     Column::new("位置", Show::Text("/place")),
 ];
 
-/// The rows of [`READ`]: each value of a checked report that has a place, in the order of the file.
-pub fn read_from(answer: &Value) -> Vec<Value> {
-    const SHOWN: usize = 32;
-    let Some(places) = answer.get("places").and_then(Value::as_object) else { return Vec::new() };
-    let mut rows: Vec<(Place, Value)> = places
-        .iter()
-        .filter_map(|(pointer, place)| {
-            let written = answer.get("document")?.pointer(pointer)?;
-            let written = written.as_str().map(str::to_owned).or_else(|| written.as_i64().map(|n| n.to_string()))?;
-            let place: Place = serde_json::from_value(place.clone()).ok()?;
-            let mut short: String = written.replace('\n', " ").chars().take(SHOWN).collect();
-            if written.chars().nth(SHOWN).is_some() {
-                short.push('…');
-            }
-            let row = json!({"field": named(pointer), "written": short, "place": place.to_string()});
-            Some((place, row))
-        })
-        .collect();
-    rows.sort_by_key(|(place, _)| (place.sheet.clone(), place.table, place.paragraph, place.row, place.column));
-    rows.into_iter().map(|(_, row)| row).collect()
-}
+/// What became of requests that were decided together.
+pub const OUTCOME: [Column; 5] = [
+    Column::new("申请", Show::Text("/request_id")),
+    Column::new("结果", Show::Of(|row, _| outcome(row))),
+    Column::new("操作", Show::Text("/operation/id")).optional(),
+    Column::new("原因", Show::Of(|row, _| refusal(row))).optional(),
+    Column::new("代码", Show::Text("/problem/code")).optional(),
+];
 
-/// `/blocks/1/memory` as 第 2 组 内存容量, `/extra_hardware/0/price` by its list's word.
-fn named(pointer: &str) -> String {
-    let mut parts = pointer.split('/').skip(1);
-    let (first, number) = (parts.next().unwrap_or_default(), parts.next());
-    match (first, number.and_then(|n| n.parse::<u32>().ok())) {
-        ("blocks", Some(n)) => {
-            let field = parts.next().unwrap_or_default();
-            format!("第 {} 组 {}", n + 1, words::field(field).unwrap_or(field))
-        }
-        (field, Some(n)) => format!("{}（{}）", words::field(field).unwrap_or(field), n + 1),
-        (field, None) => words::field(field).unwrap_or(field).to_owned(),
-    }
-}
+/// Servers that the command line knows.
+pub const CONTEXT: [Column; 5] = [
+    Column::new("名称", Show::Text("/name")),
+    Column::new("在用", Show::Flag("/current", "是")),
+    Column::new("服务", Show::Text("/server")),
+    Column::new("CA 证书", Show::Text("/ca_file")).optional(),
+    Column::new("令牌来自", Show::Of(|row, _| token_source(row))),
+];
 
-/// The lines of a request block: known fields in the form's order, then whatever else the server sent.
-pub fn block_lines(block: &Value) -> Vec<(String, String)> {
-    let Some(block) = block.as_object() else { return Vec::new() };
-    let known = words::BLOCK.iter().filter_map(|(key, label)| Some((*key, *label, block.get(*key)?)));
-    let rest = block.iter().filter(|(key, _)| words::BLOCK.iter().all(|(known, _)| known != key));
-    let rest = rest.map(|(key, value)| (key.as_str(), words::field(key).unwrap_or(key), value));
-    let filled = known.chain(rest).filter(|(_, _, value)| !value.is_null());
-    filled.map(|(key, label, value)| (format::clean(label), format::field(key, value))).collect()
-}
+pub const CONTEXT_SHEET: [Column; 4] = [Column::new("上下文", Show::Text("/name")), CONTEXT[2], CONTEXT[3], CONTEXT[4]];
+
+pub const EVENT: [Column; 5] = [
+    Column::new("时间", Show::Time("/time")),
+    Column::new("事件", Show::Text("/type")),
+    Column::new("对象", Show::Text("/subject")),
+    Column::new("编号", Show::Text("/id")),
+    Column::new("来自", Show::Text("/source")).optional(),
+];
+
+pub const AUDIT: [Column; 9] = [
+    Column::new("序号", Show::Text("/seq")).right(),
+    Column::new("时间", Show::Time("/at")),
+    Column::new("登录名", Show::Text("/person")),
+    Column::new("单位", Show::Text("/unit")),
+    Column::new("角色", Show::Word("/role", words::role)),
+    Column::new("动作", Show::Text("/action")),
+    Column::new("对象", Show::Text("/object_type")),
+    Column::new("编号", Show::Text("/object_id")),
+    Column::new("结果", Show::Text("/outcome")),
+];
 
 fn at<'a>(row: &'a Value, pointer: &str) -> &'a Value {
     row.pointer(pointer).unwrap_or(&Value::Null)
@@ -505,7 +345,7 @@ fn at<'a>(row: &'a Value, pointer: &str) -> &'a Value {
 fn coded(row: &Value, pointer: &str) -> String {
     let object = at(row, pointer);
     match (object.get("name").and_then(Value::as_str), object.get("code").and_then(Value::as_str)) {
-        (Some(name), Some(code)) => format!("{}（{}）", format::clean(name), format::clean(code)),
+        (Some(name), Some(code)) => say!("{name}（{code}）", name = format::clean(name), code = format::clean(code)),
         _ => format::scalar(object),
     }
 }
@@ -517,7 +357,7 @@ fn validity(row: &Value, zone: &TimeZone) -> String {
     };
     match (day("/valid_from"), day("/valid_until")) {
         (from, until) if from == NOTHING && until == NOTHING => NOTHING.into(),
-        (from, until) => format!("{from} 至 {until}"),
+        (from, until) => say!("{from} 至 {until}", from, until),
     }
 }
 
@@ -553,7 +393,7 @@ fn in_unit(row: &Value, pointer: &str) -> String {
 fn zones(row: &Value, _: &TimeZone) -> String {
     let Some(all) = at(row, "/zones").as_array() else { return NOTHING.into() };
     let names: Vec<_> = all.iter().map(|zone| format::field("zone", at(zone, "/zone"))).collect();
-    if names.is_empty() { NOTHING.into() } else { names.join("、") }
+    if names.is_empty() { NOTHING.into() } else { names.join(comma()) }
 }
 
 fn digest(row: &Value, _: &TimeZone) -> String {
@@ -571,10 +411,11 @@ fn spread(row: &Value, _: &TimeZone) -> String {
 fn shape(row: &Value, _: &TimeZone) -> String {
     match at(row, "/vcpu").as_i64() {
         None => NOTHING.into(),
-        Some(vcpu) => format!(
-            "{vcpu} 核 {} / {}",
-            format::field("_bytes", at(row, "/memory_bytes")),
-            format::field("_bytes", at(row, "/disk_bytes"))
+        Some(vcpu) => say!(
+            "{vcpu} 核 {memory} / {disk}",
+            vcpu,
+            memory = format::field("_bytes", at(row, "/memory_bytes")),
+            disk = format::field("_bytes", at(row, "/disk_bytes"))
         ),
     }
 }
@@ -582,13 +423,41 @@ fn shape(row: &Value, _: &TimeZone) -> String {
 /// The operating system, saying so where another image stands in for it.
 fn system(row: &Value, _: &TimeZone) -> String {
     let os = format::scalar(at(row, "/os_type"));
-    if at(row, "/stand_in") == true { format!("{os}（替身）") } else { os }
+    if at(row, "/stand_in") == true { say!("{os}（替身）", os) } else { os }
 }
 
 fn progress(row: &Value, _: &TimeZone) -> String {
     match (at(row, "/percent").as_i64(), at(row, "/steps_done").as_i64(), at(row, "/steps_total").as_i64()) {
-        (Some(percent), Some(done), Some(total)) => format!("{percent}%（{done}/{total}）"),
+        (Some(percent), Some(done), Some(total)) => say!("{percent}%（{done}/{total}）", percent, done, total),
         (Some(percent), _, _) => format!("{percent}%"),
         _ => NOTHING.into(),
+    }
+}
+
+/// Whether it was done, and how its operation stands.
+fn outcome(row: &Value) -> String {
+    let good = at(row, "/status").as_u64().is_some_and(|status| (200..300).contains(&status));
+    match (good, at(row, "/operation/state").as_str()) {
+        (false, _) => tr("没有办成").to_owned(),
+        (true, Some(state)) => format::clean(tr(words::operation_state(state).0)),
+        (true, None) => tr("已办").to_owned(),
+    }
+}
+
+/// What the service says against it.
+fn refusal(row: &Value) -> String {
+    let said = ["/problem/title", "/problem/detail", "/operation/reason"].map(|pointer| at(row, pointer).as_str());
+    let said: Vec<_> = said.into_iter().flatten().map(format::clean).collect();
+    if said.is_empty() { NOTHING.into() } else { said.join(colon()) }
+}
+
+/// A file, a program, or a flag or variable.
+fn token_source(row: &Value) -> String {
+    let command = at(row, "/token_command").as_array().filter(|words| !words.is_empty());
+    match (at(row, "/token_file").as_str(), command) {
+        (_, Some(words)) => words.iter().map(format::scalar).collect::<Vec<_>>().join(" "),
+        (Some(file), None) => format::clean(file),
+        (None, None) if at(row, "/token_given") == true => tr("命令行或环境变量").to_owned(),
+        (None, None) => NOTHING.into(),
     }
 }

@@ -1,0 +1,203 @@
+//! Which columns each kind of thing has, as a list and as a sheet of its own. Pure: JSON in, text out.
+
+mod block;
+mod columns;
+
+pub use block::{block_lines, read_from};
+pub use columns::{CONTEXT, CONTEXT_SHEET, CONTRADICTION, DIFFERENCE, OUTCOME, READ, REFUSED_HOST, SHORTAGE};
+
+use super::{
+    format::{self, NOTHING},
+    language::tr,
+    words::Tone,
+};
+use columns::{
+    ALARM, AUDIT, CREDENTIALS, DEPARTMENT, EVENT, HOST, HOST_SHEET, IMAGE, IMAGE_SHEET, INDICATOR, MACHINE,
+    MACHINE_SHEET, OPERATION, OPERATION_SHEET, REQUEST, REQUEST_SHEET, RULE, RULE_SHEET, STUCK, TASK_BOOK,
+    TASK_BOOK_SHEET, TOKEN, TRANSFER, ZONE,
+};
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+/// How one value of a row becomes text; the text is a JSON pointer into the row.
+#[derive(Clone, Copy)]
+pub enum Show {
+    Text(&'static str),
+    /// By the unit that the last part of the pointer names.
+    Field(&'static str),
+    Time(&'static str),
+    /// A state, in Chinese and coloured.
+    State(&'static str, fn(&str) -> (&str, Tone)),
+    /// An English word with a Chinese one for it.
+    Word(&'static str, fn(&str) -> &str),
+    /// The text for true; nothing for false.
+    Flag(&'static str, &'static str),
+    /// Put together from several values.
+    Of(fn(&Value, &TimeZone) -> String),
+}
+
+/// One column.
+#[derive(Clone, Copy)]
+pub struct Column {
+    pub title: &'static str,
+    pub show: Show,
+    pub right: bool,
+    /// Left out where no row has it.
+    pub optional: bool,
+}
+
+impl Column {
+    pub(super) const fn new(title: &'static str, show: Show) -> Self {
+        Self { title, show, right: false, optional: false }
+    }
+
+    pub(super) const fn right(self) -> Self {
+        Self { right: true, ..self }
+    }
+
+    const fn optional(self) -> Self {
+        Self { optional: true, ..self }
+    }
+
+    /// The row's text in this column, and how it should look.
+    pub fn cell(&self, row: &Value, zone: &TimeZone) -> (String, Tone) {
+        let at = |pointer: &str| row.pointer(pointer).unwrap_or(&Value::Null);
+        let plain = |text: String| (text, Tone::Plain);
+        match self.show {
+            Show::Text(pointer) => plain(format::scalar(at(pointer))),
+            Show::Field(pointer) => plain(format::field(pointer, at(pointer))),
+            Show::Time(pointer) => plain(at(pointer).as_str().map_or(NOTHING.into(), |t| format::time(t, zone))),
+            Show::State(pointer, words) => match at(pointer).as_str() {
+                Some(word) => {
+                    let (text, tone) = words(word);
+                    (format::clean(tr(text)), tone)
+                }
+                None => plain(NOTHING.into()),
+            },
+            Show::Word(pointer, words) => {
+                plain(at(pointer).as_str().map_or(NOTHING.into(), |w| format::clean(tr(words(w)))))
+            }
+            Show::Flag(pointer, text) => plain(if at(pointer) == true { tr(text).into() } else { NOTHING.into() }),
+            Show::Of(make) => plain(make(row, zone)),
+        }
+    }
+}
+
+/// The kinds of things that answers hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Department,
+    TaskBook,
+    Host,
+    Image,
+    Request,
+    Machine,
+    Operation,
+    Token,
+    Rule,
+    Alarm,
+    Credentials,
+    Event,
+    Audit,
+}
+
+impl Kind {
+    pub const ALL: [Self; 13] = [
+        Self::Department,
+        Self::TaskBook,
+        Self::Host,
+        Self::Image,
+        Self::Request,
+        Self::Machine,
+        Self::Operation,
+        Self::Token,
+        Self::Rule,
+        Self::Alarm,
+        Self::Credentials,
+        Self::Event,
+        Self::Audit,
+    ];
+
+    /// What people call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Department => "建设单位",
+            Self::TaskBook => "任务书",
+            Self::Host => "宿主机",
+            Self::Image => "镜像",
+            Self::Request => "申请",
+            Self::Machine => "虚拟机",
+            Self::Operation => "操作",
+            Self::Token => "令牌",
+            Self::Rule => "规则",
+            Self::Alarm => "告警",
+            Self::Credentials => "数据库口令",
+            Self::Event => "事件",
+            Self::Audit => "审计记录",
+        }
+    }
+
+    /// Where the word stands that other commands take as its ID.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Department | Self::Rule => "/code",
+            Self::Host => "/name",
+            Self::Image => "/sha256",
+            Self::Credentials => "/machine_id",
+            Self::Audit => "/seq",
+            Self::TaskBook
+            | Self::Request
+            | Self::Machine
+            | Self::Operation
+            | Self::Token
+            | Self::Alarm
+            | Self::Event => "/id",
+        }
+    }
+
+    /// The columns of a list.
+    pub const fn columns(self) -> &'static [Column] {
+        match self {
+            Self::Department => &DEPARTMENT,
+            Self::TaskBook => &TASK_BOOK,
+            Self::Host => &HOST,
+            Self::Image => &IMAGE,
+            Self::Request => &REQUEST,
+            Self::Machine => &MACHINE,
+            Self::Operation => &OPERATION,
+            Self::Token => &TOKEN,
+            Self::Rule => &RULE,
+            Self::Alarm => &ALARM,
+            Self::Credentials => &CREDENTIALS,
+            Self::Event => &EVENT,
+            Self::Audit => &AUDIT,
+        }
+    }
+
+    /// The lines of one thing's sheet, before its nested tables.
+    pub const fn sheet(self) -> &'static [Column] {
+        match self {
+            Self::TaskBook => &TASK_BOOK_SHEET,
+            Self::Host => &HOST_SHEET,
+            Self::Request => &REQUEST_SHEET,
+            Self::Machine => &MACHINE_SHEET,
+            Self::Operation => &OPERATION_SHEET,
+            Self::Rule => &RULE_SHEET,
+            Self::Image => &IMAGE_SHEET,
+            Self::Department | Self::Token | Self::Alarm | Self::Credentials | Self::Event | Self::Audit => {
+                self.columns()
+            }
+        }
+    }
+
+    /// The tables under the sheet: title, where the rows stand, columns.
+    pub const fn sections(self) -> &'static [(&'static str, &'static str, &'static [Column])] {
+        match self {
+            Self::TaskBook => &[("控制指标", "/indicators", &INDICATOR)],
+            Self::Host => &[("网络区域", "/zones", &ZONE), ("迁不走的", "/drain/stuck", &STUCK)],
+            Self::Request => &[("虚拟机", "/machines", &MACHINE)],
+            Self::Image => &[("在各宿主机上", "/hosts", &TRANSFER)],
+            _ => &[],
+        }
+    }
+}

@@ -1,0 +1,479 @@
+//! The acts, by what they are done to: `client.machines().stop(id)`.
+
+use super::{
+    Answer, Client, ClientError, Filter, Items, Stream, Tagged,
+    types::{
+        Alarm, AuditRecord, Credentials, Department, Event, Host, Image, Ledger, Machine, Operation, Outcome, Request,
+        Submitted, TaskBook, Transfer,
+    },
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value, json};
+use std::{marker::PhantomData, time::Duration};
+
+/// Between two looks at an operation whose stream cannot be had.
+const POLL: Duration = Duration::from_millis(500);
+
+/// All things of one kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Collection<'c, T> {
+    client: &'c Client,
+    path: &'static str,
+    of: PhantomData<fn() -> T>,
+}
+
+impl Client {
+    /// 建设单位
+    pub fn departments(&self) -> Collection<'_, Department> {
+        self.collection("departments")
+    }
+
+    /// 项目任务书
+    pub fn task_books(&self) -> Collection<'_, TaskBook> {
+        self.collection("task-books")
+    }
+
+    /// 宿主机
+    pub fn hosts(&self) -> Collection<'_, Host> {
+        self.collection("hosts")
+    }
+
+    /// 镜像
+    pub fn images(&self) -> Collection<'_, Image> {
+        self.collection("images")
+    }
+
+    /// 资源申请
+    pub fn requests(&self) -> Collection<'_, Request> {
+        self.collection("requests")
+    }
+
+    /// 虚拟机
+    pub fn machines(&self) -> Collection<'_, Machine> {
+        self.collection("machines")
+    }
+
+    /// 操作
+    pub fn operations(&self) -> Collection<'_, Operation> {
+        self.collection("operations")
+    }
+
+    /// 告警
+    pub fn alarms(&self) -> Collection<'_, Alarm> {
+        self.collection("alarms")
+    }
+
+    /// 事件
+    pub fn events(&self) -> Collection<'_, Event> {
+        self.collection("events")
+    }
+
+    /// 审计记录
+    pub fn audit_records(&self) -> Collection<'_, AuditRecord> {
+        self.collection("audit-records")
+    }
+
+    /// 账目, every counter computed anew from its rows.
+    pub async fn ledger(&self) -> Result<Ledger, ClientError> {
+        self.get(&["ledger"], &[]).await
+    }
+
+    /// Where machines would be placed, and why nowhere else: of a request, or of a size.
+    pub async fn explain_placement(&self, question: &Value) -> Result<Value, ClientError> {
+        Ok(self.post(&["placement", "explain"], question).await?.body)
+    }
+
+    fn collection<T>(&self, path: &'static str) -> Collection<'_, T> {
+        Collection { client: self, path, of: PhantomData }
+    }
+}
+
+impl<T: DeserializeOwned> Collection<'_, T> {
+    /// Those that the filter lets through.
+    pub async fn list(&self, filter: &Filter) -> Result<Items<T>, ClientError> {
+        self.client.list(&[self.path], filter).await
+    }
+
+    /// One, by its id, or by the name where the server takes names.
+    pub async fn show(&self, id: &str) -> Result<T, ClientError> {
+        self.client.get(&[self.path, id], &[]).await
+    }
+
+    /// One, with the mark that a change of it has to show.
+    pub async fn read(&self, id: &str) -> Result<Tagged<T>, ClientError> {
+        self.client.get_tagged(&[self.path, id]).await
+    }
+
+    async fn act<B: Serialize, R: DeserializeOwned>(&self, id: &str, act: &str, body: &B) -> Result<R, ClientError> {
+        let path = [self.path, id, act];
+        self.parsed(&path, self.client.post(&path, body).await?)
+    }
+
+    async fn change<B: Serialize + ?Sized>(&self, id: &str, etag: &str, change: &B) -> Result<T, ClientError> {
+        let path = [self.path, id];
+        self.parsed(&path, self.client.patch(&path, etag, change).await?)
+    }
+
+    fn parsed<R: DeserializeOwned>(&self, path: &[&str], answer: Answer) -> Result<R, ClientError> {
+        let strange = |_| ClientError::Strange { url: self.client.url(path, &[]).to_string(), status: answer.status };
+        serde_json::from_value(answer.body).map_err(strange)
+    }
+}
+
+impl Collection<'_, Department> {
+    pub async fn create(&self, code: &str, name: &str) -> Result<Department, ClientError> {
+        let answer = self.client.post(&[self.path], &json!({"code": code, "name": name})).await?;
+        self.parsed(&[self.path], answer)
+    }
+
+    pub async fn rename(&self, id: &str, etag: &str, name: &str) -> Result<Department, ClientError> {
+        self.change(id, etag, &json!({"name": name})).await
+    }
+}
+
+impl Collection<'_, TaskBook> {
+    pub async fn import(&self, document: &Value) -> Result<TaskBook, ClientError> {
+        self.parsed(&[self.path], self.client.post(&[self.path], document).await?)
+    }
+
+    pub async fn revoke(&self, id: &str, reason: &str) -> Result<TaskBook, ClientError> {
+        self.act(id, "revoke", &json!({"reason": reason})).await
+    }
+}
+
+impl Collection<'_, Host> {
+    pub async fn add(&self, host: &Value) -> Result<Host, ClientError> {
+        self.parsed(&[self.path], self.client.post(&[self.path], host).await?)
+    }
+
+    /// `capacity` (`vcpu`, `memory_bytes`, `disk_bytes`), `mlps_level`.
+    pub async fn set<B: Serialize + ?Sized>(&self, id: &str, etag: &str, change: &B) -> Result<Host, ClientError> {
+        self.change(id, etag, change).await
+    }
+
+    pub async fn cordon(&self, id: &str) -> Result<Host, ClientError> {
+        self.act(id, "cordon", &json!({})).await
+    }
+
+    pub async fn uncordon(&self, id: &str) -> Result<Host, ClientError> {
+        self.act(id, "uncordon", &json!({})).await
+    }
+
+    pub async fn drain(&self, id: &str) -> Result<Host, ClientError> {
+        self.act(id, "drain", &json!({})).await
+    }
+
+    pub async fn cancel_drain(&self, id: &str) -> Result<Host, ClientError> {
+        self.act(id, "cancel-drain", &json!({})).await
+    }
+
+    pub async fn fence(&self, id: &str) -> Result<Host, ClientError> {
+        self.act(id, "fence", &json!({})).await
+    }
+
+    /// A person's word that it is without power. `name` is the host's, once more.
+    pub async fn confirm_fenced(&self, id: &str, name: &str, reason: &str) -> Result<Host, ClientError> {
+        self.act(id, "confirm-fenced", &json!({"name": name, "reason": reason})).await
+    }
+
+    pub async fn readmit(&self, id: &str) -> Result<Host, ClientError> {
+        self.act(id, "readmit", &json!({})).await
+    }
+}
+
+impl Collection<'_, Image> {
+    /// How far it has come on each host.
+    pub async fn hosts(&self, id: &str) -> Result<Items<Transfer>, ClientError> {
+        self.client.list(&[self.path, id, "hosts"], &Filter::new()).await
+    }
+
+    /// To these hosts, or to all that can be reached.
+    pub async fn distribute(&self, id: &str, hosts: &[&str]) -> Result<Items<Transfer>, ClientError> {
+        self.act(id, "distribute", &json!({"hosts": hosts})).await
+    }
+}
+
+#[derive(Deserialize)]
+struct Outcomes {
+    items: Vec<Outcome>,
+}
+
+impl Collection<'_, Request> {
+    /// What the rules say of a document; nothing is written.
+    pub async fn check(&self, document: &Value) -> Result<Value, ClientError> {
+        Ok(self.client.post(&[self.path, "check"], document).await?.body)
+    }
+
+    pub async fn submit(&self, document: &Value) -> Result<Submitted, ClientError> {
+        self.parsed(&[self.path], self.client.post(&[self.path], document).await?)
+    }
+
+    /// A file as it is, with the fields that it lacks.
+    pub async fn submit_file(&self, name: &str, content: Vec<u8>, fields: &Value) -> Result<Submitted, ClientError> {
+        self.parsed(&[self.path], self.client.hand_in(&[self.path], name, content, fields).await?)
+    }
+
+    /// The file as it was handed in.
+    pub async fn original(&self, id: &str) -> Result<Bytes, ClientError> {
+        self.client.bytes(&[self.path, id, "original"]).await
+    }
+
+    pub async fn approve(&self, id: &str, comment: Option<&str>) -> Result<Operation, ClientError> {
+        self.act(id, "approve", &given(&[("comment", comment)])).await
+    }
+
+    /// Gives it back to be changed.
+    pub async fn send_back(&self, id: &str, reason: &str) -> Result<Request, ClientError> {
+        self.act(id, "return", &json!({"reason": reason})).await
+    }
+
+    /// The request, or the operation that takes down what is being built.
+    pub async fn cancel(&self, id: &str, reason: Option<&str>) -> Result<Answer, ClientError> {
+        self.client.post(&[self.path, id, "cancel"], &given(&[("reason", reason)])).await
+    }
+
+    /// Each is decided on its own; at most 200.
+    pub async fn approve_many(&self, ids: &[&str], comment: Option<&str>) -> Result<Vec<Outcome>, ClientError> {
+        let mut body = given(&[("comment", comment)]);
+        body.insert("ids".to_owned(), json!(ids));
+        let path = [self.path, "approve"];
+        let outcomes: Outcomes = self.parsed(&path, self.client.post(&path, &body).await?)?;
+        Ok(outcomes.items)
+    }
+
+    /// Each on its own; at most 200.
+    pub async fn send_back_many(&self, ids: &[&str], reason: &str) -> Result<Vec<Outcome>, ClientError> {
+        let path = [self.path, "return"];
+        let answer = self.client.post(&path, &json!({"ids": ids, "reason": reason})).await?;
+        let outcomes: Outcomes = self.parsed(&path, answer)?;
+        Ok(outcomes.items)
+    }
+}
+
+impl Collection<'_, Machine> {
+    pub async fn start(&self, id: &str) -> Result<Operation, ClientError> {
+        self.act(id, "start", &json!({})).await
+    }
+
+    pub async fn stop(&self, id: &str) -> Result<Operation, ClientError> {
+        self.act(id, "stop", &json!({})).await
+    }
+
+    pub async fn reboot(&self, id: &str) -> Result<Operation, ClientError> {
+        self.act(id, "reboot", &json!({})).await
+    }
+
+    /// To the recycle bin.
+    pub async fn delete(&self, id: &str) -> Result<Operation, ClientError> {
+        self.act(id, "delete", &json!({})).await
+    }
+
+    pub async fn restore(&self, id: &str) -> Result<Operation, ClientError> {
+        self.act(id, "restore", &json!({})).await
+    }
+
+    pub async fn rebuild(&self, id: &str) -> Result<Operation, ClientError> {
+        self.act(id, "rebuild", &json!({})).await
+    }
+
+    /// `None` leaves as it is.
+    pub async fn resize(
+        &self,
+        id: &str,
+        vcpu: Option<u32>,
+        memory_bytes: Option<i64>,
+        disk_bytes: Option<i64>,
+    ) -> Result<Operation, ClientError> {
+        let body = json!({"vcpu": vcpu, "memory_bytes": memory_bytes, "disk_bytes": disk_bytes});
+        self.act(id, "resize", &body).await
+    }
+
+    /// To this host, or to the one that fits best.
+    pub async fn migrate(&self, id: &str, to: Option<&str>) -> Result<Operation, ClientError> {
+        self.act(id, "migrate", &given(&[("to", to)])).await
+    }
+
+    pub async fn extend(&self, id: &str, lease_end: jiff::civil::Date) -> Result<Machine, ClientError> {
+        self.act(id, "extend", &json!({"lease_end": lease_end})).await
+    }
+
+    /// `om_unit`.
+    pub async fn set<B: Serialize + ?Sized>(&self, id: &str, etag: &str, change: &B) -> Result<Machine, ClientError> {
+        self.change(id, etag, change).await
+    }
+
+    pub async fn register_name(&self, id: &str) -> Result<Machine, ClientError> {
+        self.act(id, "register-name", &json!({})).await
+    }
+
+    /// Once, and never again.
+    pub async fn credentials(&self, id: &str) -> Result<Credentials, ClientError> {
+        self.act(id, "credentials", &json!({})).await
+    }
+
+    /// The serial console.
+    pub async fn log(&self, id: &str, lines: Option<u32>) -> Result<String, ClientError> {
+        let lines = lines.map(|n| n.to_string());
+        let query: Vec<_> = lines.as_deref().map(|n| ("lines", n)).into_iter().collect();
+        self.client.text(&[self.path, id, "log"], &query).await
+    }
+}
+
+impl Collection<'_, Alarm> {
+    pub async fn acknowledge(&self, id: &str) -> Result<Alarm, ClientError> {
+        self.act(id, "acknowledge", &json!({})).await
+    }
+}
+
+impl Collection<'_, Event> {
+    /// As they happen, beginning after the one whose id is given, or now.
+    pub fn follow(&self, after: Option<&str>) -> Stream {
+        let stream = self.client.stream(&[self.path], &[]).endless();
+        match after {
+            Some(id) => stream.after(id),
+            None => stream,
+        }
+    }
+}
+
+impl Collection<'_, Operation> {
+    /// Each state that the operation takes, until its last.
+    pub fn follow(&self, id: &str) -> Stream {
+        self.client.stream(&[self.path, id, "events"], &[])
+    }
+
+    /// The operation after it has ended, well or not: by its stream, or by asking where there is none.
+    pub async fn wait(&self, id: &str) -> Result<Operation, ClientError> {
+        let mut stream = self.follow(id);
+        while let Ok(Some(message)) = stream.next().await {
+            if let Ok(operation) = serde_json::from_str::<Operation>(&message.data)
+                && operation.ended()
+            {
+                return Ok(operation);
+            }
+        }
+        loop {
+            let operation = self.show(id).await?;
+            if operation.ended() {
+                return Ok(operation);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+}
+
+/// An object of what was given.
+fn given(fields: &[(&str, Option<&str>)]) -> Map<String, Value> {
+    fields.iter().filter_map(|(key, value)| Some(((*key).to_owned(), Value::from((*value)?)))).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::client::Patience;
+    use axum::{Json, Router, body::Body, extract, http::StatusCode};
+    use std::sync::{Arc, Mutex};
+
+    /// The document's operation that a call is, or nothing.
+    fn documented(document: &Value, method: &str, path: &str) -> Option<String> {
+        let same = |template: &str| {
+            let (ours, theirs): (Vec<_>, Vec<_>) = (path.split('/').collect(), template.split('/').collect());
+            ours.len() == theirs.len()
+                && ours.iter().zip(&theirs).all(|(a, b)| a == b || (b.starts_with('{') && *a == "ID"))
+        };
+        let paths = document["paths"].as_object().unwrap().iter();
+        let found = paths.filter(|(template, item)| same(template) && item.get(method.to_lowercase()).is_some());
+        found.map(|(template, _)| format!("{method} {template}")).next()
+    }
+
+    #[tokio::test]
+    async fn every_typed_act_is_one_of_the_services_own() {
+        let seen: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
+        let told = seen.clone();
+        let handler = async move |request: extract::Request<Body>| {
+            told.lock().unwrap().push((request.method().to_string(), request.uri().path().to_owned()));
+            (StatusCode::NOT_FOUND, Json(json!({"title": "没有", "code": "not_found"})))
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(handler)).await });
+        let c = Client::builder(&url).patience(Patience::NONE).build().unwrap();
+        let (all, none) = (Filter::new(), json!({}));
+        // Each is refused; what counts is what was asked.
+        macro_rules! ask { ($($call:expr),+ $(,)?) => {{ let mut n = 0; $(assert!($call.await.is_err()); n += 1;)+ n }} }
+        let (hosts, requests, machines) = (c.hosts(), c.requests(), c.machines());
+        let (departments, books, images, alarms, operations) =
+            (c.departments(), c.task_books(), c.images(), c.alarms(), c.operations());
+        let (name, date) = ("n", jiff::civil::date(2028, 1, 1));
+        let asked = ask!(
+            departments.list(&all),
+            departments.create("c", name),
+            departments.show("ID"),
+            departments.rename("ID", "e", name),
+            books.list(&all),
+            books.show("ID"),
+            books.import(&none),
+            books.revoke("ID", "r"),
+            hosts.list(&all),
+            hosts.show("ID"),
+            hosts.add(&none),
+            hosts.set("ID", "e", &none),
+            hosts.cordon("ID"),
+            hosts.uncordon("ID"),
+            hosts.drain("ID"),
+            hosts.cancel_drain("ID"),
+            hosts.fence("ID"),
+            hosts.confirm_fenced("ID", name, "r"),
+            hosts.readmit("ID"),
+            images.list(&all),
+            images.show("ID"),
+            images.hosts("ID"),
+            images.distribute("ID", &["h"]),
+            requests.list(&all),
+            requests.show("ID"),
+            requests.check(&none),
+            requests.submit(&none),
+            requests.submit_file("f", vec![1], &none),
+            requests.original("ID"),
+            requests.approve("ID", None),
+            requests.send_back("ID", "r"),
+            requests.cancel("ID", None),
+            requests.approve_many(&["a"], None),
+            requests.send_back_many(&["a"], "r"),
+            machines.list(&all),
+            machines.show("ID"),
+            machines.start("ID"),
+            machines.stop("ID"),
+            machines.reboot("ID"),
+            machines.delete("ID"),
+            machines.restore("ID"),
+            machines.rebuild("ID"),
+            machines.resize("ID", None, None, None),
+            machines.migrate("ID", None),
+            machines.extend("ID", date),
+            machines.set("ID", "e", &none),
+            machines.register_name("ID"),
+            machines.credentials("ID"),
+            machines.log("ID", None),
+            operations.list(&all),
+            operations.show("ID"),
+            operations.wait("ID"),
+            alarms.list(&all),
+            alarms.acknowledge("ID"),
+            c.audit_records().list(&all),
+            c.ledger(),
+            c.explain_placement(&none),
+        );
+        let document = serde_json::to_value(crate::http::openapi()).unwrap();
+        let seen = seen.lock().unwrap();
+        // Waiting asks the stream and, where there is none, the operation itself.
+        assert_eq!(seen.len(), asked + 1);
+        for (method, path) in seen.iter() {
+            let call = format!("{method} {path}");
+            assert!(documented(&document, method, path).is_some(), "{call}");
+        }
+        assert!(documented(&document, "POST", "/v1/machines/ID/explode").is_none());
+    }
+}
