@@ -54,7 +54,9 @@ fn whoever_knows_when_leases_end_needs_fewer_hosts() {
         );
         let [known, hidden, first, worst] = sums;
         assert!(known < hidden && known < first - 0.02, "{shape:?}: {sums:?}");
-        assert!(hidden < worst - 0.02 && hidden < first + 0.005, "{shape:?}: {sums:?}");
+        // Here memory has nothing to do with vCPUs, as it has wherever people buy sizes: what a list's order gains there it
+        // loses here.
+        assert!(hidden < worst - 0.02 && hidden < first + 0.03, "{shape:?}: {sums:?}");
     }
 }
 

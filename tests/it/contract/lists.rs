@@ -61,7 +61,16 @@ async fn pages(raw: &Raw, token: &str, path: &str, query: &str, size: usize) -> 
         let page = reply.json();
         let items = page["items"].as_array().unwrap();
         assert!(items.len() <= size);
-        all.extend(items.iter().cloned());
+        all.extend(items.iter().cloned().map(|mut item| {
+            // What goes on meanwhile: hosts are listed, an image arrives on one.
+            let item_fields = item.as_object_mut().unwrap();
+            item_fields.remove("listed_at");
+            item_fields.remove("hosts_present");
+            if item_fields.contains_key("percent") && item_fields.contains_key("host") {
+                item_fields.retain(|field, _| field == "host");
+            }
+            item
+        }));
         match page.get("next_page_token") {
             Some(token) => next = format!("&page_token={}", token.as_str().unwrap()),
             None => return all,

@@ -140,14 +140,14 @@ async fn tls_is_spoken_as_it_is_today_and_with_the_right_certificate() {
         .output()
         .expect("jiyue runs");
     let told = String::from_utf8_lossy(&stranger.stderr);
-    assert!(stranger.status.code() == Some(3) && told.contains("SSL_CERT_FILE"), "{told}");
+    assert!(stranger.status.code() == Some(3) && told.contains("--ca-file"), "{told}");
     let token = broker.setup.token(&["--person", "ops", "--name", "ops", "--unit", "u", "--role", "operator"]);
     let listed = broker
         .setup
         .program()
         .args(["--server", &format!("https://{}", address(&broker)), "host", "list"])
         .env("JIYUE_TOKEN", token)
-        .env("SSL_CERT_FILE", &trusted)
+        .env("JIYUE_CA_FILE", &trusted)
         .output()
         .expect("jiyue runs");
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
