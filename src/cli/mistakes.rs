@@ -4,7 +4,7 @@ use super::{
     document::DocumentError,
     format,
     language::{comma, say, tr},
-    problem::Report,
+    report::Report,
     settings::SettingsError,
 };
 use std::{io, path::Path};

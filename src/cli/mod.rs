@@ -27,6 +27,7 @@ pub mod output;
 mod parsers;
 mod placement;
 pub mod problem;
+pub mod report;
 mod requests;
 mod run;
 mod settings;

@@ -4,16 +4,17 @@ use super::{
     Exit,
     document::DocumentError,
     format,
-    language::{clause, colon, say, semicolon, tr},
+    language::{clause, colon, say, tr},
     layout::{self, Paint},
     mistakes,
+    report::Report,
     settings::SettingsError,
     tables,
     words::{self, Tone},
 };
 use crate::client::{BadAddress, ClientError, Problem, Violation};
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{error::Error, io};
 
 const GET_A_TOKEN: &str = "在服务器的控制台上运行 jiyue token create --person 登录名 --name 姓名 --unit 单位 --role 角色，\
@@ -85,45 +86,6 @@ impl Failure {
                 Exit::Refused
             }
             Self::Interrupted { .. } => Exit::Interrupted,
-        }
-    }
-}
-
-/// A failure, ready to be shown.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    pub title: String,
-    /// A stable English word for scripts.
-    pub code: String,
-    pub status: Option<u16>,
-    pub details: Vec<String>,
-    pub mends: Vec<String>,
-    /// What the service said, if it was the service that refused.
-    pub problem: Option<Box<Problem>>,
-}
-
-impl Report {
-    pub(super) fn new(code: &str, title: impl Into<String>) -> Self {
-        Self { title: tr(&title.into()).to_owned(), code: code.into(), ..Self::default() }
-    }
-
-    pub(super) fn detail(mut self, text: impl Into<String>) -> Self {
-        self.details.push(tr(&text.into()).to_owned());
-        self
-    }
-
-    pub(super) fn mend(mut self, text: impl Into<String>) -> Self {
-        self.mends.push(tr(&text.into()).to_owned());
-        self
-    }
-
-    /// For `-o json` and `-o yaml`: the service's own document, or one in its shape.
-    pub fn to_json(&self) -> Value {
-        match &self.problem {
-            Some(problem) => problem.raw.clone(),
-            None => json!({
-                "title": self.title, "code": self.code, "detail": self.details.join(semicolon()), "mend": self.mends.join(semicolon()),
-            }),
         }
     }
 }
@@ -331,6 +293,7 @@ fn violation(n: usize, violation: &Violation, paint: Paint) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::cli::language::{self, Language};
+    use serde_json::json;
 
     fn shown(failure: &Failure) -> String {
         text(&report(failure).unwrap(), Paint(false))
