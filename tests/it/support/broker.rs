@@ -146,9 +146,11 @@ impl Broker {
 
     pub async fn ready(&self) {
         let began = Instant::now();
+        let gone = format!("/proc/{}/cmdline", self.pid());
         while !matches!(self.http.get(format!("{}/readyz", self.url)).send().await, Ok(r) if r.status().is_success()) {
             let log = std::fs::read_to_string(self.setup.folder.join("serve.log")).unwrap_or_default();
-            assert!(began.elapsed() < Duration::from_secs(90), "the broker is not ready:\n{log}");
+            let alive = std::fs::read(&gone).is_ok_and(|line| !line.is_empty());
+            assert!(alive && began.elapsed() < Duration::from_secs(90), "the broker is not ready:\n{log}");
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
     }
