@@ -10,15 +10,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/env.sh
 
-version=3.8.0
-root=$jiyue_cache/tools/cargo-deb-$version
-if [[ ! -x $root/bin/cargo-deb ]]; then
-  echo "deb: builds cargo-deb $version, once (some minutes)" >&2
-  # Its speed does not matter and its build time does. A clone's settings are none of its business.
-  env -u CARGO_TARGET_DIR -u RUSTFLAGS CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_DEBUG=false \
-    CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256 \
-    cargo install cargo-deb --quiet --locked --version "$version" --root "$root"
-fi
+cargo_tool cargo-deb 3.8.0
 command -v dpkg-shlibdeps >/dev/null || { echo "deb: dpkg-dev is missing; run hypervisor/install.sh test" >&2; exit 1; }
 
 [[ ${1:-} != tools ]] || exit 0

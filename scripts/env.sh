@@ -32,3 +32,15 @@ find_cargo() {
 }
 find_cargo || exit 1
 export PATH
+
+# A cargo tool of one version, for `$root/bin/NAME`: built once and kept in the cache folder.
+cargo_tool() {
+  local name=$1 version=$2
+  root=$jiyue_cache/tools/$name-$version
+  [[ ! -x $root/bin/$name ]] || return 0
+  echo "builds $name $version, once (some minutes)" >&2
+  # Its speed does not matter and its build time does. A clone's settings are none of its business.
+  env -u CARGO_TARGET_DIR -u RUSTFLAGS CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_DEBUG=false \
+    CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256 \
+    cargo install "$name" --quiet --locked --version "$version" --root "$root"
+}

@@ -6,20 +6,12 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/env.sh
 
-version=0.13.2
 seconds=${FUZZ_SECONDS:-60}
 if ! cargo +nightly --version >/dev/null 2>&1; then
   echo "fuzz: needs a nightly compiler: rustup toolchain install nightly --profile minimal" >&2
   exit 1
 fi
-root=$jiyue_cache/tools/cargo-fuzz-$version
-if [[ ! -x $root/bin/cargo-fuzz ]]; then
-  echo "fuzz: builds cargo-fuzz $version, once (a minute)" >&2
-  # Its speed does not matter and its build time does. A clone's settings are none of its business.
-  env -u CARGO_TARGET_DIR -u RUSTFLAGS CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_DEBUG=false \
-    CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256 \
-    cargo install cargo-fuzz --quiet --locked --version "$version" --root "$root"
-fi
+cargo_tool cargo-fuzz 0.13.2
 
 PATH=$root/bin:$PATH
 # The broker's target folder is built by another compiler with other flags.
