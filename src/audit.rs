@@ -138,7 +138,7 @@ pub struct Entry {
 pub const SORTS: Sorts = Sorts { id: "seq", numbered: true, by: &[("seq", "seq")], default: "-seq" };
 
 /// Which records a list has. `scope` is what the caller may see.
-#[derive(Default)]
+#[derive(Default, serde::Serialize)]
 pub struct Filter<'a> {
     pub scope: Option<&'a str>,
     pub action: Option<&'a str>,

@@ -88,9 +88,8 @@ impl Session<'_> {
             }
             DepartmentCommand::List(list) => self.list(Kind::Department, "departments", &[], list, ONCE).await,
             DepartmentCommand::Rename { target, name } => {
-                let id = changes::department(&self.client, &target.id).await?;
                 let change = object(&[("name", Some(name.into()))]);
-                let answer = changes::set(&self.client, &["departments", &id], change).await?;
+                let answer = changes::set(&self.client, &["departments", &target.id], change).await?;
                 self.made("已改名", Kind::Department, &answer.body)
             }
         }

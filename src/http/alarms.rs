@@ -103,9 +103,8 @@ pub async fn list(
     let host = query.host.map(|key| hosts.iter().find(|(_, name)| **name == key).map_or(key, |(id, _)| id.clone()));
     let filter =
         Filter { all: query.all, kind: query.kind.as_deref(), host: host.as_deref(), machine: machine.as_deref() };
-    let all = query.all.then_some("all");
     let page = PageQuery { page_size: query.page_size, page_token: query.page_token, sort: query.sort };
-    let cut = Cut::new(&api, "alarms", &store::SORTS, page, &[all, filter.kind, filter.host, filter.machine])?;
+    let cut = Cut::new(&api, "alarms", &store::SORTS, page, &filter)?;
     let rows = store::list(&mut conn, &filter, &cut.slice).await?;
     Ok(Json(cut.page(rows, |row| view(row, &hosts))))
 }

@@ -3,7 +3,7 @@
 use super::{
     Api,
     extract::{Caller, Document},
-    machines,
+    operations,
 };
 use crate::{
     error::{Problem, ProblemDocument},
@@ -101,7 +101,7 @@ pub async fn approve(
             let (api, actor, comment) = (&api, &actor, comment.clone());
             async move {
                 let operation = api.approver.approve(actor, id, comment).await?;
-                machines::operation(api, actor, operation).await.map(Some)
+                operations::one(api, actor, &operation.text()).await.map(Some)
             }
         })
         .collect();

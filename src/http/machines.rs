@@ -288,9 +288,7 @@ pub async fn list(
         name: query.name.as_deref(),
     };
     let page = PageQuery { page_size: query.page_size, page_token: query.page_token, sort: query.sort };
-    let filters =
-        [filter.scope, filter.department, filter.request, filter.host, filter.state, filter.zone, filter.name];
-    let cut = Cut::new(&api, "machines", &store::SORTS, page, &filters)?;
+    let cut = Cut::new(&api, "machines", &store::SORTS, page, &filter)?;
     let rows = store::list(&mut conn, &filter, &cut.slice).await?;
     let names = Names::read(&mut conn, &actor, &rows.items).await?;
     Ok(Json(cut.page(rows, |row| names.view(row))))
@@ -353,11 +351,6 @@ async fn one(api: &Api, actor: &Actor, id: &str) -> Result<Json<MachineView>, Pr
 async fn act(api: &Api, actor: &Actor, id: &str, kind: Kind) -> Result<Response, Problem> {
     let operation = api.machines.act(actor, id, kind).await?;
     accepted(api, actor, operation).await
-}
-
-/// The operation that an act began, as its caller sees it.
-pub async fn operation(api: &Api, actor: &Actor, operation: OperationId) -> Result<operation::View, Problem> {
-    operations::one(api, actor, &operation.text()).await
 }
 
 /// 202 with the operation and where to follow it.

@@ -82,16 +82,7 @@ pub async fn audit_records(
         trace_id: query.trace_id.as_deref(),
     };
     let page = PageQuery { page_size: query.page_size, page_token: query.page_token, sort: query.sort };
-    let filters = [
-        filter.scope,
-        filter.action,
-        filter.object_type,
-        filter.object_id,
-        filter.person,
-        filter.outcome,
-        filter.trace_id,
-    ];
-    let cut = Cut::new(&api, "audit-records", &audit::SORTS, page, &filters)?;
+    let cut = Cut::new(&api, "audit-records", &audit::SORTS, page, &filter)?;
     let mut conn = api.db.read().await?;
     let rows = audit::list(&mut conn, &filter, &cut.slice).await?;
     Ok(Json(cut.page(rows, |entry| entry)))

@@ -69,8 +69,7 @@ pub async fn list(
         machine: machine.as_deref(),
     };
     let page = PageQuery { page_size: query.page_size, page_token: query.page_token, sort: query.sort };
-    let filters = [filter.scope, filter.state, filter.kind, filter.request, filter.machine];
-    let cut = Cut::new(&api, "operations", &store::SORTS, page, &filters)?;
+    let cut = Cut::new(&api, "operations", &store::SORTS, page, &filter)?;
     let mut conn = api.db.read().await?;
     let rows = store::list(&mut conn, &filter, &cut.slice).await?;
     Ok(Json(cut.page(rows, View::from)))

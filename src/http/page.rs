@@ -47,13 +47,13 @@ pub struct Cut {
 }
 
 impl Cut {
-    /// `filters` are all that decides which rows the list has, the caller's scope among them, in a fixed order.
+    /// `filter` is all that decides which rows the list has, the caller's scope among it.
     pub fn new(
         api: &Api,
         list: &str,
         sorts: &Sorts,
         page: PageQuery,
-        filters: &[Option<&str>],
+        filter: &impl Serialize,
     ) -> Result<Self, Problem> {
         let size = page.page_size.unwrap_or(PAGE);
         if !(1..=MAX_PAGE).contains(&size) {
@@ -63,7 +63,7 @@ impl Cut {
             Problem::malformed(format!("查询参数 sort 须为以下之一：{}；前面加 - 为倒序", sorts.words()))
         })?;
         let sort = page.sort.as_deref().unwrap_or(sorts.default);
-        let context = serde_json::to_vec(&(list, sort, filters)).map_err(Problem::internal)?;
+        let context = serde_json::to_vec(&(list, sort, filter)).map_err(Problem::internal)?;
         let after = page.page_token.map(|token| read(&api.vault, &context, &token)).transpose()?;
         let slice = Slice { order, after, size: usize::try_from(size).unwrap_or(1) };
         Ok(Self { slice, vault: api.vault.clone(), context })

@@ -231,8 +231,7 @@ pub async fn list(
         task_book: query.task_book.as_deref(),
     };
     let page = PageQuery { page_size: query.page_size, page_token: query.page_token, sort: query.sort };
-    let filters = [filter.scope, filter.department, filter.state, filter.task_book];
-    let cut = Cut::new(&api, "requests", &store::SORTS, page, &filters)?;
+    let cut = Cut::new(&api, "requests", &store::SORTS, page, &filter)?;
     let rows = store::list(&mut conn, &filter, &cut.slice).await?;
     let page = cut.page(rows, |row| {
         let department = departments.get(&row.department.text()).cloned();

@@ -18,7 +18,7 @@ const SORTS: Sorts = Sorts { id: "code", numbered: false, by: &[("code", "code")
 #[utoipa::path(get, path = "/v1/rules", tag = "rules", security(()), params(PageQuery),
     responses((status = 200, body = Page<Entry>), (status = "4XX", body = ProblemDocument)))]
 pub async fn list(State(api): State<Api>, Query(page): Query<PageQuery>) -> Result<Json<Page<Entry>>, Problem> {
-    let cut = Cut::new(&api, "rules", &SORTS, page, &[])?;
+    let cut = Cut::new(&api, "rules", &SORTS, page, &())?;
     let rows = Batch::cut(rulebook::entries(&api.rules.profile), &cut.slice, |rule, _| rule.code.to_owned());
     Ok(Json(cut.page(rows, |rule| rule)))
 }

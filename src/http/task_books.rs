@@ -165,8 +165,7 @@ pub async fn list(
     let department = query.department.map(|key| department_id(&departments, key));
     let filter = Filter { scope: scope.as_deref(), department: department.as_deref(), number: query.number.as_deref() };
     let page = PageQuery { page_size: query.page_size, page_token: query.page_token, sort: query.sort };
-    let filters = [filter.scope, filter.department, filter.number];
-    let cut = Cut::new(&api, "task-books", &store::SORTS, page, &filters)?;
+    let cut = Cut::new(&api, "task-books", &store::SORTS, page, &filter)?;
     let rows = store::list(&mut conn, &filter, &cut.slice).await?;
     let page = cut.page(rows, |row| view(row, &departments));
     let items = page.items.into_iter().collect::<Result<_, _>>()?;

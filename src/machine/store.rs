@@ -147,7 +147,7 @@ pub const SORTS: Sorts = Sorts {
 };
 
 /// Which machines a list has. `scope` is what the caller may see, `department` what was asked for.
-#[derive(Default)]
+#[derive(Default, serde::Serialize)]
 pub struct Filter<'a> {
     pub scope: Option<&'a str>,
     pub department: Option<&'a str>,

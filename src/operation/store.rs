@@ -104,7 +104,7 @@ pub async fn find(conn: &mut AnyConnection, id: &str, department: Option<&str>) 
 pub const SORTS: Sorts = Sorts { id: "id", numbered: false, by: &[("created_at", "id")], default: "-created_at" };
 
 /// Which operations a list has. `scope` is what the caller may see.
-#[derive(Default)]
+#[derive(Default, serde::Serialize)]
 pub struct Filter<'a> {
     pub scope: Option<&'a str>,
     pub state: Option<&'a str>,

@@ -202,7 +202,7 @@ pub const SORTS: Sorts =
     Sorts { id: "requests.id", numbered: false, by: &[("created_at", "requests.id")], default: "-created_at" };
 
 /// Which requests a list has. `scope` is what the caller may see, `department` what was asked for.
-#[derive(Default)]
+#[derive(Default, serde::Serialize)]
 pub struct Filter<'a> {
     pub scope: Option<&'a str>,
     pub department: Option<&'a str>,

@@ -83,7 +83,7 @@ pub const SORTS: Sorts =
     Sorts { id: "id", numbered: false, by: &[("created_at", "id"), ("number", "number")], default: "-created_at" };
 
 /// Which task books a list has. `scope` is what the caller may see, `department` what was asked for.
-#[derive(Default)]
+#[derive(Default, serde::Serialize)]
 pub struct Filter<'a> {
     pub scope: Option<&'a str>,
     pub department: Option<&'a str>,

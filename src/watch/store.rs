@@ -32,7 +32,7 @@ fn alarm(row: &AnyRow) -> Result<Alarm, DbError> {
 pub const SORTS: Sorts = Sorts { id: "id", numbered: false, by: &[("created_at", "id")], default: "-created_at" };
 
 /// Which alarms a list has.
-#[derive(Default)]
+#[derive(Default, serde::Serialize)]
 pub struct Filter<'a> {
     /// Those that are over too.
     pub all: bool,
