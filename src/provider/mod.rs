@@ -6,6 +6,7 @@
 
 pub mod disk_image;
 pub mod libvirt;
+pub mod reading;
 pub mod seed;
 pub mod simulated;
 
