@@ -1,7 +1,8 @@
 //! The HTTP surface, in one run beside its peer.
 //!
 //! - `PART=read`: an authenticated read of one operation by 32 clients, and the same bytes from a handler of axum alone that
-//!   does nothing. Rates of whole rounds in turn, and their ratio.
+//!   does nothing. Rates of whole rounds in turn, and their ratio; for an operation that is over, which is remembered, and
+//!   for one under way, which is read each time.
 //! - `PART=list`: the first page of 200 machines, of 1,000 and of 1,000,000 rows, in each order, for one department and for
 //!   all; medians. `ROWS=` for other sizes.
 //!
@@ -111,8 +112,18 @@ async fn read() {
     broker.finished(&id, &cast.authority, Duration::from_secs(30)).await;
     let path = format!("/v1/operations/{id}");
     let body = broker.get(&path, &cast.requester).await.expect(200).to_string();
+    let under_way = uuid::Uuid::now_v7();
+    let mut sql = Sql::writing(&broker.setup.database_url).await;
+    sql.run(&format!(
+        "insert into operations (id, kind, department_id, request_id, state, steps_done, steps_total, current_step, trace_id, \
+         started_by, lease_owner, lease_until, created_at) \
+         select '{under_way}', kind, department_id, request_id, 'running', 1, steps_total, current_step, trace_id, \
+         started_by, 'bench', {}, created_at from operations where id = '{id}'",
+        i64::MAX
+    ))
+    .await;
 
-    // The peer is a process of its own too: this very program, told to serve.
+    // A runtime of its own, so that the peer has as many threads as the broker.
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let peer = listener.local_addr().expect("an address").to_string();
     let bare = std::thread::spawn(move || {
@@ -124,28 +135,30 @@ async fn read() {
             axum::serve(listener, Router::new().route("/{*path}", get(answer))).await.expect("served");
         });
     });
-    let ask = |host: &str| {
+    let ask = |host: &str, path: &str| {
         format!(
             "GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {}\r\naccept: */*\r\n\r\n",
             cast.requester
         )
     };
     let ours = broker.url.trim_start_matches("http://").to_owned();
-    println!("{} clients read one operation, {rounds} rounds of {seconds} s each, {:?}\n", clients, on());
-    let (mut plain, mut full) = (Vec::new(), Vec::new());
+    println!("{clients} clients read one operation, {rounds} rounds of {seconds} s each, {:?}\n", on());
+    let asked = [(&peer, path.clone()), (&ours, path.clone()), (&ours, format!("/v1/operations/{under_way}"))];
+    let mut rates = [const { Vec::new() }; 3];
     for _ in 0..rounds {
-        plain.push(rate(&peer, &ask(&peer), clients, Duration::from_secs(seconds)).await);
-        full.push(rate(&ours, &ask(&ours), clients, Duration::from_secs(seconds)).await);
+        for (rates, (host, path)) in rates.iter_mut().zip(&asked) {
+            rates.push(rate(host, &ask(host, path), clients, Duration::from_secs(seconds)).await);
+        }
     }
     drop(bare);
-    let middle = |mut rates: Vec<f64>| {
+    let [plain, over, running] = rates.map(|mut rates| {
         rates.sort_by(f64::total_cmp);
         rates[rates.len() / 2]
-    };
-    let (plain, full) = (middle(plain), middle(full));
-    println!("{:<44}{:>12}", "", "answers/s");
-    println!("{:<44}{plain:>12.0}", "axum alone, the same bytes");
-    println!("{:<44}{full:>12.0}{:>10.2}×  (at least 0.50)", "jiyue: token, policy, row, tag, metrics", full / plain);
+    });
+    println!("{:<56}{:>12}", "", "answers/s");
+    println!("{:<56}{plain:>12.0}", "axum alone, the same bytes");
+    println!("{:<56}{over:>12.0}{:>10.2}×  (at least 0.50)", "jiyue: token, policy, row, tag, metrics", over / plain);
+    println!("{:<56}{running:>12.0}{:>10.2}×", "jiyue: an operation under way", running / plain);
 }
 
 async fn list() {

@@ -4,7 +4,7 @@ use crate::{
     capacity::{inventory::Inventory, maintenance::Maintenance, providers::Providers, service::Allowed},
     catalogue::Catalogue,
     config::{Faults, LogFormat, Settings},
-    db::{Db, Options},
+    db::{Db, Gather, Options, Ways},
     dns::Zones,
     http::{self, Api, Parts, once::UnderWay, readiness::Readiness},
     identity::door::Door,
@@ -30,7 +30,7 @@ use crate::{
     },
     metrics::Metrics,
     operation::{
-        Kind,
+        Kind, Operation, store,
         worker::{self, Bell, Pulse, Runner, Worker},
     },
     request::service::Rules,
@@ -315,6 +315,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         watch,
         distribution,
         door: Door::new(db.clone()),
+        operations: operations(&db),
         db,
         inventory,
         rules,
@@ -329,6 +330,17 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         },
     });
     Ok(Service { api, worker, rounds, registrar, courier })
+}
+
+/// How operations are looked at. One that is over is never taken up again.
+fn operations(db: &Db) -> Gather<Operation> {
+    Gather::new(
+        db.clone(),
+        Ways {
+            find: |conn, ids| Box::pin(store::find_all(conn, ids)),
+            settled: |operation| operation.state.is_final(),
+        },
+    )
 }
 
 /// What `/readyz` looks for.

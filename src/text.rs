@@ -1,7 +1,6 @@
 //! Text that people wrote, before it may go anywhere: one normal form (NFC), no characters that hide or reorder what is
 //! read, a length in characters and in bytes. Where it is only compared, [`fold`] takes away what does not matter.
 
-use std::fmt::Write as _;
 use unicode_normalization::UnicodeNormalization;
 
 /// How long a text may be and whether it may have lines. The bound in bytes is three times that in characters, which
@@ -118,11 +117,8 @@ const fn plain(c: char) -> Option<char> {
 
 /// Bytes in lower-case hexadecimal, as digests are written everywhere.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// The text as an answer may quote it: at most 60 characters, with nothing in it that hides or reorders.

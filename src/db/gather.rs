@@ -1,11 +1,13 @@
 //! Readings of one kind that many callers want at once: while one statement is under way those that come meanwhile wait
-//! together, and the next statement is for all of them. Whoever polls costs little, and nobody is told what was true before
-//! he asked.
+//! together, and the next statement is for all of them. Nobody is told what was true before he asked. What cannot change any
+//! more is remembered.
 
 use super::{Db, DbError};
 use sqlx::AnyConnection;
 use std::{
     collections::{BTreeMap, HashMap},
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -20,58 +22,80 @@ const QUEUE: usize = 4096;
 /// A statement that takes longer has lost its connection.
 const LONGEST: Duration = Duration::from_secs(10);
 
-type Reply<V> = oneshot::Sender<Result<Option<V>, DbError>>;
+/// Rows that are remembered at once because they do not change any more; beyond that all are forgotten and read anew.
+const MANY: usize = 10_000;
+
+type Reply<V> = oneshot::Sender<Result<Option<Arc<V>>, DbError>>;
+
+/// How rows of one kind are had.
+pub struct Ways<V> {
+    /// Those of the keys that there are.
+    pub find: for<'a> fn(&'a mut AnyConnection, &'a [&'a str]) -> Finding<'a, V>,
+    /// Whether a row will never change again, at no broker: it need not be read twice.
+    pub settled: fn(&V) -> bool,
+}
+
+pub type Finding<'a, V> = Pin<Box<dyn Future<Output = Result<HashMap<String, V>, DbError>> + Send + 'a>>;
 
 /// Rows of one kind by their keys. Clones share the work.
 pub struct Gather<V> {
     lane: mpsc::Sender<(String, Reply<V>)>,
+    known: Arc<Mutex<HashMap<String, Arc<V>>>>,
 }
 
-impl<V> Clone for Gather<V> {
-    fn clone(&self) -> Self {
-        Self { lane: self.lane.clone() }
-    }
-}
-
-/// How the rows are had: those of the keys that there are.
-pub type Find<V> =
-    for<'a> fn(
-        &'a mut AnyConnection,
-        &'a [&'a str],
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<HashMap<String, V>, DbError>> + Send + 'a>>;
-
-impl<V: Clone + Send + 'static> Gather<V> {
-    /// Must be called where tasks can be started; the task ends with the last clone.
-    pub fn new(db: Db, find: Find<V>) -> Self {
-        let (lane, mut waiting) = mpsc::channel::<(String, Reply<V>)>(QUEUE);
-        tokio::spawn(async move {
-            let mut taken = Vec::new();
-            while waiting.recv_many(&mut taken, MOST).await > 0 {
-                let mut by_key = BTreeMap::<String, Vec<Reply<V>>>::new();
-                for (key, reply) in taken.drain(..) {
-                    by_key.entry(key).or_default().push(reply);
-                }
-                let keys: Vec<&str> = by_key.keys().map(String::as_str).collect();
-                let found = timeout(LONGEST, async { find(&mut *db.read().await?, &keys).await }).await;
-                let found = found.unwrap_or_else(|_| Err(DbError::Unreachable(sqlx::Error::PoolTimedOut)));
-                for (key, replies) in by_key {
-                    for reply in replies {
-                        // Whoever has gone meanwhile need not be told.
-                        let _ = reply.send(match &found {
-                            Ok(rows) => Ok(rows.get(&key).cloned()),
-                            Err(error) => Err(error.retell()),
-                        });
-                    }
-                }
-            }
-        });
-        Self { lane }
+impl<V: Send + Sync + 'static> Gather<V> {
+    /// Must be called where tasks can be started; the task ends with what it was started for.
+    pub fn new(db: Db, ways: Ways<V>) -> Self {
+        let (lane, waiting) = mpsc::channel(QUEUE);
+        let known = Arc::default();
+        tokio::spawn(collect(db, ways, waiting, Arc::clone(&known)));
+        Self { lane, known }
     }
 
     /// The row of this key, as it is now.
-    pub async fn get(&self, key: String) -> Result<Option<V>, DbError> {
+    pub async fn get(&self, key: &str) -> Result<Option<Arc<V>>, DbError> {
+        if let Some(row) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(key) {
+            return Ok(Some(Arc::clone(row)));
+        }
         let (reply, answer) = oneshot::channel();
-        self.lane.send((key, reply)).await.map_err(|_| DbError::Stopped)?;
+        self.lane.send((key.to_owned(), reply)).await.map_err(|_| DbError::Stopped)?;
         answer.await.map_err(|_| DbError::Stopped)?
+    }
+}
+
+async fn collect<V>(
+    db: Db,
+    ways: Ways<V>,
+    mut waiting: mpsc::Receiver<(String, Reply<V>)>,
+    known: Arc<Mutex<HashMap<String, Arc<V>>>>,
+) {
+    let mut taken = Vec::new();
+    while waiting.recv_many(&mut taken, MOST).await > 0 {
+        let mut by_key = BTreeMap::<String, Vec<Reply<V>>>::new();
+        for (key, reply) in taken.drain(..) {
+            by_key.entry(key).or_default().push(reply);
+        }
+        let keys: Vec<&str> = by_key.keys().map(String::as_str).collect();
+        let found = timeout(LONGEST, async { (ways.find)(&mut *db.read().await?, &keys).await }).await;
+        let mut found = found.unwrap_or_else(|_| Err(DbError::Unreachable(sqlx::Error::PoolTimedOut)));
+        for (key, replies) in by_key {
+            let row = found.as_mut().map(|rows| rows.remove(&key).map(Arc::new));
+            if let Ok(Some(row)) = &row
+                && (ways.settled)(row)
+            {
+                let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+                if known.len() >= MANY {
+                    known.clear();
+                }
+                known.insert(key, Arc::clone(row));
+            }
+            for reply in replies {
+                // Whoever has gone meanwhile need not be told.
+                let _ = reply.send(match &row {
+                    Ok(row) => Ok(row.clone()),
+                    Err(error) => Err(error.retell()),
+                });
+            }
+        }
     }
 }

@@ -1,6 +1,10 @@
 //! What handlers take: the caller, a document, a query. Whatever is wrong with them is a [`Problem`].
 
-use super::{Api, Called, DOCUMENT_BYTES, strict, trace_id};
+use super::{
+    Api, DOCUMENT_BYTES,
+    call::{Called, trace_id},
+    strict,
+};
 use crate::{
     error::{Kind, Problem},
     identity::Actor,

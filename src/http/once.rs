@@ -6,8 +6,8 @@
 
 use super::{
     Api, acts,
+    call::trace_id,
     extract::{Authenticated, bearer},
-    trace_id,
     upload::UPLOAD_BYTES,
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 };
 use axum::{
     body::{Body, Bytes, to_bytes},
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Request},
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -75,15 +75,14 @@ impl Drop for Held {
 }
 
 /// Carries out a call with a key once.
-pub async fn once(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+pub async fn once(api: &Api, request: Request, next: Next) -> Response {
     // What is no route is told so, key or not.
     let path = request.extensions().get::<MatchedPath>();
     let served = path.is_some_and(|path| acts::is_served(request.method().as_str(), path.as_str()));
     match request.headers().get(KEY) {
-        Some(key) if !reads && served => {
+        Some(key) if served => {
             let key = key.clone();
-            carry_out(&api, &key, request, next).await.unwrap_or_else(IntoResponse::into_response)
+            carry_out(api, &key, request, next).await.unwrap_or_else(IntoResponse::into_response)
         }
         _ => next.run(request).await,
     }

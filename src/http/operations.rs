@@ -24,9 +24,8 @@ use serde::Deserialize;
 /// An operation that the actor may see.
 pub async fn one(api: &Api, actor: &Actor, id: &str) -> Result<View, Problem> {
     let scope = policy::scope(actor, Act::OperationRead)?;
-    let mut conn = api.db.read().await?;
-    let operation = store::find(&mut conn, id, scope.filter().as_deref()).await?;
-    operation.map(View::from).ok_or_else(|| Problem::not_found("操作"))
+    let operation = api.operations.get(id).await?.filter(|operation| scope.covers(operation.department));
+    operation.as_deref().map(View::from).ok_or_else(|| Problem::not_found("操作"))
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -72,7 +71,7 @@ pub async fn list(
     let cut = Cut::new(&api, "operations", &store::SORTS, page, &filter)?;
     let mut conn = api.db.read().await?;
     let rows = store::list(&mut conn, &filter, &cut.slice).await?;
-    Ok(Json(cut.page(rows, View::from)))
+    Ok(Json(cut.page(rows, |operation| View::from(&operation))))
 }
 
 /// 查看操作

@@ -9,7 +9,7 @@ use crate::{
 use axum::{
     body::{Body, Bytes, to_bytes},
     extract::{FromRequest, FromRequestParts, Request},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -24,11 +24,8 @@ fn tag(body: &[u8]) -> String {
     format!("\"{}\"", digest.get(..DIGITS).unwrap_or_default())
 }
 
-/// Tags every JSON document that is read.
+/// Tags the JSON document that is read.
 pub async fn tagged(request: Request, next: Next) -> Response {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return next.run(request).await;
-    }
     let known = request.headers().get(header::IF_NONE_MATCH).cloned();
     let response = next.run(request).await;
     let json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == b"application/json");

@@ -138,6 +138,14 @@ impl Scope {
             Self::Department(id) => Some(id.text()),
         }
     }
+
+    /// Whether an object of this department lies in it.
+    pub fn covers(self, department: DepartmentId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Department(own) => own == department,
+        }
+    }
 }
 
 /// The actor's scope for an act, or 403. That an object lies outside the scope is for the reader to find, as 404.

@@ -448,7 +448,7 @@ async fn sweep(db: Db, providers: Providers, operation: OperationId, machines: V
         let over = loop {
             let found = {
                 let mut conn = db.read().await?;
-                operations::find(&mut conn, &operation.text(), None).await?
+                operations::find(&mut conn, &operation.text()).await?
             };
             match found {
                 Some(found) if !found.state.is_final() => sleep(Duration::from_secs(1)).await,

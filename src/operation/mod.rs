@@ -148,8 +148,8 @@ pub struct View {
     pub finished_at: Option<Timestamp>,
 }
 
-impl From<Operation> for View {
-    fn from(op: Operation) -> Self {
+impl From<&Operation> for View {
+    fn from(op: &Operation) -> Self {
         let percent = match op.state {
             State::Succeeded => 100,
             _ if op.steps_total > 0 => (op.steps_done * 100 / op.steps_total).clamp(0, 99),
@@ -162,11 +162,11 @@ impl From<Operation> for View {
             percent,
             steps_done: op.steps_done,
             steps_total: op.steps_total,
-            current_step: op.current_step,
-            reason: op.reason,
+            current_step: op.current_step.clone(),
+            reason: op.reason.clone(),
             request_id: op.request,
             machine_id: op.machine,
-            trace_id: op.trace_id,
+            trace_id: op.trace_id.clone(),
             created_at: op.created_at,
             finished_at: op.finished_at,
         }

@@ -8,6 +8,7 @@ use crate::{
     time,
 };
 use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
+use std::collections::HashMap;
 
 /// Proof that this broker may act on an operation, until another one takes it over.
 #[derive(Clone, Debug)]
@@ -87,17 +88,26 @@ pub async fn insert_all(tx: &mut Tx, operations: &[NewOperation]) -> Result<(), 
     Ok(())
 }
 
-pub async fn find(conn: &mut AnyConnection, id: &str, department: Option<&str>) -> Result<Option<Operation>, DbError> {
-    let row = sqlx::query(
+/// Those of the ids that there are. The list is filled up to a power of two, so that few statements serve any number.
+pub async fn find_all(conn: &mut AnyConnection, ids: &[&str]) -> Result<HashMap<String, Operation>, DbError> {
+    let Some(last) = ids.last() else { return Ok(HashMap::new()) };
+    let many = ids.len().next_power_of_two();
+    let sql = format!(
         "select id, kind, department_id, request_id, machine_id, state, cancel_reason, reason, steps_done, \
          steps_total, current_step, trace_id, started_by, attempts, plan, created_at, finished_at from operations \
-         where id = $1 and (cast($2 as text) is null or department_id = $2)",
-    )
-    .bind(id)
-    .bind(department)
-    .fetch_optional(conn)
-    .await?;
-    row.as_ref().map(operation).transpose()
+         where id in {}",
+        placeholders(1, many)
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for at in 0..many {
+        query = query.bind(*ids.get(at).unwrap_or(last));
+    }
+    let rows = query.fetch_all(conn).await?;
+    rows.iter().map(|row| Ok((row.try_get("id")?, operation(row)?))).collect()
+}
+
+pub async fn find(conn: &mut AnyConnection, id: &str) -> Result<Option<Operation>, DbError> {
+    Ok(find_all(conn, &[id]).await?.remove(id))
 }
 
 /// Newest first, below the id `before`.

@@ -18,6 +18,7 @@ mod doctor;
 mod faults;
 mod forms;
 mod fuzz_api;
+mod gather;
 mod goldens;
 mod guest_images;
 mod hostile_images;

@@ -27,6 +27,10 @@ const AT_RUN_TIME: &[(&str, &str)] = &[
     ("db/slice.rs page", "contract::lists::every_list_is_had_whole_in_each_order_and_by_each_filter"),
     ("machine/name/store.rs of", "names::a_name_is_registered_when_the_machine_answers"),
     ("machine/store.rs insert_all", "api::a_request_travels_from_submission_to_delivery"),
+    (
+        "operation/store.rs find_all",
+        "contract::events::an_operation_is_followed_to_its_end_and_taken_up_where_it_broke_off",
+    ),
     ("operation/store.rs insert_all", "api::a_request_travels_from_submission_to_delivery"),
     ("request/store.rs approve_all", "api::a_request_travels_from_submission_to_delivery"),
     ("request/store.rs running", "api::a_request_travels_from_submission_to_delivery"),
