@@ -101,8 +101,11 @@ async fn whoever_asks_after_a_commit_sees_it_and_what_is_settled_is_not_asked_ag
         let mut pollers = JoinSet::new();
         for _ in 0..8 {
             let gather = gather.clone();
-            pollers
-                .spawn(async move { while gather.get("a").await.expect("read").as_deref().unwrap() != "settled" {} });
+            pollers.spawn(async move {
+                while gather.get("a").await.expect("read").as_deref().unwrap() != "settled" {
+                    tokio::task::yield_now().await;
+                }
+            });
         }
         for n in 1..100 {
             let now = n.to_string();
