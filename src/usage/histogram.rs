@@ -4,6 +4,7 @@
 //! What a bin hides is said, never guessed: a percentile is answered with the bounds of its bin, a share below a threshold
 //! as what is certain and what is possible.
 
+use super::codec::{self, Broken, Reader};
 use serde::Serialize;
 
 /// Room for the bins of either scale.
@@ -114,12 +115,13 @@ impl Scale {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Histogram {
     scale: Scale,
+    count: u64,
     counts: [u32; BINS],
 }
 
 impl Histogram {
     pub const fn new(scale: Scale) -> Self {
-        Self { scale, counts: [0; BINS] }
+        Self { scale, count: 0, counts: [0; BINS] }
     }
 
     pub const fn scale(&self) -> Scale {
@@ -130,6 +132,7 @@ impl Histogram {
     pub fn add(&mut self, value: f64) -> bool {
         let Some(bin) = self.scale.bin_of(value) else { return false };
         self.counts[bin] = self.counts[bin].saturating_add(1);
+        self.count += 1;
         true
     }
 
@@ -141,15 +144,12 @@ impl Histogram {
         for (own, new) in self.counts.iter_mut().zip(&other.counts) {
             *own = own.saturating_add(*new);
         }
+        self.count += other.count;
         true
     }
 
-    pub fn clear(&mut self) {
-        self.counts = [0; BINS];
-    }
-
-    pub fn count(&self) -> u64 {
-        self.counts.iter().map(|count| u64::from(*count)).sum()
+    pub const fn count(&self) -> u64 {
+        self.count
     }
 
     /// Of the scale's own bins.
@@ -157,8 +157,14 @@ impl Histogram {
         &self.counts[..self.scale.bins()]
     }
 
-    pub(super) fn counts_mut(&mut self) -> &mut [u32] {
-        &mut self.counts[..self.scale.bins()]
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        codec::write_counts(out, self.counts());
+    }
+
+    /// Of an empty one.
+    pub(super) fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), Broken> {
+        self.count = reader.counts(&mut self.counts[..self.scale.bins()])?;
+        Ok(())
     }
 
     /// Bins that were hit, from the lowest, with how often.

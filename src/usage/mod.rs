@@ -3,4 +3,10 @@
 //! A reading is what a source has counted at one instant; two of them are a point, an interval with rates; points are folded
 //! into one row per machine and day, and rows into a window of any length. Nothing keeps single samples.
 
+mod codec;
 pub mod histogram;
+mod point;
+
+pub use codec::Broken;
+pub use histogram::{Bounds, Histogram, Scale, Share};
+pub use point::{ByMetric, Cause, Interval, Metric, Point, Traffic};
