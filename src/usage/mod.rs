@@ -6,7 +6,9 @@
 mod codec;
 pub mod histogram;
 mod point;
+mod track;
 
 pub use codec::Broken;
 pub use histogram::{Bounds, Histogram, Scale, Share};
 pub use point::{ByMetric, Cause, Interval, Metric, Point, Traffic};
+pub use track::{AHEAD, Gauge, Taken, Track};
