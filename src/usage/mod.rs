@@ -4,11 +4,15 @@
 //! into one row per machine and day, and rows into a window of any length. Nothing keeps single samples.
 
 mod codec;
+mod day;
 pub mod histogram;
+mod open;
 mod point;
 mod track;
 
 pub use codec::Broken;
+pub use day::Day;
 pub use histogram::{Bounds, Histogram, Scale, Share};
+pub use open::{Open, OpenDay, Step};
 pub use point::{ByMetric, Cause, Interval, Metric, Point, Traffic};
 pub use track::{AHEAD, Gauge, Taken, Track};
