@@ -9,6 +9,7 @@ pub mod histogram;
 mod open;
 mod point;
 mod track;
+mod window;
 
 pub use codec::Broken;
 pub use day::Day;
@@ -16,3 +17,4 @@ pub use histogram::{Bounds, Histogram, Scale, Share};
 pub use open::{Open, OpenDay, Step};
 pub use point::{ByMetric, Cause, Interval, Metric, Point, Traffic};
 pub use track::{AHEAD, Gauge, Taken, Track};
+pub use window::{Figures, Window};
