@@ -8,6 +8,8 @@ mod day;
 pub mod histogram;
 mod open;
 mod point;
+#[cfg(test)]
+mod tests;
 mod track;
 mod window;
 
