@@ -9,6 +9,7 @@
 //! app, config      builds the parts once, starts them, stops them
 //! serve            the listener: TLS, slow clients, an orderly end
 //! http             router and OpenAPI from one list; one file of handlers per domain
+//! usage            what machines really use: meter, daily roll-ups, verdicts
 //! watch            what hosts really run, held against what is known; alarms
 //! machine          approval → build → running → bin; images; the ledger
 //! request          block → rules → lifecycle
@@ -59,6 +60,7 @@ pub mod task_book;
 pub mod text;
 pub mod time;
 pub mod units;
+pub mod usage;
 pub mod violation;
 pub mod watch;
 pub mod yaml;

@@ -1,0 +1,22 @@
+//! What machines really use.
+//!
+//! A reading is what a source has counted at one instant; two of them are a point, an interval with rates; points are folded
+//! into one row per machine and day, and rows into a window of any length. Nothing keeps single samples.
+
+mod codec;
+mod day;
+pub mod histogram;
+mod open;
+mod point;
+#[cfg(test)]
+mod tests;
+mod track;
+mod window;
+
+pub use codec::Broken;
+pub use day::Day;
+pub use histogram::{Bounds, Histogram, Scale, Share};
+pub use open::{Open, OpenDay, Step};
+pub use point::{ByMetric, Cause, Interval, Metric, Point, Traffic};
+pub use track::{AHEAD, Gauge, Taken, Track};
+pub use window::{Figures, Window};
