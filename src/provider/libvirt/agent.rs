@@ -104,34 +104,38 @@ impl Agents {
         });
         let told = told.await;
         let now = Instant::now();
-        let kept_waiting = told.is_err() && began.elapsed() > SLOW;
         if let Err(error) = &told {
             tracing::debug!(host = self.connection.host(), %machine, %error, "no word from the guest's agent");
         }
+        let heard = told.ok().and_then(|told| guest(&told));
+        let kept_waiting = heard.is_none() && began.elapsed() > SLOW;
         let again = now + if kept_waiting { self.pause * SLOWER } else { self.pause };
-        let one = Asked { run, again, heard: told.ok().map(|told| (now, guest(&told))) };
+        let one = Asked { run, again, heard: heard.map(|guest| (now, guest)) };
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(machine, one);
     }
 }
 
-fn guest(told: &Told) -> Guest {
-    let count = |name: &str| told.number(name).unwrap_or_default().min(TOLD);
-    let logins = (0..count("user.count")).filter_map(|n| told.text(&format!("user.{n}.name"))).map(cut);
+/// All that was asked for, or nothing: libvirt calls it a success when an agent has answered some of the questions only, and
+/// an agent that hides its logins is not one that has none.
+fn guest(told: &Told) -> Option<Guest> {
+    let count = |name: &str| Some(told.number(name)?.min(TOLD));
+    let (users, filesystems, cards) = (count("user.count")?, count("fs.count")?, count("if.count")?);
+    let logins = (0..users).filter_map(|n| told.text(&format!("user.{n}.name"))).map(cut);
     let mut logins: Vec<_> = logins.filter(|name| !name.is_empty()).collect();
     logins.sort_unstable();
     logins.dedup();
     logins.truncate(MOST);
-    let filesystems = (0..count("fs.count")).filter_map(|n| filesystem(told, n)).take(MOST).collect();
+    let filesystems = (0..filesystems).filter_map(|n| filesystem(told, n)).take(MOST).collect();
     let on_card = |card| {
         let text = move |n| told.text(&format!("if.{card}.addr.{n}.addr"));
-        (0..count(&format!("if.{card}.addr.count"))).filter_map(text)
+        (0..count(&format!("if.{card}.addr.count")).unwrap_or_default()).filter_map(text)
     };
-    let addresses = (0..count("if.count")).flat_map(on_card).filter_map(|text| text.parse().ok());
+    let addresses = (0..cards).flat_map(on_card).filter_map(|text| text.parse().ok());
     let mut addresses: Vec<IpAddr> = addresses.filter(is_of_use).collect();
     addresses.sort_unstable();
     addresses.dedup();
     addresses.truncate(MOST);
-    Guest { logins, filesystems, addresses }
+    Some(Guest { logins, filesystems, addresses })
 }
 
 fn filesystem(told: &Told, n: u64) -> Option<Filesystem> {
@@ -192,7 +196,8 @@ mod tests {
             ("if.1.addr.0.addr", text("fe80::1")),
             ("if.1.addr.1.addr", text("2001:db8::5")),
             ("if.1.addr.2.addr", text("10.8.0.5")),
-        ]));
+        ]))
+        .unwrap();
         let root =
             Filesystem { mountpoint: "/".into(), total: Bytes::new(100).unwrap(), used: Bytes::new(40).unwrap() };
         assert_eq!(heard.logins, ["li", "wang"]);
@@ -220,6 +225,16 @@ mod tests {
             ("if.0.addr.1.addr", text("169.254.1.1")),
             ("if.0.addr.2.addr", text("0.0.0.0")),
         ]));
-        assert_eq!(heard, Guest { logins: vec!["[2Jroot".into()], ..Guest::default() });
+        assert_eq!(heard, Some(Guest { logins: vec!["[2Jroot".into()], ..Guest::default() }));
+    }
+
+    #[test]
+    fn a_question_without_an_answer_spoils_the_others() {
+        let counts = ["user.count", "fs.count", "if.count"].map(|name| (name, number(0)));
+        assert_eq!(guest(&told(&counts)), Some(Guest::default()));
+        for without in 0..3 {
+            let some: Vec<_> = (0..3).filter(|n| *n != without).map(|n| counts[n].clone()).collect();
+            assert_eq!(guest(&told(&some)), None);
+        }
     }
 }
