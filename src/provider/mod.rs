@@ -16,6 +16,7 @@ use crate::{
     secret::Password,
     units::Bytes,
 };
+use reading::Readings;
 use serde::{Deserialize, Serialize};
 use std::{fmt, net::Ipv4Addr, path::PathBuf, time::Duration};
 use uuid::Uuid;
@@ -362,6 +363,9 @@ pub trait Provider: Send + Sync + fmt::Debug {
     async fn stop(&self, intent: &Intent, how: Stop) -> Result<(), ProviderError>;
     /// Every domain on the host. A listing is whole or an error; what is not in it is not there.
     async fn list(&self) -> Result<Vec<Seen>, ProviderError>;
+    /// One look at all machines of ours that run. It is whole or an error; a machine that is not in it gives no evidence of
+    /// anything.
+    async fn readings(&self) -> Result<Readings, ProviderError>;
     /// Returns when something may have happened on the host. It may return for nothing and may miss anything: it only
     /// hastens the next [`Self::list`].
     async fn changed(&self) {

@@ -1,14 +1,20 @@
 //! A provider in memory, for load and for faults that cannot be had from a real host on demand. It runs nothing and proves
 //! nothing about libvirt; it is never configured by an operator.
 
+mod load;
+
+pub use load::Load;
+
 use super::{
     Capacity, Destination, ImageRef, Intent, Journey, Mark, Observed, Part, Power, Provider, ProviderError, Seen,
-    Shape, Stop,
+    Shape, Stop, reading::Readings,
 };
 use crate::{
     ids::{MachineId, OperationId},
+    time::Clock,
     units::Bytes,
 };
+use load::Counters;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -31,6 +37,7 @@ pub enum Act {
     Reshape,
     Migrate,
     Images,
+    Readings,
 }
 
 /// What happens instead of the act.
@@ -65,6 +72,10 @@ struct State {
     foreign: BTreeSet<String>,
     faults: HashMap<Act, (Fault, u32)>,
     calls: HashMap<Act, u64>,
+    /// What readings are dated by.
+    clock: Clock,
+    /// Of machines that run.
+    counters: BTreeMap<MachineId, Counters>,
 }
 
 #[derive(Debug)]
@@ -89,6 +100,8 @@ impl SimulatedHost {
             foreign: BTreeSet::new(),
             faults: HashMap::new(),
             calls: HashMap::new(),
+            clock: Clock::System,
+            counters: BTreeMap::new(),
         };
         Self { state: Arc::new(Mutex::new(state)), latency: Duration::ZERO }
     }
@@ -98,6 +111,23 @@ impl SimulatedHost {
     pub fn with_latency(mut self, latency: Duration) -> Self {
         self.latency = latency;
         self
+    }
+
+    /// The same host by another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        self.state().clock = clock;
+        self
+    }
+
+    /// What a machine pretends to do from now on, in this run and the next ones.
+    pub fn pretend(&self, machine: MachineId, load: Load) {
+        let mut state = self.state();
+        let (now, vcpus) = (state.clock.now(), state.running(machine).map_or(0, |intent| intent.vcpu));
+        match state.counters.get_mut(&machine) {
+            Some(counters) => counters.change(now, vcpus, load),
+            None => drop(state.counters.insert(machine, Counters::begin(now, load))),
+        }
     }
 
     /// The next `times` calls of this kind go wrong in this way; `u32::MAX` is for ever.
@@ -252,7 +282,12 @@ impl State {
             Part::Disk | Part::Seed | Part::Address | Part::Name | Part::Domain | Part::Power => {}
         }
         let machine = || Machine { intent: intent.clone(), parts: BTreeSet::new() };
-        self.machines.entry(key_of(intent)).or_insert_with(machine).parts.insert(part);
+        let new = self.machines.entry(key_of(intent)).or_insert_with(machine).parts.insert(part);
+        if new && part == Part::Power {
+            let load = self.counters.get(&intent.machine).map(|counters| counters.load().clone());
+            let counters = Counters::begin(self.clock.now(), load.unwrap_or_default());
+            self.counters.insert(intent.machine, counters);
+        }
         Ok(())
     }
 
@@ -274,6 +309,22 @@ impl State {
 }
 
 impl State {
+    fn running(&self, machine: MachineId) -> Option<&Intent> {
+        let mut on = self.machines.iter().filter(|((id, _), m)| *id == machine && m.parts.contains(&Part::Power));
+        on.next().map(|(_, m)| &m.intent)
+    }
+
+    fn readings(&mut self) -> Readings {
+        let now = self.clock.now();
+        let on = self.machines.iter().filter(|(_, m)| m.parts.contains(&Part::Power));
+        let read = on.map(|((id, _), m)| {
+            // One that has moved here runs without having been started here.
+            let counters = self.counters.entry(*id).or_insert_with(|| Counters::begin(now, Load::default()));
+            (*id, counters.read(now, m.intent.vcpu, m.intent.memory))
+        });
+        read.collect()
+    }
+
     fn list(&self) -> Vec<Seen> {
         let ours =
             self.machines.iter().filter(|(_, m)| m.parts.contains(&Part::Domain)).map(|((id, operation), m)| Seen {
@@ -350,6 +401,10 @@ impl Provider for SimulatedHost {
 
     async fn list(&self) -> Result<Vec<Seen>, ProviderError> {
         self.perform(Act::List, |state| Ok(state.list())).await
+    }
+
+    async fn readings(&self) -> Result<Readings, ProviderError> {
+        self.perform(Act::Readings, |state| Ok(state.readings())).await
     }
 
     async fn reboot(&self, intent: &Intent) -> Result<(), ProviderError> {
@@ -434,6 +489,7 @@ impl Provider for SimulatedHost {
 mod tests {
     use super::*;
     use crate::provider::tests::intent;
+    use std::sync::atomic::{AtomicI64, Ordering};
 
     fn host() -> SimulatedHost {
         SimulatedHost::new(Capacity { vcpu: 8, memory: Bytes::gib(16).unwrap(), disk: Bytes::gib(100).unwrap() })
@@ -473,6 +529,36 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_millis(20), host.observe(&intent)).await.is_err());
         host.heal();
         assert_eq!(host.observe(&intent).await.unwrap(), Observed::Absent);
+    }
+
+    #[tokio::test]
+    async fn what_a_machine_pretends_is_counted() {
+        let micros = Arc::new(AtomicI64::new(0));
+        let (host, intent) = (host().with_clock(Clock::Fixed(Arc::clone(&micros))), intent());
+        let pass = |seconds: i64| micros.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
+        host.pretend(intent.machine, Load { busy: 0.5, sent_per_second: 7, ..Load::default() });
+        for part in Part::ALL {
+            assert_eq!(host.readings().await.unwrap(), []);
+            host.ensure(part, &intent).await.unwrap();
+            if part == Part::Power {
+                break;
+            }
+        }
+        pass(10);
+        let read = host.readings().await.unwrap();
+        let [(machine, first)] = &read[..] else { panic!("{read:?}") };
+        assert_eq!((*machine, first.vcpus, first.memory), (intent.machine, Some(2), Some(intent.memory)));
+        assert_eq!((first.cpu_nanos, first.sent_bytes, first.read_bytes), (Some(10_000_000_000), Some(70), Some(0)));
+        host.pretend(intent.machine, Load::default());
+        pass(10);
+        assert_eq!(host.readings().await.unwrap()[0].1.cpu_nanos, Some(10_000_000_000));
+        host.stop(&intent, Stop::Now).await.unwrap();
+        assert_eq!(host.readings().await.unwrap(), []);
+        host.ensure(Part::Power, &intent).await.unwrap();
+        let next = &host.readings().await.unwrap()[0].1;
+        assert_eq!((next.cpu_nanos, next.life == first.life), (Some(0), false));
+        host.inject(Act::Readings, Fault::Unreachable, 1);
+        assert!(matches!(host.readings().await, Err(ProviderError::Unreachable { .. })));
     }
 
     #[tokio::test]

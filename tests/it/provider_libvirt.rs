@@ -2,6 +2,7 @@
 //! provider says of itself.
 
 mod line;
+mod readings;
 
 use crate::support::{
     intent,

@@ -28,7 +28,7 @@ use virt::connect::Connect;
 /// Each has a connection to itself. libvirt allows several threads on one connection, but when such a connection dies
 /// under them (seen with 9.0, by keepalive) the first call fails and the others wait for ever, and a later close crashes
 /// the process.
-const LANES: usize = 4;
+pub const LANES: usize = 4;
 /// Seconds between keepalive probes, and how many may go unanswered: a dead host is known after 20 seconds.
 const KEEPALIVE: (i32, u32) = (5, 3);
 /// How long opening may take. Keepalive does not run yet at that time.

@@ -8,6 +8,10 @@ use crate::provider::{DomainType, ImageFormat, Intent, Mark, NetworkIntent, Shap
 
 /// The namespace of our mark in a domain's metadata.
 pub const MARK: &str = "urn:jiyue:machine:1";
+/// The name of the channel on which a guest's agent answers.
+const AGENT: &str = "org.qemu.guest_agent.0";
+/// How often a guest is asked for its memory, in seconds.
+const BALLOON_SECONDS: u32 = 60;
 
 /// Where the parts made earlier lie, as the host's libvirt names them.
 #[derive(Clone, Debug)]
@@ -64,7 +68,10 @@ fn devices(intent: &Intent, places: &Places) -> Element {
         .child(Element::new("backingStore"));
     let agent = Element::new("channel")
         .attr("type", "unix")
-        .child(Element::new("target").attr("type", "virtio").attr("name", "org.qemu.guest_agent.0"));
+        .child(Element::new("target").attr("type", "virtio").attr("name", AGENT));
+    // Without a period the guest's driver is never asked what it has free.
+    let balloon =
+        Element::new("memballoon").attr("model", "virtio").child(Element::new("stats").attr("period", BALLOON_SECONDS));
     let random = Element::new("rng")
         .attr("model", "virtio")
         .child(Element::new("backend").attr("model", "random").text("/dev/urandom"));
@@ -74,7 +81,7 @@ fn devices(intent: &Intent, places: &Places) -> Element {
         .child(card(&intent.network))
         .child(serial(&places.console))
         .child(agent)
-        .child(Element::new("memballoon").attr("model", "virtio"))
+        .child(balloon)
         .child(random)
 }
 
@@ -95,6 +102,20 @@ pub fn is_filtered(domain: &Element) -> bool {
         card.find(&["filterref"]).and_then(|filter| filter.get("filter")).is_some_and(filter_xml::is_ours)
     };
     cards().next().is_some() && cards().all(ours)
+}
+
+/// Whether there is a channel on which a guest's agent may answer.
+pub fn has_agent(domain: &Element) -> bool {
+    let mut channels = domain.find(&["devices"]).into_iter().flat_map(|devices| devices.all("channel"));
+    channels.any(|channel| channel.find(&["target"]).is_some_and(|target| target.get("name") == Some(AGENT)))
+}
+
+/// The names in the guest of the disks that it may write: not of seeds and cdroms.
+pub fn own_disks(domain: &Element) -> Vec<String> {
+    let disks = domain.find(&["devices"]).into_iter().flat_map(|devices| devices.all("disk"));
+    let own =
+        disks.filter(|disk| disk.get("device").is_none_or(|kind| kind == "disk") && disk.find(&["readonly"]).is_none());
+    own.filter_map(|disk| Some(disk.find(&["target"])?.get("dev")?.to_owned())).collect()
 }
 
 /// What a card is plugged into.

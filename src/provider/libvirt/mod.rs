@@ -1,6 +1,7 @@
 //! Machines on one libvirt host. Everything, images and consoles too, goes through the libvirt API, so that a host across
 //! the network needs nothing else.
 
+mod agent;
 mod answer;
 mod connection;
 mod database;
@@ -17,7 +18,9 @@ mod network_xml;
 mod probe;
 mod progress;
 mod qcow2;
+mod readings;
 mod storage;
+mod told;
 mod uri;
 mod volume_xml;
 mod xml;
@@ -29,15 +32,17 @@ pub use uri::{UriFault, Way, explain, vet};
 
 use super::{
     Capacity, Destination, DomainType, ImageRef, Intent, Journey, Link, NetworkIntent, Observed, Part, Provider,
-    ProviderError, Seen, Stop, seed,
+    ProviderError, Seen, Stop, reading::Readings, seed,
 };
 use crate::{ids::MachineId, units::Bytes};
+use agent::Agents;
 use connection::{CALL_LIMIT, Call, Connection};
 use domain::Setting;
 use fault::Fault;
 use ipnet::{IpNet, Ipv4Net};
 use network_xml::{Lease, Record};
 use progress::Progress;
+use readings::Meter;
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -80,6 +85,8 @@ pub struct LibvirtSettings {
 pub struct LibvirtHost {
     settings: LibvirtSettings,
     connection: Connection,
+    meter: Meter,
+    agents: Agents,
     /// One call per machine at a time. A call that nobody waits for any more still holds its lock, so that a removal
     /// cannot overtake the building that it undoes.
     machines: Vec<Arc<Mutex<()>>>,
@@ -96,8 +103,11 @@ pub struct LibvirtHost {
 impl LibvirtHost {
     /// Does not connect yet.
     pub fn new(settings: LibvirtSettings) -> Self {
+        let connection = || Connection::new(settings.name.clone(), &settings.uri, settings.insecure_networks.clone());
         Self {
-            connection: Connection::new(settings.name.clone(), &settings.uri, settings.insecure_networks.clone()),
+            connection: connection(),
+            meter: Meter::new(connection()),
+            agents: Agents::new(connection(), agent::PAUSE),
             settings,
             machines: (0..STRIPES).map(|_| Arc::default()).collect(),
             networks: Arc::default(),
@@ -111,6 +121,13 @@ impl LibvirtHost {
     #[must_use]
     pub fn with_domain_type(mut self, kind: DomainType) -> Self {
         self.settings.domain_type = kind;
+        self
+    }
+
+    /// The host with another pause between two questions to one guest's agent.
+    #[must_use]
+    pub fn asking_agents_every(mut self, pause: Duration) -> Self {
+        self.agents = self.agents.every(pause);
         self
     }
 
@@ -399,6 +416,12 @@ impl Provider for LibvirtHost {
     async fn list(&self) -> Result<Vec<Seen>, ProviderError> {
         let act = format!("listing host {}", self.settings.name);
         self.connection.run(&act, CALL_LIMIT, |call: &Call<'_>| domain::list(call.connect)).await
+    }
+
+    async fn readings(&self) -> Result<Readings, ProviderError> {
+        let mut looks = self.meter.look().await?;
+        self.agents.tell(&mut looks);
+        Ok(looks.into_iter().map(|look| (look.machine, look.reading)).collect())
     }
 
     async fn changed(&self) {
