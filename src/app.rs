@@ -37,6 +37,7 @@ use crate::{
     secret::{KeyFault, Vault},
     serve::{Limits, Server, tls},
     time::Clock,
+    usage::{self, Interval, service::Collector},
     watch::{service::Watch, task::Rounds},
 };
 use std::{
@@ -167,12 +168,13 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     let tls = speak(&settings, hangup)?;
     let encrypted = tls.is_some();
     let stop = CancellationToken::new();
-    let Service { api, worker, rounds, registrar, courier } = assemble(db, vault, &settings, stop.clone())?;
+    let Service { api, worker, rounds, registrar, courier, collector } = assemble(db, vault, &settings, stop.clone())?;
     let working = tokio::spawn(worker.run(stop.child_token()));
     let watching = tokio::spawn(rounds.run(stop.child_token()));
     let draining = tokio::spawn(drain::run(api.machines.clone(), stop.child_token()));
     let registering = tokio::spawn(registrar.run(stop.child_token()));
     let sending = tokio::spawn(courier.run(stop.child_token()));
+    let collecting = tokio::spawn(usage::task::run(collector, stop.child_token()));
     let limits = Limits {
         header: Duration::from_secs(settings.http_header_seconds),
         stall: Duration::from_secs(settings.http_stall_seconds),
@@ -185,6 +187,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     stop.cancel();
     watching.abort();
     draining.abort();
+    collecting.abort();
     // Calls end by their own bounds. Steps that are under way come to their end; what is not finished is taken up at the
     // next start.
     let all = async { tokio::join!(serving, working, registering, sending) };
@@ -218,6 +221,7 @@ pub struct Service {
     pub rounds: Rounds,
     pub registrar: Registrar,
     pub courier: Courier,
+    pub collector: Collector,
 }
 
 /// What most parts stand on.
@@ -266,6 +270,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
     };
     let courier = courier(distribution.clone(), settings);
     let (worker, registrar) = (worker(&shared, &courier, settings), registrar(&shared, settings));
+    let collector = collector(&shared, settings);
     let Shared { db, inventory, providers, bell, pulse, names, metrics, vault } = shared;
     let readiness = readiness(pulse, &vault, settings, stop.clone());
     let watch = Watch {
@@ -329,7 +334,17 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
             insecure_networks: settings.insecure_networks.clone(),
         },
     });
-    Ok(Service { api, worker, rounds, registrar, courier })
+    Ok(Service { api, worker, rounds, registrar, courier, collector })
+}
+
+/// What reads machines' use.
+fn collector(shared: &Shared, settings: &Settings) -> Collector {
+    Collector {
+        db: shared.db.clone(),
+        providers: shared.providers.clone(),
+        metrics: shared.metrics.clone(),
+        every: Interval::seconds(settings.usage_seconds).unwrap_or(Interval::MINUTE),
+    }
 }
 
 /// How operations are looked at. One that is over is never taken up again.

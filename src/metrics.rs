@@ -22,6 +22,9 @@ pub struct Metrics {
     alarms: IntGaugeVec,
     names: IntGaugeVec,
     name_attempts: IntCounterVec,
+    usage_points: IntCounterVec,
+    usage_refusals: IntCounterVec,
+    usage_rounds: IntCounterVec,
 }
 
 impl Metrics {
@@ -91,11 +94,30 @@ impl Metrics {
                 "Attempts at a DNS server, by what was wanted and what it came to.",
                 &["act", "outcome"],
             )?,
+            usage_points: counter(
+                "jiyue_usage_points_total",
+                "Intervals of machines that entered a day of theirs.",
+                &[],
+            )?,
+            usage_refusals: counter(
+                "jiyue_usage_refusals_total",
+                "Readings of machines, or single metrics of them, that gave no sample, by cause.",
+                &["cause"],
+            )?,
+            usage_rounds: counter(
+                "jiyue_usage_rounds_total",
+                "Times that a host was read for what its machines use, by how it ended.",
+                &["outcome"],
+            )?,
             registry,
         };
         metrics.catalogue = catalogue.take().into();
         for state in ["submitted", "returned", "approved", "delivered", "failed", "cancelled"] {
             metrics.requests.with_label_values(&[state]);
+        }
+        metrics.usage_points.with_label_values(&[] as &[&str]);
+        for outcome in ["done", "failed"] {
+            metrics.usage_rounds.with_label_values(&[outcome]);
         }
         metrics.ledger.with_label_values(&[] as &[&str]).set(0);
         Ok(metrics)
@@ -104,6 +126,18 @@ impl Metrics {
     pub fn http_answered(&self, route: &str, method: &str, status: u16, took: Duration) {
         self.http_requests.with_label_values(&[route, method, &status.to_string()]).inc();
         self.http_seconds.with_label_values(&[route, method]).observe(took.as_secs_f64());
+    }
+
+    /// What came of readings.
+    pub fn usage_folded<'a>(&self, points: u64, causes: impl IntoIterator<Item = (&'a &'static str, &'a u64)>) {
+        self.usage_points.with_label_values(&[] as &[&str]).inc_by(points);
+        for (cause, count) in causes {
+            self.usage_refusals.with_label_values(&[*cause]).inc_by(*count);
+        }
+    }
+
+    pub fn usage_round(&self, done: bool) {
+        self.usage_rounds.with_label_values(&[if done { "done" } else { "failed" }]).inc();
     }
 
     /// A kind of operation that this broker runs: its counters are there before its first run.

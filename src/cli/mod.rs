@@ -22,6 +22,7 @@ mod layout;
 mod lists;
 pub mod local;
 mod machines;
+mod measured;
 mod mistakes;
 pub mod output;
 mod parsers;
@@ -46,6 +47,7 @@ pub use language::Language;
 pub use lists::{ListArgs, ShowArgs, Sort, WatchArg};
 pub use local::{LocalArgs, ServeArgs};
 pub use machines::{AlarmCommand, MachineCommand};
+pub use measured::UsageCommand;
 pub use placement::PlacementCommand;
 pub use requests::{FormArg, RequestCommand};
 pub use run::run;
@@ -297,6 +299,9 @@ pub enum RemoteCommand {
     /// 虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、数据库口令、串口日志
     #[command(subcommand)]
     Machine(MachineCommand),
+    /// 实际用量：列出、逐日查看
+    #[command(subcommand)]
+    Usage(UsageCommand),
     /// 操作（建设、停机等长任务）：列出、查看、跟踪进度
     #[command(subcommand)]
     Operation(OperationCommand),

@@ -68,6 +68,8 @@ fn every_command_parses() {
         "jiyue machine restore ID --wait",
         "jiyue operation watch ID",
         "jiyue ledger verify",
+        "jiyue usage list --department edu --from 2026-10-01 --to 2026-10-31 --sort name",
+        "jiyue usage show ID --from 2026-10-01 -o json",
         "jiyue host set n1 --vcpu 4 --memory 2GiB --disk 1TiB --mlps-level 二级",
         "jiyue host list --state active --sort -name --all --watch --interval 5",
         "jiyue host show n1 --watch",
@@ -210,6 +212,7 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       image       镜像：导入、列出、查看、分发到宿主机
       request     资源申请：检查、提交、批准、退回、取消、查看
       machine     虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、数据库口令、串口日志
+      usage       实际用量：列出、逐日查看
       operation   操作（建设、停机等长任务）：列出、查看、跟踪进度
       event       事件：发生了什么，列出、跟踪
       audit       审计记录：谁、什么时候、对什么、做了什么
@@ -338,6 +341,14 @@ fn samples(kind: Kind) -> Vec<Value> {
             "subject": "machines/m-1", "time": "2026-11-21T01:00:00Z", "data": {"a": 1}})],
         Kind::Audit => vec![json!({"seq": 14, "at": "2026-11-21T01:00:00Z", "person": "zhang", "unit": "区信息办",
             "role": "requester", "action": "machine.delete", "object_type": "machine", "object_id": "m-1", "outcome": "done"})],
+        Kind::Usage => vec![
+            json!({"machine_id": "m-1", "name": "school", "department_id": "d", "vcpu": 2, "memory_bytes": 4_294_967_296_u64,
+                "usage": {"from": "2026-10-23", "to": "2026-11-21", "samples": 1440, "coverage_percent": 3.333,
+                    "cpu_percent": {"mean": 1.25, "p50": 1.0, "p95": 4.0, "p99": 5.0, "max": 88.0}, "memory_percent": null,
+                    "received_bytes": 1_048_576, "sent_bytes": 0},
+                "days": [{"date": "2026-11-21", "samples": 1440, "coverage_percent": 100.0, "cpu_mean_percent": 1.25,
+                    "cpu_max_percent": 88.0, "memory_mean_percent": null, "received_bytes": 1_048_576, "sent_bytes": 0}]}),
+        ],
         Kind::Token => {
             vec![json!({"id": "t-1", "person": "zhang", "name": "张三", "unit": "区信息办", "role": "authority",
             "created_at": "2026-11-21T01:00:00Z"})]
@@ -433,6 +444,9 @@ fn tables_read_well() {
 
     序号  时间              登录名  单位      角色    动作            对象     编号  结果
       14  2026-11-21 09:00  zhang   区信息办  申请人  machine.delete  machine  m-1   done
+
+    编号  名称    样本数  覆盖率  CPU 平均  CPU P95  CPU 最高  内存 P95   接收  发送
+    m-1   school    1440    3.3%      1.2%     4.0%     88.0%         -  1 MiB   0 B
     ");
 }
 

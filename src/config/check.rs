@@ -42,7 +42,7 @@ pub fn faults(settings: &Settings) -> Vec<Fault> {
 fn numbers(settings: &Settings) -> Vec<Fault> {
     let s = settings;
     let many = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    let all: [(&str, u64, RangeInclusive<u64>); 19] = [
+    let all: [(&str, u64, RangeInclusive<u64>); 20] = [
         ("http_header_seconds", s.http_header_seconds, 1..=600),
         ("http_stall_seconds", s.http_stall_seconds, 1..=3600),
         ("database_read_connections", s.database_read_connections.into(), 1..=1000),
@@ -50,6 +50,7 @@ fn numbers(settings: &Settings) -> Vec<Fault> {
         ("image_sends_at_once", many(s.image_sends_at_once), 0..=1000),
         ("image_retry_seconds", s.image_retry_seconds, 1..=DAY),
         ("listing_seconds", s.listing_seconds, 1..=DAY),
+        ("usage_seconds", s.usage_seconds.into(), 1..=3600),
         ("silence_seconds", s.silence_seconds, 1..=DAY),
         ("worker_width", many(s.worker_width), 0..=1000),
         ("worker_lease_seconds", s.worker_lease_seconds, 1..=3600),

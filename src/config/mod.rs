@@ -73,6 +73,8 @@ pub struct Settings {
     pub shutdown_seconds: u64,
     /// Each host is listed in full at least this often.
     pub listing_seconds: u64,
+    /// Between two readings of what a machine uses.
+    pub usage_seconds: u32,
     /// A host that has not answered for so long is unknown.
     pub silence_seconds: u64,
     /// A program that switches a host off and succeeds only when it is off; called with the host's name and URI.
@@ -127,6 +129,7 @@ impl Default for Settings {
             step_seconds: 120,
             shutdown_seconds: 60,
             listing_seconds: 30,
+            usage_seconds: 60,
             silence_seconds: 20,
             fence_command: None,
             dns: Vec::new(),

@@ -157,7 +157,7 @@ fn what_cannot_serve_is_told_key_by_key_and_nothing_is_changed() {
     assert_eq!(fs::read_dir(folder).unwrap().count(), 0, "looking makes nothing");
     fs::write(folder.join("file"), "x").unwrap();
     fs::set_permissions(folder.join("file"), fs::Permissions::from_mode(0o600)).unwrap();
-    let wrong: [(&str, Change); 29] = [
+    let wrong: [(&str, Change); 30] = [
         ("http_header_seconds", |s, _| s.http_header_seconds = 0),
         ("http_stall_seconds", |s, _| s.http_stall_seconds = 3601),
         ("database_read_connections", |s, _| s.database_read_connections = 0),
@@ -165,6 +165,7 @@ fn what_cannot_serve_is_told_key_by_key_and_nothing_is_changed() {
         ("image_sends_at_once", |s, _| s.image_sends_at_once = 1001),
         ("image_retry_seconds", |s, _| s.image_retry_seconds = 0),
         ("listing_seconds", |s, _| s.listing_seconds = 0),
+        ("usage_seconds", |s, _| s.usage_seconds = 3601),
         ("silence_seconds", |s, _| s.silence_seconds = u64::MAX),
         ("worker_width", |s, _| s.worker_width = usize::MAX),
         ("worker_lease_seconds", |s, _| s.worker_lease_seconds = 0),

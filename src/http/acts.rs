@@ -50,6 +50,7 @@ pub const ACTS: &[(&str, &str, Option<Act>)] = &[
     ("POST", "/v1/machines/{id}/restore", Some(Act::MachineRestore)),
     ("POST", "/v1/machines/{id}/start", Some(Act::MachineStart)),
     ("POST", "/v1/machines/{id}/stop", Some(Act::MachineStop)),
+    ("GET", "/v1/machines/{id}/usage", Some(Act::UsageRead)),
     ("GET", "/v1/openapi.json", None),
     ("GET", "/v1/operations", Some(Act::OperationRead)),
     ("GET", "/v1/operations/{id}", Some(Act::OperationRead)),
@@ -71,6 +72,7 @@ pub const ACTS: &[(&str, &str, Option<Act>)] = &[
     ("POST", "/v1/task-books", Some(Act::TaskBookImport)),
     ("GET", "/v1/task-books/{id}", Some(Act::TaskBookRead)),
     ("POST", "/v1/task-books/{id}/revoke", Some(Act::TaskBookRevoke)),
+    ("GET", "/v1/usage", Some(Act::UsageRead)),
 ];
 
 /// Whether there is a route for this.

@@ -26,6 +26,7 @@ mod strict;
 pub mod tag;
 pub mod task_books;
 pub mod upload;
+pub mod usage;
 
 use crate::{
     capacity::{inventory::Inventory, maintenance::Maintenance},
@@ -143,6 +144,8 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(machines::log))
         .routes(routes!(machines::register_name))
         .routes(routes!(machines::credentials))
+        .routes(routes!(usage::list))
+        .routes(routes!(usage::of_machine))
         .routes(routes!(operations::list))
         .routes(routes!(operations::show))
         .routes(routes!(events::operation))

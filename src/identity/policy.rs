@@ -69,6 +69,7 @@ acts! {
     LedgerVerify = "ledger.verify",
     AuditRead = "audit.read",
     EventRead = "event.read",
+    UsageRead = "usage.read",
 }
 
 /// How far a role's right to an act reaches.
@@ -89,14 +90,14 @@ pub const fn reach(role: Role, act: Act) -> Reach {
         MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild, MachineRegisterName,
         MachineResize, MachineRestore, MachineStart, MachineStop, OperationRead, PlacementExplain, RequestApprove,
         RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, TaskBookImport, TaskBookRead,
-        TaskBookRevoke,
+        TaskBookRevoke, UsageRead,
     };
     match (role, act) {
         (
             Role::Requester,
             TaskBookRead | RequestCheck | RequestSubmit | RequestRead | RequestCancel | MachineRead | MachineStart
             | MachineStop | MachineReboot | MachineDelete | MachineRestore | MachineLog | MachineCredentials
-            | OperationRead | DepartmentRead | AuditRead | EventRead | MachineChange,
+            | OperationRead | DepartmentRead | AuditRead | EventRead | MachineChange | UsageRead,
         ) => Reach::Own,
         (
             Role::Authority,
@@ -113,7 +114,7 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | MachineRegisterName | MachineLog | OperationRead | LedgerVerify | RequestRead | DepartmentRead,
         )
         | (Role::Requester | Role::Operator, ImageRead)
-        | (Role::Authority | Role::Operator | Role::Auditor, PlacementExplain)
+        | (Role::Authority | Role::Operator | Role::Auditor, PlacementExplain | UsageRead)
         | (
             Role::Auditor,
             DepartmentRead | TaskBookRead | HostRead | ImageRead | RequestRead | EventRead | MachineRead

@@ -76,8 +76,8 @@ impl<'a> Reader<'a> {
     }
 
     /// All that is left.
-    pub const fn rest(&mut self) -> &'a [u8] {
-        std::mem::replace(&mut self.bytes, &[])
+    pub fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.bytes)
     }
 
     pub const fn end(&self) -> Result<(), Broken> {

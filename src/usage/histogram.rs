@@ -219,6 +219,7 @@ pub(super) fn rank(q: f64, count: u64) -> Option<u64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_precision_loss, clippy::float_cmp, reason = "figures of tests are small, and some are exact")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -8,6 +8,10 @@ mod day;
 pub mod histogram;
 mod open;
 mod point;
+pub mod service;
+pub mod store;
+pub mod summary;
+pub mod task;
 #[cfg(test)]
 mod tests;
 mod track;

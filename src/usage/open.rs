@@ -186,6 +186,11 @@ impl Open {
         self.track.last()
     }
 
+    /// The date of the day under way.
+    pub fn date(&self) -> Option<Date> {
+        self.day.as_ref().map(|open| open.day.date())
+    }
+
     /// The day under way, as it stands.
     pub fn so_far(&self) -> Option<Box<Day>> {
         self.day.clone().map(OpenDay::close)

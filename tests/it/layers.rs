@@ -31,6 +31,7 @@ const IO: &[(&str, &str)] = &[
     ("machine/relocate.rs", "is a runner"),
     ("capacity/maintenance.rs", "runs the fence command"),
     ("watch/task.rs", "goes round"),
+    ("usage/task.rs", "goes round"),
     ("machine/name/registrar.rs", "drives names to their end"),
     ("dns/mod.rs", "gives an attempt its time"),
     ("dns/exchange.rs", "speaks to a DNS server"),

@@ -44,6 +44,7 @@ mod statements;
 mod support;
 mod two_brokers;
 mod uploads;
+mod usage;
 mod watch;
 mod write_queue;
 mod zones;

@@ -1,6 +1,17 @@
 //! Table headings, states and the names of things.
 
 pub const WORDS: &[(&str, &str)] = &[
+    ("实际用量", "usage"),
+    ("样本数", "Samples"),
+    ("覆盖率", "Coverage"),
+    ("CPU 平均", "CPU mean"),
+    ("CPU 最高", "CPU max"),
+    ("内存 P95", "Memory P95"),
+    ("内存平均", "Memory mean"),
+    ("接收", "Received"),
+    ("发送", "Sent"),
+    ("逐日", "By day"),
+    ("日期", "Date"),
     ("网络隔离", "network filters"),
     ("镜像目录", "image folder"),
     ("密钥文件", "key file"),

@@ -2,6 +2,7 @@
 
 mod block;
 mod columns;
+mod usage;
 
 pub use block::{block_lines, read_from};
 pub use columns::{CONTEXT, CONTEXT_SHEET, CONTRADICTION, DIFFERENCE, OUTCOME, READ, REFUSED_HOST, SHORTAGE};
@@ -99,10 +100,11 @@ pub enum Kind {
     Credentials,
     Event,
     Audit,
+    Usage,
 }
 
 impl Kind {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Department,
         Self::TaskBook,
         Self::Host,
@@ -116,6 +118,7 @@ impl Kind {
         Self::Credentials,
         Self::Event,
         Self::Audit,
+        Self::Usage,
     ];
 
     /// What people call it.
@@ -134,6 +137,7 @@ impl Kind {
             Self::Credentials => "数据库口令",
             Self::Event => "事件",
             Self::Audit => "审计记录",
+            Self::Usage => "实际用量",
         }
     }
 
@@ -143,7 +147,7 @@ impl Kind {
             Self::Department | Self::Rule => "/code",
             Self::Host => "/name",
             Self::Image => "/sha256",
-            Self::Credentials => "/machine_id",
+            Self::Credentials | Self::Usage => "/machine_id",
             Self::Audit => "/seq",
             Self::TaskBook
             | Self::Request
@@ -171,6 +175,7 @@ impl Kind {
             Self::Credentials => &CREDENTIALS,
             Self::Event => &EVENT,
             Self::Audit => &AUDIT,
+            Self::Usage => &usage::USAGE,
         }
     }
 
@@ -184,9 +189,13 @@ impl Kind {
             Self::Operation => &OPERATION_SHEET,
             Self::Rule => &RULE_SHEET,
             Self::Image => &IMAGE_SHEET,
-            Self::Department | Self::Token | Self::Alarm | Self::Credentials | Self::Event | Self::Audit => {
-                self.columns()
-            }
+            Self::Department
+            | Self::Token
+            | Self::Alarm
+            | Self::Credentials
+            | Self::Event
+            | Self::Audit
+            | Self::Usage => self.columns(),
         }
     }
 
@@ -197,6 +206,7 @@ impl Kind {
             Self::Host => &[("网络区域", "/zones", &ZONE), ("迁不走的", "/drain/stuck", &STUCK)],
             Self::Request => &[("虚拟机", "/machines", &MACHINE)],
             Self::Image => &[("在各宿主机上", "/hosts", &TRANSFER)],
+            Self::Usage => &[("逐日", "/days", &usage::DAY)],
             _ => &[],
         }
     }

@@ -1,4 +1,11 @@
 //! What is folded, held against what was.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::float_cmp,
+    reason = "figures of tests are small, and some are exact"
+)]
 
 mod guards;
 mod histories;

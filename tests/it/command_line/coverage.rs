@@ -40,6 +40,8 @@ const COMMANDS: &[(&str, &str)] = &[
     ("POST /v1/machines/{id}/delete", "machine delete"),
     ("POST /v1/machines/{id}/extend", "machine extend"),
     ("GET /v1/machines/{id}/log", "machine log"),
+    ("GET /v1/machines/{id}/usage", "usage show"),
+    ("GET /v1/usage", "usage list"),
     ("POST /v1/machines/{id}/migrate", "machine migrate"),
     ("POST /v1/machines/{id}/reboot", "machine reboot"),
     ("POST /v1/machines/{id}/rebuild", "machine rebuild"),

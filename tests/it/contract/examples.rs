@@ -234,6 +234,8 @@ async fn machines(walk: &mut Journey, broker: &Broker, cast: &Cast, machine: &st
     walk.call("machines_list", "", requester, None).await;
     walk.call("machines_change", machine, requester, Some(json!({"om_unit": "区民政局信息中心 0512-00000000"}))).await;
     walk.call("machines_log", machine, requester, None).await;
+    walk.call("usage_of_machine", machine, requester, None).await;
+    walk.call("usage_list", "", requester, None).await;
     let size = json!({"vcpu": 3, "memory_bytes": home["memory_bytes"]});
     for (id, token, body) in [
         ("machines_stop", requester, None),

@@ -1,0 +1,30 @@
+-- What is measured. A subject is a machine of ours or a legacy server: the id of either.
+create table usage_meters (
+    subject_id text primary key,
+    department_id text not null references departments (id),
+    -- What is remembered between two readings, the day under way among it.
+    state blob not null,
+    -- The instant of the last reading that was believed.
+    last_at bigint,
+    -- The day under way, in days since 1970-01-01.
+    open_day bigint
+);
+create index usage_meters_open on usage_meters (open_day) where open_day is not null;
+
+-- One row per subject and day that is over.
+create table usage_days (
+    subject_id text not null,
+    -- In days since 1970-01-01, as the district counts days.
+    day bigint not null,
+    data blob not null,
+    primary key (subject_id, day)
+) without rowid;
+
+-- One row per host that is read: whoever moves due_at on reads it this time, so that of many brokers one does.
+create table usage_rounds (
+    host_id text primary key references hosts (id),
+    due_at bigint not null,
+    collected_at bigint,
+    -- Why the last round came to nothing; null when it did not.
+    failure text
+);

@@ -1,0 +1,155 @@
+//! `/v1/usage` and what one machine has used.
+
+use super::{
+    Api,
+    extract::{Caller, Path, Query},
+    page::{Cut, Page, PageQuery},
+    task_books::{department_id, departments},
+};
+use crate::{
+    error::{Problem, ProblemDocument},
+    identity::policy::{self, Act},
+    ids::{DepartmentId, MachineId},
+    machine,
+    usage::{
+        Window, store,
+        summary::{DaySummary, Summary},
+    },
+};
+use axum::{Json, extract::State};
+use jiff::{ToSpan, civil::Date};
+use serde::{Deserialize, Serialize};
+
+/// Days of a window that nobody has named.
+const DAYS: i64 = 30;
+/// The longest window: a year and a month, so that a month can be held against the same one a year before.
+const MOST_DAYS: i64 = 400;
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct UsageQuery {
+    /// The code of one.
+    pub department: Option<String>,
+    /// The first day; 29 days before `to` when absent.
+    #[param(value_type = Option<String>, format = Date)]
+    pub from: Option<Date>,
+    /// The last day; today when absent.
+    #[param(value_type = Option<String>, format = Date)]
+    pub to: Option<Date>,
+    #[param(minimum = 1, maximum = 200)]
+    pub page_size: Option<i64>,
+    pub page_token: Option<String>,
+    pub sort: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DaysQuery {
+    /// The first day; 29 days before `to` when absent.
+    #[param(value_type = Option<String>, format = Date)]
+    pub from: Option<Date>,
+    /// The last day; today when absent.
+    #[param(value_type = Option<String>, format = Date)]
+    pub to: Option<Date>,
+}
+
+/// A machine and what it has used.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct MachineUsage {
+    #[schema(value_type = String, format = Uuid)]
+    pub machine_id: MachineId,
+    pub name: String,
+    #[schema(value_type = String, format = Uuid)]
+    pub department_id: DepartmentId,
+    pub vcpu: u32,
+    pub memory_bytes: i64,
+    pub usage: Summary,
+}
+
+/// As in the list, and day by day.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct MachineUsageByDay {
+    #[serde(flatten)]
+    pub machine: MachineUsage,
+    /// Days with samples.
+    pub days: Vec<DaySummary>,
+}
+
+fn window(api: &Api, from: Option<Date>, to: Option<Date>) -> Result<Window, Problem> {
+    let to = to.unwrap_or_else(|| api.db.clock().today());
+    let earliest = |days: i64| to.checked_sub((days - 1).days()).unwrap_or(Date::MIN);
+    let from = from.unwrap_or_else(|| earliest(DAYS));
+    if from < earliest(MOST_DAYS) {
+        return Err(Problem::malformed(format!("查询参数 from 与 to 相隔须在 {MOST_DAYS} 天以内")));
+    }
+    Window::new(from, to).ok_or_else(|| Problem::malformed("查询参数 from 不能晚于 to"))
+}
+
+fn view(machine: &machine::Machine, window: &Window) -> MachineUsage {
+    MachineUsage {
+        machine_id: machine.id,
+        name: machine.intent.name.clone(),
+        department_id: machine.department,
+        vcpu: machine.intent.vcpu,
+        memory_bytes: machine.intent.memory.get(),
+        usage: window.into(),
+    }
+}
+
+/// 各虚拟机实际用了多少
+#[utoipa::path(get, path = "/v1/usage", tag = "usage", params(UsageQuery),
+    responses((status = 200, body = Page<MachineUsage>), (status = "4XX", body = ProblemDocument)))]
+pub async fn list(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Query(query): Query<UsageQuery>,
+) -> Result<Json<Page<MachineUsage>>, Problem> {
+    let scope = policy::scope(&actor, Act::UsageRead)?.filter();
+    let empty = window(&api, query.from, query.to)?;
+    let mut conn = api.db.read().await?;
+    let department = match query.department {
+        Some(key) => Some(department_id(&departments(&mut conn).await?, key)),
+        None => None,
+    };
+    let filter = machine::store::Filter {
+        scope: scope.as_deref(),
+        department: department.as_deref(),
+        ..machine::store::Filter::default()
+    };
+    let page = PageQuery { page_size: query.page_size, page_token: query.page_token, sort: query.sort };
+    let cut = Cut::new(&api, "usage", &machine::store::SORTS, page, &(&filter, empty.from(), empty.to()))?;
+    let machines = machine::store::list(&mut conn, &filter, &cut.slice).await?;
+    let ids: Vec<String> = machines.items.iter().map(|machine| machine.id.text()).collect();
+    let mut days = store::days(&mut conn, &ids, empty.from(), empty.to()).await?;
+    Ok(Json(cut.page(machines, |machine| {
+        let mut window = empty.clone();
+        for day in days.remove(&machine.id.text()).unwrap_or_default() {
+            window.add(&day);
+        }
+        view(&machine, &window)
+    })))
+}
+
+/// 一台虚拟机逐日用了多少
+#[utoipa::path(get, path = "/v1/machines/{id}/usage", tag = "usage", params(("id" = String, Path), DaysQuery),
+    responses((status = 200, body = MachineUsageByDay), (status = "4XX", body = ProblemDocument)))]
+pub async fn of_machine(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+    Query(query): Query<DaysQuery>,
+) -> Result<Json<MachineUsageByDay>, Problem> {
+    let scope = policy::scope(&actor, Act::UsageRead)?.filter();
+    let mut window = window(&api, query.from, query.to)?;
+    let mut conn = api.db.read().await?;
+    let machine = machine::store::find(&mut conn, &id, scope.as_deref()).await?;
+    let machine = machine.ok_or_else(|| Problem::not_found("虚拟机"))?;
+    let days = store::days(&mut conn, &[machine.id.text()], window.from(), window.to()).await?;
+    for day in days.into_values().flatten() {
+        window.add(&day);
+    }
+    let days = window.days().iter().map(DaySummary::from).collect();
+    Ok(Json(MachineUsageByDay { machine: view(&machine, &window), days }))
+}
