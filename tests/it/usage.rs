@@ -108,7 +108,7 @@ async fn a_silent_machine_has_its_day_closed(setup: &Setup, id: &str) {
     let clock = Clock::Fixed(Arc::clone(&micros));
     let options = Options { url: setup.database_url.clone(), read_connections: 1, clock };
     let day = jiff::civil::date(2035, 3, 1);
-    let set = |seconds: i64| micros.store(time::day_begins(day) + seconds * 1_000_000, Ordering::Relaxed);
+    let set = |seconds: i64| micros.store((time::day_begins(day) + seconds) * 1_000_000, Ordering::Relaxed);
     set(0);
     let db = Db::open(options).await.expect("a database");
     let collector = Collector {

@@ -1,5 +1,12 @@
 //! What machines are found to use, on real guests and real domains; and guests that lie.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::format_push_string,
+    reason = "plain words and small figures in a test"
+)]
+
 use super::{Place, UP_TO_DOMAIN, ensure};
 use crate::support::{
     intent,
