@@ -31,11 +31,13 @@ pub mod report;
 mod requests;
 mod run;
 mod settings;
+mod systems;
 pub mod tables;
 mod upload;
 mod usage;
 mod watch;
 mod words;
+mod zombies;
 
 pub use contexts::{ContextCommand, context};
 pub use events::{AuditCommand, EventCommand};
@@ -49,7 +51,9 @@ pub use machines::{AlarmCommand, MachineCommand};
 pub use placement::PlacementCommand;
 pub use requests::{FormArg, RequestCommand};
 pub use run::run;
+pub use systems::SystemCommand;
 pub use usage::{command, parse};
+pub use zombies::ZombieCommand;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -297,6 +301,12 @@ pub enum RemoteCommand {
     /// 虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、数据库口令、串口日志
     #[command(subcommand)]
     Machine(MachineCommand),
+    /// 信息系统：登记、查看、修改、列入和移出虚拟机
+    #[command(subcommand)]
+    System(SystemCommand),
+    /// 僵尸系统：判定、征求意见、答复、豁免、认定、备案
+    #[command(subcommand)]
+    Zombie(ZombieCommand),
     /// 操作（建设、停机等长任务）：列出、查看、跟踪进度
     #[command(subcommand)]
     Operation(OperationCommand),

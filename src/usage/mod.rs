@@ -12,6 +12,7 @@ mod point;
 mod tests;
 mod track;
 mod window;
+pub mod zombie;
 
 pub use codec::Broken;
 pub use day::Day;

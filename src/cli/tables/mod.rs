@@ -2,6 +2,7 @@
 
 mod block;
 mod columns;
+mod systems;
 
 pub use block::{block_lines, read_from};
 pub use columns::{CONTEXT, CONTEXT_SHEET, CONTRADICTION, DIFFERENCE, OUTCOME, READ, REFUSED_HOST, SHORTAGE};
@@ -18,6 +19,7 @@ use columns::{
 };
 use jiff::tz::TimeZone;
 use serde_json::Value;
+use systems::{CRITERION, MEMBER, SYSTEM, SYSTEM_SHEET, ZOMBIE, ZOMBIE_SHEET};
 
 /// How one value of a row becomes text; the text is a JSON pointer into the row.
 #[derive(Clone, Copy)]
@@ -55,7 +57,7 @@ impl Column {
         Self { right: true, ..self }
     }
 
-    const fn optional(self) -> Self {
+    pub(super) const fn optional(self) -> Self {
         Self { optional: true, ..self }
     }
 
@@ -92,6 +94,8 @@ pub enum Kind {
     Image,
     Request,
     Machine,
+    System,
+    Zombie,
     Operation,
     Token,
     Rule,
@@ -102,13 +106,15 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Department,
         Self::TaskBook,
         Self::Host,
         Self::Image,
         Self::Request,
         Self::Machine,
+        Self::System,
+        Self::Zombie,
         Self::Operation,
         Self::Token,
         Self::Rule,
@@ -127,6 +133,8 @@ impl Kind {
             Self::Image => "镜像",
             Self::Request => "申请",
             Self::Machine => "虚拟机",
+            Self::System => "信息系统",
+            Self::Zombie => "僵尸系统判定",
             Self::Operation => "操作",
             Self::Token => "令牌",
             Self::Rule => "规则",
@@ -148,6 +156,8 @@ impl Kind {
             Self::TaskBook
             | Self::Request
             | Self::Machine
+            | Self::System
+            | Self::Zombie
             | Self::Operation
             | Self::Token
             | Self::Alarm
@@ -164,6 +174,8 @@ impl Kind {
             Self::Image => &IMAGE,
             Self::Request => &REQUEST,
             Self::Machine => &MACHINE,
+            Self::System => &SYSTEM,
+            Self::Zombie => &ZOMBIE,
             Self::Operation => &OPERATION,
             Self::Token => &TOKEN,
             Self::Rule => &RULE,
@@ -181,6 +193,8 @@ impl Kind {
             Self::Host => &HOST_SHEET,
             Self::Request => &REQUEST_SHEET,
             Self::Machine => &MACHINE_SHEET,
+            Self::System => &SYSTEM_SHEET,
+            Self::Zombie => &ZOMBIE_SHEET,
             Self::Operation => &OPERATION_SHEET,
             Self::Rule => &RULE_SHEET,
             Self::Image => &IMAGE_SHEET,
@@ -196,6 +210,8 @@ impl Kind {
             Self::TaskBook => &[("控制指标", "/indicators", &INDICATOR)],
             Self::Host => &[("网络区域", "/zones", &ZONE), ("迁不走的", "/drain/stuck", &STUCK)],
             Self::Request => &[("虚拟机", "/machines", &MACHINE)],
+            Self::System => &[("虚拟机", "/machines", &MEMBER)],
+            Self::Zombie => &[("认定条件", "/judgement/criteria", &CRITERION)],
             Self::Image => &[("在各宿主机上", "/hosts", &TRANSFER)],
             _ => &[],
         }
