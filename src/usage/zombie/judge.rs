@@ -221,7 +221,8 @@ fn replaced(case: Case<'_>) -> Known {
 /// leaves it open.
 fn idle(case: Case<'_>, limits: Thresholds) -> Known {
     if case.machines.is_empty() {
-        return Known::unknown(vec![case.recorded("系统没有登记虚拟机，没有可以实测的资源".to_owned())]);
+        let evidence = vec![case.recorded("系统没有登记虚拟机，没有可以实测的资源".to_owned())];
+        return Known { measured: true, ..Known::unknown(evidence) };
     }
     let yearly = case.system.facts.frequency == Some(Frequency::Yearly);
     let limit = if yearly { limits.idle_days.max(YEARLY_DAYS) } else { limits.idle_days };
