@@ -211,7 +211,14 @@ const fn stands(state: State) -> bool {
 
 /// Everything that is wrong, in one answer.
 fn refused(faults: Vec<String>) -> Problem {
-    Problem::new(Kind::Refused, "bad_value", faults.join("\n"))
+    let detail = match &faults[..] {
+        [one] => one.clone(),
+        all => {
+            let each = (1..).zip(all).map(|(n, fault)| format!("（{n}）{fault}")).collect::<Vec<_>>();
+            format!("共有 {} 处要改：{}", all.len(), each.join(" "))
+        }
+    };
+    Problem::new(Kind::Refused, "bad_value", detail)
 }
 
 fn taken(error: DbError, facts: &Facts) -> Problem {

@@ -9,11 +9,17 @@ use jiff::civil::Date;
 use rust_xlsxwriter::{
     DocProperties, ExcelDateTime, Format, FormatAlign, FormatBorder, Workbook, Worksheet, XlsxError,
 };
+use unicode_width::UnicodeWidthStr;
 
 /// The media type of a workbook.
 pub const MEDIA_TYPE: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 /// The last column of the form.
 const LAST: u16 = 5;
+/// Narrow characters in a line of what a label says.
+const FIELD_WIDTH: usize = 84;
+const LINE_POINTS: u32 = 15;
+/// Lines in a row at most; Excel has no higher one.
+const HIGHEST: u32 = 27;
 /// Nobody has said.
 const NOTHING: &str = "未登记";
 
@@ -108,8 +114,13 @@ impl Page {
         Ok(())
     }
 
-    /// A label and what it says, over the whole width.
+    /// A label and what it says, over the whole width. A merged cell does not make its row as high as its text needs.
     fn field(&mut self, label: &str, cell: &Cell<'_>) -> Result<(), XlsxError> {
+        if let Cell::Text(text) = cell {
+            let lines: usize = text.lines().map(|line| line.width().div_ceil(FIELD_WIDTH).max(1)).sum();
+            let lines = u32::try_from(lines).unwrap_or(u32::MAX).clamp(1, HIGHEST);
+            self.sheet.set_row_height(self.row, f64::from(lines * LINE_POINTS))?;
+        }
         self.sheet.write_string_with_format(self.row, 0, label, &self.looks.head)?;
         self.sheet.merge_range(self.row, 1, self.row, LAST, "", &self.looks.text)?;
         self.put(1, cell)?;
