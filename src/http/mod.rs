@@ -27,6 +27,8 @@ pub mod tag;
 pub mod task_books;
 pub mod upload;
 
+pub use document::orders;
+
 use crate::{
     capacity::{inventory::Inventory, maintenance::Maintenance},
     db::{Db, Gather},
