@@ -1,6 +1,6 @@
 //! `jiyue request …`, as types.
 
-use super::{IdArg, ListArgs, ShowArgs, WaitArg, WatchArg, forms, language::say, parsers::name};
+use super::{IdArg, ListArgs, ShowArgs, WaitArg, forms, language::say, parsers::name};
 use crate::request::form::label;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -94,8 +94,6 @@ pub enum RequestCommand {
         department: Option<String>,
         #[command(flatten)]
         list: ListArgs,
-        #[command(flatten)]
-        watch: WatchArg,
     },
     /// 查看一份申请
     #[command(after_help = "例：\n  jiyue request show ID\n  jiyue request show ID --watch")]
