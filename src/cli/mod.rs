@@ -371,7 +371,7 @@ pub enum TaskBookCommand {
         list: ListArgs,
     },
     /// 查看一份任务书
-    #[command(after_help = "例：\n  jiyue task-book show 相信任〔2026〕17号")]
+    #[command(after_help = "例：\n  jiyue task-book show XM-2026-001")]
     Show(ShowArgs),
     /// 撤销任务书；已批的不动，不能再批新的
     #[command(after_help = "例：\n  jiyue task-book revoke XM-2026-001 --reason 项目终止")]

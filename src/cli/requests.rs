@@ -68,6 +68,7 @@ pub enum RequestCommand {
         reason: String,
     },
     /// 取消申请；已在建设的先撤下，额度与容量全部归还
+    #[command(after_help = "例：\n  jiyue request cancel ID --reason 不再需要\n  jiyue request cancel ID --wait")]
     Cancel {
         #[command(flatten)]
         target: IdArg,

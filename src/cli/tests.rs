@@ -206,7 +206,7 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       serve       启动服务（在服务器上运行）
       doctor      检查服务器：配置、数据库、磁盘、libvirt、DNS、时间（在服务器上运行）
       token       令牌：发放、列出、吊销（在服务器上运行）
-      department  建设单位：登记、列出、改名
+      department  建设单位：登记、列出、查看、改名
       task-book   项目任务书：导入、列出、查看、撤销
       host        宿主机：接入、查看、改设置、暂停接收、迁出、隔离
       placement   落位：说明虚拟机会落在哪台宿主机，为什么

@@ -138,6 +138,7 @@ pub const HELP: &[(&str, &str)] = &[
         "jiyue task-book import task-book.yaml          任务书入库：谁能用多少（审批人）",
         "jiyue task-book import task-book.yaml          who may use how much (authority)",
     ),
+    ("jiyue request cancel ID --reason 不再需要", "jiyue request cancel ID --reason 'no longer needed'"),
     (
         "jiyue task-book revoke XM-2026-001 --reason 项目终止",
         "jiyue task-book revoke XM-2026-001 --reason 'project ended'",
@@ -381,7 +382,10 @@ pub const HELP: &[(&str, &str)] = &[
     ("查看一个建设单位", "show a department"),
     ("只看这个文号的", "only the one with this number"),
     ("只看某台虚拟机的", "only of one machine"),
-    ("只看接入了某个网络区域的：政务外网、互联网、政务专网", "only those in one zone: 政务外网, 互联网, 政务专网"),
+    (
+        "只看接入了某个网络区域的：政务外网、互联网、政务专网",
+        "only those in this zone: government_extranet, internet, government_private",
+    ),
     ("只看某种操作系统的（目录里的代码）", "only of one operating system (its code in the catalogue)"),
     ("只看某个动作，如 machine.delete、request.approve", "only one act, such as machine.delete, request.approve"),
     (
