@@ -20,20 +20,20 @@ if [[ -z $program ]]; then
   program=${CARGO_TARGET_DIR:-target}/release/jiyue
 fi
 
-# What the program itself can say of itself. A program that cannot yet leaves it out.
+# What the program says of itself.
 assets=target/assets
 rm -rf "$assets"
 mkdir -p "$assets/usr/share/doc/jiyue"
 cp README.md "$assets/usr/share/doc/jiyue/"
 completion() {
   mkdir -p "$assets/$(dirname "$2")"
-  "$program" completion "$1" > "$assets/$2" 2>/dev/null || rm -f "$assets/$2"
+  "$program" completion "$1" > "$assets/$2"
 }
 completion bash usr/share/bash-completion/completions/jiyue
 completion zsh usr/share/zsh/vendor-completions/_jiyue
 completion fish usr/share/fish/vendor_completions.d/jiyue.fish
 mkdir -p "$assets/usr/share/man/man1"
-"$program" man --to "$assets/usr/share/man/man1" >/dev/null 2>&1 || rm -rf "$assets/usr/share/man"
+"$program" man --to "$assets/usr/share/man/man1" >/dev/null
 
 if [[ -n ${1:-} ]]; then
   exec "$root/bin/cargo-deb" --quiet --locked --offline --no-build --profile dev --fast --output "$2"

@@ -7,6 +7,7 @@ use super::{
     problem::Failure,
     usage,
 };
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap_complete::Shell;
 use serde_json::json;
 use std::{fs, io, path::Path, process::ExitCode};
@@ -16,14 +17,9 @@ pub(super) const EXAMPLES: &str = "例：
   zsh： jiyue completion zsh > ~/.zfunc/_jiyue          （.zshrc 里：fpath+=~/.zfunc; autoload -U compinit; compinit）
   fish：jiyue completion fish > ~/.config/fish/completions/jiyue.fish";
 
-/// One of the three that are tested or at least asked for.
-pub(super) fn shell(s: &str) -> Result<Shell, String> {
-    match s {
-        "bash" => Ok(Shell::Bash),
-        "zsh" => Ok(Shell::Zsh),
-        "fish" => Ok(Shell::Fish),
-        _ => Err(say!("应是 bash、zsh 或 fish")),
-    }
+/// One of the three that are tested.
+pub(super) fn shell() -> impl TypedValueParser<Value = Shell> {
+    PossibleValuesParser::new(["bash", "zsh", "fish"]).try_map(|word| word.parse::<Shell>())
 }
 
 /// The script for a shell.

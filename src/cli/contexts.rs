@@ -16,6 +16,7 @@ use std::{path::PathBuf, process::ExitCode};
 #[derive(Debug, Subcommand)]
 pub enum ContextCommand {
     /// 列出上下文
+    #[command(after_help = "例：\n  jiyue context list")]
     List,
     /// 切换到一个上下文，之后的命令都用它
     #[command(after_help = "例：\n  jiyue context use prod")]

@@ -1,7 +1,13 @@
 //! `jiyue event …` and `jiyue audit …`.
 
-use super::{ListArgs, OutputFormat, output::Screen, parsers::count, problem::Failure, tables::Kind};
-use crate::client::{Client, Filter};
+use super::{
+    ListArgs, OutputFormat,
+    output::Screen,
+    parsers::{count, name},
+    problem::Failure,
+    tables::Kind,
+};
+use crate::client::Client;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -38,21 +44,50 @@ pub enum EventCommand {
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
     /// 列出审计记录，新的在前
-    #[command(after_help = "例：\n  jiyue audit list --limit 20\n  jiyue audit list --before 1200 -o json")]
+    #[command(after_help = "例：
+  jiyue audit list --limit 20
+  jiyue audit list --person zhang --outcome denied
+  jiyue audit list --object-type machine --object ID --sort seq -o json")]
     List(AuditArgs),
 }
 
 #[derive(Debug, Args)]
 pub struct AuditArgs {
-    /// 只要这个序号之前的
-    #[arg(long, value_name = "N", value_parser = count)]
-    before: Option<u32>,
-    /// 最多列出多少条；不给则表格列出前 100 条，json、yaml、name 全部列出
-    #[arg(long, value_name = "N", value_parser = count, conflicts_with = "all")]
-    limit: Option<u32>,
-    /// 全部列出
-    #[arg(long)]
-    all: bool,
+    /// 只看某个动作，如 machine.delete、request.approve
+    #[arg(long, value_parser = name)]
+    action: Option<String>,
+    /// 只看对某一类东西做的，如 request、machine、host
+    #[arg(long, value_name = "TYPE", value_parser = name)]
+    object_type: Option<String>,
+    /// 只看对某一件东西做的
+    #[arg(long, value_name = "ID", value_parser = name)]
+    object: Option<String>,
+    /// 只看某个人做的（登录名）
+    #[arg(long, value_name = "LOGIN", value_parser = name)]
+    person: Option<String>,
+    /// 只看做了的 done，或被拒绝的 denied
+    #[arg(long, value_parser = name)]
+    outcome: Option<String>,
+    /// 只看某一次请求的（请求号）
+    #[arg(long, value_name = "ID", value_parser = name)]
+    trace: Option<String>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+impl AuditArgs {
+    /// The fields that were given, by the service's names, and how the list is wanted.
+    pub fn parts(&self) -> ([(&'static str, Option<&str>); 6], &ListArgs) {
+        let fields = [
+            ("action", self.action.as_deref()),
+            ("object_type", self.object_type.as_deref()),
+            ("object_id", self.object.as_deref()),
+            ("person", self.person.as_deref()),
+            ("outcome", self.outcome.as_deref()),
+            ("trace_id", self.trace.as_deref()),
+        ];
+        (fields, &self.list)
+    }
 }
 
 pub async fn event(client: &Client, screen: &Screen, command: EventCommand) -> Result<(), Failure> {
@@ -92,14 +127,6 @@ async fn page(client: &Client, mut token: Option<String>, most: usize) -> Result
             return Ok(json!({"items": items, "next_page_token": token}));
         }
     }
-}
-
-pub async fn audit(client: &Client, screen: &Screen, command: AuditCommand) -> Result<(), Failure> {
-    let AuditCommand::List(args) = command;
-    let list = ListArgs { limit: args.limit, all: args.all, sort: None };
-    let before = args.before.map(|n| n.to_string());
-    let filter: Filter = list.filter(&[("before", before.as_deref())], screen.format());
-    Ok(screen.list(Kind::Audit, &client.list(&["audit-records"], &filter).await?)?)
 }
 
 impl Screen {

@@ -1,10 +1,10 @@
 //! `jiyue host …`, as types.
 
 use super::{
-    IdArg, ListArgs, ShowArgs, WaitArg, WatchArg,
-    parsers::{count, level, name, pairs, size},
+    IdArg, ListArgs, ShowArgs, WaitArg,
+    parsers::{count, level, name, pairs, size, zone},
 };
-use crate::labels::MlpsLevel;
+use crate::labels::{MlpsLevel, Zone};
 use clap::{Args, Subcommand};
 use std::{path::PathBuf, str::FromStr};
 
@@ -23,12 +23,17 @@ pub enum HostCommand {
         /// 只看某个状态，如 active、cordoned、unknown
         #[arg(long)]
         state: Option<String>,
+        /// 只看接入了某个网络区域的：政务外网、互联网、政务专网
+        #[arg(long, value_parser = zone)]
+        zone: Option<Zone>,
+        /// 只看叫这个名字的
+        #[arg(long, value_parser = name)]
+        name: Option<String>,
         #[command(flatten)]
         list: ListArgs,
-        #[command(flatten)]
-        watch: WatchArg,
     },
     /// 查看一台宿主机
+    #[command(after_help = "例：\n  jiyue host show node1\n  jiyue host show node1 --watch")]
     Show(ShowArgs),
     /// 改可以分给虚拟机的容量、最高等保级别
     #[command(after_help = "例：
@@ -53,8 +58,10 @@ pub enum HostCommand {
         mlps_level: Option<MlpsLevel>,
     },
     /// 暂停接收新的虚拟机；已有的不动
+    #[command(after_help = "例：\n  jiyue host cordon node1")]
     Cordon(IdArg),
     /// 恢复接收
+    #[command(after_help = "例：\n  jiyue host uncordon node1")]
     Uncordon(IdArg),
     /// 迁出全部虚拟机，供维护；宿主机同时暂停接收
     #[command(after_help = "例：
@@ -71,7 +78,10 @@ pub enum HostCommand {
         #[command(flatten)]
         wait: WaitArg,
     },
-    #[command(about = "执行服务设置里的隔离命令（fence_command）；成功才算已断电")]
+    #[command(
+        about = "执行服务设置里的隔离命令（fence_command）；成功才算已断电",
+        after_help = "例：\n  jiyue host fence node1"
+    )]
     Fence(IdArg),
     /// 亲自确认一台失去联系的宿主机已断电
     #[command(
@@ -92,6 +102,7 @@ pub enum HostCommand {
         reason: String,
     },
     /// 重新接入已隔离的宿主机
+    #[command(after_help = "例：\n  jiyue host readmit node1")]
     Readmit(IdArg),
 }
 

@@ -13,7 +13,17 @@ pub enum ImageCommand {
   jiyue image import pg.qcow2 --os debian-12 --database postgresql-15 --name 'Debian 12 与 PostgreSQL 15'")]
     Import(ImageImportArgs),
     /// 列出镜像
-    List(ListArgs),
+    #[command(after_help = "例：\n  jiyue image list\n  jiyue image list --os debian-12 --sort name")]
+    List {
+        /// 只看某种操作系统的（目录里的代码）
+        #[arg(long = "os", value_name = "OS_TYPE", value_parser = name)]
+        os_type: Option<String>,
+        /// 只看叫这个名字的
+        #[arg(long, value_parser = name)]
+        name: Option<String>,
+        #[command(flatten)]
+        list: ListArgs,
+    },
     /// 查看一个镜像，以及它在各宿主机上的分发进度
     #[command(after_help = "例：
   jiyue image show 'Debian 12'

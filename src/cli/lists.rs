@@ -5,13 +5,13 @@ use super::{
     parsers::{count, seconds},
 };
 use crate::client::Filter;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use std::time::Duration;
 
 /// What fits one look at a table.
 const AT_A_LOOK: u32 = 100;
 
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct ListArgs {
     /// 最多列出多少条；不给则表格列出前 100 条，json、yaml、name 全部列出
     #[arg(long, value_name = "N", value_parser = count, conflicts_with = "all")]
@@ -19,42 +19,30 @@ pub struct ListArgs {
     /// 全部列出
     #[arg(long)]
     pub all: bool,
-    /// 次序：created_at、-created_at（新的在前，默认）、name、-name
-    #[arg(long, value_enum, value_name = "ORDER", hide_possible_values = true, allow_hyphen_values = true)]
-    pub sort: Option<Sort>,
+    // What it is for, and which orders there are, is said by `usage::command`, of each list its own.
+    #[arg(long, value_name = "ORDER", hide_possible_values = true, allow_hyphen_values = true)]
+    pub sort: Option<String>,
+    #[command(flatten)]
+    pub watch: WatchArg,
 }
 
-/// The orders that the service knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Sort {
-    #[value(name = "created_at")]
-    Oldest,
-    #[value(name = "-created_at")]
-    Newest,
-    #[value(name = "name")]
-    Name,
-    #[value(name = "-name")]
-    NameDescending,
-}
-
-impl Sort {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Oldest => "created_at",
-            Self::Newest => "-created_at",
-            Self::Name => "name",
-            Self::NameDescending => "-name",
-        }
+/// The service's path of what `jiyue GROUP list` lists.
+pub fn path(group: &str) -> String {
+    match group {
+        "audit" => "/v1/audit-records".to_owned(),
+        "usage" => "/v1/usage".to_owned(),
+        "zombie" => "/v1/zombie-findings".to_owned(),
+        group => format!("/v1/{group}s"),
     }
 }
 
 impl ListArgs {
     /// The fields that were given, and how much of the list is wanted.
-    pub fn filter(self, fields: &[(&str, Option<&str>)], format: OutputFormat) -> Filter {
+    pub fn filter(&self, fields: &[(&str, Option<&str>)], format: OutputFormat) -> Filter {
         let given = fields.iter().filter_map(|(field, value)| Some((*field, (*value)?)));
         let filter = given.fold(Filter::new(), |filter, (field, value)| filter.by(field, value));
-        let filter = match self.sort {
-            Some(order) => filter.sort(order.word()),
+        let filter = match &self.sort {
+            Some(order) => filter.sort(order),
             None => filter,
         };
         // A script takes what it is given for the whole.
@@ -97,7 +85,12 @@ mod tests {
 
     #[test]
     fn tables_are_short_and_scripts_get_everything() {
-        let list = |limit, all| ListArgs { limit, all, sort: Some(Sort::NameDescending) };
+        let list = |limit, all| ListArgs {
+            limit,
+            all,
+            sort: Some("-name".to_owned()),
+            watch: WatchArg { watch: false, interval: None },
+        };
         let said =
             |list: ListArgs, format| format!("{:?}", list.filter(&[("state", Some("x")), ("zone", None)], format));
         let wanted = |limit: Option<u32>| {

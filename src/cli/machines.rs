@@ -1,7 +1,7 @@
 //! Commands about machines, and about what is odd on their hosts.
 
 use super::{
-    ActArgs, IdArg, ListArgs, ShowArgs, WaitArg, WatchArg,
+    ActArgs, IdArg, ListArgs, ShowArgs, WaitArg,
     parsers::{count, name, size, zone},
 };
 use crate::labels::Zone;
@@ -37,8 +37,6 @@ pub enum MachineCommand {
         name: Option<String>,
         #[command(flatten)]
         list: ListArgs,
-        #[command(flatten)]
-        watch: WatchArg,
     },
     /// 查看一台虚拟机
     #[command(after_help = "例：\n  jiyue machine show ID\n  jiyue machine show ID --watch")]
@@ -56,10 +54,13 @@ pub enum MachineCommand {
         om_unit: String,
     },
     /// 开机
+    #[command(after_help = "例：\n  jiyue machine start ID --wait")]
     Start(ActArgs),
     /// 停机
+    #[command(after_help = "例：\n  jiyue machine stop ID --wait")]
     Stop(ActArgs),
     /// 重新启动
+    #[command(after_help = "例：\n  jiyue machine reboot ID --wait")]
     Reboot(ActArgs),
     /// 变更规格；超出任务书指标或宿主机容量时拒绝，并写明差多少
     #[command(after_help = "例：
@@ -98,6 +99,7 @@ CPU、内存要停机重启才生效；磁盘只能扩大，不停机。")]
         wait: WaitArg,
     },
     /// 在别处重建：宿主机已证明断电之后，磁盘是新的（运维员）
+    #[command(after_help = "例：\n  jiyue machine rebuild ID --wait")]
     Rebuild(ActArgs),
     /// 延长使用期限，不超过任务书的资源使用期限
     #[command(after_help = "例：\n  jiyue machine extend ID --until 2028-12-31")]
@@ -109,8 +111,10 @@ CPU、内存要停机重启才生效；磁盘只能扩大，不停机。")]
         until: String,
     },
     /// 删除：先进回收站，期限内可以恢复
+    #[command(after_help = "例：\n  jiyue machine delete ID --wait")]
     Delete(ActArgs),
     /// 从回收站恢复
+    #[command(after_help = "例：\n  jiyue machine restore ID --wait")]
     Restore(ActArgs),
     /// 马上再登记一次域名（区里的 DNS）
     #[command(
@@ -149,14 +153,15 @@ pub enum AlarmCommand {
         /// 只看某台宿主机上的
         #[arg(long, value_name = "HOST", value_parser = name)]
         host: Option<String>,
+        /// 只看某台虚拟机的
+        #[arg(long, value_name = "ID", value_parser = name)]
+        machine: Option<String>,
         #[command(flatten)]
         list: ListArgs,
-        #[command(flatten)]
-        watch: WatchArg,
     },
     /// 查看一条告警
     #[command(after_help = "例：\n  jiyue alarm show ID")]
-    Show(IdArg),
+    Show(ShowArgs),
     /// 知悉一条告警，记入审计；只发生一次的事（未经平台启动）就此了结
     #[command(after_help = "例：\n  jiyue alarm acknowledge ID")]
     Acknowledge(IdArg),

@@ -1,7 +1,6 @@
 //! Commands about what machines really use.
 
-use super::{IdArg, ListArgs, output::Screen, parsers::name, problem::Failure, tables::Kind};
-use crate::client::Client;
+use super::{IdArg, ListArgs, parsers::name, problem::Failure, run::Session, tables::Kind};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
@@ -43,21 +42,20 @@ pub struct DaysArgs {
     pub to: Option<String>,
 }
 
-pub async fn run(client: &Client, screen: &Screen, command: UsageCommand) -> Result<(), Failure> {
+pub async fn run(session: &Session<'_>, command: UsageCommand) -> Result<(), Failure> {
     match command {
         UsageCommand::List { department, days, list } => {
             let fields =
                 [("department", department.as_deref()), ("from", days.from.as_deref()), ("to", days.to.as_deref())];
-            let filter = list.filter(&fields, screen.format());
-            Ok(screen.list(Kind::Usage, &client.list(&["usage"], &filter).await?)?)
+            session.list(Kind::Usage, "usage", &fields, &list).await
         }
         UsageCommand::Show { target, days } => {
             let query: Vec<_> = [("from", days.from.as_deref()), ("to", days.to.as_deref())]
                 .into_iter()
                 .filter_map(|(key, value)| Some((key, value?)))
                 .collect();
-            let usage: Value = client.get(&["machines", &target.id, "usage"], &query).await?;
-            Ok(screen.one(Kind::Usage, &usage)?)
+            let usage: Value = session.client.get(&["machines", &target.id, "usage"], &query).await?;
+            Ok(session.screen.one(Kind::Usage, &usage)?)
         }
     }
 }

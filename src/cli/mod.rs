@@ -46,7 +46,7 @@ pub use exit::Exit;
 pub use hosts::{HostAddArgs, HostCommand, ZoneArg};
 pub use images::{ImageCommand, ImageImportArgs};
 pub use language::Language;
-pub use lists::{ListArgs, ShowArgs, Sort, WatchArg};
+pub use lists::{ListArgs, ShowArgs, WatchArg};
 pub use local::{LocalArgs, ServeArgs};
 pub use machines::{AlarmCommand, MachineCommand};
 pub use measured::UsageCommand;
@@ -191,7 +191,7 @@ pub enum Command {
     Context(ContextCommand),
     #[command(about = "打印 bash、zsh、fish 的补全脚本", after_help = completion::EXAMPLES)]
     Completion {
-        #[arg(help = "bash、zsh 或 fish", value_parser = completion::shell, value_name = "SHELL")]
+        #[arg(help = "bash、zsh 或 fish", value_parser = completion::shell(), value_name = "SHELL", hide_possible_values = true)]
         shell: Shell,
     },
     #[command(
@@ -217,6 +217,7 @@ pub enum TokenCommand {
 同一个人的两个令牌算同一个人：提交人不能批准自己的申请。")]
     Create(TokenCreateArgs),
     /// 列出令牌（不含明文）
+    #[command(after_help = "例：\n  jiyue token list --config /etc/jiyue/jiyue.toml")]
     List(LocalArgs),
     /// 吊销一个令牌，立即失效
     #[command(after_help = "例：\n  jiyue token revoke 019aa2c0-0000-7000-8000-000000000000")]
@@ -279,7 +280,7 @@ impl Role {
 
 #[derive(Debug, Subcommand)]
 pub enum RemoteCommand {
-    /// 建设单位：登记、列出、改名
+    /// 建设单位：登记、列出、查看、改名
     #[command(subcommand)]
     Department(DepartmentCommand),
     /// 项目任务书：导入、列出、查看、撤销
@@ -339,7 +340,17 @@ pub enum DepartmentCommand {
         name: String,
     },
     /// 列出建设单位
-    List(ListArgs),
+    #[command(after_help = "例：\n  jiyue department list\n  jiyue department list --sort name -o json")]
+    List {
+        /// 只看叫这个名字的
+        #[arg(long, value_parser = name)]
+        name: Option<String>,
+        #[command(flatten)]
+        list: ListArgs,
+    },
+    /// 查看一个建设单位
+    #[command(after_help = "例：\n  jiyue department show education")]
+    Show(ShowArgs),
     /// 改一个建设单位的全称
     #[command(
         after_help = "例：\n  jiyue department rename education 区教育和体育局\n\n改的时候别人也改了的，不会覆盖：退出码 4，重新看一遍再改。"
@@ -361,9 +372,22 @@ pub enum TaskBookCommand {
     )]
     Import(FileArg),
     /// 列出任务书与各项指标的已用、上限
-    List(ListArgs),
+    #[command(
+        after_help = "例：\n  jiyue task-book list\n  jiyue task-book list --department education --sort -number"
+    )]
+    List {
+        /// 只看某个建设单位的
+        #[arg(long, value_name = "CODE", value_parser = name)]
+        department: Option<String>,
+        /// 只看这个文号的
+        #[arg(long, value_name = "NUMBER")]
+        number: Option<String>,
+        #[command(flatten)]
+        list: ListArgs,
+    },
     /// 查看一份任务书
-    Show(IdArg),
+    #[command(after_help = "例：\n  jiyue task-book show XM-2026-001")]
+    Show(ShowArgs),
     /// 撤销任务书；已批的不动，不能再批新的
     #[command(after_help = "例：\n  jiyue task-book revoke XM-2026-001 --reason 项目终止")]
     Revoke {
@@ -386,12 +410,17 @@ pub enum OperationCommand {
         /// 只看某一种，如 build、migrate
         #[arg(long)]
         kind: Option<String>,
+        /// 只看某份申请的
+        #[arg(long, value_name = "ID", value_parser = name)]
+        request: Option<String>,
+        /// 只看某台虚拟机的
+        #[arg(long, value_name = "ID", value_parser = name)]
+        machine: Option<String>,
         #[command(flatten)]
         list: ListArgs,
-        #[command(flatten)]
-        watch: WatchArg,
     },
     /// 查看一个操作
+    #[command(after_help = "例：\n  jiyue operation show ID\n  jiyue operation show ID --watch")]
     Show(ShowArgs),
     /// 跟踪一个操作直到结束；失败时退出码为 1
     #[command(after_help = "例：\n  jiyue operation watch ID\n\nCtrl-C 只停止跟踪，操作照常进行。")]

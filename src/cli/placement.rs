@@ -1,7 +1,7 @@
 //! `jiyue placement …`, as types, as what is asked, and as tables.
 
 use super::{
-    format,
+    OutputFormat, format,
     language::{comma, say, tr},
     output::Screen,
     parsers::{count, level, name, size, spread, zone},
@@ -108,12 +108,15 @@ const CHOICE: [Column; 13] = [
 ];
 
 fn show(screen: &Screen, answer: &Value) -> io::Result<()> {
-    if !screen.for_people() {
-        return screen.document(answer);
-    }
     let rows = |key: &str| answer.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     let number = |pointer: &str| answer.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
     let (machines, asked, hosts) = (rows("machines"), number("/asked/machines"), number("/hosts"));
+    match screen.format() {
+        OutputFormat::Table => {}
+        // One for each machine, as what it would be built on.
+        OutputFormat::Name => return screen.items("/host", &machines),
+        OutputFormat::Json | OutputFormat::Yaml => return screen.document(answer),
+    }
     if answer.get("possible") == Some(&Value::Bool(true)) {
         screen.done(&say!("{asked} 台都有位置（共 {hosts} 台宿主机；没有占用任何资源）", asked, hosts), answer)?;
     } else if hosts == 0 {

@@ -1,6 +1,6 @@
 //! `jiyue request …`, as types.
 
-use super::{IdArg, ListArgs, ShowArgs, WaitArg, WatchArg, forms, language::say, parsers::name};
+use super::{IdArg, ListArgs, ShowArgs, WaitArg, forms, language::say, parsers::name};
 use crate::request::form::label;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -68,6 +68,7 @@ pub enum RequestCommand {
         reason: String,
     },
     /// 取消申请；已在建设的先撤下，额度与容量全部归还
+    #[command(after_help = "例：\n  jiyue request cancel ID --reason 不再需要\n  jiyue request cancel ID --wait")]
     Cancel {
         #[command(flatten)]
         target: IdArg,
@@ -94,8 +95,6 @@ pub enum RequestCommand {
         department: Option<String>,
         #[command(flatten)]
         list: ListArgs,
-        #[command(flatten)]
-        watch: WatchArg,
     },
     /// 查看一份申请
     #[command(after_help = "例：\n  jiyue request show ID\n  jiyue request show ID --watch")]

@@ -1,9 +1,9 @@
 //! Carries out what speaks HTTP: one call per command, its answer to the screen.
 
 use super::{
-    AlarmCommand, DepartmentCommand, Exit, FormArg, Global, HostAddArgs, HostCommand, ImageCommand, LedgerCommand,
-    ListArgs, MachineCommand, OperationCommand, RemoteCommand, RequestCommand, ShowArgs, TaskBookCommand, WaitArg,
-    WatchArg, ZoneArg, changes, decisions, document, events, follow, forms,
+    AlarmCommand, AuditCommand, DepartmentCommand, Exit, FormArg, Global, HostAddArgs, HostCommand, ImageCommand,
+    LedgerCommand, ListArgs, MachineCommand, OperationCommand, RemoteCommand, RequestCommand, ShowArgs,
+    TaskBookCommand, WaitArg, ZoneArg, changes, decisions, document, events, follow, forms,
     language::{say, tr},
     measured,
     output::Screen,
@@ -66,18 +66,18 @@ async fn execute(global: &Global, screen: &Screen, command: RemoteCommand) -> Re
         RemoteCommand::Image(command) => session.image(command).await,
         RemoteCommand::Request(command) => session.request(command).await,
         RemoteCommand::Machine(command) => session.machine(command).await,
-        RemoteCommand::Usage(command) => measured::run(&session.client, screen, command).await,
+        RemoteCommand::Usage(command) => measured::run(&session, command).await,
         RemoteCommand::System(command) => systems::run(&session, command).await,
         RemoteCommand::Zombie(command) => zombies::run(&session, command).await,
         RemoteCommand::Operation(command) => session.operation(command).await,
         RemoteCommand::Event(command) => events::event(&session.client, screen, command).await,
-        RemoteCommand::Audit(command) => events::audit(&session.client, screen, command).await,
+        RemoteCommand::Audit(AuditCommand::List(args)) => {
+            let (fields, list) = args.parts();
+            session.list(Kind::Audit, "audit-records", &fields, list).await
+        }
         RemoteCommand::Ledger(LedgerCommand::Verify) => session.ledger().await,
     }
 }
-
-/// For lists and sheets that nobody waits before.
-pub(super) const ONCE: WatchArg = WatchArg { watch: false, interval: None };
 
 pub(super) struct Session<'a> {
     pub client: Client,
@@ -89,9 +89,15 @@ impl Session<'_> {
         match command {
             DepartmentCommand::Create { code, name } => {
                 let answer = self.client.post(&["departments"], &json!({"code": code, "name": name})).await?;
+                if !self.screen.for_people() {
+                    return Ok(self.screen.one(Kind::Department, &answer.body)?);
+                }
                 Ok(self.screen.done(&say!("已登记 {name}（{code}）", name, code), &answer.body)?)
             }
-            DepartmentCommand::List(list) => self.list(Kind::Department, "departments", &[], list, ONCE).await,
+            DepartmentCommand::List { name, list } => {
+                self.list(Kind::Department, "departments", &[("name", name.as_deref())], &list).await
+            }
+            DepartmentCommand::Show(args) => self.show(Kind::Department, "departments", args).await,
             DepartmentCommand::Rename { target, name } => {
                 let change = object(&[("name", Some(name.into()))]);
                 let answer = changes::set(&self.client, &["departments", &target.id], change).await?;
@@ -114,10 +120,11 @@ impl Session<'_> {
                 let answer = self.client.post(&["task-books"], &document::read(&file.file)?).await?;
                 self.made("任务书已入库", Kind::TaskBook, &answer.body)
             }
-            TaskBookCommand::List(list) => self.list(Kind::TaskBook, "task-books", &[], list, ONCE).await,
-            TaskBookCommand::Show(target) => {
-                self.show(Kind::TaskBook, "task-books", ShowArgs { target, watch: ONCE }).await
+            TaskBookCommand::List { department, number, list } => {
+                let fields = [("department", department.as_deref()), ("number", number.as_deref())];
+                self.list(Kind::TaskBook, "task-books", &fields, &list).await
             }
+            TaskBookCommand::Show(args) => self.show(Kind::TaskBook, "task-books", args).await,
             TaskBookCommand::Revoke { target, reason } => {
                 let path = ["task-books", &target.id, "revoke"];
                 let answer = self.client.post(&path, &json!({"reason": reason})).await?;
@@ -139,8 +146,9 @@ impl Session<'_> {
                 }
                 self.made("宿主机已接入", Kind::Host, &answer.body)
             }
-            HostCommand::List { state, list, watch } => {
-                self.list(Kind::Host, "hosts", &[("state", state.as_deref())], list, watch).await
+            HostCommand::List { state, zone, name, list } => {
+                let fields = [("state", state.as_deref()), ("zone", zone.map(Zone::word)), ("name", name.as_deref())];
+                self.list(Kind::Host, "hosts", &fields, &list).await
             }
             HostCommand::Show(args) => self.show(Kind::Host, "hosts", args).await,
             HostCommand::Set { target, vcpu, memory, disk, mlps_level } => {
@@ -182,14 +190,16 @@ impl Session<'_> {
 
     async fn alarm(&self, command: AlarmCommand) -> Result<(), Failure> {
         match command {
-            AlarmCommand::List { cleared, kind, host, list, watch } => {
-                let fields = [("all", cleared.then_some("true")), ("kind", kind.as_deref()), ("host", host.as_deref())];
-                self.list(Kind::Alarm, "alarms", &fields, list, watch).await
+            AlarmCommand::List { cleared, kind, host, machine, list } => {
+                let fields = [
+                    ("all", cleared.then_some("true")),
+                    ("kind", kind.as_deref()),
+                    ("host", host.as_deref()),
+                    ("machine_id", machine.as_deref()),
+                ];
+                self.list(Kind::Alarm, "alarms", &fields, &list).await
             }
-            AlarmCommand::Show(target) => {
-                let alarm = self.client.get(&["alarms", &target.id], &[]).await?;
-                Ok(self.screen.one(Kind::Alarm, &alarm)?)
-            }
+            AlarmCommand::Show(args) => self.show(Kind::Alarm, "alarms", args).await,
             AlarmCommand::Acknowledge(target) => {
                 let answer = self.client.post(&["alarms", &target.id, "acknowledge"], &json!({})).await?;
                 self.made("已知悉", Kind::Alarm, &answer.body)
@@ -208,10 +218,12 @@ impl Session<'_> {
                 let answer = upload::image(&self.client, &args.file, &query).await?;
                 self.made("镜像已导入", Kind::Image, &answer.body)
             }
-            ImageCommand::List(list) => self.list(Kind::Image, "images", &[], list, ONCE).await,
+            ImageCommand::List { os_type, name, list } => {
+                let fields = [("os_type", os_type.as_deref()), ("name", name.as_deref())];
+                self.list(Kind::Image, "images", &fields, &list).await
+            }
             ImageCommand::Show { target, watch: true } => {
-                let hosts: Value = self.client.get(&["images", &target.id, "hosts"], &[]).await?;
-                let mut to = hosts.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+                let mut to = watch::image_hosts(&self.client, &target.id).await?;
                 // Where nobody wants it, nothing happens.
                 to.retain(|host| host.get("state").and_then(Value::as_str) != Some("absent"));
                 watch::distributed(&self.client, &target.id, &to, self.screen).await
@@ -220,17 +232,20 @@ impl Session<'_> {
                 let mut image: Value = self.client.get(&["images", &target.id], &[]).await?;
                 // Who may not see hosts sees the image all the same.
                 if let (Value::Object(image), Ok(hosts)) =
-                    (&mut image, self.client.get::<Value>(&["images", &target.id, "hosts"], &[]).await)
+                    (&mut image, watch::image_hosts(&self.client, &target.id).await)
                 {
-                    image.insert("hosts".to_owned(), hosts.get("items").cloned().unwrap_or_default());
+                    image.insert("hosts".to_owned(), hosts.into());
                 }
                 Ok(self.screen.one(Kind::Image, &image)?)
             }
             ImageCommand::Distribute { target, hosts, wait } => {
                 let answer = self.client.post(&["images", &target.id, "distribute"], &json!({"hosts": hosts})).await?;
+                let to = answer.body.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
                 if wait.wait {
-                    let to = answer.body.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
                     return watch::distributed(&self.client, &target.id, &to, self.screen).await;
+                }
+                if !self.screen.for_people() {
+                    return Ok(self.screen.items("/host", &to)?);
                 }
                 self.screen.done(tr("已安排分发"), &answer.body)?;
                 Ok(self.screen.note(&say!("看进度：jiyue image show {id}", id = target.id))?)
@@ -292,13 +307,13 @@ impl Session<'_> {
                 }
                 Ok(self.screen.done(tr("申请已取消，额度与容量已归还"), &answer.body)?)
             }
-            RequestCommand::List { state, task_book, department, list, watch } => {
+            RequestCommand::List { state, task_book, department, list } => {
                 let fields = [
                     ("state", state.as_deref()),
                     ("task_book", task_book.as_deref()),
                     ("department", department.as_deref()),
                 ];
-                self.list(Kind::Request, "requests", &fields, list, watch).await
+                self.list(Kind::Request, "requests", &fields, &list).await
             }
             RequestCommand::Show(args) => self.show(Kind::Request, "requests", args).await,
         }
@@ -306,7 +321,7 @@ impl Session<'_> {
 
     async fn machine(&self, command: MachineCommand) -> Result<(), Failure> {
         let (act, args) = match command {
-            MachineCommand::List { request, state, zone, host, department, name, list, watch } => {
+            MachineCommand::List { request, state, zone, host, department, name, list } => {
                 let fields = [
                     ("request_id", request.as_deref()),
                     ("state", state.as_deref()),
@@ -315,7 +330,7 @@ impl Session<'_> {
                     ("department", department.as_deref()),
                     ("name", name.as_deref()),
                 ];
-                return self.list(Kind::Machine, "machines", &fields, list, watch).await;
+                return self.list(Kind::Machine, "machines", &fields, &list).await;
             }
             MachineCommand::Show(args) => return self.show(Kind::Machine, "machines", args).await,
             MachineCommand::Set { target, om_unit } => {
@@ -375,9 +390,14 @@ impl Session<'_> {
 
     async fn operation(&self, command: OperationCommand) -> Result<(), Failure> {
         match command {
-            OperationCommand::List { state, kind, list, watch } => {
-                let fields = [("state", state.as_deref()), ("kind", kind.as_deref())];
-                self.list(Kind::Operation, "operations", &fields, list, watch).await
+            OperationCommand::List { state, kind, request, machine, list } => {
+                let fields = [
+                    ("state", state.as_deref()),
+                    ("kind", kind.as_deref()),
+                    ("request_id", request.as_deref()),
+                    ("machine_id", machine.as_deref()),
+                ];
+                self.list(Kind::Operation, "operations", &fields, &list).await
             }
             OperationCommand::Show(args) => self.show(Kind::Operation, "operations", args).await,
             OperationCommand::Watch(target) => self.follow(&target.id).await,
@@ -411,11 +431,10 @@ impl Session<'_> {
         kind: Kind,
         path: &str,
         fields: &[(&str, Option<&str>)],
-        list: ListArgs,
-        watch: WatchArg,
+        list: &ListArgs,
     ) -> Result<(), Failure> {
         let filter = list.filter(fields, self.screen.format());
-        match watch.pause() {
+        match list.watch.pause() {
             Some(pause) => follow::list(&self.client, self.screen, kind, path, &filter, pause).await,
             None => Ok(self.screen.list(kind, &self.client.list(&[path], &filter).await?)?),
         }

@@ -4,7 +4,7 @@ use super::{
     IdArg, ListArgs, ShowArgs, changes,
     parsers::{frequency, name, scope},
     problem::Failure,
-    run::{ONCE, Session, object},
+    run::{Session, object},
     tables::Kind,
 };
 use crate::system::record::{Frequency, Scope};
@@ -45,7 +45,8 @@ pub enum SystemCommand {
         list: ListArgs,
     },
     /// 查看一个信息系统和它的虚拟机
-    Show(IdArg),
+    #[command(after_help = "例：\n  jiyue system show ID\n  jiyue system show ID -o yaml")]
+    Show(ShowArgs),
     /// 改一个信息系统的登记
     #[command(after_help = "例：
   jiyue system set ID --last-updated 2026-10-15 --maintained-until 2027-12-31
@@ -168,9 +169,9 @@ pub async fn run(session: &Session<'_>, command: SystemCommand) -> Result<(), Fa
         }
         SystemCommand::List { department, name, list } => {
             let fields = [("department", department.as_deref()), ("name", name.as_deref())];
-            session.list(Kind::System, "systems", &fields, list, ONCE).await
+            session.list(Kind::System, "systems", &fields, &list).await
         }
-        SystemCommand::Show(target) => session.show(Kind::System, "systems", ShowArgs { target, watch: ONCE }).await,
+        SystemCommand::Show(args) => session.show(Kind::System, "systems", args).await,
         SystemCommand::Set { target, name, purpose, facts, clear } => {
             let mut change = facts.fields();
             change.extend(object(&[("name", name.map(Into::into)), ("purpose", purpose.map(Into::into))]));

@@ -89,7 +89,11 @@ fn every_command_parses() {
         "jiyue alarm list --cleared --kind missing --host n1",
         "jiyue event list --limit 5 --after-page T",
         "jiyue event watch --after E -o json",
-        "jiyue audit list --before 12 --limit 3",
+        "jiyue audit list --action machine.delete --person li --outcome denied --sort seq --limit 3 --watch",
+        "jiyue department show edu",
+        "jiyue image list --os debian-12 --name Debian --sort -name",
+        "jiyue operation list --request R --machine M",
+        "jiyue task-book list --department edu --number 相信任〔2026〕17号 --sort -number",
         "jiyue context add prod --server https://h --ca-file ca.pem --token-file t",
         "jiyue context add prod --server https://h --replace -- pass show jiyue",
         "jiyue context use prod",
@@ -211,7 +215,7 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       serve       启动服务（在服务器上运行）
       doctor      检查服务器：配置、数据库、磁盘、libvirt、DNS、时间（在服务器上运行）
       token       令牌：发放、列出、吊销（在服务器上运行）
-      department  建设单位：登记、列出、改名
+      department  建设单位：登记、列出、查看、改名
       task-book   项目任务书：导入、列出、查看、撤销
       host        宿主机：接入、查看、改设置、暂停接收、迁出、隔离
       placement   落位：说明虚拟机会落在哪台宿主机，为什么
@@ -607,6 +611,23 @@ fn help_is_whole_in_both_languages() {
     assert!(!has_chinese(&help) && help.contains("Usage: jiyue request approve"), "{help}");
     let mistake = mistake("jiyue requst list");
     assert!(!has_chinese(&mistake) && mistake.contains("unknown command"), "{mistake}");
+}
+
+/// Commands that do something and show no example of it.
+fn without_example(command: &clap::Command, path: &str) -> Vec<String> {
+    let path = format!("{path} {}", command.get_name());
+    let shown = command.get_subcommands().filter(|sub| !sub.is_hide_set());
+    if command.has_subcommands() {
+        return shown.flat_map(|sub| without_example(sub, &path)).collect();
+    }
+    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    if help.contains(path.trim_start()) { Vec::new() } else { vec![path] }
+}
+
+#[test]
+fn every_command_shows_an_example() {
+    let bare = without_example(&usage::command(), "");
+    assert_eq!(bare, [""; 0]);
 }
 
 #[test]

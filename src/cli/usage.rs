@@ -3,9 +3,12 @@
 use super::{
     Cli, Exit,
     language::{self, Language, colon, comma, say, tr, tr_lines},
+    lists,
 };
+use crate::http;
 use clap::{
     CommandFactory, FromArgMatches, ValueEnum,
+    builder::PossibleValuesParser,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 use std::{
@@ -74,7 +77,21 @@ fn asked(args: &[OsString]) -> Option<Language> {
 
 /// The command tree in the language of this process.
 pub fn command() -> clap::Command {
-    spoken(Cli::command()).mut_arg("version", |arg| arg.help_heading(tr(COMMON)))
+    spoken(Cli::command()).mut_arg("version", |arg| arg.help_heading(tr(COMMON))).mut_subcommands(ordered)
+}
+
+/// Each list with the orders that the service has it in.
+fn ordered(group: clap::Command) -> clap::Command {
+    let orders = http::orders(&lists::path(group.get_name()));
+    if orders.is_empty() {
+        return group;
+    }
+    let help = say!("次序，前面有 - 的是倒序：{orders}", orders = orders.join(comma()));
+    group.mut_subcommand("list", |list| {
+        list.mut_arg("sort", |arg| {
+            arg.help(help).value_parser(PossibleValuesParser::new(orders.iter().map(String::as_str)))
+        })
+    })
 }
 
 fn spoken(command: clap::Command) -> clap::Command {

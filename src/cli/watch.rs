@@ -7,9 +7,9 @@ use super::{
     problem::Failure,
     words,
 };
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, Filter};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::time::{Duration, Instant};
 
 const POLL: Duration = Duration::from_millis(500);
@@ -117,8 +117,7 @@ pub async fn distributed(client: &Client, image: &str, to: &[Value], screen: &Sc
     let bar = bar(screen);
     let mut said = String::new();
     let hosts = loop {
-        let all: Value = client.get(&["images", image, "hosts"], &[]).await?;
-        let all = all.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+        let all = image_hosts(client, image).await?;
         let asked = |host: &&Value| to.iter().any(|other| other.get("host") == host.get("host"));
         let hosts: Vec<_> = all.iter().filter(asked).cloned().collect();
         let line = format::clean(&hosts.iter().map(on_its_way).collect::<Vec<_>>().join(semicolon()));
@@ -146,7 +145,15 @@ pub async fn distributed(client: &Client, image: &str, to: &[Value], screen: &Sc
     if !failed.is_empty() {
         return Err(Failure::Undistributed(failed));
     }
-    Ok(screen.done(&say!("已分发到 {n} 台宿主机", n = hosts.len()), &json!({"items": hosts}))?)
+    if !screen.for_people() {
+        return Ok(screen.items("/host", &hosts)?);
+    }
+    Ok(screen.done(&say!("已分发到 {n} 台宿主机", n = hosts.len()), &Value::Null)?)
+}
+
+/// How far an image has come on each host, however many there are.
+pub async fn image_hosts(client: &Client, image: &str) -> Result<Vec<Value>, ClientError> {
+    Ok(client.list(&["images", image, "hosts"], &Filter::new()).await?.items)
 }
 
 /// `node1 传输中 40%`.
@@ -223,6 +230,7 @@ fn ended(operation: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn only_a_changed_step_makes_a_line() {

@@ -5,7 +5,7 @@ use super::{
     language::{say, tr},
     parsers::name,
     problem::Failure,
-    run::{ONCE, Session, object},
+    run::{Session, object},
     tables::Kind,
 };
 use crate::jurisdiction::Criterion;
@@ -41,7 +41,8 @@ pub enum ZombieCommand {
         list: ListArgs,
     },
     /// 查看一项判定和全部证据
-    Show(IdArg),
+    #[command(after_help = "例：\n  jiyue zombie show ID\n  jiyue zombie show ID --watch")]
+    Show(ShowArgs),
     /// 征求建设单位的意见（审批人、运维员）
     #[command(after_help = "例：\n  jiyue zombie ask ID\n  jiyue zombie ask ID --due 2027-01-31")]
     Ask {
@@ -167,11 +168,9 @@ pub async fn run(session: &Session<'_>, command: ZombieCommand) -> Result<(), Fa
         ZombieCommand::List { state, department, system, list } => {
             let fields =
                 [("state", state.as_deref()), ("department", department.as_deref()), ("system_id", system.as_deref())];
-            return session.list(Kind::Zombie, "zombie-findings", &fields, list, ONCE).await;
+            return session.list(Kind::Zombie, "zombie-findings", &fields, &list).await;
         }
-        ZombieCommand::Show(target) => {
-            return session.show(Kind::Zombie, "zombie-findings", ShowArgs { target, watch: ONCE }).await;
-        }
+        ZombieCommand::Show(args) => return session.show(Kind::Zombie, "zombie-findings", args).await,
         ZombieCommand::Sheet { target, to } => {
             let content = client.bytes(&["zombie-findings", &target.id, "sheet"]).await?;
             std::fs::File::create_new(&to).and_then(|mut file| file.write_all(&content))?;

@@ -4,13 +4,14 @@ use super::{
     Answer, Client, ClientError, Filter, Items, Stream, Tagged,
     types::{
         Alarm, AuditRecord, Credentials, Department, Event, Host, Image, Ledger, Machine, Operation, Outcome, Request,
-        Submitted, System, TaskBook, Transfer, ZombieFinding, ZombieJudgement,
+        Rule, Submitted, System, TaskBook, Transfer, ZombieFinding, ZombieJudgement,
     },
 };
 use bytes::Bytes;
+use futures_util::TryStream;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
-use std::{marker::PhantomData, time::Duration};
+use std::{io, marker::PhantomData, time::Duration};
 
 /// Between two looks at an operation whose stream cannot be had.
 const POLL: Duration = Duration::from_millis(500);
@@ -82,6 +83,11 @@ impl Client {
     /// 审计记录
     pub fn audit_records(&self) -> Collection<'_, AuditRecord> {
         self.collection("audit-records")
+    }
+
+    /// 审核规则
+    pub fn rules(&self) -> Collection<'_, Rule> {
+        self.collection("rules")
     }
 
     /// 账目, every counter computed anew from its rows.
@@ -192,7 +198,30 @@ impl Collection<'_, Host> {
     }
 }
 
+/// What is said of an image that is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct NewImage<'a> {
+    pub name: &'a str,
+    /// The catalogue's code of its operating system.
+    pub os_type: &'a str,
+    /// The catalogue's code of the database that is in it.
+    pub database: Option<&'a str>,
+    /// It is not that system itself, and says so wherever it is used.
+    pub stand_in: bool,
+}
+
 impl Collection<'_, Image> {
+    /// Sends a disk image of `length` bytes as they come. Never repeated by itself.
+    pub async fn import<S>(&self, image: NewImage<'_>, length: u64, content: S) -> Result<Image, ClientError>
+    where
+        S: TryStream<Ok = Bytes, Error = io::Error> + Send + 'static,
+    {
+        let mut query = vec![("name", image.name), ("os_type", image.os_type)];
+        query.extend(image.database.map(|database| ("database", database)));
+        query.extend(image.stand_in.then_some(("stand_in", "true")));
+        self.parsed(&[self.path], self.client.upload(&[self.path], &query, length, content).await?)
+    }
+
     /// How far it has come on each host.
     pub async fn hosts(&self, id: &str) -> Result<Items<Transfer>, ClientError> {
         self.client.list(&[self.path, id, "hosts"], &Filter::new()).await
@@ -439,12 +468,15 @@ fn given(fields: &[(&str, Option<&str>)]) -> Map<String, Value> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
     use crate::client::Patience;
     use axum::{Json, Router, body::Body, extract, http::StatusCode};
-    use std::sync::{Arc, Mutex};
+    use std::{
+        collections::BTreeSet,
+        sync::{Arc, Mutex},
+    };
 
     /// The document's operation that a call is, or nothing.
     fn documented(document: &Value, method: &str, path: &str) -> Option<String> {
@@ -458,8 +490,11 @@ mod tests {
         found.map(|(template, _)| format!("{method} {template}")).next()
     }
 
+    /// What programs do not ask for by type.
+    const UNTYPED: &[&str] = &["GET /healthz", "GET /readyz", "GET /metrics", "GET /v1/openapi.json"];
+
     #[tokio::test]
-    async fn every_typed_act_is_one_of_the_services_own() {
+    async fn every_typed_act_is_one_of_the_services_own_and_none_is_missing() {
         let seen: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
         let told = seen.clone();
         let handler = async move |request: extract::Request<Body>| {
@@ -477,6 +512,7 @@ mod tests {
         let (departments, books, images, alarms, operations) =
             (c.departments(), c.task_books(), c.images(), c.alarms(), c.operations());
         let (name, date) = ("n", jiff::civil::date(2028, 1, 1));
+        let image = NewImage { name, os_type: "debian-12", database: None, stand_in: true };
         let asked = ask!(
             departments.list(&all),
             departments.create("c", name),
@@ -499,6 +535,7 @@ mod tests {
             hosts.readmit("ID"),
             images.list(&all),
             images.show("ID"),
+            images.import(image, 1, futures_util::stream::iter([Ok(Bytes::from("x"))])),
             images.hosts("ID"),
             images.distribute("ID", &["h"]),
             requests.list(&all),
@@ -547,6 +584,10 @@ mod tests {
             operations.show("ID"),
             operations.wait("ID"),
             alarms.list(&all),
+            alarms.show("ID"),
+            c.events().list(&all),
+            c.rules().list(&all),
+            c.rules().show("ID"),
             alarms.acknowledge("ID"),
             c.audit_records().list(&all),
             c.ledger(),
@@ -556,10 +597,14 @@ mod tests {
         let seen = seen.lock().unwrap();
         // Waiting asks the stream and, where there is none, the operation itself.
         assert_eq!(seen.len(), asked + 1);
+        let mut acts: BTreeSet<_> = UNTYPED.iter().map(|act| (*act).to_owned()).collect();
         for (method, path) in seen.iter() {
-            let call = format!("{method} {path}");
-            assert!(documented(&document, method, path).is_some(), "{call}");
+            acts.insert(documented(&document, method, path).unwrap_or_else(|| panic!("{method} {path}")));
         }
+        let all = document["paths"].as_object().unwrap().iter().flat_map(|(path, item)| {
+            item.as_object().unwrap().keys().map(move |method| format!("{} {path}", method.to_uppercase()))
+        });
+        assert_eq!(acts, all.collect());
         assert!(documented(&document, "POST", "/v1/machines/ID/explode").is_none());
     }
 }

@@ -46,7 +46,7 @@ mod sse;
 mod stream;
 pub mod types;
 
-pub use acts::Collection;
+pub use acts::{Collection, NewImage};
 pub use error::{BadAddress, ClientError, Problem, Violation};
 pub use page::{Filter, Items};
 pub use retry::Patience;

@@ -27,7 +27,7 @@ impl Filter {
         self
     }
 
-    /// `created_at`, `-created_at`, `name` or `-name`.
+    /// By this field, `-` before it for the other way round; the server's document says which fields each list has.
     pub fn sort(self, order: &str) -> Self {
         self.by("sort", order)
     }
@@ -55,15 +55,11 @@ impl Client {
     pub async fn list<T: DeserializeOwned>(&self, path: &[&str], filter: &Filter) -> Result<Items<T>, ClientError> {
         let limit = filter.limit.map_or(usize::MAX, |n| n as usize);
         let mut all = Items { items: Vec::new(), next_page_token: None };
-        let mut seen: Option<(&str, String)> = None;
+        let mut seen: Option<String> = None;
         loop {
             let size = PAGE.min(limit - all.items.len()).to_string();
             let mut query = filter.pairs();
-            if let Some((key, value)) = &seen {
-                // The place to go on from takes that of the one to begin at.
-                query.retain(|(field, _)| field != key);
-                query.push((key, value));
-            }
+            query.extend(seen.as_deref().map(|token| ("page_token", token)));
             query.push(("page_size", &size));
             let mut page: Value = self.get(path, &query).await?;
             let strange = || ClientError::Strange { url: self.url(path, &[]).to_string(), status: 200 };
@@ -71,21 +67,14 @@ impl Client {
             let items: Vec<T> = serde_json::from_value(items).map_err(|_| strange())?;
             let empty = items.is_empty();
             all.items.extend(items);
-            let next = next(&page);
+            let next = page.get("next_page_token").and_then(Value::as_str).map(str::to_owned);
             // A page that brings nothing, or leads to itself, would be asked for forever.
             let stuck = empty || next == seen;
             seen = next.filter(|_| !stuck);
             if seen.is_none() || all.items.len() >= limit {
-                all.next_page_token = seen.map(|(_, token)| token);
+                all.next_page_token = seen;
                 return Ok(all);
             }
         }
     }
-}
-
-/// How the next page is asked for. The audit's records are numbered, and asked for by number.
-fn next(page: &Value) -> Option<(&'static str, String)> {
-    let token = page.get("next_page_token").and_then(Value::as_str).filter(|token| !token.is_empty());
-    let before = || Some(("before", page.get("next_before")?.as_i64()?.to_string()));
-    token.map(|token| ("page_token", token.to_owned())).or_else(before)
 }

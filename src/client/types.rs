@@ -279,6 +279,19 @@ views! {
         contradictions: Vec<Contradiction>,
     }
 
+    /// 审核规则, in the service's district.
+    Rule {
+        code: String,
+        field: String,
+        sentence: String,
+        mend: String,
+        document: Option<String>,
+        clause: Option<String>,
+        basis: String,
+        jurisdiction: String,
+        in_force_from: Date,
+    }
+
     /// Something that happened, as `CloudEvents` 1.0 has it.
     Event {
         specversion: String,
@@ -397,6 +410,10 @@ mod tests {
         reads::<Alarm>("AlarmView");
         reads::<Credentials>("Credentials");
         reads::<Ledger>("Verdict");
+        reads::<Rule>("Rule");
+        reads::<Event>("EventView");
+        reads::<AuditRecord>("AuditRecord");
+        reads::<Outcome>("OutcomeView");
     }
 
     #[test]

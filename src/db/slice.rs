@@ -39,9 +39,9 @@ impl Sorts {
         Some(Order { column, id: self.id, numbered: self.numbered, descending })
     }
 
-    /// All that may be asked for, for the caller who asked for something else.
-    pub fn words(&self) -> String {
-        self.by.iter().map(|(name, _)| format!("{name}、-{name}")).collect::<Vec<_>>().join("、")
+    /// All that may be asked for.
+    pub fn words(&self) -> Vec<String> {
+        self.by.iter().flat_map(|(name, _)| [(*name).to_owned(), format!("-{name}")]).collect()
     }
 }
 
@@ -212,7 +212,7 @@ mod tests {
             assert_eq!(SORTS.order(Some(word)), None, "{word}");
         }
         assert_eq!(SORTS.order(None), SORTS.order(Some("-created_at")));
-        assert_eq!(SORTS.words(), "created_at、-created_at、name、-name");
+        assert_eq!(SORTS.words(), ["created_at", "-created_at", "name", "-name"]);
     }
 
     #[test]

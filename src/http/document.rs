@@ -1,8 +1,9 @@
 //! The OpenAPI document: what the routes say of themselves, and what is true of all of them, said once here.
 
-use super::{acts, once};
+use super::{acts, images, once, rules};
+use crate::{audit, capacity, db::Sorts, identity, machine, operation, request, task_book, watch};
 use serde_json::{Map, Value};
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -58,6 +59,28 @@ pub(super) fn frame() -> utoipa::openapi::OpenApi {
     document
 }
 
+/// The orders of each list.
+const ORDERS: &[(&str, &Sorts)] = &[
+    ("/v1/alarms", &watch::store::SORTS),
+    ("/v1/audit-records", &audit::SORTS),
+    ("/v1/departments", &identity::store::DEPARTMENT_SORTS),
+    ("/v1/hosts", &capacity::store::SORTS),
+    ("/v1/images", &images::SORTS),
+    ("/v1/images/{id}/hosts", &images::BY_HOST),
+    ("/v1/machines", &machine::store::SORTS),
+    ("/v1/operations", &operation::store::SORTS),
+    ("/v1/requests", &request::store::SORTS),
+    ("/v1/rules", &rules::SORTS),
+    ("/v1/task-books", &task_book::store::SORTS),
+];
+
+/// What `sort` takes on a list's path; nothing where there is no such list.
+pub fn orders(path: &str) -> &'static [String] {
+    static WORDS: LazyLock<Vec<(&str, Vec<String>)>> =
+        LazyLock::new(|| ORDERS.iter().map(|(list, sorts)| (*list, sorts.words())).collect());
+    WORDS.iter().find(|(list, _)| *list == path).map_or(&[], |(_, words)| words)
+}
+
 /// Says of every route what is true of all like it.
 pub(super) fn finish(document: &mut utoipa::openapi::OpenApi) {
     acts::note(document);
@@ -89,6 +112,18 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
             .schema(Some(text(Some((1, 128)))))
             .build();
         operation.parameters.get_or_insert_default().push(RefOr::T(key));
+    }
+    let words = orders(path);
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter
+            && parameter.name == "sort"
+        {
+            let schema = ObjectBuilder::new()
+                .schema_type(Type::String)
+                .enum_values(Some(words.iter().map(String::as_str)))
+                .build();
+            parameter.schema = Some(schema.into());
+        }
     }
     if let Some(RefOr::T(body)) = &mut operation.request_body {
         for (kind, content) in &mut body.content {

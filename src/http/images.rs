@@ -154,7 +154,7 @@ pub struct ImagesQuery {
     pub sort: Option<String>,
 }
 
-const SORTS: Sorts = Sorts {
+pub(super) const SORTS: Sorts = Sorts {
     id: "sha256",
     numbered: false,
     by: &[("created_at", "imported_at"), ("name", "name")],
@@ -199,7 +199,7 @@ pub async fn show(
     Ok(Json(shown(&api, image).await?))
 }
 
-const BY_HOST: Sorts = Sorts { id: "name", numbered: false, by: &[("name", "name")], default: "name" };
+pub(super) const BY_HOST: Sorts = Sorts { id: "name", numbered: false, by: &[("name", "name")], default: "name" };
 
 /// 镜像在各宿主机上的分发进度
 #[utoipa::path(get, path = "/v1/images/{id}/hosts", tag = "images",

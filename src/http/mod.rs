@@ -30,6 +30,8 @@ pub mod upload;
 pub mod usage;
 pub mod zombies;
 
+pub use document::orders;
+
 use crate::{
     capacity::{inventory::Inventory, maintenance::Maintenance},
     db::{Db, Gather},

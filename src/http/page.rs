@@ -60,7 +60,7 @@ impl Cut {
             return Err(Problem::malformed(format!("查询参数 page_size 须在 1 至 {MAX_PAGE} 之间")));
         }
         let order = sorts.order(page.sort.as_deref()).ok_or_else(|| {
-            Problem::malformed(format!("查询参数 sort 须为以下之一：{}；前面加 - 为倒序", sorts.words()))
+            Problem::malformed(format!("查询参数 sort 须为以下之一：{}；前面加 - 为倒序", sorts.words().join("、")))
         })?;
         let sort = page.sort.as_deref().unwrap_or(sorts.default);
         let context = serde_json::to_vec(&(list, sort, filter)).map_err(Problem::internal)?;

@@ -12,7 +12,7 @@ use crate::{
 };
 use axum::{Json, extract::State};
 
-const SORTS: Sorts = Sorts { id: "code", numbered: false, by: &[("code", "code")], default: "code" };
+pub(super) const SORTS: Sorts = Sorts { id: "code", numbered: false, by: &[("code", "code")], default: "code" };
 
 /// 审核规则：每条的依据、适用地区和生效日期
 #[utoipa::path(get, path = "/v1/rules", tag = "rules", security(()), params(PageQuery),

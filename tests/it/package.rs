@@ -100,6 +100,12 @@ fn the_package_installs_checks_serves_and_goes() {
     holds("/etc/jiyue/jiyue.toml", "-rw-r-----");
     holds("/usr/share/doc/jiyue/jiyue.toml", "-rw-r--r--");
     holds("/usr/share/doc/jiyue/copyright", "-rw-r--r--");
+    for completion in
+        ["bash-completion/completions/jiyue", "zsh/vendor-completions/_jiyue", "fish/vendor_completions.d/jiyue.fish"]
+    {
+        holds(&format!("/usr/share/{completion}"), "-rw-r--r--");
+    }
+    assert!(list.matches("/usr/share/man/man1/jiyue").count() > 60, "{list}");
     assert!(!list.contains("secret") && !list.contains("/home/") && !list.contains("/root/"), "{list}");
     assert_eq!(run(Command::new("dpkg-deb").args(["-I"]).arg(&deb).arg("conffiles")), "/etc/jiyue/jiyue.toml");
     let depends = run(Command::new("dpkg-deb").args(["-f"]).arg(&deb).arg("Depends"));

@@ -147,6 +147,7 @@ pub const HELP: &[(&str, &str)] = &[
         "jiyue task-book import task-book.yaml          任务书入库：谁能用多少（审批人）",
         "jiyue task-book import task-book.yaml          who may use how much (authority)",
     ),
+    ("jiyue request cancel ID --reason 不再需要", "jiyue request cancel ID --reason 'no longer needed'"),
     (
         "jiyue task-book revoke XM-2026-001 --reason 项目终止",
         "jiyue task-book revoke XM-2026-001 --reason 'project ended'",
@@ -305,7 +306,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("已经消失的也列出", "also those that have cleared"),
     ("延长使用期限，不超过任务书的资源使用期限", "extend the lease, not beyond the task book's"),
     ("建设单位代码；申请人必须有，其他角色不用", "the department's code; for requesters alone"),
-    ("建设单位：登记、列出、改名", "departments: create, list, rename"),
+    ("建设单位：登记、列出、查看、改名", "departments: create, list, show, rename"),
     ("怎样确认的，记入审计", "how it was confirmed, for the audit"),
     ("恢复接收", "take machines again"),
     ("所在单位；申请人的就是其建设单位，不用给", "the unit; a requester's is the department"),
@@ -387,6 +388,23 @@ pub const HELP: &[(&str, &str)] = &[
     ("查看一份申请", "show a request"),
     ("查看一台宿主机", "show a host"),
     ("查看一台虚拟机", "show a machine"),
+    ("查看一个建设单位", "show a department"),
+    ("只看这个文号的", "only the one with this number"),
+    ("只看某台虚拟机的", "only of one machine"),
+    (
+        "只看接入了某个网络区域的：政务外网、互联网、政务专网",
+        "only those in this zone: government_extranet, internet, government_private",
+    ),
+    ("只看某种操作系统的（目录里的代码）", "only of one operating system (its code in the catalogue)"),
+    ("只看某个动作，如 machine.delete、request.approve", "only one act, such as machine.delete, request.approve"),
+    (
+        "只看对某一类东西做的，如 request、machine、host",
+        "only what was done to one kind of thing, such as request, machine, host",
+    ),
+    ("只看对某一件东西做的", "only what was done to one thing"),
+    ("只看某个人做的（登录名）", "only what one person did (by login)"),
+    ("只看做了的 done，或被拒绝的 denied", "only what was done (done) or refused (denied)"),
+    ("只看某一次请求的（请求号）", "only of one call (its id)"),
     (
         "查看一条规则：说明、怎么改、依据、生效日期",
         "show a rule: what it says, how to mend, what it is based on, since when",
@@ -396,10 +414,7 @@ pub const HELP: &[(&str, &str)] = &[
         "检查申请，列出所有不符合之处，不写入；没有令牌时在本机检查",
         "check a request: everything that does not comply, nothing written; on this machine where there is no token",
     ),
-    (
-        "次序：created_at、-created_at（新的在前，默认）、name、-name",
-        "order: created_at, -created_at (newest first, the default), name, -name",
-    ),
+    ("次序，前面有 - 的是倒序：{orders}", "order; with - before it, the other way round: {orders}"),
     (
         "次序：命令行参数、环境变量（JIYUE_SERVER、JIYUE_TOKEN、JIYUE_CA_FILE、JIYUE_CONTEXT）、在用的上下文、默认值；",
         "Flags go first, then variables (JIYUE_SERVER, JIYUE_TOKEN, JIYUE_CA_FILE, JIYUE_CONTEXT), then the context in use, then defaults;",

@@ -1,8 +1,10 @@
 //! Every act of the API can be done at the command line. The table says by which command; it is held against the server's
 //! own OpenAPI document and against the command tree.
 
+use super::{err, server::told};
+use axum::{Json, response::IntoResponse as _};
 use jiyue::cli;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Operation, and the command that performs it.
@@ -13,7 +15,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("GET /v1/audit-records", "audit list"),
     ("GET /v1/departments", "department list"),
     ("POST /v1/departments", "department create"),
-    ("GET /v1/departments/{id}", "department rename"),
+    ("GET /v1/departments/{id}", "department show"),
     ("PATCH /v1/departments/{id}", "department rename"),
     ("GET /v1/events", "event list"),
     ("GET /v1/hosts", "host list"),
@@ -170,4 +172,57 @@ fn every_command_belongs_to_an_act_or_to_this_machine() {
     let tree = tree();
     let strangers: Vec<_> = tree.iter().filter(|command| !known.contains(command.as_str())).collect();
     assert!(strangers.is_empty(), "{strangers:?}");
+}
+
+/// A value that the command line takes for an option of a list.
+fn some_value(option: &clap::Arg) -> String {
+    let possible = option.get_possible_values();
+    match (possible.first(), option.get_id().as_str()) {
+        (Some(value), _) => value.get_name().to_owned(),
+        (None, "zone") => "政务外网".to_owned(),
+        (None, _) => "x".to_owned(),
+    }
+}
+
+/// Whatever a list of the service can be filtered and ordered by, its command can, and sends it under the service's name.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_list_can_be_had_as_the_service_gives_it() {
+    let document = serde_json::to_value(jiyue::http::openapi()).expect("a document");
+    let told = told(|_, _| Json(json!({"items": []})).into_response()).await;
+    let mut walked = 0;
+    for (operation, words) in COMMANDS.iter().filter(|(_, words)| words.ends_with(" list")) {
+        let path = operation.strip_prefix("GET ").expect("a list is read");
+        let parameters = document["paths"][path]["get"]["parameters"].as_array().cloned().unwrap_or_default();
+        let Some(sort) = parameters.iter().find(|parameter| parameter["name"] == "sort") else { continue };
+        let tree = cli::command();
+        let command = words.split(' ').fold(&tree, |command, word| command.find_subcommand(word).expect("a command"));
+        // The rules are listed from the program itself.
+        if words.starts_with("rules ") {
+            continue;
+        }
+        let paging = ["limit", "all", "watch", "interval"];
+        let options =
+            command.get_arguments().filter(|arg| !arg.is_global_set() && !paging.contains(&arg.get_id().as_str()));
+        let mut args: Vec<String> = words.split(' ').map(Into::into).collect();
+        for option in options {
+            args.push(format!("--{}", option.get_long().expect("a name")));
+            if option.get_action().takes_values() {
+                args.push(some_value(option));
+            }
+        }
+        let output = told.run(&args.iter().map(String::as_str).collect::<Vec<_>>(), &[]).await;
+        assert!(output.status.success(), "{args:?}: {}", err(&output));
+        let asked = told.seen().pop().expect("a call");
+        let (asked_path, query) = asked.split_once('?').expect("a query");
+        assert_eq!(asked_path, *operation);
+        let sent: BTreeSet<_> = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.0.to_owned())).collect();
+        let known = parameters.iter().filter(|parameter| parameter["in"] == "query");
+        let known = known.map(|parameter| parameter["name"].as_str().expect("a name").to_owned());
+        assert_eq!(sent, known.filter(|name| name != "page_token").collect(), "jiyue {words}");
+        let orders = command.get_arguments().find(|arg| arg.get_id() == "sort").expect("--sort").get_possible_values();
+        let orders: Vec<_> = orders.iter().map(|order| Value::from(order.get_name())).collect();
+        assert_eq!(sort["schema"]["enum"], Value::from(orders), "jiyue {words} --sort");
+        walked += 1;
+    }
+    assert_eq!(walked, 9);
 }

@@ -2,6 +2,7 @@
 //! server that answers as it is told.
 
 mod coverage;
+mod newcomer;
 mod real;
 mod server;
 mod shells;

@@ -47,6 +47,22 @@ async fn changes_filters_bulk_decisions_and_events_are_used_as_agreed() {
     let renamed = ask(&cast.authority, &["department", "rename", &code, "新名称"]).await;
     assert!(renamed.status.success() && out(&renamed).contains("新名称"), "{}", err(&renamed));
     let host = out(&ask(&cast.operator, &["host", "list", "-o", "name"]).await).trim().to_owned();
+    // What an act names is what the next command takes.
+    let made = ask(&cast.authority, &["department", "create", "wj", "文教局", "-o", "name"]).await;
+    assert_eq!(out(&made), "wj\n");
+    let shown = ask(&cast.authority, &["department", "show", out(&made).trim(), "-o", "name"]).await;
+    assert_eq!(out(&shown), "wj\n", "{}", err(&shown));
+    for args in [&["image", "distribute", "test-image"][..], &["image", "distribute", "test-image", "--wait"]] {
+        let sent = ask(&cast.operator, &[args, &["-o", "name"]].concat()).await;
+        assert_eq!(out(&sent).trim(), host, "{}", err(&sent));
+    }
+    let size = ["--vcpu", "1", "--memory", "1GiB", "--disk", "2GiB", "--zone", "政务外网", "-o", "name"];
+    let placed = ask(&cast.operator, &[&["placement", "explain"][..], &size].concat()).await;
+    assert_eq!(out(&placed).trim(), host, "{}", err(&placed));
+    let acts =
+        ask(&cast.auditor, &["audit", "list", "--action", "department.create", "--sort", "seq", "-o", "json"]).await;
+    let acts: Value = serde_json::from_str(&out(&acts)).unwrap();
+    assert!(acts["items"].as_array().is_some_and(|all| all.len() > 1), "{acts}");
     let set = ask(&cast.operator, &["host", "set", &host, "--mlps-level", "三级", "-o", "json"]).await;
     assert!(out(&set).contains("\"mlps_level\": 3"), "{}", err(&set));
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! What bash completes, what `man` renders.
+//! What the shells complete, what `man` renders.
 
 use super::{err, jiyue, out};
 use std::{fs, process::Command};
@@ -28,6 +28,62 @@ fn bash_completes_commands_options_and_values() {
     assert!(hidden.iter().all(|word| word != "read-form"), "{hidden:?}");
 }
 
+/// A shell that types what it is given, `\t` for the key that completes, and shows what it would run.
+const TYPIST: &str = r#"
+    zmodload zsh/zpty
+    zpty shell "env -i HOME=$1 TERM=dumb PATH=/usr/bin:/bin zsh -f -i"
+    zpty -w shell "PS1=; fpath=($1 \$fpath); autoload -Uz compinit; compinit -u -d $1/dump; bindkey '^I' complete-word
+        function jiyue { print -r -- \"<\$*>\" }; print rea''dy"
+    zpty -r shell said '*ready*'
+    zpty -w -n shell "${(g::)2}"$'\n'
+    zpty -r shell said '*<*>*'
+    print -r -- "${${said##*<}%%>*}"
+    zpty -d shell
+"#;
+
+#[test]
+fn zsh_completes_commands_options_and_values() {
+    let home = tempfile::tempdir().unwrap();
+    let script = jiyue(home.path(), &["completion", "zsh"]).output().unwrap();
+    fs::write(home.path().join("_jiyue"), &script.stdout).unwrap();
+    for (typed, run) in [
+        (r"jiyue request ap\t--wa\t", "request approve --wait"),
+        (r"jiyue machine list -o y\t--sort -le\t", "machine list -o yaml --sort -lease_end"),
+        (r"jiyue cont\tus\t", "context use"),
+        (r"jiyue read-\t", "read-"),
+    ] {
+        let output = Command::new("timeout")
+            .args(["20", "zsh", "-f", "-c", TYPIST, "zsh"])
+            .arg(home.path())
+            .arg(typed)
+            .output()
+            .unwrap();
+        assert_eq!(out(&output).trim(), run, "{typed}: {}", err(&output));
+    }
+}
+
+#[test]
+fn fish_completes_commands_options_and_values() {
+    let home = tempfile::tempdir().unwrap();
+    let script = jiyue(home.path(), &["completion", "fish"]).output().unwrap();
+    let path = home.path().join("jiyue.fish");
+    fs::write(&path, &script.stdout).unwrap();
+    for (typed, offered) in [
+        ("jiyue request ap", &["approve"][..]),
+        ("jiyue machine st", &["start", "stop"]),
+        ("jiyue machine list -o y", &["yaml"]),
+        ("jiyue machine list --sort le", &["lease_end"]),
+    ] {
+        let mut fish = Command::new("fish");
+        fish.args(["--no-config", "-c", "source $argv[1]; complete -C $argv[2]"]).arg(&path).arg(typed);
+        let output = fish.env("HOME", home.path()).current_dir(home.path()).output().unwrap();
+        assert!(output.status.success(), "{}", err(&output));
+        let text = out(&output);
+        let words: Vec<_> = text.lines().map(|line| line.split('\t').next().unwrap_or_default()).collect();
+        assert_eq!(words, offered, "{typed}");
+    }
+}
+
 #[test]
 fn every_shell_gets_a_script_that_knows_every_command() {
     let home = tempfile::tempdir().unwrap();
@@ -38,12 +94,11 @@ fn every_shell_gets_a_script_that_knows_every_command() {
         for word in ["approve", "confirm-fenced", "register-name", "context"] {
             assert!(script.contains(word), "{shell} knows no {word}");
         }
-        // The shell itself reads it, where it is installed.
+        // The shell itself reads it.
         let path = home.path().join(shell);
         fs::write(&path, script).unwrap();
-        if let Ok(checked) = Command::new(shell).arg("-n").arg(&path).output() {
-            assert!(checked.status.success(), "{shell}: {}", err(&checked));
-        }
+        let checked = Command::new(shell).arg("-n").arg(&path).output().unwrap();
+        assert!(checked.status.success(), "{shell}: {}", err(&checked));
     }
     let output = jiyue(home.path(), &["completion", "tcsh"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));

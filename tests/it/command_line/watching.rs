@@ -6,8 +6,10 @@ use super::{
 };
 use axum::{
     Json,
+    body::Body,
     response::{IntoResponse, Response},
 };
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use std::{process::Stdio, time::Duration};
 
@@ -52,6 +54,37 @@ async fn waiting_follows_the_stream_and_asks_only_where_there_is_none() {
     let output = older.run(&["machine", "stop", "m-1", "--wait", "-o", "json"], &[]).await;
     assert_eq!(output.status.code(), Some(1), "what was waited for failed");
     assert_eq!(serde_json::from_str::<Value>(&out(&output)).unwrap()["state"], "failed");
+}
+
+/// A terminal gets a bar that moves, and none is left behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_on_a_terminal_draws_a_bar() {
+    let slow = told(|call, _| match call.what.as_str() {
+        "POST /v1/machines/m-1/stop" => {
+            (axum::http::StatusCode::ACCEPTED, Json(operation("queued", 0))).into_response()
+        }
+        "GET /v1/operations/op-1/events" => {
+            let events = [operation("running", 50), operation("succeeded", 100)];
+            let pieces = futures_util::stream::iter(events).then(async |data| {
+                let piece = format!("event: operation\nid: {}\ndata: {data}\n\n", data["percent"]);
+                tokio::time::sleep(Duration::from_millis(600)).await;
+                Ok::<_, std::io::Error>(piece)
+            });
+            ([("content-type", "text/event-stream")], Body::from_stream(pieces)).into_response()
+        }
+        _ => Json(json!({"id": "m-1", "state": "stopped"})).into_response(),
+    })
+    .await;
+    let mut command = std::process::Command::new("timeout");
+    let wait = concat!(env!("CARGO_BIN_EXE_jiyue"), " machine stop m-1 --wait");
+    command.args(["20", "script", "-qec", wait, "/dev/null"]).env("HOME", slow.home.path());
+    command.env("JIYUE_SERVER", &slow.url).env("JIYUE_TOKEN", "t").env("TERM", "xterm").stdin(Stdio::null());
+    command.env_remove("LANG").env_remove("LC_ALL");
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let shown = out(&output);
+    assert!(shown.contains("50% [===") && shown.contains("停机 进行中 1/2"), "{shown}");
+    let (_, last) = shown.rsplit_once("50% [===").unwrap();
+    assert!(last.contains("\u{1b}[2K") && last.contains("操作已完成"), "{last}");
 }
 
 /// Runs for a while, and what came on standard output until then.

@@ -146,6 +146,8 @@ fn faults(route: &Route) -> Vec<String> {
             for name in ["page_size", "page_token", "sort"] {
                 hold(parameters.contains_key(&("query", name)), &format!("a list has {name}"));
             }
+            let orders = parameters.get(&("query", "sort")).and_then(|sort| sort["schema"]["enum"].as_array());
+            hold(orders.is_some_and(|orders| !orders.is_empty()), "sort says which orders there are");
         }
     } else {
         let keyed = parameters.contains_key(&("header", "Idempotency-Key"));

@@ -7,7 +7,10 @@ use crate::support::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 
 /// A broker with a few of everything.
 async fn stocked(on: On) -> (Broker, Cast, Raw) {
@@ -25,7 +28,7 @@ async fn stocked(on: On) -> (Broker, Cast, Raw) {
         let id = made["items"][0]["id"].as_str().unwrap();
         let path = format!("/v1/requests/{id}/approve");
         let operation = broker.post(&path, &cast.authority, &json!({})).await.expect(202);
-        let limit = std::time::Duration::from_secs(20);
+        let limit = Duration::from_secs(20);
         broker.finished(operation["id"].as_str().unwrap(), &cast.authority, limit).await;
     }
     for (name, ended) in [("甲", "2020-12-31"), ("乙", "2021-12-31"), ("丙", "2022-12-31")] {
@@ -97,6 +100,7 @@ async fn every_list_is_had_whole_in_each_order_and_by_each_filter() {
             let whole = pages(&raw, &cast.auditor, &path, "", 200).await;
             assert!(!whole.is_empty() || path == "/v1/alarms", "{path}: nothing to walk");
             let texts = |items: &[Value]| items.iter().map(Value::to_string).collect::<BTreeSet<_>>();
+            assert_eq!(json!(orders(&refused.json())), parameters["sort"]["schema"]["enum"], "{path}");
             for order in orders(&refused.json()) {
                 let query = format!("&sort={order}");
                 let at_once = pages(&raw, &cast.auditor, &path, &query, 200).await;
@@ -210,12 +214,20 @@ async fn ten_thousand_odd_cursors_are_refused_and_none_breaks_anything() {
     for lane in 0..8 {
         let (raw, odd, auditor) = (raw.clone(), odd.clone(), cast.auditor.clone());
         clients.spawn(async move {
+            let mut times = Vec::new();
             for token in odd.iter().skip(lane).step_by(8) {
+                let began = Instant::now();
                 let reply = raw.get(&format!("/v1/machines?page_size=1&page_token={token}"), &auditor).await;
                 assert_eq!((reply.status, reply.problem().as_str()), (400, "malformed"), "{token}");
+                times.push(began.elapsed());
             }
+            times
         });
     }
-    clients.join_all().await;
+    let mut times = clients.join_all().await.concat();
+    times.sort();
+    let (middle, slow) = (times[times.len() / 2], times[times.len() * 99 / 100]);
+    eprintln!("{} odd cursors by 8 clients: median {middle:.1?}, 99 % within {slow:.1?}", times.len());
+    assert!(slow < Duration::from_millis(500), "{slow:?}");
     assert_eq!(raw.get(&format!("/v1/machines?page_size=1&page_token={good}"), &cast.auditor).await.status, 200);
 }
