@@ -13,7 +13,7 @@ mod tests;
 
 use super::{
     Amount, Host, HostNetwork, Size,
-    placement::{self, Candidate, Here, Refusal, Score, Tenancy, Wanted},
+    placement::{self, Candidate, Here, Precedence, Refusal, Score, Tenancy, Wanted},
 };
 use crate::{
     error::{HostRefusal, Shortage},
@@ -244,11 +244,16 @@ impl Inventory {
 
     /// In which order to place a list, by its positions.
     pub fn precedence(&self, list: &[Ask<'_>]) -> Vec<usize> {
-        let total = self.lock().total;
-        let mut order: Vec<_> = (0..list.len()).collect();
-        // The sort is stable: what is alike is placed as it came.
-        order.sort_by_cached_key(|at| list.get(*at).map(|ask| placement::precedence(&ask.wanted, total)));
-        order
+        let average = self.lock().average();
+        let cohorts = list.chunk_by(|one, next| placement::cohort(&one.wanted, &next.wanted)).flat_map(|cohort| {
+            let vcpu = cohort.iter().map(|ask| i64::from(ask.wanted.size.vcpu).saturating_mul(i64::from(ask.count)));
+            let vcpu = vcpu.fold(0_i64, i64::saturating_add);
+            cohort.iter().map(move |ask| Precedence::of(&ask.wanted, vcpu, average))
+        });
+        let mut order: Vec<(Precedence, usize)> = cohorts.zip(0..).collect();
+        // The position comes last: what is alike is placed as it came.
+        order.sort_unstable();
+        order.into_iter().map(|(_, at)| at).collect()
     }
 
     /// Finds a place for each machine asked for and takes them in the index, or takes nothing.
@@ -364,6 +369,13 @@ impl State {
             state.agree(at);
         }
         state
+    }
+
+    /// What a host may give out on average, of vCPUs and memory.
+    fn average(&self) -> Amount {
+        let hosts = i64::try_from(self.candidates.len()).unwrap_or(i64::MAX).max(1);
+        let total = self.total;
+        Amount { vcpu: total.vcpu / hosts, memory_bytes: total.memory_bytes / hosts, ..Amount::default() }
     }
 
     fn at(&self, host: HostId) -> Option<usize> {

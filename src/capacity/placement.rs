@@ -99,13 +99,43 @@ pub struct Score {
     pub host: HostId,
 }
 
-/// Which of several machines to place first, smaller before greater: those that stay longest, since whatever comes after
-/// them may go where they keep the host anyway; of those that stay as long, those that ask most of memory beyond their share
-/// of vCPUs, since few hosts have room for them and the others fill what is left. `total` is what all hosts together have.
-pub fn precedence(wanted: &Wanted, total: Amount) -> (Reverse<i64>, Reverse<i128>) {
-    let by = |asked: i64, of: i64| i128::from(asked) * i128::from(of);
-    let lean = by(wanted.size.memory.get(), total.vcpu) - by(i64::from(wanted.size.vcpu), total.memory_bytes);
-    (Reverse(wanted.lease_end.unwrap_or(FOREVER)), Reverse(lean))
+/// Which of several machines to place first: smaller before greater, field by field.
+///
+/// Whoever is placed first gets room on hosts in use, and whoever is placed last is what new hosts are begun with. So the
+/// order is by how long a machine will stay, as far as that can be told: hosts begun for what goes soon fall free soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Precedence {
+    /// What stays longest first: whatever comes after it may go where it keeps the host anyway.
+    pub lease_end: Reverse<i64>,
+    /// False where the machine wants more than half of an average host in some dimension: two of these never share a host,
+    /// so they are what the others are fitted around.
+    pub small: bool,
+    /// vCPUs of all that was asked for in one go and alike (`cohort`). What comes in great numbers goes soon, on the public
+    /// trace: of machines of one vCPU that came by the dozens nine in ten were gone within the hour, of single ones half.
+    pub cohort_vcpu: i64,
+    /// What asks most of memory beyond its share of vCPUs first: few hosts have room for it, and the others fill what is
+    /// left. In units of an average host's vCPU × bytes.
+    pub lean: Reverse<i128>,
+}
+
+impl Precedence {
+    /// `average` is what a host has to give on average.
+    pub fn of(wanted: &Wanted, cohort_vcpu: i64, average: Amount) -> Self {
+        let (vcpu, memory) = (i64::from(wanted.size.vcpu), wanted.size.memory.get());
+        let by = |asked: i64, of: i64| i128::from(asked) * i128::from(of);
+        let over_half = |asked: i64, of: i64| by(asked, 2) > i128::from(of);
+        Self {
+            lease_end: Reverse(wanted.lease_end.unwrap_or(FOREVER)),
+            small: !over_half(vcpu, average.vcpu) && !over_half(memory, average.memory_bytes),
+            cohort_vcpu,
+            lean: Reverse(by(memory, average.vcpu) - by(vcpu, average.memory_bytes)),
+        }
+    }
+}
+
+/// Machines that were asked for one after another, alike in all that makes them interchangeable to a host, are one cohort.
+pub fn cohort(one: &Wanted, next: &Wanted) -> bool {
+    (one.size, one.zone, one.mlps_level) == (next.size, next.zone, next.mlps_level)
 }
 
 /// The first filter that the host fails, or its score.

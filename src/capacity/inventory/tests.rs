@@ -229,3 +229,37 @@ fn a_machine_that_moves_stays_on_its_network_and_away_from_its_own_kind() {
     assert_eq!(refused(only(ids[3])), [("d".to_owned(), Refusal::ZoneMissing { zone: ZONE })]);
     assert_eq!(inventory.reserve_beside(&moving, only(ids[1])).unwrap().0, ids[1]);
 }
+
+/// An ask of this size, among hosts of 64 vCPUs and 128 GiB.
+fn sized(vcpu: u32, memory_gib: i64, lease_end: Option<i64>) -> Ask<'static> {
+    let plain = ask(memory_gib, 1);
+    let size = Size { vcpu, ..plain.wanted.size };
+    Ask { wanted: Wanted { size, lease_end, ..plain.wanted }, ..plain }
+}
+
+#[test]
+fn a_list_is_placed_by_how_long_its_machines_will_stay_as_far_as_that_can_be_told() {
+    let hosts = [host("a", 96, 24), host("b", 160, 24)].to_vec();
+    let inventory = of(Reading { hosts, ..Reading::default() });
+    // The last lease to end comes first, whatever else there is.
+    let [soon, late, never] = [Some(100), Some(900), None].map(|end| sized(1, 1, end));
+    assert_eq!(inventory.precedence(&[soon, late, never]), [2, 1, 0]);
+    // Then what takes over half a host, 64 GiB here, however many of them there are.
+    let [one, half, over] = [1, 64, 65].map(|memory| sized(1, memory, None));
+    assert_eq!(inventory.precedence(&[one, half, over, over]), [2, 3, 1, 0]);
+    // Then what was asked for in small numbers; the vCPUs count, and a request's machines are counted like requests.
+    let (small, large) = (sized(1, 2, None), sized(4, 8, None));
+    assert_eq!(inventory.precedence(&[small, small, small, large, small]), [4, 0, 1, 2, 3]);
+    let five = Ask { count: 5, ..small };
+    assert_eq!(inventory.precedence(&[five, large, small]), [2, 1, 0]);
+    // A cohort is what stands together: two of three alike that something else stands between are two cohorts.
+    let (big, other) = (sized(2, 4, None), sized(3, 6, None));
+    assert_eq!(inventory.precedence(&[big, big, other, big]), [3, 2, 0, 1]);
+    // Then what leans to memory.
+    let (lean, broad) = (sized(2, 2, None), sized(2, 30, None));
+    assert_eq!(inventory.precedence(&[lean, broad]), [1, 0]);
+    // And what is alike stays as it came.
+    assert_eq!(inventory.precedence(&[small, small, small]), [0, 1, 2]);
+    assert!(Inventory::default().precedence(&[]).is_empty());
+    assert_eq!(Inventory::default().precedence(&[small, big]).len(), 2);
+}

@@ -5,7 +5,7 @@ use jiyue::{
     capacity::{
         Amount, Host, HostNetwork, ProviderKind, Size,
         inventory::{Ask, Inventory, Place, Reading},
-        placement::{FOREVER, Wanted, precedence},
+        placement::{FOREVER, Wanted},
         standing::Standing,
     },
     ids::{HostId, NetworkId},
@@ -26,6 +26,13 @@ pub struct Visit {
     pub memory: i64,
     /// When it goes; `None` when it stays beyond the trace.
     pub departs: Option<i64>,
+}
+
+impl Visit {
+    fn ask(&self, leases_known: bool) -> Ask<'static> {
+        let lease_end = leases_known.then(|| self.departs.unwrap_or(FOREVER));
+        ask(self.vcpu, self.memory, self.arrives, lease_end)
+    }
 }
 
 /// What every host offers.
@@ -125,16 +132,17 @@ pub fn pack(trace: &[Visit], shape: Shape, packer: Packer) -> Packing {
     Packing { hosts: mean(hosts_sum), bound: mean(bound_sum), left_out: trace.len() - fitting.len() }
 }
 
-/// What arrives at one instant is one list to the product, as approvals that wait together are; others take it as it comes.
+/// What arrives at one instant is one list to the product, as approvals that wait together are, in the order in which the
+/// trace has it; others take it as it comes.
 fn order(trace: &[Visit], shape: Shape, packer: Packer) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..trace.len()).collect();
-    let Packer::Ours { leases_known } = packer else { return order };
-    let total = Amount { vcpu: shape.vcpu, memory_bytes: shape.memory, ..Amount::default() };
-    order.sort_by_cached_key(|number| {
-        let visit = &trace[*number];
-        let lease_end = leases_known.then(|| visit.departs.unwrap_or(FOREVER));
-        (visit.arrives, precedence(&ask(visit.vcpu, visit.memory, visit.arrives, lease_end).wanted, total))
-    });
+    let Packer::Ours { leases_known } = packer else { return (0..trace.len()).collect() };
+    let index = inventory(hosts(1, shape));
+    let mut order = Vec::with_capacity(trace.len());
+    for list in trace.chunk_by(|one, next| one.arrives == next.arrives) {
+        let asks: Vec<_> = list.iter().map(|visit| visit.ask(leases_known)).collect();
+        let first = order.len();
+        order.extend(index.precedence(&asks).into_iter().map(|at| first + at));
+    }
     order
 }
 
@@ -229,9 +237,9 @@ impl Product {
 
 impl Hosts for Product {
     fn put(&mut self, number: usize, visit: &Visit) -> usize {
-        let lease_end = self.leases_known.then(|| visit.departs.unwrap_or(FOREVER));
-        let ask = ask(visit.vcpu, visit.memory, visit.arrives, lease_end);
-        let [place] = &self.inventory.reserve(&ask).expect("enough hosts")[..] else { panic!("not one place") };
+        let [place] = &self.inventory.reserve(&visit.ask(self.leases_known)).expect("enough hosts")[..] else {
+            panic!("not one place")
+        };
         self.places.insert(number, place.clone());
         self.numbers[&place.host]
     }
