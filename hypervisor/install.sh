@@ -70,6 +70,14 @@ known() { [[ -n $(apt-cache policy "$1" 2>/dev/null | sed -n '/Candidate: [^(]/p
 
 apt update >/dev/null || die "apt-get update failed; see the lines above and /etc/apt/sources.list.d"
 
+# The control plane that tests start is built by Go, whichever there is; else by Debian's newest (its backports have one
+# that fetches the release it needs by itself).
+if [[ " $groups " == *" test "* ]] && ! command -v go >/dev/null && [[ -z ${KUBEBUILDER_ASSETS:-} ]]; then
+  for package in golang-1.24-go golang-1.23-go; do
+    if known "$package"; then missing+=("$package"); break; fi
+  done
+fi
+
 if [[ " $groups " == *" run "* ]]; then
   for package in $run_if_known; do
     if known "$package" && ! installed "$package"; then missing+=("$package"); fi

@@ -27,6 +27,7 @@ mod hosts_libvirt;
 mod impatient;
 mod input;
 mod journeys;
+mod kubernetes;
 mod language;
 mod layers;
 mod migration;
