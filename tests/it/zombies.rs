@@ -11,6 +11,7 @@ use quick_xml::{Reader, events};
 use serde_json::{Value, json};
 use std::{
     io::{Cursor, Read},
+    path::Path,
     process::Command,
 };
 
@@ -366,6 +367,26 @@ fn count(xml: &str, element: &str) -> usize {
     }
 }
 
+/// LibreOffice's own reading of a sheet, row by row.
+fn read(folder: &Path, file: &Path, sheet: &str) -> Vec<Vec<String>> {
+    let text = folder.join(format!("sheet-{sheet}.csv"));
+    if !text.exists() {
+        // Every sheet as text, in a file of its own.
+        let filter = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1";
+        let out = Command::new("soffice")
+            .arg("--headless")
+            .arg(format!("-env:UserInstallation=file://{}", folder.join("soffice").display()))
+            .args(["--convert-to", filter, "--outdir"])
+            .arg(folder)
+            .arg(file)
+            .output()
+            .expect("LibreOffice is installed (make setup)");
+        assert!(text.exists(), "{sheet} was not read: {}", String::from_utf8_lossy(&out.stderr));
+    }
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_path(text).unwrap();
+    reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sheet_is_a_workbook_that_libreoffice_opens_and_in_which_nothing_is_a_formula() {
     let stage = Stage::new(On::Sqlite).await;
@@ -403,28 +424,7 @@ async fn the_sheet_is_a_workbook_that_libreoffice_opens_and_in_which_nothing_is_
     let out = stage.broker.setup.cli(Some(&stage.broker), &stage.cast.requester, &args);
     assert!(!out.status.success());
 
-    // LibreOffice's own reading, every sheet of it as text.
-    let out = Command::new("soffice")
-        .arg("--headless")
-        .arg(format!("-env:UserInstallation=file://{}", folder.join("soffice").display()))
-        .args([
-            "--convert-to",
-            "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1",
-            "--outdir",
-        ])
-        .arg(&folder)
-        .arg(&file)
-        .output()
-        .expect("LibreOffice is installed (make setup)");
-    let read = |sheet: &str| {
-        let file = folder.join(format!("sheet-{sheet}.csv"));
-        std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&out.stderr)))
-    };
-    let rows = |text: &str| -> Vec<Vec<String>> {
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
-        reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
-    };
-    let form = rows(&read("备案表"));
+    let form = read(&folder, &file, "备案表");
     let field = |label: &str| {
         let row = form.iter().find(|row| row[0] == label).unwrap_or_else(|| panic!("{label} {form:#?}"));
         row[1].clone()
@@ -448,7 +448,7 @@ async fn the_sheet_is_a_workbook_that_libreoffice_opens_and_in_which_nothing_is_
     let criteria: Vec<_> = form.iter().filter(|row| row[0].parse::<u8>().is_ok()).collect();
     assert_eq!(criteria.len(), 3, "{form:#?}");
     assert_eq!(criteria[1][1..5], ["停止运行维护", "相政办〔2018〕151号 二（二）具体要求5", "符合", "高"]);
-    let evidence = rows(&read("证据"));
+    let evidence = read(&folder, &file, "证据");
     assert!(
         evidence.iter().any(|row| row[0] == "停止运行维护" && row[1] == "单位答复" && row[3] == "zhang"),
         "{evidence:#?}"

@@ -354,18 +354,17 @@ fn hear(case: Case<'_>, criterion: Criterion, mut known: Known) -> Known {
         text,
     });
     (known.outcome, known.confidence) = match (known.outcome, holds) {
-        (Outcome::Met, true) => (Outcome::Met, Confidence::High),
-        (Outcome::NotMet, false) => (Outcome::NotMet, Confidence::High),
-        (Outcome::Met, false) => match known.confidence.lowered() {
-            Some(less) => (Outcome::Met, less),
-            None => (Outcome::Unknown, Confidence::Low),
-        },
         // Of what is measured, a word does not make up what the meter does not know.
         (Outcome::Unknown | Outcome::NotMet, true) if known.measured => (known.outcome, known.confidence),
         // Low: logins, which say nothing of the business.
         (Outcome::NotMet, true) if known.confidence > Confidence::Low => (Outcome::Unknown, Confidence::Low),
-        (Outcome::Unknown | Outcome::NotMet, true) => (Outcome::Met, Confidence::High),
+        (_, true) => (Outcome::Met, Confidence::High),
+        (Outcome::NotMet, false) => (Outcome::NotMet, Confidence::High),
         (Outcome::Unknown, false) => (Outcome::NotMet, Confidence::Medium),
+        (Outcome::Met, false) => match known.confidence.lowered() {
+            Some(less) => (Outcome::Met, less),
+            None => (Outcome::Unknown, Confidence::Low),
+        },
     };
     known
 }

@@ -4,7 +4,11 @@
 //! Every cell has its type. What people wrote is text whatever it begins with, so that nothing becomes a formula.
 
 use super::finding::{Finding, Judged, Signed};
-use crate::{jurisdiction::Profile, time};
+use crate::{
+    jurisdiction::Profile,
+    system::record::{Frequency, Scope},
+    time,
+};
 use jiff::civil::Date;
 use rust_xlsxwriter::{
     DocProperties, ExcelDateTime, Format, FormatAlign, FormatBorder, Workbook, Worksheet, XlsxError,
@@ -177,8 +181,8 @@ impl Sheet<'_> {
         page.field("报送单位", &Cell::Text(self.department))?;
         page.field("系统名称", &Cell::Text(&record.name))?;
         page.field("系统功能", &Cell::Text(&record.purpose))?;
-        page.field("使用范围", &Cell::text(record.scope.map(|scope| scope.label())))?;
-        page.field("使用频度", &Cell::text(record.frequency.map(|frequency| frequency.label())))?;
+        page.field("使用范围", &Cell::text(record.scope.map(Scope::label)))?;
+        page.field("使用频度", &Cell::text(record.frequency.map(Frequency::label)))?;
         page.field("最近更新", &Cell::day(record.last_updated_on))?;
         page.field("运维合同到期", &Cell::day(record.maintained_until))?;
         page.field("最近登录", &Cell::day(record.last_login_on))?;
