@@ -320,12 +320,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
             vault: vault.clone(),
         },
         systems: Systems { db: db.clone() },
-        zombies: Zombies {
-            db: db.clone(),
-            profile: Arc::clone(&rules.profile),
-            thresholds: settings.zombie_thresholds(),
-            answer_days: i64::from(settings.zombie_answer_days),
-        },
+        zombies: zombies(&rules, settings),
         watch,
         distribution,
         door: Door::new(db.clone()),
@@ -344,6 +339,16 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         },
     });
     Ok(Service { api, worker, rounds, registrar, courier, collector })
+}
+
+/// What judges systems.
+fn zombies(rules: &Rules, settings: &Settings) -> Zombies {
+    Zombies {
+        db: rules.db.clone(),
+        profile: Arc::clone(&rules.profile),
+        thresholds: settings.zombie_thresholds(),
+        answer_days: i64::from(settings.zombie_answer_days),
+    }
 }
 
 /// What reads machines' use.

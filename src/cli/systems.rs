@@ -65,8 +65,13 @@ pub enum SystemCommand {
         purpose: Option<String>,
         #[command(flatten)]
         facts: FactArgs,
-        /// 改回不明的项目，可重复：scope、frequency、last_updated_on、maintained_until、last_login_on、replaced_by
-        #[arg(long, value_enum, value_name = "FIELD", hide_possible_values = true)]
+        #[arg(
+            long,
+            value_enum,
+            value_name = "FIELD",
+            hide_possible_values = true,
+            help = "改回不明的项目，可重复：scope、frequency、last_updated_on、maintained_until、last_login_on、replaced_by"
+        )]
         clear: Vec<Clearable>,
     },
     /// 把虚拟机列入系统
