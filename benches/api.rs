@@ -4,7 +4,7 @@
 //!   does nothing. Rates of whole rounds in turn, and their ratio; for an operation that is over, which is remembered, and
 //!   for one under way, which is read each time.
 //! - `PART=list`: the first page of 200 machines, of 1,000 and of 1,000,000 rows, in each order, for one department and for
-//!   all; medians. `ROWS=` for other sizes.
+//!   all; medians, both sizes in turn. `ROWS=` for another size.
 //!
 //! `make bench-api` (`SECONDS=3`, `CLIENTS=32`, `ROUNDS=3`, `ON=postgres` for the other database)
 
@@ -161,11 +161,13 @@ async fn read() {
     println!("{:<56}{running:>12.0}{:>10.2}×", "jiyue: an operation under way", running / plain);
 }
 
+/// Looks at each list of each broker in turn, so that what else goes on here is shared by all.
+const LOOKS: usize = 41;
+
 async fn list() {
     let most = setting("ROWS", 1_000_000);
-    println!("\nthe first 200 machines, median of 21, {:?}\n", on());
-    println!("{:>10}  {:<44}{:>10}", "rows", "list", "ms");
-    let mut all: Vec<Vec<f64>> = Vec::new();
+    println!("\nthe first 200 machines, medians of {LOOKS} looks in turn, {:?}\n", on());
+    let mut brokers = Vec::new();
     for rows in [1000, most] {
         let broker =
             Broker::start(Setup::new(on()).with("JIYUE_LOG_FILTER", "warn").with("JIYUE_WORKER_WIDTH", "0")).await;
@@ -175,33 +177,35 @@ async fn list() {
         let request = made["items"][0]["id"].as_str().unwrap().to_owned();
         broker.post(&format!("/v1/requests/{request}/approve"), &cast.authority, &json!({})).await.expect(202);
         fill(&broker.setup.database_url, rows).await;
-        let mut row = Vec::new();
-        for (token, query) in [
-            (&cast.auditor, ""),
-            (&cast.auditor, "&sort=name"),
-            (&cast.auditor, "&sort=-lease_end"),
-            (&cast.auditor, "&state=running"),
-            (&cast.auditor, "&department=mzj"),
-            (&cast.requester, ""),
-            (&cast.requester, "&sort=name"),
-        ] {
-            let path = format!("/v1/machines?page_size=200{query}");
-            let mut times = Vec::new();
-            for _ in 0..21 {
+        brokers.push((broker, cast));
+    }
+    println!("{:<40}{:>12}{:>12}{:>8}", "list, ms", "of 1,000", format!("of {most}"), "");
+    for (who, query) in [
+        ("auditor", ""),
+        ("auditor", "&sort=name"),
+        ("auditor", "&sort=-lease_end"),
+        ("auditor", "&state=running"),
+        ("auditor", "&department=mzj"),
+        ("requester", ""),
+        ("requester", "&sort=name"),
+    ] {
+        let path = format!("/v1/machines?page_size=200{query}");
+        let mut times = [const { Vec::new() }; 2];
+        for _ in 0..LOOKS {
+            for ((broker, cast), times) in brokers.iter().zip(&mut times) {
+                let token = if who == "auditor" { &cast.auditor } else { &cast.requester };
                 let began = Instant::now();
                 let page = broker.get(&path, token).await.expect(200);
                 times.push(began.elapsed().as_secs_f64() * 1000.0);
                 assert_eq!(page["items"].as_array().unwrap().len(), 200, "{path}");
             }
-            times.sort_by(f64::total_cmp);
-            let who = if token == &cast.auditor { "auditor" } else { "requester" };
-            println!("{rows:>10}  {:<44}{:>10.1}", format!("{who} {query}"), times[10]);
-            row.push(times[10]);
         }
-        all.push(row);
+        let [few, many] = times.map(|mut times| {
+            times.sort_by(f64::total_cmp);
+            times[LOOKS / 2]
+        });
+        println!("{:<40}{few:>12.1}{many:>12.1}{:>7.2}×", format!("{who} {query}"), many / few);
     }
-    let ratios: Vec<_> = all[1].iter().zip(&all[0]).map(|(many, few)| format!("{:.2}", many / few)).collect();
-    println!("\nof {most} ÷ of 1,000: {}", ratios.join(", "));
 }
 
 /// Copies of one machine, as many as it takes.
