@@ -70,6 +70,9 @@ acts! {
     AuditRead = "audit.read",
     EventRead = "event.read",
     UsageRead = "usage.read",
+    ServerCreate = "server.create",
+    ServerRead = "server.read",
+    ServerChange = "server.change",
 }
 
 /// How far a role's right to an act reaches.
@@ -89,15 +92,15 @@ pub const fn reach(role: Role, act: Act) -> Reach {
         ImageDistribute, ImageImport, ImageRead, LedgerVerify, MachineChange, MachineCredentials, MachineDelete,
         MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild, MachineRegisterName,
         MachineResize, MachineRestore, MachineStart, MachineStop, OperationRead, PlacementExplain, RequestApprove,
-        RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, TaskBookImport, TaskBookRead,
-        TaskBookRevoke, UsageRead,
+        RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, ServerChange, ServerCreate, ServerRead,
+        TaskBookImport, TaskBookRead, TaskBookRevoke, UsageRead,
     };
     match (role, act) {
         (
             Role::Requester,
             TaskBookRead | RequestCheck | RequestSubmit | RequestRead | RequestCancel | MachineRead | MachineStart
             | MachineStop | MachineReboot | MachineDelete | MachineRestore | MachineLog | MachineCredentials
-            | OperationRead | DepartmentRead | AuditRead | EventRead | MachineChange | UsageRead,
+            | OperationRead | DepartmentRead | AuditRead | EventRead | MachineChange | UsageRead | ServerRead,
         ) => Reach::Own,
         (
             Role::Authority,
@@ -111,10 +114,11 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             HostAdd | HostChange | EventRead | HostRead | HostCordon | HostUncordon | HostDrain | HostFence
             | HostConfirmFenced | HostReadmit | AlarmRead | AlarmAcknowledge | ImageImport | ImageDistribute
             | MachineRead | MachineStart | MachineStop | MachineReboot | MachineMigrate | MachineRebuild
-            | MachineRegisterName | MachineLog | OperationRead | LedgerVerify | RequestRead | DepartmentRead,
+            | MachineRegisterName | MachineLog | OperationRead | LedgerVerify | RequestRead | DepartmentRead
+            | ServerCreate | ServerChange,
         )
         | (Role::Requester | Role::Operator, ImageRead)
-        | (Role::Authority | Role::Operator | Role::Auditor, PlacementExplain | UsageRead)
+        | (Role::Authority | Role::Operator | Role::Auditor, PlacementExplain | UsageRead | ServerRead)
         | (
             Role::Auditor,
             DepartmentRead | TaskBookRead | HostRead | ImageRead | RequestRead | EventRead | MachineRead

@@ -101,10 +101,11 @@ pub enum Kind {
     Event,
     Audit,
     Usage,
+    Server,
 }
 
 impl Kind {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Department,
         Self::TaskBook,
         Self::Host,
@@ -119,6 +120,7 @@ impl Kind {
         Self::Event,
         Self::Audit,
         Self::Usage,
+        Self::Server,
     ];
 
     /// What people call it.
@@ -138,6 +140,7 @@ impl Kind {
             Self::Event => "事件",
             Self::Audit => "审计记录",
             Self::Usage => "实际用量",
+            Self::Server => "服务器",
         }
     }
 
@@ -147,7 +150,7 @@ impl Kind {
             Self::Department | Self::Rule => "/code",
             Self::Host => "/name",
             Self::Image => "/sha256",
-            Self::Credentials | Self::Usage => "/machine_id",
+            Self::Credentials => "/machine_id",
             Self::Audit => "/seq",
             Self::TaskBook
             | Self::Request
@@ -155,7 +158,9 @@ impl Kind {
             | Self::Operation
             | Self::Token
             | Self::Alarm
-            | Self::Event => "/id",
+            | Self::Event
+            | Self::Usage
+            | Self::Server => "/id",
         }
     }
 
@@ -176,6 +181,7 @@ impl Kind {
             Self::Event => &EVENT,
             Self::Audit => &AUDIT,
             Self::Usage => &usage::USAGE,
+            Self::Server => &usage::SERVER,
         }
     }
 
@@ -195,7 +201,8 @@ impl Kind {
             | Self::Credentials
             | Self::Event
             | Self::Audit
-            | Self::Usage => self.columns(),
+            | Self::Usage
+            | Self::Server => self.columns(),
         }
     }
 
