@@ -12,6 +12,7 @@
 //! usage            what machines really use: meter, daily roll-ups, verdicts
 //! system           政务信息系统: whose they are, what they are for, their machines
 //! watch            what hosts really run, held against what is known; alarms
+//! server           legacy servers: whose, how large, where measured
 //! machine          approval → build → running → bin; images; the ledger
 //! request          block → rules → lifecycle
 //! capacity         hosts, claims, placement
@@ -57,6 +58,7 @@ pub mod rule;
 pub mod rulebook;
 pub mod secret;
 pub mod serve;
+pub mod server;
 pub mod system;
 pub mod task_book;
 pub mod text;

@@ -31,6 +31,7 @@ pub mod problem;
 pub mod report;
 mod requests;
 mod run;
+mod servers;
 mod settings;
 mod systems;
 pub mod tables;
@@ -53,6 +54,7 @@ pub use measured::UsageCommand;
 pub use placement::PlacementCommand;
 pub use requests::{FormArg, RequestCommand};
 pub use run::run;
+pub use servers::ServerCommand;
 pub use systems::SystemCommand;
 pub use usage::{command, parse};
 pub use zombies::ZombieCommand;
@@ -304,6 +306,9 @@ pub enum RemoteCommand {
     /// 虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、数据库口令、串口日志
     #[command(subcommand)]
     Machine(MachineCommand),
+    /// 原有的服务器：登记、列出、查看、修改
+    #[command(subcommand)]
+    Server(ServerCommand),
     /// 实际用量：列出、逐日查看
     #[command(subcommand)]
     Usage(UsageCommand),

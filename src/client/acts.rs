@@ -4,7 +4,7 @@ use super::{
     Answer, Client, ClientError, Filter, Items, Stream, Tagged,
     types::{
         Alarm, AuditRecord, Credentials, Department, Event, Host, Image, Ledger, Machine, Operation, Outcome, Request,
-        Rule, Submitted, System, TaskBook, Transfer, ZombieFinding, ZombieJudgement,
+        Rule, Server, Submitted, System, TaskBook, Transfer, Usage, ZombieFinding, ZombieJudgement,
     },
 };
 use bytes::Bytes;
@@ -63,6 +63,16 @@ impl Client {
     /// 僵尸系统判定
     pub fn zombie_findings(&self) -> Collection<'_, ZombieFinding> {
         self.collection("zombie-findings")
+    }
+
+    /// 实际用量, of machines and legacy servers.
+    pub fn usage(&self) -> Collection<'_, Usage> {
+        self.collection("usage")
+    }
+
+    /// Legacy servers.
+    pub fn servers(&self) -> Collection<'_, Server> {
+        self.collection("servers")
     }
 
     /// 操作
@@ -351,6 +361,11 @@ impl Collection<'_, Machine> {
         self.act(id, "credentials", &json!({})).await
     }
 
+    /// What it has used day by day; `days` is from and to, and may lack either.
+    pub async fn usage(&self, id: &str, days: &[(&str, &str)]) -> Result<Usage, ClientError> {
+        self.client.get(&[self.path, id, "usage"], days).await
+    }
+
     /// The serial console.
     pub async fn log(&self, id: &str, lines: Option<u32>) -> Result<String, ClientError> {
         let lines = lines.map(|n| n.to_string());
@@ -416,6 +431,23 @@ impl Collection<'_, ZombieFinding> {
     /// The sheet that is filed, an .xlsx.
     pub async fn sheet(&self, id: &str) -> Result<Bytes, ClientError> {
         self.client.bytes(&[self.path, id, "sheet"]).await
+    }
+}
+
+impl Collection<'_, Server> {
+    /// `name`, `department`, and where they are known `cores`, `memory_bytes`, `source` and `instance`.
+    pub async fn create<B: Serialize + ?Sized>(&self, server: &B) -> Result<Server, ClientError> {
+        self.parsed(&[self.path], self.client.post(&[self.path], server).await?)
+    }
+
+    /// The same fields but the department.
+    pub async fn set<B: Serialize + ?Sized>(&self, id: &str, etag: &str, change: &B) -> Result<Server, ClientError> {
+        self.change(id, etag, change).await
+    }
+
+    /// What it has used day by day; `days` is from and to, and may lack either.
+    pub async fn usage(&self, id: &str, days: &[(&str, &str)]) -> Result<Usage, ClientError> {
+        self.client.get(&[self.path, id, "usage"], days).await
     }
 }
 
@@ -494,6 +526,7 @@ mod tests {
     const UNTYPED: &[&str] = &["GET /healthz", "GET /readyz", "GET /metrics", "GET /v1/openapi.json"];
 
     #[tokio::test]
+    #[allow(clippy::too_many_lines, reason = "a list of all acts")]
     async fn every_typed_act_is_one_of_the_services_own_and_none_is_missing() {
         let seen: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
         let told = seen.clone();
@@ -564,6 +597,9 @@ mod tests {
             machines.register_name("ID"),
             machines.credentials("ID"),
             machines.log("ID", None),
+            machines.usage("ID", &[]),
+            c.servers().usage("ID", &[]),
+            c.usage().list(&all),
             c.systems().list(&all),
             c.systems().show("ID"),
             c.systems().create(&none),
@@ -580,6 +616,10 @@ mod tests {
             c.zombie_findings().dismiss("ID", "r"),
             c.zombie_findings().file("ID", None),
             c.zombie_findings().sheet("ID"),
+            c.servers().list(&all),
+            c.servers().show("ID"),
+            c.servers().create(&none),
+            c.servers().set("ID", "e", &none),
             operations.list(&all),
             operations.show("ID"),
             operations.wait("ID"),

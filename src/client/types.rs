@@ -38,6 +38,64 @@ views! {
         revoked_reason: Option<String>,
     }
 
+    /// A legacy server.
+    Server {
+        id: String,
+        name: String,
+        department: Option<Department>,
+        cores: Option<i64>,
+        memory_bytes: Option<i64>,
+        source: Option<String>,
+        instance: Option<String>,
+        created_at: Timestamp,
+    }
+
+    /// Of what was measured. A percentile is never below the true one, and above it by one step of a histogram at most.
+    Distribution { mean: f64, p50: f64, p95: f64, p99: f64, max: f64 }
+
+    /// What was used over some days. What is `None` was not measured.
+    Used {
+        from: Date,
+        to: Date,
+        samples: u64,
+        coverage_percent: f64,
+        cpu_percent: Option<Distribution>,
+        memory_percent: Option<Distribution>,
+        disk_bytes_per_second: Option<Distribution>,
+        received_bytes_per_second: Option<Distribution>,
+        sent_bytes_per_second: Option<Distribution>,
+        disk_bytes: u64,
+        received_bytes: u64,
+        sent_bytes: u64,
+    }
+
+    /// A day of it.
+    UsedOn {
+        date: Date,
+        samples: u32,
+        coverage_percent: f64,
+        cpu_mean_percent: Option<f64>,
+        cpu_max_percent: Option<f64>,
+        memory_mean_percent: Option<f64>,
+        disk_bytes: u64,
+        received_bytes: u64,
+        sent_bytes: u64,
+    }
+
+    /// A machine or a legacy server and what it has used.
+    Usage {
+        kind: String,
+        id: String,
+        name: String,
+        department_id: String,
+        vcpu: Option<u32>,
+        memory_bytes: Option<i64>,
+        usage: Used,
+        /// In lists this is empty.
+        #[serde(default)]
+        days: Vec<UsedOn>,
+    }
+
     Amount { vcpu: i64, memory_bytes: i64, disk_bytes: i64 }
 
     HostZone { zone: String, network: String, segment: Option<String>, cidr: String, gateway: String, dns: String }
@@ -403,9 +461,13 @@ mod tests {
         reads::<Request>("RequestView");
         reads::<Submitted>("Submitted");
         reads::<Machine>("MachineView");
+        reads::<Used>("Summary");
+        reads::<UsedOn>("DaySummary");
+        reads::<Distribution>("Distribution");
         reads::<System>("SystemView");
         reads::<ZombieFinding>("FindingView");
         reads::<ZombieJudgement>("JudgementView");
+        reads::<Server>("ServerView");
         reads::<Operation>("Operation");
         reads::<Alarm>("AlarmView");
         reads::<Credentials>("Credentials");

@@ -22,6 +22,7 @@ pub mod placement;
 pub mod readiness;
 pub mod requests;
 pub mod rules;
+pub mod servers;
 mod strict;
 pub mod systems;
 pub mod tag;
@@ -89,6 +90,8 @@ pub struct Parts {
     /// The service is about to end: streams that would go on for ever do not.
     pub stop: CancellationToken,
     pub readiness: readiness::Readiness,
+    /// The names of the sources that measure legacy servers.
+    pub usage_sources: Vec<String>,
     pub allowed_hosts: crate::capacity::service::Allowed,
 }
 
@@ -152,6 +155,8 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(machines::log))
         .routes(routes!(machines::register_name))
         .routes(routes!(machines::credentials))
+        .routes(routes!(servers::create, servers::list))
+        .routes(routes!(servers::show, servers::change))
         .routes(routes!(usage::list))
         .routes(routes!(usage::of_machine))
         .routes(routes!(systems::create, systems::list))
@@ -168,6 +173,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(zombies::dismiss))
         .routes(routes!(zombies::file))
         .routes(routes!(zombies::sheet))
+        .routes(routes!(usage::of_server))
         .routes(routes!(operations::list))
         .routes(routes!(operations::show))
         .routes(routes!(events::operation))

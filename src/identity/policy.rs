@@ -83,6 +83,9 @@ acts! {
     AuditRead = "audit.read",
     EventRead = "event.read",
     UsageRead = "usage.read",
+    ServerCreate = "server.create",
+    ServerRead = "server.read",
+    ServerChange = "server.change",
 }
 
 /// How far a role's right to an act reaches.
@@ -102,17 +105,18 @@ pub const fn reach(role: Role, act: Act) -> Reach {
         ImageDistribute, ImageImport, ImageRead, LedgerVerify, MachineChange, MachineCredentials, MachineDelete,
         MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild, MachineRegisterName,
         MachineResize, MachineRestore, MachineStart, MachineStop, OperationRead, PlacementExplain, RequestApprove,
-        RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, SystemAttach, SystemChange,
-        SystemCreate, SystemDetach, SystemRead, TaskBookImport, TaskBookRead, TaskBookRevoke, UsageRead, ZombieAsk,
-        ZombieConfirm, ZombieDismiss, ZombieExempt, ZombieFile, ZombieJudge, ZombieRead, ZombieReply,
+        RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, ServerChange, ServerCreate, ServerRead,
+        SystemAttach, SystemChange, SystemCreate, SystemDetach, SystemRead, TaskBookImport, TaskBookRead,
+        TaskBookRevoke, UsageRead, ZombieAsk, ZombieConfirm, ZombieDismiss, ZombieExempt, ZombieFile, ZombieJudge,
+        ZombieRead, ZombieReply,
     };
     match (role, act) {
         (
             Role::Requester,
             TaskBookRead | RequestCheck | RequestSubmit | RequestRead | RequestCancel | MachineRead | MachineStart
             | MachineStop | MachineReboot | MachineDelete | MachineRestore | MachineLog | MachineCredentials
-            | OperationRead | DepartmentRead | AuditRead | EventRead | MachineChange | SystemRead | SystemCreate
-            | SystemChange | SystemAttach | SystemDetach | UsageRead | ZombieRead | ZombieReply,
+            | OperationRead | DepartmentRead | AuditRead | EventRead | MachineChange | ServerRead | SystemRead
+            | SystemCreate | SystemChange | SystemAttach | SystemDetach | UsageRead | ZombieRead | ZombieReply,
         ) => Reach::Own,
         (
             Role::Authority,
@@ -127,10 +131,14 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             HostAdd | HostChange | EventRead | HostRead | HostCordon | HostUncordon | HostDrain | HostFence
             | HostConfirmFenced | HostReadmit | AlarmRead | AlarmAcknowledge | ImageImport | ImageDistribute
             | MachineRead | MachineStart | MachineStop | MachineReboot | MachineMigrate | MachineRebuild
-            | MachineRegisterName | MachineLog | OperationRead | LedgerVerify | RequestRead | DepartmentRead,
+            | MachineRegisterName | MachineLog | OperationRead | LedgerVerify | RequestRead | DepartmentRead
+            | ServerCreate | ServerChange,
         )
         | (Role::Requester | Role::Operator, ImageRead)
-        | (Role::Authority | Role::Operator | Role::Auditor, PlacementExplain | SystemRead | UsageRead | ZombieRead)
+        | (
+            Role::Authority | Role::Operator | Role::Auditor,
+            PlacementExplain | ServerRead | SystemRead | UsageRead | ZombieRead,
+        )
         | (Role::Authority | Role::Operator, ZombieJudge | ZombieAsk)
         | (
             Role::Auditor,

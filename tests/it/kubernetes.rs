@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// What the tests of this file rest on is there: controllers act, the scheduler judges, and nobody may do what no role gives.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_control_plane_is_a_whole_one() {
-    let plane = ControlPlane::start().await;
+    let mut plane = ControlPlane::start().await;
     let version = plane.done("admin", &["version", "-o", "json"], "");
     assert!(version.contains("\"gitVersion\": \"v1.36."), "{version}");
 
@@ -16,7 +16,7 @@ async fn the_control_plane_is_a_whole_one() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("forbidden"), "{refused:?}");
 
     // The controller manager writes what a quota allows; the scheduler says that there is no node.
-    let until = async |args: &[&str], wanted: &str| {
+    let until = async |plane: &ControlPlane, args: &[&str], wanted: &str| {
         let began = Instant::now();
         loop {
             let told = plane.done("admin", args, "");
@@ -28,12 +28,18 @@ async fn the_control_plane_is_a_whole_one() {
         }
     };
     plane.done("admin", &["create", "quota", "q", "-n", "mzj", "--hard=count/configmaps=3"], "");
-    until(&["get", "serviceaccounts", "-n", "default", "-o", "name"], "serviceaccount/default").await;
+    until(&plane, &["get", "serviceaccounts", "-n", "default", "-o", "name"], "serviceaccount/default").await;
     plane.done("admin", &["run", "p", "-n", "default", "--image=none"], "");
-    until(&["get", "quota", "q", "-n", "mzj", "-o", "jsonpath={.status.hard}"], "count/configmaps").await;
-    until(&["get", "pod", "p", "-o", "jsonpath={.status.conditions}"], "no nodes available").await;
+    until(&plane, &["get", "quota", "q", "-n", "mzj", "-o", "jsonpath={.status.hard}"], "count/configmaps").await;
+    until(&plane, &["get", "pod", "p", "-o", "jsonpath={.status.conditions}"], "no nodes available").await;
     let token = plane.done("admin", &["create", "token", "default", "-n", "mzj"], "");
     plane.kubeconfig_by_token("account", token.trim());
     let whoami = plane.done("account", &["auth", "whoami"], "");
     assert!(whoami.contains("system:serviceaccount:mzj:default"), "{whoami}");
+
+    // An API server that was gone comes back with what it knew.
+    plane.kill("kube-apiserver");
+    assert!(!plane.kubectl("admin", &["get", "namespaces"]).status.success());
+    plane.revive().await;
+    assert!(plane.done("admin", &["get", "namespaces", "-o", "name"], "").contains("namespace/mzj"));
 }

@@ -1,15 +1,6 @@
 //! The help of every command, line by line.
 
 pub const HELP: &[(&str, &str)] = &[
-    ("实际用量：列出、逐日查看", "what machines really use: list, day by day"),
-    ("列出各虚拟机实际用了多少", "list what machines really used"),
-    ("一台虚拟机逐日用了多少", "what one machine used, day by day"),
-    (
-        "覆盖率是有样本的时间占整段时间的百分比；没有样本的时间是不知道，不是闲置。",
-        "Coverage is the percentage of the time that samples speak for; time without samples is unknown, not idle.",
-    ),
-    ("从哪一天起；默认是最后一天之前的 29 天", "the first day; 29 days before the last by default"),
-    ("到哪一天为止，含这一天；默认是今天", "the last day; today by default"),
     (
         "--watch 时 Ctrl-C 只停止跟踪，分发照常进行。",
         "With --watch, Ctrl-C only stops the watching; the distribution goes on.",

@@ -2,6 +2,9 @@
 
 pub const WORDS: &[(&str, &str)] = &[
     ("实际用量", "usage"),
+    ("服务器", "Server"),
+    ("来源", "Source"),
+    ("实例", "Instance"),
     ("样本数", "Samples"),
     ("覆盖率", "Coverage"),
     ("CPU 平均", "CPU mean"),

@@ -105,10 +105,11 @@ pub enum Kind {
     Event,
     Audit,
     Usage,
+    Server,
 }
 
 impl Kind {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Department,
         Self::TaskBook,
         Self::Host,
@@ -125,6 +126,7 @@ impl Kind {
         Self::Event,
         Self::Audit,
         Self::Usage,
+        Self::Server,
     ];
 
     /// What people call it.
@@ -146,6 +148,7 @@ impl Kind {
             Self::Event => "事件",
             Self::Audit => "审计记录",
             Self::Usage => "实际用量",
+            Self::Server => "服务器",
         }
     }
 
@@ -155,7 +158,7 @@ impl Kind {
             Self::Department | Self::Rule => "/code",
             Self::Host => "/name",
             Self::Image => "/sha256",
-            Self::Credentials | Self::Usage => "/machine_id",
+            Self::Credentials => "/machine_id",
             Self::Audit => "/seq",
             Self::TaskBook
             | Self::Request
@@ -165,7 +168,9 @@ impl Kind {
             | Self::Operation
             | Self::Token
             | Self::Alarm
-            | Self::Event => "/id",
+            | Self::Event
+            | Self::Usage
+            | Self::Server => "/id",
         }
     }
 
@@ -188,6 +193,7 @@ impl Kind {
             Self::Event => &EVENT,
             Self::Audit => &AUDIT,
             Self::Usage => &usage::USAGE,
+            Self::Server => &usage::SERVER,
         }
     }
 
@@ -209,7 +215,8 @@ impl Kind {
             | Self::Credentials
             | Self::Event
             | Self::Audit
-            | Self::Usage => self.columns(),
+            | Self::Usage
+            | Self::Server => self.columns(),
         }
     }
 
