@@ -342,7 +342,7 @@ fn hear(case: Case<'_>, criterion: Criterion, mut known: Known) -> Known {
     let Some(holds) = word(answer, criterion, known.outcome) else { return known };
     let mut text = format!("建设单位答复：{}，{}", if holds { "符合" } else { "不符合" }, answer.reason);
     if let (Criterion::Replaced, Some(other)) = (criterion, &answer.replaced_by) {
-        text.push_str(&format!("（由“{other}”替代）"));
+        text = format!("{text}（由“{other}”替代）");
     }
     known.evidence.push(Evidence {
         source: Source::Owner,
