@@ -239,6 +239,15 @@ struct Shared {
     vault: Vault,
 }
 
+fn zombies(db: &Db, rules: &Rules, settings: &Settings) -> Zombies {
+    Zombies {
+        db: db.clone(),
+        profile: Arc::clone(&rules.profile),
+        thresholds: settings.zombie_thresholds(),
+        answer_days: i64::from(settings.zombie_answer_days),
+    }
+}
+
 /// Puts the parts together.
 pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationToken) -> Result<Service, StartError> {
     let catalogue = Arc::new(Catalogue::embedded()?);
@@ -320,7 +329,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
             vault: vault.clone(),
         },
         systems: Systems { db: db.clone() },
-        zombies: zombies(&rules, settings),
+        zombies: zombies(&db, &rules, settings),
         watch,
         distribution,
         door: Door::new(db.clone()),
@@ -340,16 +349,6 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         },
     });
     Ok(Service { api, worker, rounds, registrar, courier, collector })
-}
-
-/// What judges systems.
-fn zombies(rules: &Rules, settings: &Settings) -> Zombies {
-    Zombies {
-        db: rules.db.clone(),
-        profile: Arc::clone(&rules.profile),
-        thresholds: settings.zombie_thresholds(),
-        answer_days: i64::from(settings.zombie_answer_days),
-    }
 }
 
 /// What reads machines' use.

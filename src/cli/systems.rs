@@ -66,12 +66,9 @@ pub enum SystemCommand {
         #[command(flatten)]
         facts: FactArgs,
         #[arg(
-            long,
-            value_enum,
-            value_name = "FIELD",
-            hide_possible_values = true,
             help = "改回不明的项目，可重复：scope、frequency、last_updated_on、maintained_until、last_login_on、replaced_by"
         )]
+        #[arg(long, value_enum, value_name = "FIELD", hide_possible_values = true)]
         clear: Vec<Clearable>,
     },
     /// 把虚拟机列入系统
