@@ -14,7 +14,7 @@ mod track;
 mod window;
 
 pub use codec::Broken;
-pub use day::Day;
+pub use day::{Day, PARTS, Part, Presence};
 pub use histogram::{Bounds, Histogram, Scale, Share};
 pub use open::{Open, OpenDay, Step};
 pub use point::{ByMetric, Cause, Interval, Metric, Point, Traffic};
