@@ -11,6 +11,7 @@ mod point;
 #[cfg(test)]
 mod tests;
 mod track;
+pub mod verdict;
 mod window;
 
 pub use codec::Broken;
