@@ -15,11 +15,12 @@ pub mod task;
 #[cfg(test)]
 mod tests;
 mod track;
+pub mod verdict;
 mod window;
 pub mod zombie;
 
 pub use codec::Broken;
-pub use day::Day;
+pub use day::{Day, PARTS, Part, Presence};
 pub use histogram::{Bounds, Histogram, Scale, Share};
 pub use open::{Open, OpenDay, Step};
 pub use point::{ByMetric, Cause, Interval, Metric, Point, Traffic};
