@@ -36,8 +36,9 @@ use crate::{
     request::service::Rules,
     secret::{KeyFault, Vault},
     serve::{Limits, Server, tls},
+    system::service::Systems,
     time::Clock,
-    usage::{self, Interval, service::Collector},
+    usage::{self, Interval, service::Collector, zombie::service::Zombies},
     watch::{service::Watch, task::Rounds},
 };
 use std::{
@@ -316,6 +317,13 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
             catalogue,
             names,
             vault: vault.clone(),
+        },
+        systems: Systems { db: db.clone() },
+        zombies: Zombies {
+            db: db.clone(),
+            profile: Arc::clone(&rules.profile),
+            thresholds: settings.zombie_thresholds(),
+            answer_days: i64::from(settings.zombie_answer_days),
         },
         watch,
         distribution,

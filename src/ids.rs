@@ -79,4 +79,8 @@ ids! {
     OperationId,
     /// Something odd seen on a host.
     AlarmId,
+    /// 政务信息系统
+    SystemId,
+    /// 僵尸系统判定
+    FindingId,
 }

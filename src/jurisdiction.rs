@@ -2,6 +2,10 @@
 //! what, which document and clause a rule rests on. A rule without a clause is the platform's own and says so; it never
 //! borrows a document's authority.
 
+mod zombie;
+
+pub use zombie::{Criterion, Stated, Zombie};
+
 use crate::{
     labels::Zone,
     rule::Code,
@@ -60,6 +64,8 @@ pub struct Profile {
     pub form_fields: BTreeMap<String, Clause>,
     /// Network zones that the district's cloud serves. Never empty.
     pub zones: Vec<Zone>,
+    /// What systems are judged by.
+    pub zombie: Zombie,
 }
 
 /// Why a profile cannot be used.
@@ -93,6 +99,7 @@ struct RawProfile {
     #[serde(default)]
     form_fields: BTreeMap<String, Clause>,
     zones: Vec<String>,
+    zombie: Option<Zombie>,
 }
 
 impl Profile {
@@ -155,6 +162,9 @@ impl Profile {
         for (field, clause) in &raw.form_fields {
             clause_faults(&format!("/form_fields/{field}"), clause, &raw.documents, &mut faults);
         }
+        if let Some(zombie) = &raw.zombie {
+            zombie.faults(&raw.documents, &mut faults);
+        }
         if !faults.is_empty() {
             return Err(ProfileError::Faulty(faults));
         }
@@ -168,6 +178,7 @@ impl Profile {
             clauses,
             form_fields: raw.form_fields,
             zones,
+            zombie: raw.zombie.unwrap_or_default(),
         })
     }
 
@@ -186,7 +197,13 @@ impl Profile {
         self.basis(code)
     }
 
-    fn cite(&self, clause: &Clause) -> String {
+    /// What the filing of a zombie system rests on, or [`OWN_RULE`].
+    pub fn filing_basis(&self) -> String {
+        self.zombie.filing.as_ref().map_or_else(|| OWN_RULE.to_owned(), |clause| self.cite(clause))
+    }
+
+    /// Document and clause, as people read them.
+    pub fn cite(&self, clause: &Clause) -> String {
         match self.documents.get(&clause.document) {
             Some(document) => {
                 format!("{} {}", document.number.as_deref().unwrap_or(&document.title), clause.clause)

@@ -10,6 +10,7 @@
 //! serve            the listener: TLS, slow clients, an orderly end
 //! http             router and OpenAPI from one list; one file of handlers per domain
 //! usage            what machines really use: meter, daily roll-ups, verdicts
+//! system           政务信息系统: whose they are, what they are for, their machines
 //! watch            what hosts really run, held against what is known; alarms
 //! machine          approval → build → running → bin; images; the ledger
 //! request          block → rules → lifecycle
@@ -56,6 +57,7 @@ pub mod rule;
 pub mod rulebook;
 pub mod secret;
 pub mod serve;
+pub mod system;
 pub mod task_book;
 pub mod text;
 pub mod time;

@@ -32,11 +32,13 @@ pub mod report;
 mod requests;
 mod run;
 mod settings;
+mod systems;
 pub mod tables;
 mod upload;
 mod usage;
 mod watch;
 mod words;
+mod zombies;
 
 pub use contexts::{ContextCommand, context};
 pub use events::{AuditCommand, EventCommand};
@@ -51,7 +53,9 @@ pub use measured::UsageCommand;
 pub use placement::PlacementCommand;
 pub use requests::{FormArg, RequestCommand};
 pub use run::run;
+pub use systems::SystemCommand;
 pub use usage::{command, parse};
+pub use zombies::ZombieCommand;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -302,6 +306,12 @@ pub enum RemoteCommand {
     /// 实际用量：列出、逐日查看
     #[command(subcommand)]
     Usage(UsageCommand),
+    /// 信息系统：登记、查看、修改、列入和移出虚拟机
+    #[command(subcommand)]
+    System(SystemCommand),
+    /// 僵尸系统：判定、征求意见、答复、豁免、认定、备案
+    #[command(subcommand)]
+    Zombie(ZombieCommand),
     /// 操作（建设、停机等长任务）：列出、查看、跟踪进度
     #[command(subcommand)]
     Operation(OperationCommand),

@@ -4,7 +4,10 @@ use super::{
     format,
     language::{comma, say},
 };
-use crate::labels::{MlpsLevel, Spread, Zone};
+use crate::{
+    labels::{MlpsLevel, Spread, Zone},
+    system::record::{Frequency, Scope},
+};
 
 /// `key=value,key=value` with known keys, each at most once.
 pub fn pairs(s: &str, keys: &[&'static str]) -> Result<Vec<(&'static str, String)>, String> {
@@ -66,6 +69,16 @@ pub fn level(s: &str) -> Result<MlpsLevel, String> {
 
 pub fn spread(s: &str) -> Result<Spread, String> {
     s.parse().map_err(|_| say!("应是 prefer（尽量）或 require（必须）"))
+}
+
+/// Who uses a system, by the Chinese name or the word.
+pub fn scope(s: &str) -> Result<Scope, String> {
+    s.parse().map_err(|_| say!("应是 个别处室、本单位、跨部门 或 面向公众"))
+}
+
+/// How often it is used.
+pub fn frequency(s: &str) -> Result<Frequency, String> {
+    s.parse().map_err(|_| say!("应是 每天、每周、每月、每年 或 几乎不用"))
 }
 
 /// Seconds between two looks.

@@ -9,8 +9,9 @@ use super::{
     output::Screen,
     placement,
     problem::Failure,
+    systems,
     tables::{self, Kind},
-    upload, watch,
+    upload, watch, zombies,
 };
 use crate::{
     client::{Answer, Client},
@@ -66,6 +67,8 @@ async fn execute(global: &Global, screen: &Screen, command: RemoteCommand) -> Re
         RemoteCommand::Request(command) => session.request(command).await,
         RemoteCommand::Machine(command) => session.machine(command).await,
         RemoteCommand::Usage(command) => measured::run(&session.client, screen, command).await,
+        RemoteCommand::System(command) => systems::run(&session, command).await,
+        RemoteCommand::Zombie(command) => zombies::run(&session, command).await,
         RemoteCommand::Operation(command) => session.operation(command).await,
         RemoteCommand::Event(command) => events::event(&session.client, screen, command).await,
         RemoteCommand::Audit(command) => events::audit(&session.client, screen, command).await,
@@ -74,11 +77,11 @@ async fn execute(global: &Global, screen: &Screen, command: RemoteCommand) -> Re
 }
 
 /// For lists and sheets that nobody waits before.
-const ONCE: WatchArg = WatchArg { watch: false, interval: None };
+pub(super) const ONCE: WatchArg = WatchArg { watch: false, interval: None };
 
-struct Session<'a> {
-    client: Client,
-    screen: &'a Screen,
+pub(super) struct Session<'a> {
+    pub client: Client,
+    pub screen: &'a Screen,
 }
 
 impl Session<'_> {
@@ -403,7 +406,7 @@ impl Session<'_> {
         if consistent { Ok(()) } else { Err(Failure::Differences) }
     }
 
-    async fn list(
+    pub(super) async fn list(
         &self,
         kind: Kind,
         path: &str,
@@ -418,7 +421,7 @@ impl Session<'_> {
         }
     }
 
-    async fn show(&self, kind: Kind, path: &str, args: ShowArgs) -> Result<(), Failure> {
+    pub(super) async fn show(&self, kind: Kind, path: &str, args: ShowArgs) -> Result<(), Failure> {
         let path = [path, &args.target.id];
         match args.watch.pause() {
             Some(pause) => follow::one(&self.client, self.screen, kind, &path, pause).await,
@@ -427,7 +430,7 @@ impl Session<'_> {
     }
 
     /// Something new: a line that says so, then its sheet.
-    fn made(&self, said: &str, kind: Kind, body: &Value) -> Result<(), Failure> {
+    pub(super) fn made(&self, said: &str, kind: Kind, body: &Value) -> Result<(), Failure> {
         if self.screen.for_people() {
             self.screen.done(tr(said), body)?;
         }
@@ -476,7 +479,7 @@ impl Session<'_> {
 }
 
 /// An object of what was given.
-fn object(fields: &[(&str, Option<Value>)]) -> Map<String, Value> {
+pub(super) fn object(fields: &[(&str, Option<Value>)]) -> Map<String, Value> {
     fields.iter().filter_map(|(key, value)| Some(((*key).to_owned(), value.clone()?))).collect()
 }
 

@@ -5,6 +5,7 @@ use super::language::{self, Language};
 use crate::{
     labels::Zone,
     request::fields::{CONTEXT, FIELDS},
+    system::record::{Frequency, Scope},
 };
 
 /// How a state should look at a glance.
@@ -166,6 +167,80 @@ pub fn role(word: &str) -> &str {
         "auditor" => "审计员",
         other => other,
     }
+}
+
+/// The state of what was found of a system.
+pub fn finding_state(word: &str) -> (&str, Tone) {
+    match word {
+        "suspected" => ("疑似", Tone::Busy),
+        "asked" => ("待单位答复", Tone::Busy),
+        "answered" => ("单位已认可", Tone::Busy),
+        "objected" => ("单位有异议", Tone::Busy),
+        "confirmed" => ("已认定", Tone::Bad),
+        "filed" => ("已备案", Tone::Good),
+        "dismissed" => ("不予认定", Tone::Plain),
+        "exempt" => ("暂予豁免", Tone::Plain),
+        other => (other, Tone::Plain),
+    }
+}
+
+/// Whether a criterion is met.
+pub fn criterion_outcome(word: &str) -> (&str, Tone) {
+    match word {
+        "met" => ("符合", Tone::Bad),
+        "not_met" => ("不符合", Tone::Good),
+        "unknown" => ("不明", Tone::Plain),
+        other => (other, Tone::Plain),
+    }
+}
+
+/// How much that can carry.
+pub fn confidence(word: &str) -> &str {
+    match word {
+        "low" => "低",
+        "medium" => "中",
+        "high" => "高",
+        other => other,
+    }
+}
+
+/// Where a piece of evidence comes from.
+pub fn source(word: &str) -> &str {
+    match word {
+        "measured" => "实测",
+        "record" => "登记",
+        "owner" => "单位答复",
+        other => other,
+    }
+}
+
+/// What an owner says.
+pub fn answer(word: &str) -> &str {
+    match word {
+        "agree" => "认可",
+        "replaced" => "已由其他系统替代",
+        "object" => "有异议",
+        other => other,
+    }
+}
+
+/// Why a machine counts as a system's.
+pub fn tie(word: &str) -> &str {
+    match word {
+        "hand" => "指定",
+        "project" => "与项目同名",
+        other => other,
+    }
+}
+
+/// Who uses a system.
+pub fn scope(word: &str) -> &str {
+    word.parse::<Scope>().map_or(word, |scope| scope.label())
+}
+
+/// How often it is used.
+pub fn frequency(word: &str) -> &str {
+    word.parse::<Frequency>().map_or(word, |frequency| frequency.label())
 }
 
 /// The Chinese of a field's English value, where the value is one of a few words.

@@ -4,7 +4,7 @@ use super::{
     Answer, Client, ClientError, Filter, Items, Stream, Tagged,
     types::{
         Alarm, AuditRecord, Credentials, Department, Event, Host, Image, Ledger, Machine, Operation, Outcome, Request,
-        Submitted, TaskBook, Transfer,
+        Submitted, System, TaskBook, Transfer, ZombieFinding, ZombieJudgement,
     },
 };
 use bytes::Bytes;
@@ -52,6 +52,16 @@ impl Client {
     /// 虚拟机
     pub fn machines(&self) -> Collection<'_, Machine> {
         self.collection("machines")
+    }
+
+    /// 信息系统
+    pub fn systems(&self) -> Collection<'_, System> {
+        self.collection("systems")
+    }
+
+    /// 僵尸系统判定
+    pub fn zombie_findings(&self) -> Collection<'_, ZombieFinding> {
+        self.collection("zombie-findings")
     }
 
     /// 操作
@@ -320,6 +330,66 @@ impl Collection<'_, Machine> {
     }
 }
 
+impl Collection<'_, System> {
+    pub async fn create(&self, system: &Value) -> Result<System, ClientError> {
+        self.parsed(&[self.path], self.client.post(&[self.path], system).await?)
+    }
+
+    /// What is null is taken back.
+    pub async fn set<B: Serialize + ?Sized>(&self, id: &str, etag: &str, change: &B) -> Result<System, ClientError> {
+        self.change(id, etag, change).await
+    }
+
+    pub async fn attach(&self, id: &str, machines: &[&str], requests: &[&str]) -> Result<System, ClientError> {
+        self.act(id, "attach", &json!({"machines": machines, "requests": requests})).await
+    }
+
+    pub async fn detach(&self, id: &str, machines: &[&str], requests: &[&str]) -> Result<System, ClientError> {
+        self.act(id, "detach", &json!({"machines": machines, "requests": requests})).await
+    }
+
+    pub async fn judge(&self, id: &str) -> Result<ZombieJudgement, ClientError> {
+        self.act(id, "judge", &json!({})).await
+    }
+}
+
+impl Collection<'_, ZombieFinding> {
+    pub async fn ask(&self, id: &str, due_on: Option<jiff::civil::Date>) -> Result<ZombieFinding, ClientError> {
+        self.act(id, "ask", &json!({"due_on": due_on})).await
+    }
+
+    /// `answer` (`agree`, `replaced`, `object`), `reason`, `replaced_by`, `holds`, `denies`.
+    pub async fn reply(&self, id: &str, reply: &Value) -> Result<ZombieFinding, ClientError> {
+        self.act(id, "reply", reply).await
+    }
+
+    pub async fn exempt(
+        &self,
+        id: &str,
+        until: jiff::civil::Date,
+        evidence: &str,
+    ) -> Result<ZombieFinding, ClientError> {
+        self.act(id, "exempt", &json!({"until": until, "evidence": evidence})).await
+    }
+
+    pub async fn confirm(&self, id: &str, reason: &str) -> Result<ZombieFinding, ClientError> {
+        self.act(id, "confirm", &json!({"reason": reason})).await
+    }
+
+    pub async fn dismiss(&self, id: &str, reason: &str) -> Result<ZombieFinding, ClientError> {
+        self.act(id, "dismiss", &json!({"reason": reason})).await
+    }
+
+    pub async fn file(&self, id: &str, number: Option<&str>) -> Result<ZombieFinding, ClientError> {
+        self.act(id, "file", &given(&[("number", number)])).await
+    }
+
+    /// The sheet that is filed, an .xlsx.
+    pub async fn sheet(&self, id: &str) -> Result<Bytes, ClientError> {
+        self.client.bytes(&[self.path, id, "sheet"]).await
+    }
+}
+
 impl Collection<'_, Alarm> {
     pub async fn acknowledge(&self, id: &str) -> Result<Alarm, ClientError> {
         self.act(id, "acknowledge", &json!({})).await
@@ -457,6 +527,22 @@ mod tests {
             machines.register_name("ID"),
             machines.credentials("ID"),
             machines.log("ID", None),
+            c.systems().list(&all),
+            c.systems().show("ID"),
+            c.systems().create(&none),
+            c.systems().set("ID", "e", &none),
+            c.systems().attach("ID", &["m"], &[]),
+            c.systems().detach("ID", &["m"], &[]),
+            c.systems().judge("ID"),
+            c.zombie_findings().list(&all),
+            c.zombie_findings().show("ID"),
+            c.zombie_findings().ask("ID", None),
+            c.zombie_findings().reply("ID", &none),
+            c.zombie_findings().exempt("ID", date, "e"),
+            c.zombie_findings().confirm("ID", "r"),
+            c.zombie_findings().dismiss("ID", "r"),
+            c.zombie_findings().file("ID", None),
+            c.zombie_findings().sheet("ID"),
             operations.list(&all),
             operations.show("ID"),
             operations.wait("ID"),

@@ -166,6 +166,55 @@ views! {
         binned_at: Option<Timestamp>,
     }
 
+    /// A machine of a system, and why it counts as one.
+    SystemMachine { id: String, name: String, by: String }
+
+    /// 政务信息系统
+    System {
+        id: String,
+        name: String,
+        department: Option<Department>,
+        purpose: String,
+        scope: Option<String>,
+        frequency: Option<String>,
+        last_updated_on: Option<Date>,
+        maintained_until: Option<Date>,
+        last_login_on: Option<Date>,
+        replaced_by: Option<String>,
+        recorded_by: String,
+        recorded_at: Timestamp,
+        created_at: Timestamp,
+        machines: Vec<SystemMachine>,
+    }
+
+    /// 僵尸系统判定
+    ZombieFinding {
+        id: String,
+        system_id: String,
+        system_name: String,
+        department: Option<Department>,
+        state: String,
+        /// Criteria and evidence, as of a day.
+        judgement: Value,
+        question: Option<Value>,
+        answer: Option<Value>,
+        exemption: Option<Value>,
+        exemption_over: bool,
+        decision: Option<Value>,
+        filing: Option<Value>,
+        created_at: Timestamp,
+        updated_at: Timestamp,
+    }
+
+    /// What judging a system found.
+    ZombieJudgement {
+        system_id: String,
+        system_name: String,
+        suspected: bool,
+        judgement: Value,
+        finding: Option<ZombieFinding>,
+    }
+
     /// 操作: long work, durable on the server.
     Operation {
         id: String,
@@ -341,6 +390,9 @@ mod tests {
         reads::<Request>("RequestView");
         reads::<Submitted>("Submitted");
         reads::<Machine>("MachineView");
+        reads::<System>("SystemView");
+        reads::<ZombieFinding>("FindingView");
+        reads::<ZombieJudgement>("JudgementView");
         reads::<Operation>("Operation");
         reads::<Alarm>("AlarmView");
         reads::<Credentials>("Credentials");

@@ -42,7 +42,7 @@ pub fn faults(settings: &Settings) -> Vec<Fault> {
 fn numbers(settings: &Settings) -> Vec<Fault> {
     let s = settings;
     let many = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    let all: [(&str, u64, RangeInclusive<u64>); 20] = [
+    let all: [(&str, u64, RangeInclusive<u64>); 24] = [
         ("http_header_seconds", s.http_header_seconds, 1..=600),
         ("http_stall_seconds", s.http_stall_seconds, 1..=3600),
         ("database_read_connections", s.database_read_connections.into(), 1..=1000),
@@ -63,6 +63,10 @@ fn numbers(settings: &Settings) -> Vec<Fault> {
         ("dns_timeout_seconds", s.dns_timeout_seconds, 1..=600),
         ("dns_retry_seconds", s.dns_retry_seconds, 1..=DAY),
         ("dns_wait_seconds", s.dns_wait_seconds, 0..=3600),
+        ("zombie_idle_days", s.zombie_idle_days.into(), 14..=3650),
+        ("zombie_unmaintained_days", s.zombie_unmaintained_days.into(), 30..=3650),
+        ("zombie_unused_days", s.zombie_unused_days.into(), 30..=3650),
+        ("zombie_answer_days", s.zombie_answer_days.into(), 1..=180),
     ];
     let beyond = all.into_iter().filter(|(_, value, range)| !range.contains(value));
     beyond

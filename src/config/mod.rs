@@ -9,7 +9,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-use crate::dns::ZoneSettings;
+use crate::{dns::ZoneSettings, usage::zombie::judge::Thresholds};
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::{
@@ -89,6 +89,15 @@ pub struct Settings {
     pub dns_retry_seconds: u64,
     /// How long a build waits for its names before it is delivered without them.
     pub dns_wait_seconds: u64,
+    /// 长期空闲: a system is judged idle when all of its machines have been for so many days. No governing document gives
+    /// a number, here or in the three below.
+    pub zombie_idle_days: u32,
+    /// 停止更新: no update for so many days.
+    pub zombie_unmaintained_days: u32,
+    /// 无人使用: no login for so many days.
+    pub zombie_unused_days: u32,
+    /// Days that a department has for its answer.
+    pub zombie_answer_days: u32,
     /// `text` or `json`
     pub log_format: LogFormat,
     /// As in `info,jiyue=debug`.
@@ -136,6 +145,10 @@ impl Default for Settings {
             dns_timeout_seconds: 10,
             dns_retry_seconds: 60,
             dns_wait_seconds: 15,
+            zombie_idle_days: 90,
+            zombie_unmaintained_days: 365,
+            zombie_unused_days: 180,
+            zombie_answer_days: 15,
             log_format: LogFormat::Text,
             log_filter: "info".to_owned(),
         }
@@ -214,6 +227,15 @@ impl Settings {
     /// Longest wait between two looks for work.
     pub const fn poll(&self) -> Duration {
         Duration::from_millis(self.worker_poll_millis)
+    }
+
+    /// From when on something counts against a system.
+    pub fn zombie_thresholds(&self) -> Thresholds {
+        Thresholds {
+            idle_days: self.zombie_idle_days.into(),
+            unmaintained_days: self.zombie_unmaintained_days.into(),
+            unused_days: self.zombie_unused_days.into(),
+        }
     }
 
     /// Certificate and key, where both are set.

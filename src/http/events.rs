@@ -77,10 +77,7 @@ pub struct EventData {
 
 impl From<Happening> for EventView {
     fn from(it: Happening) -> Self {
-        let collection = match it.object_type.as_str() {
-            "task_book" => "task-books".to_owned(),
-            other => format!("{other}s"),
-        };
+        let collection = format!("{}s", it.object_type.replace('_', "-"));
         Self {
             specversion: "1.0",
             id: it.id,

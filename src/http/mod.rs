@@ -23,10 +23,12 @@ pub mod readiness;
 pub mod requests;
 pub mod rules;
 mod strict;
+pub mod systems;
 pub mod tag;
 pub mod task_books;
 pub mod upload;
 pub mod usage;
+pub mod zombies;
 
 use crate::{
     capacity::{inventory::Inventory, maintenance::Maintenance},
@@ -42,6 +44,8 @@ use crate::{
     operation::Operation,
     request::service::Rules,
     secret::Vault,
+    system::service::Systems,
+    usage::zombie::service::Zombies,
     watch::service::Watch,
 };
 use axum::{
@@ -73,6 +77,8 @@ pub struct Parts {
     pub watch: Watch,
     pub images: Images,
     pub distribution: Distribution,
+    pub systems: Systems,
+    pub zombies: Zombies,
     pub metrics: Metrics,
     pub vault: Vault,
     pub door: Door,
@@ -146,6 +152,20 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(machines::credentials))
         .routes(routes!(usage::list))
         .routes(routes!(usage::of_machine))
+        .routes(routes!(systems::create, systems::list))
+        .routes(routes!(systems::show, systems::change))
+        .routes(routes!(systems::attach))
+        .routes(routes!(systems::detach))
+        .routes(routes!(systems::judge))
+        .routes(routes!(zombies::list))
+        .routes(routes!(zombies::show))
+        .routes(routes!(zombies::ask))
+        .routes(routes!(zombies::reply))
+        .routes(routes!(zombies::exempt))
+        .routes(routes!(zombies::confirm))
+        .routes(routes!(zombies::dismiss))
+        .routes(routes!(zombies::file))
+        .routes(routes!(zombies::sheet))
         .routes(routes!(operations::list))
         .routes(routes!(operations::show))
         .routes(routes!(events::operation))

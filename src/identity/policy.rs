@@ -65,6 +65,19 @@ acts! {
     MachineLog = "machine.log",
     MachineRegisterName = "machine.register_name",
     MachineCredentials = "machine.credentials",
+    SystemRead = "system.read",
+    SystemCreate = "system.create",
+    SystemChange = "system.change",
+    SystemAttach = "system.attach",
+    SystemDetach = "system.detach",
+    ZombieRead = "zombie.read",
+    ZombieJudge = "zombie.judge",
+    ZombieAsk = "zombie.ask",
+    ZombieReply = "zombie.reply",
+    ZombieExempt = "zombie.exempt",
+    ZombieConfirm = "zombie.confirm",
+    ZombieDismiss = "zombie.dismiss",
+    ZombieFile = "zombie.file",
     OperationRead = "operation.read",
     LedgerVerify = "ledger.verify",
     AuditRead = "audit.read",
@@ -89,22 +102,25 @@ pub const fn reach(role: Role, act: Act) -> Reach {
         ImageDistribute, ImageImport, ImageRead, LedgerVerify, MachineChange, MachineCredentials, MachineDelete,
         MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild, MachineRegisterName,
         MachineResize, MachineRestore, MachineStart, MachineStop, OperationRead, PlacementExplain, RequestApprove,
-        RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, TaskBookImport, TaskBookRead,
-        TaskBookRevoke, UsageRead,
+        RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, SystemAttach, SystemChange,
+        SystemCreate, SystemDetach, SystemRead, TaskBookImport, TaskBookRead, TaskBookRevoke, UsageRead, ZombieAsk,
+        ZombieConfirm, ZombieDismiss, ZombieExempt, ZombieFile, ZombieJudge, ZombieRead, ZombieReply,
     };
     match (role, act) {
         (
             Role::Requester,
             TaskBookRead | RequestCheck | RequestSubmit | RequestRead | RequestCancel | MachineRead | MachineStart
             | MachineStop | MachineReboot | MachineDelete | MachineRestore | MachineLog | MachineCredentials
-            | OperationRead | DepartmentRead | AuditRead | EventRead | MachineChange | UsageRead,
+            | OperationRead | DepartmentRead | AuditRead | EventRead | MachineChange | SystemRead | SystemCreate
+            | SystemChange | SystemAttach | SystemDetach | ZombieRead | ZombieReply | UsageRead,
         ) => Reach::Own,
         (
             Role::Authority,
             DepartmentCreate | DepartmentChange | MachineChange | EventRead | DepartmentRead | TaskBookImport
             | TaskBookRevoke | TaskBookRead | RequestRead | RequestApprove | RequestReturn | MachineRead
             | MachineResize | MachineExtend | OperationRead | LedgerVerify | AuditRead | HostRead | ImageRead
-            | AlarmRead,
+            | AlarmRead | SystemCreate | SystemChange | SystemAttach | SystemDetach | ZombieExempt | ZombieConfirm
+            | ZombieDismiss | ZombieFile,
         )
         | (
             Role::Operator,
@@ -114,7 +130,8 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | MachineRegisterName | MachineLog | OperationRead | LedgerVerify | RequestRead | DepartmentRead,
         )
         | (Role::Requester | Role::Operator, ImageRead)
-        | (Role::Authority | Role::Operator | Role::Auditor, PlacementExplain | UsageRead)
+        | (Role::Authority | Role::Operator | Role::Auditor, PlacementExplain | SystemRead | ZombieRead | UsageRead)
+        | (Role::Authority | Role::Operator, ZombieJudge | ZombieAsk)
         | (
             Role::Auditor,
             DepartmentRead | TaskBookRead | HostRead | ImageRead | RequestRead | EventRead | MachineRead

@@ -16,6 +16,7 @@ pub mod task;
 mod tests;
 mod track;
 mod window;
+pub mod zombie;
 
 pub use codec::Broken;
 pub use day::Day;

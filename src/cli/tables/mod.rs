@@ -2,6 +2,7 @@
 
 mod block;
 mod columns;
+mod systems;
 mod usage;
 
 pub use block::{block_lines, read_from};
@@ -19,6 +20,7 @@ use columns::{
 };
 use jiff::tz::TimeZone;
 use serde_json::Value;
+use systems::{CRITERION, MEMBER, SYSTEM, SYSTEM_SHEET, ZOMBIE, ZOMBIE_SHEET};
 
 /// How one value of a row becomes text; the text is a JSON pointer into the row.
 #[derive(Clone, Copy)]
@@ -56,7 +58,7 @@ impl Column {
         Self { right: true, ..self }
     }
 
-    const fn optional(self) -> Self {
+    pub(super) const fn optional(self) -> Self {
         Self { optional: true, ..self }
     }
 
@@ -93,6 +95,8 @@ pub enum Kind {
     Image,
     Request,
     Machine,
+    System,
+    Zombie,
     Operation,
     Token,
     Rule,
@@ -104,13 +108,15 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Department,
         Self::TaskBook,
         Self::Host,
         Self::Image,
         Self::Request,
         Self::Machine,
+        Self::System,
+        Self::Zombie,
         Self::Operation,
         Self::Token,
         Self::Rule,
@@ -130,6 +136,8 @@ impl Kind {
             Self::Image => "镜像",
             Self::Request => "申请",
             Self::Machine => "虚拟机",
+            Self::System => "信息系统",
+            Self::Zombie => "僵尸系统判定",
             Self::Operation => "操作",
             Self::Token => "令牌",
             Self::Rule => "规则",
@@ -152,6 +160,8 @@ impl Kind {
             Self::TaskBook
             | Self::Request
             | Self::Machine
+            | Self::System
+            | Self::Zombie
             | Self::Operation
             | Self::Token
             | Self::Alarm
@@ -168,6 +178,8 @@ impl Kind {
             Self::Image => &IMAGE,
             Self::Request => &REQUEST,
             Self::Machine => &MACHINE,
+            Self::System => &SYSTEM,
+            Self::Zombie => &ZOMBIE,
             Self::Operation => &OPERATION,
             Self::Token => &TOKEN,
             Self::Rule => &RULE,
@@ -186,6 +198,8 @@ impl Kind {
             Self::Host => &HOST_SHEET,
             Self::Request => &REQUEST_SHEET,
             Self::Machine => &MACHINE_SHEET,
+            Self::System => &SYSTEM_SHEET,
+            Self::Zombie => &ZOMBIE_SHEET,
             Self::Operation => &OPERATION_SHEET,
             Self::Rule => &RULE_SHEET,
             Self::Image => &IMAGE_SHEET,
@@ -205,6 +219,8 @@ impl Kind {
             Self::TaskBook => &[("控制指标", "/indicators", &INDICATOR)],
             Self::Host => &[("网络区域", "/zones", &ZONE), ("迁不走的", "/drain/stuck", &STUCK)],
             Self::Request => &[("虚拟机", "/machines", &MACHINE)],
+            Self::System => &[("虚拟机", "/machines", &MEMBER)],
+            Self::Zombie => &[("认定条件", "/judgement/criteria", &CRITERION)],
             Self::Image => &[("在各宿主机上", "/hosts", &TRANSFER)],
             Self::Usage => &[("逐日", "/days", &usage::DAY)],
             _ => &[],
