@@ -25,7 +25,7 @@ impl Distribution {
     fn of(window: &Window, metric: Metric) -> Option<Self> {
         let (mean, max) = (window.mean(metric)?, window.max(metric)?);
         let rank = |q| window.histogram(metric).percentile(q).map(|bounds: Bounds| rounded(bounds.high.min(max)));
-        Some(Self { mean: rounded(mean), p50: rank(0.5)?, p95: rank(0.95)?, p99: rank(0.99)?, max: rounded(max) })
+        Some(Self { mean: rounded(mean), p50: rank(50.0)?, p95: rank(95.0)?, p99: rank(99.0)?, max: rounded(max) })
     }
 }
 
