@@ -2,13 +2,14 @@
 
 use super::{
     AlarmCommand, DepartmentCommand, Exit, FormArg, Global, HostAddArgs, HostCommand, ImageCommand, LedgerCommand,
-    ListArgs, MachineCommand, OperationCommand, RemoteCommand, RequestCommand, ShowArgs, TaskBookCommand, WaitArg,
+    ListArgs, MachineCommand, OperationCommand, RemoteCommand, ReportCommand, RequestCommand, ShowArgs, TaskBookCommand, WaitArg,
     WatchArg, ZoneArg, changes, decisions, document, events, follow, forms,
     language::{say, tr},
     measured,
     output::Screen,
     placement,
     problem::Failure,
+    reports,
     systems,
     tables::{self, Kind},
     upload, watch, zombies,
@@ -22,6 +23,11 @@ use std::{io::Write as _, process::ExitCode};
 
 /// Runs one command against the server, and tells on the screen how it went.
 pub async fn run(global: &Global, command: RemoteCommand) -> ExitCode {
+    if let RemoteCommand::Report(ReportCommand::Idle(args)) = &command
+        && args.local
+    {
+        return reports::here(global, args).await;
+    }
     let screen = Screen::detect(global.output);
     let exit = match execute(global, &screen, command).await {
         Ok(()) => Exit::Done,
@@ -69,6 +75,7 @@ async fn execute(global: &Global, screen: &Screen, command: RemoteCommand) -> Re
         RemoteCommand::Usage(command) => measured::run(&session.client, screen, command).await,
         RemoteCommand::System(command) => systems::run(&session, command).await,
         RemoteCommand::Zombie(command) => zombies::run(&session, command).await,
+        RemoteCommand::Report(command) => reports::run(&session.client, screen, command).await,
         RemoteCommand::Operation(command) => session.operation(command).await,
         RemoteCommand::Event(command) => events::event(&session.client, screen, command).await,
         RemoteCommand::Audit(command) => events::audit(&session.client, screen, command).await,
@@ -363,6 +370,15 @@ impl Session<'_> {
                 return self.goes_on(&answer, wait).await;
             }
             MachineCommand::Rebuild(args) => ("rebuild", args),
+            MachineCommand::AgreeReclaim { target, until, reason } => {
+                let body = object(&[("until", Some(until.into())), ("reason", reason.map(Into::into))]);
+                let answer = self.client.post(&["machines", &target.id, "agree-reclaim"], &body).await?;
+                return self.made("已同意收回", Kind::Agreement, &answer.body);
+            }
+            MachineCommand::WithdrawReclaim { target } => {
+                let answer = self.client.post(&["machines", &target.id, "withdraw-reclaim"], &json!({})).await?;
+                return self.made("已撤回同意", Kind::Agreement, &answer.body);
+            }
             MachineCommand::Extend { target, until } => {
                 let path = ["machines", &target.id, "extend"];
                 let answer = self.client.post(&path, &json!({"lease_end": until})).await?;

@@ -1,7 +1,7 @@
 //! Parsing the arguments, with help and mistakes told in the language of the reader.
 
 use super::{
-    Cli, Exit,
+    Cli, Command, Exit, OutputFormat, RemoteCommand, ReportCommand,
     language::{self, Language, colon, comma, say, tr, tr_lines},
 };
 use clap::{
@@ -37,6 +37,20 @@ where
         drop(write!(io::stderr(), "{text}"));
         Exit::Usage.into()
     })
+    .and_then(of_reports_alone)
+}
+
+/// Two formats are of reports alone.
+fn of_reports_alone(cli: Cli) -> Result<Cli, ExitCode> {
+    let report = matches!(
+        cli.command,
+        Command::Remote(RemoteCommand::Report(ReportCommand::Idle(_) | ReportCommand::Show { .. }))
+    );
+    if report || !matches!(cli.global.output, OutputFormat::Csv | OutputFormat::Xlsx) {
+        return Ok(cli);
+    }
+    drop(writeln!(io::stderr(), "{}", tr("-o csv 和 -o xlsx 只用于 jiyue report idle 和 jiyue report show")));
+    Err(Exit::Usage.into())
 }
 
 /// A command that stops half-way is answered with the help for that half: someone is looking around. Clap does so

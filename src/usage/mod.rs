@@ -3,9 +3,12 @@
 //! A reading is what a source has counted at one instant; two of them are a point, an interval with rates; points are folded
 //! into one row per machine and day, and rows into a window of any length. Nothing keeps single samples.
 
+pub mod advice;
 mod codec;
 mod day;
+pub mod gauges;
 pub mod histogram;
+pub mod judging;
 mod open;
 mod point;
 pub mod service;
@@ -15,11 +18,12 @@ pub mod task;
 #[cfg(test)]
 mod tests;
 mod track;
+pub mod verdict;
 mod window;
 pub mod zombie;
 
 pub use codec::Broken;
-pub use day::Day;
+pub use day::{Day, PARTS, Part, Presence};
 pub use histogram::{Bounds, Histogram, Scale, Share};
 pub use open::{Open, OpenDay, Step};
 pub use point::{ByMetric, Cause, Interval, Metric, Point, Traffic};

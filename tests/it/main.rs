@@ -37,6 +37,7 @@ mod placement;
 mod provider_libvirt;
 mod race;
 mod real;
+mod report;
 mod secrets;
 mod service;
 mod slow;

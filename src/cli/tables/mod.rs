@@ -2,10 +2,12 @@
 
 mod block;
 mod columns;
+mod reports;
 mod systems;
 mod usage;
 
 pub use block::{block_lines, read_from};
+pub use reports::{REPORT_AGE, REPORT_GROUP, REPORT_IDLE, REPORT_UNKNOWN};
 pub use columns::{CONTEXT, CONTEXT_SHEET, CONTRADICTION, DIFFERENCE, OUTCOME, READ, REFUSED_HOST, SHORTAGE};
 
 use super::{
@@ -105,10 +107,14 @@ pub enum Kind {
     Event,
     Audit,
     Usage,
+    Verdict,
+    Advice,
+    Report,
+    Agreement,
 }
 
 impl Kind {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::Department,
         Self::TaskBook,
         Self::Host,
@@ -125,6 +131,10 @@ impl Kind {
         Self::Event,
         Self::Audit,
         Self::Usage,
+        Self::Verdict,
+        Self::Advice,
+        Self::Report,
+        Self::Agreement,
     ];
 
     /// What people call it.
@@ -146,6 +156,10 @@ impl Kind {
             Self::Event => "事件",
             Self::Audit => "审计记录",
             Self::Usage => "实际用量",
+            Self::Verdict => "判定",
+            Self::Advice => "规格建议",
+            Self::Report => "报告",
+            Self::Agreement => "同意回收",
         }
     }
 
@@ -155,7 +169,7 @@ impl Kind {
             Self::Department | Self::Rule => "/code",
             Self::Host => "/name",
             Self::Image => "/sha256",
-            Self::Credentials | Self::Usage => "/machine_id",
+            Self::Credentials | Self::Usage | Self::Agreement => "/machine_id",
             Self::Audit => "/seq",
             Self::TaskBook
             | Self::Request
@@ -165,6 +179,9 @@ impl Kind {
             | Self::Operation
             | Self::Token
             | Self::Alarm
+            | Self::Verdict
+            | Self::Advice
+            | Self::Report
             | Self::Event => "/id",
         }
     }
@@ -188,6 +205,10 @@ impl Kind {
             Self::Event => &EVENT,
             Self::Audit => &AUDIT,
             Self::Usage => &usage::USAGE,
+            Self::Verdict => &reports::VERDICT,
+            Self::Advice => &reports::ADVICE,
+            Self::Report => &reports::REPORT,
+            Self::Agreement => &reports::AGREEMENT,
         }
     }
 
@@ -209,7 +230,11 @@ impl Kind {
             | Self::Credentials
             | Self::Event
             | Self::Audit
-            | Self::Usage => self.columns(),
+            | Self::Usage
+            | Self::Verdict
+            | Self::Advice
+            | Self::Report
+            | Self::Agreement => self.columns(),
         }
     }
 
