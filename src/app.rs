@@ -258,6 +258,15 @@ struct Shared {
     vault: Vault,
 }
 
+fn zombies(db: &Db, rules: &Rules, settings: &Settings) -> Zombies {
+    Zombies {
+        db: db.clone(),
+        profile: Arc::clone(&rules.profile),
+        thresholds: settings.zombie_thresholds(),
+        answer_days: i64::from(settings.zombie_answer_days),
+    }
+}
+
 /// Puts the parts together.
 pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationToken) -> Result<Service, StartError> {
     let catalogue = Arc::new(Catalogue::embedded()?);
@@ -340,12 +349,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
             vault: vault.clone(),
         },
         systems: Systems { db: db.clone() },
-        zombies: Zombies {
-            db: db.clone(),
-            profile: Arc::clone(&rules.profile),
-            thresholds: settings.zombie_thresholds(),
-            answer_days: i64::from(settings.zombie_answer_days),
-        },
+        zombies: zombies(&db, &rules, settings),
         watch,
         distribution,
         door: Door::new(db.clone()),

@@ -64,7 +64,9 @@ pub enum SystemCommand {
         purpose: Option<String>,
         #[command(flatten)]
         facts: FactArgs,
-        /// 改回不明的项目，可重复：scope、frequency、last_updated_on、maintained_until、last_login_on、replaced_by
+        #[arg(
+            help = "改回不明的项目，可重复：scope、frequency、last_updated_on、maintained_until、last_login_on、replaced_by"
+        )]
         #[arg(long, value_enum, value_name = "FIELD", hide_possible_values = true)]
         clear: Vec<Clearable>,
     },

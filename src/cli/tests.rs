@@ -66,6 +66,13 @@ fn every_command_parses() {
         "jiyue machine credentials ID",
         "jiyue image import a.qcow2 --os debian-12 --database postgresql-15 --name PG",
         "jiyue machine restore ID --wait",
+        "jiyue system create 低保系统 --purpose 审批 --scope 本单位 --frequency daily --department edu",
+        "jiyue system set ID --replaced-by 新平台 --clear last_login_on --clear scope",
+        "jiyue system attach ID --machine A --request B",
+        "jiyue zombie judge ID -o json",
+        "jiyue zombie reply ID --answer object --reason 在用 --holds replaced --denies idle --denies little_used",
+        "jiyue zombie exempt ID --until 2027-01-01 --evidence 函",
+        "jiyue zombie sheet ID --to a.xlsx",
         "jiyue operation watch ID",
         "jiyue ledger verify",
         "jiyue usage list --department edu --from 2026-10-01 --to 2026-10-31 --sort name",
@@ -221,7 +228,10 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       image       镜像：导入、列出、查看、分发到宿主机
       request     资源申请：检查、提交、批准、退回、取消、查看
       machine     虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、数据库口令、串口日志
-      usage       实际用量：列出、逐日查看
+      usage       实际用量：列出、逐日查看，判定，规格建议
+      system      信息系统：登记、查看、修改、列入和移出虚拟机
+      zombie      僵尸系统：判定、征求意见、答复、豁免、认定、备案
+      report      报告：闲置资源，随时要一份，或取回每月留存的
       operation   操作（建设、停机等长任务）：列出、查看、跟踪进度
       event       事件：发生了什么，列出、跟踪
       audit       审计记录：谁、什么时候、对什么、做了什么
@@ -336,6 +346,24 @@ fn samples(kind: Kind) -> Vec<Value> {
                 "request_id": "r", "department": department, "lease_end": "2027-11-21", "om_unit": "某某公司"}),
             json!({"id": "m-2", "name": "bad\u{1b}[31m\nname", "state": "undone"}),
         ],
+        Kind::System => vec![
+            json!({"id": "s-1", "name": "低保审批系统", "department": department, "purpose": "低保审批", "scope": "office",
+                "frequency": "rarely", "last_updated_on": "2024-05-01", "maintained_until": null, "last_login_on": null,
+                "replaced_by": "民政一体化平台", "recorded_by": "zhang", "recorded_at": "2026-11-21T01:00:00Z",
+                "machines": [{"id": "m-1", "name": "school", "by": "project"}]}),
+            json!({"id": "s-2", "name": "=1+1", "scope": "a_newer_scope"}),
+        ],
+        Kind::Zombie => vec![
+            json!({"id": "z-1", "system_id": "s-1", "system_name": "低保审批系统", "department": department, "state": "asked",
+                "judgement": {"on": "2026-11-21", "needed": 1, "criteria": [
+                    {"criterion": "replaced", "text": "功能被其他系统替代", "basis": "相政办〔2018〕151号 二（二）具体要求5",
+                        "outcome": "met", "confidence": "high", "evidence": [
+                            {"source": "record", "on": "2026-11-20", "by": "zhang", "text": "登记为由“民政一体化平台”替代"}]},
+                    {"criterion": "idle", "text": "长期处于空闲状态", "outcome": "unknown", "confidence": "low", "evidence": []}]},
+                "question": {"due_on": "2026-12-06", "by": "wang", "unit": "区信息办", "at": "2026-11-21T01:00:00Z"},
+                "answer": null, "exemption": null, "exemption_over": false, "decision": null, "filing": null}),
+            json!({"id": "z-2", "state": "a_newer_state"}),
+        ],
         Kind::Operation => vec![
             json!({"id": "op-1", "kind": "build", "state": "running", "percent": 33, "steps_done": 3, "steps_total": 9,
                 "current_step": "disk", "reason": null, "created_at": "2026-11-21T01:00:00Z", "finished_at": null}),
@@ -442,6 +470,14 @@ fn tables_read_well() {
     编号  名称           状态    地址      域名           规格                 系统               宿主机
     m-1   school         运行中  10.0.0.2  school.gov.cn  2 核 4 GiB / 40 GiB  debian-12（替身）  node1
     m-2   bad�[31m name  未建成  -         -              -                    -                  -
+
+    编号  名称          建设单位  使用范围       使用频度  替代系统
+    s-1   低保审批系统  区教育局  个别处室       几乎不用  民政一体化平台
+    s-2   =1+1          -         a_newer_scope  -         -
+
+    编号  信息系统      建设单位  状态           符合  答复期限    判定日期
+    z-1   低保审批系统  区教育局  待单位答复      1/2  2026-12-06  2026-11-21
+    z-2   -             -         a_newer_state     -  -           -
 
     编号  内容        状态          进度  开始时间          结束时间
     op-1  建设虚拟机  进行中  33%（3/9）  2026-11-21 09:00  -

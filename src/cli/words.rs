@@ -5,7 +5,6 @@ use super::language::{self, Language};
 use crate::{
     labels::Zone,
     request::fields::{CONTEXT, FIELDS},
-    system::record::{Frequency, Scope},
 };
 
 /// How a state should look at a glance.
@@ -278,12 +277,25 @@ pub fn tie(word: &str) -> &str {
 
 /// Who uses a system.
 pub fn scope(word: &str) -> &str {
-    word.parse::<Scope>().map_or(word, |scope| scope.label())
+    match word {
+        "office" => "个别处室",
+        "department" => "本单位",
+        "district" => "跨部门",
+        "public" => "面向公众",
+        other => other,
+    }
 }
 
 /// How often it is used.
 pub fn frequency(word: &str) -> &str {
-    word.parse::<Frequency>().map_or(word, |frequency| frequency.label())
+    match word {
+        "daily" => "每天",
+        "weekly" => "每周",
+        "monthly" => "每月",
+        "yearly" => "每年",
+        "rarely" => "几乎不用",
+        other => other,
+    }
 }
 
 /// The Chinese of a field's English value, where the value is one of a few words.

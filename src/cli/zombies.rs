@@ -70,7 +70,7 @@ pub enum ZombieCommand {
         /// 由哪个系统替代
         #[arg(long, value_name = "NAME", required_if_eq("answer", "replaced"))]
         replaced_by: Option<String>,
-        /// 认为符合的条件，可重复：out_of_step、replaced、idle、unmaintained、little_used
+        #[arg(help = "认为符合的条件，可重复：out_of_step、replaced、idle、unmaintained、little_used")]
         #[arg(long, value_enum, value_name = "CRITERION", hide_possible_values = true)]
         holds: Vec<Criterion>,
         /// 认为不符合的条件，可重复

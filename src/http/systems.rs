@@ -204,6 +204,7 @@ pub async fn show(
 /// What of a system can be changed; null takes away what was said.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[allow(clippy::option_option, reason = "what is absent stays, what is null goes")]
 pub struct SystemPatch {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = String, required = false)]

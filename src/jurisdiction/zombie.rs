@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 /// One of the criteria that documents name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ZombieCriterion)]
 pub enum Criterion {
     /// 系统使用与实际业务流程长期脱节
     OutOfStep,

@@ -12,6 +12,7 @@ const LATEST: Date = date(2099, 12, 31);
 /// 使用范围, from small to large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = SystemScope)]
 pub enum Scope {
     /// 个别处室
     Office,
@@ -26,6 +27,7 @@ pub enum Scope {
 /// 使用频度
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = SystemFrequency)]
 pub enum Frequency {
     /// 每天
     Daily,

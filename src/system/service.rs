@@ -211,7 +211,14 @@ const fn stands(state: State) -> bool {
 
 /// Everything that is wrong, in one answer.
 fn refused(faults: Vec<String>) -> Problem {
-    Problem::new(Kind::Refused, "bad_value", faults.join("\n"))
+    let count = faults.len();
+    let detail = if count > 1 {
+        let each = (1..).zip(faults).map(|(n, fault)| format!("（{n}）{fault}")).collect::<Vec<_>>();
+        format!("共有 {count} 处要改：{}", each.join(" "))
+    } else {
+        faults.concat()
+    };
+    Problem::new(Kind::Refused, "bad_value", detail)
 }
 
 fn taken(error: DbError, facts: &Facts) -> Problem {

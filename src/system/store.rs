@@ -1,6 +1,9 @@
 //! SQL of systems and of whose a machine is.
 
-use super::{Member, System, Tie, record::Facts};
+use super::{
+    Member, System, Tie,
+    record::{Facts, Frequency, Scope},
+};
 use crate::{
     db::{Batch, DbError, Listing, Slice, Sorts, Tx},
     identity::store::{parsed, parsed_opt},
@@ -41,8 +44,8 @@ pub async fn insert(tx: &mut Tx, system: &System) -> Result<(), DbError> {
     .bind(system.department.text())
     .bind(facts.name.as_str())
     .bind(facts.purpose.as_str())
-    .bind(facts.scope.map(|scope| scope.word()))
-    .bind(facts.frequency.map(|frequency| frequency.word()))
+    .bind(facts.scope.map(Scope::word))
+    .bind(facts.frequency.map(Frequency::word))
     .bind(facts.last_updated_on.as_ref().map(Date::to_string))
     .bind(facts.maintained_until.as_ref().map(Date::to_string))
     .bind(facts.last_login_on.as_ref().map(Date::to_string))
@@ -117,8 +120,8 @@ pub async fn update(tx: &mut Tx, id: SystemId, facts: &Facts, by: &str, revision
     .bind(id.text())
     .bind(facts.name.as_str())
     .bind(facts.purpose.as_str())
-    .bind(facts.scope.map(|scope| scope.word()))
-    .bind(facts.frequency.map(|frequency| frequency.word()))
+    .bind(facts.scope.map(Scope::word))
+    .bind(facts.frequency.map(Frequency::word))
     .bind(facts.last_updated_on.as_ref().map(Date::to_string))
     .bind(facts.maintained_until.as_ref().map(Date::to_string))
     .bind(facts.last_login_on.as_ref().map(Date::to_string))

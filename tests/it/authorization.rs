@@ -94,6 +94,9 @@ struct World {
     operation: String,
     alarm: String,
     revoked_book: String,
+    system: String,
+    /// On file: no act changes it any more.
+    finding: String,
 }
 
 impl World {
@@ -123,7 +126,8 @@ impl World {
              select '{alarm}', id, 'foreign', 'x', 'x', 'x', 1, 1 from hosts where name = 'sim'"
         ))
         .await;
-        Self { broker, raw, cast, request, machine, operation, alarm, revoked_book }
+        let (system, finding) = filed(&broker, &cast, &machine).await;
+        Self { broker, raw, cast, request, machine, operation, alarm, revoked_book, system, finding }
     }
 
     /// The path with an object's id in it.
@@ -133,6 +137,8 @@ impl World {
             path if path.contains("/machines/") => &self.machine,
             path if path.contains("/operations/") => &self.operation,
             path if path.contains("/alarms/") => &self.alarm,
+            path if path.contains("/systems/") => &self.system,
+            path if path.contains("/zombie-findings/") => &self.finding,
             path if path.contains("/images/") => "test-image",
             path if path.contains("/departments/") => "mzj",
             path if path.ends_with("/revoke") => &self.revoked_book,
@@ -153,6 +159,13 @@ impl World {
             ("POST", "/v1/requests" | "/v1/requests/check") => broker::request(),
             ("POST", "/v1/requests/return") => json!({"ids": [self.request], "reason": "材料不全"}),
             ("POST", path) if path.ends_with("/return") || path.ends_with("/revoke") => json!({"reason": "材料不全"}),
+            ("POST", "/v1/systems") => json!({"name": "低保审批系统", "purpose": "审批", "department": "mzj"}),
+            // Its own already; and one that cannot be taken away from a system that it is not of.
+            ("POST", "/v1/systems/{id}/attach") => json!({"machines": [self.machine]}),
+            ("POST", "/v1/systems/{id}/detach") => json!({"machines": [self.machine]}),
+            ("POST", path) if path.ends_with("/confirm") || path.ends_with("/dismiss") => json!({"reason": "依据充分"}),
+            ("POST", path) if path.ends_with("/reply") => json!({"answer": "object", "reason": "在用"}),
+            ("POST", path) if path.ends_with("/exempt") => json!({"until": "2099-01-01", "evidence": "来函"}),
             ("POST", "/v1/requests/approve") => json!({"ids": [self.request]}),
             ("POST", path) if path.ends_with("/confirm-fenced") => json!({"name": "sim", "reason": "拔了电源"}),
             // The size and the date that it has already are refused, after the right to ask.
@@ -173,6 +186,27 @@ impl World {
         let body = (method != Method::GET).then_some(body);
         self.raw.send(method, &full, &headers, body).await
     }
+}
+
+/// A system and what was found of it, decided and on file.
+async fn filed(broker: &Broker, cast: &Cast, machine: &str) -> (String, String) {
+    let facts = json!({"name": "低保审批系统", "purpose": "审批", "maintained_until": "2020-12-31",
+        "last_updated_on": "2020-12-31"});
+    let system = broker.post("/v1/systems", &cast.requester, &facts).await.expect(201);
+    let system = system["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/systems/{system}");
+    broker.post(&format!("{path}/attach"), &cast.requester, &json!({"machines": [machine]})).await.expect(200);
+    let judged = broker.post(&format!("{path}/judge"), &cast.authority, &json!({})).await.expect(200);
+    let finding = judged["finding"]["id"].as_str().unwrap().to_owned();
+    for (act, token, body) in [
+        ("ask", &cast.authority, json!({})),
+        ("reply", &cast.requester, json!({"answer": "agree", "reason": "停用"})),
+        ("confirm", &cast.authority, json!({"reason": "依据充分"})),
+        ("file", &cast.authority, json!({})),
+    ] {
+        broker.post(&format!("/v1/zombie-findings/{finding}/{act}"), token, &body).await.expect(200);
+    }
+    (system, finding)
 }
 
 fn role_of(cast: &Cast) -> [(Role, &str); 4] {

@@ -23,7 +23,7 @@ pub fn golden(name: &str, text: &str) {
 }
 
 /// All states against all events: the next state, or `–` where it is refused.
-fn table<S: Copy, E: Copy>(
+pub fn table<S: Copy, E: Copy>(
     states: &[S],
     events: &[E],
     state: impl Fn(S) -> String,

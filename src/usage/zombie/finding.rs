@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 /// Whether a criterion is met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ZombieOutcome)]
 pub enum Outcome {
     Met,
     NotMet,
@@ -32,6 +33,7 @@ impl Outcome {
 /// How much an outcome can carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ZombieConfidence)]
 pub enum Confidence {
     /// A reason to ask, none to decide.
     Low,
@@ -63,6 +65,7 @@ impl Confidence {
 /// Where a piece of evidence comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ZombieSource)]
 pub enum Source {
     /// Measured on the system's machines.
     Measured,
@@ -84,6 +87,7 @@ impl Source {
 
 /// One piece of evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = ZombieEvidence)]
 pub struct Evidence {
     pub source: Source,
     /// The day that it speaks of, or on which it was said.
@@ -107,6 +111,7 @@ pub struct Evidence {
 
 /// A system held against one criterion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = ZombieCriterionJudged)]
 pub struct Judged {
     pub criterion: Criterion,
     /// The criterion as the document has it.
@@ -120,6 +125,7 @@ pub struct Judged {
 
 /// A system held against all criteria of its district, as of a day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = ZombieJudgement)]
 pub struct Judgement {
     #[schema(value_type = String, format = Date)]
     pub on: Date,
@@ -148,6 +154,7 @@ impl Judgement {
 /// What an owner says to the finding as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ZombieAnswerWord)]
 pub enum Answered {
     /// 认可
     Agree,
@@ -176,6 +183,7 @@ impl Answered {
 
 /// Who said something, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = ZombieSigned)]
 pub struct Signed {
     /// A login.
     pub by: String,
@@ -186,6 +194,7 @@ pub struct Signed {
 
 /// The question to the owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = ZombieQuestion)]
 pub struct Question {
     /// The last day for the answer.
     #[schema(value_type = String, format = Date)]
@@ -196,6 +205,7 @@ pub struct Question {
 
 /// The owner's answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = ZombieAnswer)]
 pub struct Answer {
     pub answer: Answered,
     pub reason: String,
@@ -210,6 +220,7 @@ pub struct Answer {
 
 /// 豁免: excused until a day, on evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = ZombieExemption)]
 pub struct Exemption {
     /// The last day.
     #[schema(value_type = String, format = Date)]
@@ -221,6 +232,7 @@ pub struct Exemption {
 
 /// The authority's decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = ZombieDecision)]
 pub struct Decision {
     pub reason: String,
     #[serde(flatten)]
@@ -229,6 +241,7 @@ pub struct Decision {
 
 /// 备案
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = ZombieFiling)]
 pub struct Filing {
     /// 备案号, where the authority gives one.
     pub number: Option<String>,

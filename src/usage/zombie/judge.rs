@@ -221,7 +221,8 @@ fn replaced(case: Case<'_>) -> Known {
 /// leaves it open.
 fn idle(case: Case<'_>, limits: Thresholds) -> Known {
     if case.machines.is_empty() {
-        return Known::unknown(vec![case.recorded("系统没有登记虚拟机，没有可以实测的资源".to_owned())]);
+        let evidence = vec![case.recorded("系统没有登记虚拟机，没有可以实测的资源".to_owned())];
+        return Known { measured: true, ..Known::unknown(evidence) };
     }
     let yearly = case.system.facts.frequency == Some(Frequency::Yearly);
     let limit = if yearly { limits.idle_days.max(YEARLY_DAYS) } else { limits.idle_days };
@@ -341,7 +342,7 @@ fn hear(case: Case<'_>, criterion: Criterion, mut known: Known) -> Known {
     let Some(holds) = word(answer, criterion, known.outcome) else { return known };
     let mut text = format!("建设单位答复：{}，{}", if holds { "符合" } else { "不符合" }, answer.reason);
     if let (Criterion::Replaced, Some(other)) = (criterion, &answer.replaced_by) {
-        text.push_str(&format!("（由“{other}”替代）"));
+        text = format!("{text}（由“{other}”替代）");
     }
     known.evidence.push(Evidence {
         source: Source::Owner,
@@ -353,18 +354,17 @@ fn hear(case: Case<'_>, criterion: Criterion, mut known: Known) -> Known {
         text,
     });
     (known.outcome, known.confidence) = match (known.outcome, holds) {
-        (Outcome::Met, true) => (Outcome::Met, Confidence::High),
-        (Outcome::NotMet, false) => (Outcome::NotMet, Confidence::High),
-        (Outcome::Met, false) => match known.confidence.lowered() {
-            Some(less) => (Outcome::Met, less),
-            None => (Outcome::Unknown, Confidence::Low),
-        },
         // Of what is measured, a word does not make up what the meter does not know.
         (Outcome::Unknown | Outcome::NotMet, true) if known.measured => (known.outcome, known.confidence),
         // Low: logins, which say nothing of the business.
         (Outcome::NotMet, true) if known.confidence > Confidence::Low => (Outcome::Unknown, Confidence::Low),
-        (Outcome::Unknown | Outcome::NotMet, true) => (Outcome::Met, Confidence::High),
+        (_, true) => (Outcome::Met, Confidence::High),
+        (Outcome::NotMet, false) => (Outcome::NotMet, Confidence::High),
         (Outcome::Unknown, false) => (Outcome::NotMet, Confidence::Medium),
+        (Outcome::Met, false) => match known.confidence.lowered() {
+            Some(less) => (Outcome::Met, less),
+            None => (Outcome::Unknown, Confidence::Low),
+        },
     };
     known
 }

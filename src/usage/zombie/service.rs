@@ -233,7 +233,7 @@ impl Zombies {
             .ok_or_else(|| Problem::not_found("系统"))?;
         let judgement = self.evidence(&mut conn, &system, finding.answer.as_ref(), today).await?;
         drop(conn);
-        finding::carries(&finding, &judgement, today).map_err(hindered)?;
+        finding::carries(&finding, &judgement, today).map_err(|hindrance| hindered(&hindrance))?;
         let met: Vec<_> = judgement.met(Confidence::Medium).collect();
         let detail = json!({"reason": reason, "met": met});
         finding.judgement = judgement;
@@ -368,7 +368,7 @@ fn already_open(error: DbError) -> Problem {
     error.into()
 }
 
-fn hindered(hindrance: Hindrance) -> Problem {
+fn hindered(hindrance: &Hindrance) -> Problem {
     let detail = match hindrance {
         Hindrance::OwnerNotHeard { due_on: Some(day) } => {
             format!("建设单位还没有答复，期限到 {day}；请等其答复，或期限过后再认定")

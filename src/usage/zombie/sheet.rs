@@ -4,16 +4,26 @@
 //! Every cell has its type. What people wrote is text whatever it begins with, so that nothing becomes a formula.
 
 use super::finding::{Finding, Judged, Signed};
-use crate::{jurisdiction::Profile, time};
+use crate::{
+    jurisdiction::Profile,
+    system::record::{Frequency, Scope},
+    time,
+};
 use jiff::civil::Date;
 use rust_xlsxwriter::{
     DocProperties, ExcelDateTime, Format, FormatAlign, FormatBorder, Workbook, Worksheet, XlsxError,
 };
+use unicode_width::UnicodeWidthStr;
 
 /// The media type of a workbook.
 pub const MEDIA_TYPE: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 /// The last column of the form.
 const LAST: u16 = 5;
+/// Narrow characters in a line of what a label says.
+const FIELD_WIDTH: usize = 84;
+const LINE_POINTS: u32 = 15;
+/// Lines in a row at most; Excel has no higher one.
+const HIGHEST: u32 = 27;
 /// Nobody has said.
 const NOTHING: &str = "未登记";
 
@@ -108,8 +118,13 @@ impl Page {
         Ok(())
     }
 
-    /// A label and what it says, over the whole width.
+    /// A label and what it says, over the whole width. A merged cell does not make its row as high as its text needs.
     fn field(&mut self, label: &str, cell: &Cell<'_>) -> Result<(), XlsxError> {
+        if let Cell::Text(text) = cell {
+            let lines: usize = text.lines().map(|line| line.width().div_ceil(FIELD_WIDTH).max(1)).sum();
+            let lines = u32::try_from(lines).unwrap_or(u32::MAX).clamp(1, HIGHEST);
+            self.sheet.set_row_height(self.row, f64::from(lines * LINE_POINTS))?;
+        }
         self.sheet.write_string_with_format(self.row, 0, label, &self.looks.head)?;
         self.sheet.merge_range(self.row, 1, self.row, LAST, "", &self.looks.text)?;
         self.put(1, cell)?;
@@ -166,8 +181,8 @@ impl Sheet<'_> {
         page.field("报送单位", &Cell::Text(self.department))?;
         page.field("系统名称", &Cell::Text(&record.name))?;
         page.field("系统功能", &Cell::Text(&record.purpose))?;
-        page.field("使用范围", &Cell::text(record.scope.map(|scope| scope.label())))?;
-        page.field("使用频度", &Cell::text(record.frequency.map(|frequency| frequency.label())))?;
+        page.field("使用范围", &Cell::text(record.scope.map(Scope::label)))?;
+        page.field("使用频度", &Cell::text(record.frequency.map(Frequency::label)))?;
         page.field("最近更新", &Cell::day(record.last_updated_on))?;
         page.field("运维合同到期", &Cell::day(record.maintained_until))?;
         page.field("最近登录", &Cell::day(record.last_login_on))?;

@@ -22,6 +22,7 @@ const PLAIN: &[&str] = &[
     "requests_original",
     "machines_log",
     "operations_events",
+    "zombie_findings_sheet",
 ];
 
 pub struct Route {

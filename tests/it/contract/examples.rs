@@ -191,6 +191,7 @@ async fn every_answer_is_what_the_document_says() {
 
     let machine = requests(&mut walk, &broker, &cast).await;
     machines(&mut walk, &broker, &cast, &machine).await;
+    systems(&mut walk, &cast, &machine).await;
     hosts(&mut walk, &broker, &cast, &machine).await;
     walk.call("observability_audit_records", "", auditor, None).await;
     walk.call("events_list", "", auditor, None).await;
@@ -269,6 +270,47 @@ async fn machines(walk: &mut Journey, broker: &Broker, cast: &Cast, machine: &st
     let operations = walk.call("operations_list", "", requester, None).await;
     let operation = operations["items"][0]["id"].as_str().unwrap().to_owned();
     walk.call("operations_show", &operation, requester, None).await;
+}
+
+/// A system, its machines, and every way that a finding can go.
+async fn systems(walk: &mut Journey, cast: &Cast, machine: &str) {
+    let Cast { authority, operator, requester, .. } = cast;
+    let facts = json!({"name": "低保审批系统", "purpose": "低保申请的受理与审批", "department": "mzj", "scope": "office",
+        "frequency": "rarely", "last_updated_on": "2020-06-30", "maintained_until": "2020-12-31",
+        "last_login_on": "2021-03-01", "replaced_by": "民政一体化平台"});
+    let made = walk.call("systems_create", "", requester, Some(facts)).await;
+    let system = made["id"].as_str().unwrap().to_owned();
+    let machines = json!({"machines": [machine], "requests": []});
+    walk.call("systems_attach", &system, requester, Some(machines.clone())).await;
+    walk.call("systems_show", &system, requester, None).await;
+    walk.call("systems_list", "", requester, None).await;
+    let judged = walk.call("systems_judge", &system, operator, None).await;
+    let finding = judged["finding"]["id"].as_str().unwrap().to_owned();
+    let due = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let due = due.saturating_add(jiff::Span::new().days(30));
+    let exemption = json!({"until": due, "evidence": "区审计局来函：审计期间保留数据"});
+    let reply = json!({"answer": "replaced", "reason": "2025 年起停用", "replaced_by": "民政一体化平台",
+        "holds": ["unmaintained"], "denies": []});
+    let decision = json!({"reason": "已由其他系统替代，单位认可"});
+    for (id, token, body) in [
+        ("zombie_findings_ask", operator, json!({"due_on": due})),
+        ("zombie_findings_reply", requester, reply),
+        ("zombie_findings_confirm", authority, decision.clone()),
+        ("zombie_findings_file", authority, json!({"number": "相信清〔2026〕3号"})),
+    ] {
+        walk.call(id, &finding, token, Some(body)).await;
+    }
+    walk.call("zombie_findings_sheet", &finding, authority, None).await;
+    walk.call("zombie_findings_show", &finding, requester, None).await;
+    walk.call("zombie_findings_list", "", requester, None).await;
+    walk.call("systems_change", &system, requester, Some(json!({"frequency": "yearly"}))).await;
+    walk.call("systems_detach", &system, requester, Some(machines)).await;
+    let other = json!({"name": "老年证系统", "purpose": "老年证办理", "replaced_by": "民政一体化平台"});
+    let other = walk.call("systems_create", "", requester, Some(other)).await;
+    let judged = walk.call("systems_judge", other["id"].as_str().unwrap(), operator, None).await;
+    let other = judged["finding"]["id"].as_str().unwrap().to_owned();
+    walk.call("zombie_findings_exempt", &other, authority, Some(exemption)).await;
+    walk.call("zombie_findings_dismiss", &other, authority, Some(decision)).await;
 }
 
 /// Every act on a host, and what is done with a machine that lost its own.

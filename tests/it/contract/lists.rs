@@ -28,6 +28,12 @@ async fn stocked(on: On) -> (Broker, Cast, Raw) {
         let limit = std::time::Duration::from_secs(20);
         broker.finished(operation["id"].as_str().unwrap(), &cast.authority, limit).await;
     }
+    for (name, ended) in [("甲", "2020-12-31"), ("乙", "2021-12-31"), ("丙", "2022-12-31")] {
+        let system = json!({"name": name, "purpose": "审批", "maintained_until": ended});
+        let system = broker.post("/v1/systems", &cast.requester, &system).await.expect(201);
+        let path = format!("/v1/systems/{}/judge", system["id"].as_str().unwrap());
+        broker.post(&path, &cast.authority, &json!({})).await.expect(200);
+    }
     let raw = Raw::new(&broker);
     (broker, cast, raw)
 }
