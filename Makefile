@@ -35,6 +35,10 @@ test-slow: ## make test 之外的慢测试：完整的 Debian 云镜像（需要
 eval-forms: ## 评测可研报告的读取与审核；SEED= 换一批，N= 换份数
 	@. scripts/env.sh; cargo test --locked --test it forms::evaluation -- --nocapture
 
+.PHONY: eval-idle
+eval-idle: ## 评测闲置判定的规则集，写出 docs/eval-idle.md；DATA= 换轨迹，SEED= 换一批，SEEDS= 批数，N= 每类台数
+	@. scripts/env.sh; WRITE=$${WRITE:-docs/eval-idle.md} cargo bench --locked --bench eval_idle
+
 .PHONY: sample-report
 sample-report: ## 用 LibreOffice 重新生成 samples/ 里的报告样例和空白表
 	@. scripts/env.sh; WRITE_SAMPLES=1 cargo test --locked --test it forms::sample

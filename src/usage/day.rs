@@ -6,6 +6,7 @@ use super::{
     point::{ByMetric, Cause, DAY_MS, Interval, Metric, Traffic},
 };
 use jiff::civil::Date;
+use serde::Serialize;
 
 /// The form of a row. Rows live for years: a new form gets a new number, and this one stays readable.
 const VERSION: u8 = 1;
@@ -27,6 +28,32 @@ impl Measured {
     }
 }
 
+/// How many parts a day has: of four hours each, so that the third to the fifth are those in which offices work.
+pub const PARTS: usize = 6;
+
+/// A part of a day: sums over the samples that knew CPU, received and sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Part {
+    pub samples: u32,
+    /// Hundredths of a percent of the vCPUs allocated.
+    pub cpu: u64,
+    /// Bytes per second.
+    pub received: u64,
+    pub sent: u64,
+}
+
+/// Who was there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Presence {
+    /// Samples that knew whether anybody was logged in.
+    pub asked: u32,
+    /// Those of them in which somebody was.
+    pub logged_in: u32,
+    /// Samples that knew of connections from outside.
+    pub counted: u32,
+    pub inbound: u64,
+}
+
 /// One machine's one day, closed or so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Day {
@@ -43,6 +70,8 @@ pub struct Day {
     /// The highest mean of CPU over a half hour, in its own units.
     pub(super) highest_half_hour: u64,
     pub(super) traffic: Traffic,
+    pub(super) presence: Presence,
+    pub(super) parts: [Part; PARTS],
     pub(super) causes: [u32; Cause::ALL.len()],
 }
 
@@ -65,6 +94,8 @@ impl Day {
             maxima: Histogram::new(Scale::Percent),
             highest_half_hour: 0,
             traffic: Traffic { disk: 0, received: 0, sent: 0 },
+            presence: Presence { asked: 0, logged_in: 0, counted: 0, inbound: 0 },
+            parts: [Part { samples: 0, cpu: 0, received: 0, sent: 0 }; PARTS],
             causes: [0; Cause::ALL.len()],
         }
     }
@@ -132,6 +163,15 @@ impl Day {
         self.traffic
     }
 
+    pub const fn presence(&self) -> Presence {
+        self.presence
+    }
+
+    /// In the order of the day.
+    pub const fn parts(&self) -> &[Part; PARTS] {
+        &self.parts
+    }
+
     /// How many readings, or metrics of one, gave no sample for this reason.
     pub const fn caused(&self, cause: Cause) -> u32 {
         self.causes[cause.index()]
@@ -165,6 +205,10 @@ impl Day {
         self.maxima.merge(&other.maxima);
         self.highest_half_hour = self.highest_half_hour.max(other.highest_half_hour);
         self.traffic.add(other.traffic);
+        self.presence.add(other.presence);
+        for (own, new) in self.parts.iter_mut().zip(other.parts) {
+            own.add(new);
+        }
         for (own, new) in self.causes.iter_mut().zip(&other.causes) {
             *own = own.saturating_add(*new);
         }
@@ -200,6 +244,21 @@ impl Day {
         for bytes in [self.traffic.disk, self.traffic.received, self.traffic.sent] {
             codec::write(out, bytes);
         }
+        let Presence { asked, logged_in, counted, inbound } = self.presence;
+        codec::write(out, u64::from(asked));
+        if asked > 0 {
+            codec::write(out, u64::from(logged_in));
+        }
+        codec::write(out, u64::from(counted));
+        if counted > 0 {
+            codec::write(out, inbound);
+        }
+        for Part { samples, cpu, received, sent } in self.parts {
+            codec::write(out, u64::from(samples));
+            if samples > 0 {
+                [cpu, received, sent].into_iter().for_each(|sum| codec::write(out, sum));
+            }
+        }
         codec::write_counts(out, &self.causes);
     }
 
@@ -234,8 +293,63 @@ impl Day {
             self.highest_half_hour = reader.number()?;
         }
         self.traffic = Traffic { disk: reader.number()?, received: reader.number()?, sent: reader.number()? };
+        let presence = &mut self.presence;
+        presence.asked = reader.small(u32::MAX, "a number of samples")?;
+        if presence.asked > 0 {
+            presence.logged_in = reader.small(presence.asked, "a number of samples")?;
+        }
+        presence.counted = reader.small(u32::MAX, "a number of samples")?;
+        if presence.counted > 0 {
+            presence.inbound = reader.number()?;
+        }
+        for part in &mut self.parts {
+            part.samples = reader.small(u32::MAX, "a number of samples")?;
+            if part.samples > 0 {
+                *part = Part { cpu: reader.number()?, received: reader.number()?, sent: reader.number()?, ..*part };
+            }
+        }
         reader.counts(&mut self.causes)?;
         reader.end()
+    }
+}
+
+impl Presence {
+    const fn add(&mut self, other: Self) {
+        self.asked = self.asked.saturating_add(other.asked);
+        self.logged_in = self.logged_in.saturating_add(other.logged_in);
+        self.counted = self.counted.saturating_add(other.counted);
+        self.inbound = self.inbound.saturating_add(other.inbound);
+    }
+
+    pub(super) fn note(&mut self, logged_in: Option<bool>, inbound: Option<u64>) {
+        self.add(Self {
+            asked: u32::from(logged_in.is_some()),
+            logged_in: u32::from(logged_in == Some(true)),
+            counted: u32::from(inbound.is_some()),
+            inbound: inbound.unwrap_or_default(),
+        });
+    }
+}
+
+impl Part {
+    pub(super) const fn add(&mut self, other: Self) {
+        self.samples = self.samples.saturating_add(other.samples);
+        self.cpu = self.cpu.saturating_add(other.cpu);
+        self.received = self.received.saturating_add(other.received);
+        self.sent = self.sent.saturating_add(other.sent);
+    }
+
+    /// One sample, if it knew all three.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a cast saturates; values are not negative"
+    )]
+    pub(super) fn sample(values: &ByMetric<Option<f64>>) -> Option<Self> {
+        let whole = |metric: Metric, unit: f64| values[metric.index()].map(|value| (value * unit + 0.5) as u64);
+        let (cpu, received, sent) =
+            (whole(Metric::Cpu, 100.0)?, whole(Metric::Received, 1.0)?, whole(Metric::Sent, 1.0)?);
+        Some(Self { samples: 1, cpu, received, sent })
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     codec::{self, Broken, Reader},
-    day::{self, Day},
+    day::{self, Day, PARTS, Part},
     point::{Interval, Metric, Point},
     track::{Gauge, Taken, Track},
 };
@@ -15,6 +15,7 @@ const EPOCH: Date = Date::constant(1970, 1, 1);
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
 const HALF_HOUR: i64 = 1_800 * SECOND;
+const PART: i64 = DAY / PARTS as i64;
 
 /// A day under way.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,6 +77,12 @@ impl OpenDay {
         if seen {
             day.samples = day.samples.saturating_add(1);
             day.covered_ms = day::cover(day.covered_ms, covered);
+        }
+        day.presence.note(point.logged_in, point.inbound);
+        let part =
+            usize::try_from((point.to - self.begins - 1) / PART).ok().and_then(|number| day.parts.get_mut(number));
+        if let Some((part, sample)) = part.zip(Part::sample(&point.values)) {
+            part.add(sample);
         }
         let cpu = point.values[Metric::Cpu.index()];
         if let Some(cpu) = cpu.filter(|cpu| Metric::Cpu.scale().bin_of(*cpu).is_some()) {

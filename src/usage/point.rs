@@ -139,9 +139,19 @@ pub struct Point {
     /// Means over the interval. All `None` over a gap: a mean over hours says nothing of any minute.
     pub values: ByMetric<Option<f64>>,
     pub traffic: Traffic,
+    /// Whether anybody was logged in at its end.
+    pub logged_in: Option<bool>,
+    /// Connections that others opened to the machine in the meantime.
+    pub inbound: Option<u64>,
 }
 
 impl Point {
+    /// Of which nothing is known yet.
+    pub(super) const fn new(from: i64, to: i64, interval: Interval, vcpus: Option<u32>) -> Self {
+        let traffic = Traffic { disk: 0, received: 0, sent: 0 };
+        Self { from, to, interval, vcpus, values: [None; 5], traffic, logged_in: None, inbound: None }
+    }
+
     /// Where the time begins that the point speaks for: never more than the source's interval before its end, for the source
     /// owed another sample before that.
     pub fn covers_from(&self) -> i64 {

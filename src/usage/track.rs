@@ -22,6 +22,10 @@ pub struct Gauge {
     pub vcpus: Option<u32>,
     /// Percent of what is allocated, bytes per second; means over the source's interval before that instant.
     pub values: ByMetric<Option<f64>>,
+    /// Whether anybody is logged in.
+    pub logged_in: Option<bool>,
+    /// Connections a second that others open to the machine, as node_exporter's passive opens.
+    pub inbound: Option<f64>,
 }
 
 /// What came of a reading.
@@ -159,7 +163,8 @@ impl Track {
         // never says more than it did.
         let vcpus = base.vcpus.max(reading.vcpus).filter(|vcpus| *vcpus > 0);
         base.vcpus = reading.vcpus;
-        let mut point = Point { from, to: at, interval, vcpus, values: [None; 5], traffic: Traffic::default() };
+        let logged_in = reading.guest.as_ref().map(|guest| !guest.logins.is_empty());
+        let mut point = Point { logged_in, ..Point::new(from, at, interval, vcpus) };
         let seconds = float((at - from).unsigned_abs()) / 1e6;
         let disk = both(base.read.step(reading.read_bytes), base.written.step(reading.written_bytes));
         let cpu = base.cpu.step(reading.cpu_nanos);
@@ -198,8 +203,10 @@ impl Track {
         let gap = last.is_some_and(|last| at - last > interval.as_micros() * 5 / 2);
         let mut taken = Taken { point: None, cause: gap.then_some(Cause::Gap), refused: [None; 5] };
         let vcpus = gauge.vcpus.filter(|vcpus| *vcpus > 0);
-        let mut point = Point { from, to: at, interval, vcpus, values: [None; 5], traffic: Traffic::default() };
         let seconds = float((at - from).unsigned_abs()) / 1e6;
+        // What is no quantity is as good as not told.
+        let inbound = gauge.inbound.filter(|rate| (0.0..MOST_RATE).contains(rate)).map(|rate| whole(rate * seconds));
+        let mut point = Point { logged_in: gauge.logged_in, inbound, ..Point::new(from, at, interval, vcpus) };
         for (metric, value) in Metric::ALL.into_iter().zip(gauge.values) {
             if taken.put(&mut point, metric, Ok(value), false)
                 && let Some(rate) = value

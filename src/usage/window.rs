@@ -1,7 +1,7 @@
 //! A range of days as one: what rules judge. It says how much of the time it speaks for, and leaves the judging to them.
 
 use super::{
-    day::{self, Day},
+    day::{self, Day, PARTS, Part, Presence},
     histogram::{self, Bounds, Histogram, Share},
     point::{ByMetric, DAY_MS, Interval, Metric, Traffic},
 };
@@ -20,6 +20,10 @@ pub struct Figures {
     /// The highest mean of CPU over a half hour.
     pub highest_half_hour: Option<f64>,
     pub traffic: Traffic,
+    /// The fewest and the most that the machine had.
+    pub vcpus: Option<(u32, u32)>,
+    pub presence: Presence,
+    pub parts: [Part; PARTS],
 }
 
 /// Days from one date to another, both of them in it. Days without a row are time that was owed and not seen.
@@ -42,7 +46,11 @@ pub struct Window {
 impl Window {
     /// `None` if it would end before it begins.
     pub fn new(from: Date, to: Date) -> Option<Self> {
-        (from <= to).then(|| Self {
+        (from <= to).then(|| Self::spanning(from, to))
+    }
+
+    fn spanning(from: Date, to: Date) -> Self {
+        Self {
             from,
             to,
             days: Vec::new(),
@@ -54,7 +62,13 @@ impl Window {
             traffic: Traffic::default(),
             vcpus: None,
             sized: Vec::new(),
-        })
+        }
+    }
+
+    /// The last so many days to the end of one, that one with them; at least that one.
+    pub fn ending(on: Date, length: u32) -> Self {
+        let before = jiff::SignedDuration::from_hours(24 * (i64::from(length.max(1)) - 1));
+        Self::spanning(on.checked_sub(before).unwrap_or(Date::MIN), on)
     }
 
     /// False, and nothing is added, for a day outside the window and for one that it has.
@@ -223,7 +237,7 @@ fn by_rank(mut values: Vec<(f64, u32)>, rank: u64) -> Option<f64> {
 }
 
 impl Figures {
-    fn of(day: &Day) -> Self {
+    pub(super) fn of(day: &Day) -> Self {
         Self {
             date: day.date(),
             samples: day.samples(),
@@ -232,6 +246,9 @@ impl Figures {
             max: Metric::ALL.map(|metric| day.max(metric)),
             highest_half_hour: day.highest_half_hour(),
             traffic: day.traffic(),
+            vcpus: day.vcpus(),
+            presence: day.presence(),
+            parts: *day.parts(),
         }
     }
 }

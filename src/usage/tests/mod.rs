@@ -46,7 +46,7 @@ fn reading(seconds: i64, count: u64) -> Reading {
 }
 
 fn gauge(seconds: i64, values: ByMetric<Option<f64>>) -> Gauge {
-    Gauge { at: at(seconds), vcpus: Some(2), values }
+    Gauge { at: at(seconds), vcpus: Some(2), values, logged_in: None, inbound: None }
 }
 
 /// Numbers that look like chance and are always the same.

@@ -1,6 +1,7 @@
 //! Rows: what a day says, and how it is kept.
 
 use super::*;
+use crate::provider::reading::Guest;
 use flate2::read::GzDecoder;
 use proptest::prelude::*;
 use std::{
@@ -26,6 +27,8 @@ fn day_of_minutes(seed: u64) -> Box<Day> {
             vcpus: Some(4),
             values: [cpu.min(100.0), memory.min(100.0), disk, received, sent].map(Some),
             traffic: Traffic { disk: disk as u64 * 60, received: received as u64 * 60, sent: sent as u64 * 60 },
+            logged_in: Some(work == 1.0 && dice.roll() < 0.5),
+            inbound: Some(received as u64 / 1000),
         };
         assert!(open.fold(&point));
     }
@@ -58,6 +61,8 @@ fn real_machine_days_fit_half_a_kilobyte() {
             at: Timestamp::from_second(fields[1].parse().expect("seconds")).expect("an instant"),
             vcpus: Some(number(2) as u32),
             values: [number(4), memory, rate(7) + rate(8), rate(9), rate(10)].map(Some),
+            logged_in: None,
+            inbound: None,
         });
     }
     let interval = Interval::seconds(300).expect("an interval");
@@ -102,6 +107,33 @@ fn a_day_says_what_was_folded_into_it() {
     assert_eq!(open.close_before(DATE), None);
     let next = open.close_before(Date::MAX).expect("the next day");
     assert_eq!((next.samples(), next.due(), next.caused(Cause::Gap), next.mean(Metric::Cpu)), (0, 1440, 1, None));
+}
+
+#[test]
+fn a_day_says_who_was_there_and_when_it_worked() {
+    let hour = Interval::seconds(3_600).expect("an interval");
+    let (mut open, mut count) = (Open::default(), 0);
+    for n in 0..=24_i64 {
+        // At 10 % of CPU and 3 B/s from 10 to 16, and by nobody that could be told from 18 on.
+        count += if (11..=16).contains(&n) { 720_000 } else { 0 };
+        let received_bytes = Some(count / 72_000 * 1_080);
+        let logins = if (11..=16).contains(&n) { vec!["user".to_owned()] } else { Vec::new() };
+        let guest = (n <= 18).then(|| Guest { logins, ..Guest::default() });
+        open.take(&Reading { guest, received_bytes, ..reading(n * 3_600, count) }, hour, at(n * 3_600));
+    }
+    let day = open.so_far().expect("a day");
+    assert_eq!(day.presence(), Presence { asked: 18, logged_in: 6, counted: 0, inbound: 0 });
+    let shown = day.parts().map(|part| (part.samples, part.cpu, part.received));
+    assert_eq!(shown, [(4, 0, 0), (4, 0, 0), (4, 2_000, 6), (4, 4_000, 12), (4, 0, 0), (4, 0, 0)]);
+    assert_eq!(Day::decode(DATE, &day.encode()), Ok(*day));
+    // A gauge tells connections a second; what is no quantity is not told, and nobody is there is not nobody knows.
+    let mut open = Open::default();
+    for (minute, inbound) in [(1, Some(0.5)), (2, Some(f64::NAN)), (3, Some(-1.0)), (4, None), (5, Some(0.1))] {
+        let gauge = Gauge { logged_in: Some(false), inbound, ..gauge(minute * 60, [Some(1.0); 5]) };
+        open.take_gauge(&gauge, Interval::MINUTE, gauge.at);
+    }
+    let presence = open.so_far().expect("a day").presence();
+    assert_eq!(presence, Presence { asked: 5, logged_in: 0, counted: 2, inbound: 36 });
 }
 
 #[test]
@@ -164,7 +196,10 @@ proptest! {
             let to = at(minute * 60).as_microsecond();
             let values = [90.0, 90.0, 1e6, 1e3, 1e9].map(|most| (dice.roll() < 0.9).then(|| most * dice.roll()));
             let traffic = Traffic { disk: 1, received: 2, sent: 3 };
-            let point = Point { from: to - 60_000_000, to, interval: Interval::MINUTE, vcpus: Some(2), values, traffic };
+            let (logged_in, inbound) = ((dice.roll() < 0.5).then(|| dice.roll() < 0.5), (dice.roll() < 0.5).then_some(7));
+            let from = to - 60_000_000;
+            let point =
+                Point { from, to, interval: Interval::MINUTE, vcpus: Some(2), values, traffic, logged_in, inbound };
             prop_assert!(whole.fold(&point) && parts[usize::from(minute > cut * 30)].fold(&point));
         }
         let [first, second] = parts.map(OpenDay::close);

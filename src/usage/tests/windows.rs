@@ -20,6 +20,8 @@ fn day(date: Date, vcpus: u32, samples: i64, cpu: f64, rate: f64) -> Box<Day> {
             vcpus: Some(vcpus),
             values: [Some(cpu), None, Some(rate), Some(rate), Some(rate)],
             traffic: Traffic { disk: bytes, received: bytes, sent: bytes },
+            logged_in: None,
+            inbound: None,
         }));
     }
     open.close()

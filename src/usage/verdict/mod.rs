@@ -1,0 +1,57 @@
+//! Idle verdicts: what rules say of one machine as of one day, with every figure that they rest on.
+//!
+//! Rules are data ([`RuleSets`], `profiles/idle-rules.yaml`). Deciding takes days, facts and a date, and nothing else: the
+//! same three give the same [`Judgement`] at any time, which is why one can be asked for again and held against what was kept.
+
+mod criteria;
+mod cycle;
+mod judgement;
+mod levels;
+mod own;
+mod past;
+mod reason;
+mod rhythm;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+pub use cycle::Cycle;
+pub use judgement::{Coverage, Eligibility, Facts, Figure, Floor, Held, Judgement, Owner, Span, Verdict};
+pub use reason::{Code, Reason};
+pub use rules::{Criterion, Method, RuleSet, RuleSets, RulesError, Source, Thresholds};
+
+use past::Past;
+
+use super::{day::Day, window::Window};
+use jiff::{SignedDuration, civil::Date};
+
+/// What a rule set says of a machine at the end of a day. `days` may be any of the machine's, in any order; those after `on`
+/// are not looked at.
+pub fn judge<'a>(set: &RuleSet, facts: &Facts, days: impl Iterator<Item = &'a Day> + Clone, on: Date) -> Judgement {
+    let recent = window(days.clone(), on, set.window_days);
+    match &set.method {
+        Method::Criteria(criteria) => criteria::judge(set, criteria, facts, &recent),
+        Method::Signals(thresholds) => {
+            own::judge(set, thresholds, facts, &recent, &Past::of(days, on, thresholds.lookback_days))
+        }
+    }
+}
+
+/// The last `length` days to the end of `on`.
+fn window<'a>(days: impl Iterator<Item = &'a Day>, on: Date, length: u32) -> Window {
+    let mut window = Window::ending(on, length);
+    for day in days {
+        window.add(day);
+    }
+    window
+}
+
+/// So many days before a date, or as many as a calendar has.
+fn days_before(date: Date, days: i64) -> Date {
+    date.checked_sub(SignedDuration::from_hours(24 * days)).unwrap_or(if days < 0 { Date::MAX } else { Date::MIN })
+}
+
+/// Days from one date to another.
+fn days_between(from: Date, to: Date) -> i64 {
+    to.duration_since(from).as_hours() / 24
+}

@@ -1,0 +1,89 @@
+//! A machine's days as far back as a rule looks: figures by day and how much is known, without distributions.
+
+use super::{days_before, days_between};
+use crate::usage::{
+    day::Day,
+    point::{ByMetric, DAY_MS, Metric},
+    window::Figures,
+};
+use jiff::civil::Date;
+
+/// Days in order, each once.
+pub struct Past {
+    to: Date,
+    days: Vec<Figures>,
+    covered_ms: u64,
+    covered_of: ByMetric<u64>,
+    /// The first day on which each was known, and how much of it was.
+    first_of: ByMetric<Option<(Date, f64)>>,
+}
+
+impl Past {
+    /// The last `length` days to the end of `on`.
+    pub fn of<'a>(days: impl Iterator<Item = &'a Day>, on: Date, length: u32) -> Self {
+        let from = days_before(on, i64::from(length) - 1);
+        let mut days: Vec<&Day> = days.filter(|day| (from..=on).contains(&day.date())).collect();
+        days.sort_by_key(|day| day.date());
+        days.dedup_by_key(|day| day.date());
+        let mut past = Self {
+            to: on,
+            days: Vec::with_capacity(days.len()),
+            covered_ms: 0,
+            covered_of: [0; 5],
+            first_of: [None; 5],
+        };
+        for day in days {
+            past.covered_ms += u64::from(day.covered_ms);
+            for metric in Metric::ALL {
+                let at = metric.index();
+                past.covered_of[at] += u64::from(day.metrics[at].covered_ms);
+                if past.first_of[at].is_none() && day.histogram(metric).count() > 0 {
+                    past.first_of[at] = Some((day.date(), day.coverage_of(metric)));
+                }
+            }
+            past.days.push(Figures::of(day));
+        }
+        past
+    }
+
+    pub const fn to(&self) -> Date {
+        self.to
+    }
+
+    pub fn days(&self) -> &[Figures] {
+        &self.days
+    }
+
+    /// The first day with a sample.
+    pub fn first_evidence(&self) -> Option<Date> {
+        self.days.iter().find(|day| day.samples > 0).map(|day| day.date)
+    }
+
+    pub fn samples(&self) -> u64 {
+        self.days.iter().map(|day| u64::from(day.samples)).sum()
+    }
+
+    /// Whether anything was ever known of a metric.
+    pub const fn knows(&self, metric: Metric) -> bool {
+        self.first_of[metric.index()].is_some()
+    }
+
+    /// How much of the time since the first sample others speak for, from 0 to 1.
+    pub fn coverage(&self) -> f64 {
+        let first = self.days.iter().find(|day| day.samples > 0);
+        self.share(self.covered_ms, first.map(|day| (day.date, day.coverage)))
+    }
+
+    /// Of one metric: one that is measured since last week has no gap before. Of one that is never known, 0.
+    pub fn coverage_of(&self, metric: Metric) -> f64 {
+        self.share(self.covered_of[metric.index()], self.first_of[metric.index()])
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "milliseconds of a calendar are below 2^53")]
+    fn share(&self, covered_ms: u64, first: Option<(Date, f64)>) -> f64 {
+        let Some((date, coverage)) = first else { return 0.0 };
+        // What is missing of the first day was before its first sample, and is no gap.
+        let days = (days_between(date, self.to) + 1) as f64 - (1.0 - coverage);
+        (covered_ms as f64 / (days * f64::from(DAY_MS)).max(1.0)).min(1.0)
+    }
+}
