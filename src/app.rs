@@ -184,7 +184,8 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     let tls = speak(&settings, hangup)?;
     let encrypted = tls.is_some();
     let stop = CancellationToken::new();
-    let Service { api, worker, rounds, registrar, courier, collector, gauges } = assemble(db, vault, &settings, stop.clone())?;
+    let Service { api, worker, rounds, registrar, courier, collector, gauges } =
+        assemble(db, vault, &settings, stop.clone())?;
     let working = tokio::spawn(worker.run(stop.child_token()));
     let watching = tokio::spawn(rounds.run(stop.child_token()));
     let draining = tokio::spawn(drain::run(api.machines.clone(), stop.child_token()));

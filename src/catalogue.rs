@@ -311,7 +311,15 @@ fn bounds(raw: &RawBounds, faults: &mut Vec<String>) -> Option<Bounds> {
     } else if memory.end().times(raw.max_machines).is_none() || disk.end().times(raw.max_machines).is_none() {
         faults.push("/bounds: the largest request cannot be counted in bytes".to_owned());
     }
-    (faults.len() == before).then_some(Bounds { vcpu, memory, disk, max_machines: raw.max_machines, vcpu_step, memory_step, disk_step })
+    (faults.len() == before).then_some(Bounds {
+        vcpu,
+        memory,
+        disk,
+        max_machines: raw.max_machines,
+        vcpu_step,
+        memory_step,
+        disk_step,
+    })
 }
 
 fn storage(raw: &RawStorage, faults: &mut Vec<String>) -> Option<StorageRule> {

@@ -262,9 +262,7 @@ fn put(text: &str) -> io::Result<()> {
 fn document(format: OutputFormat, value: &Value) -> io::Result<String> {
     match format {
         OutputFormat::Yaml => serde_saphyr::to_string(value).map_err(io::Error::other),
-        _ => {
-            serde_json::to_string_pretty(value).map_err(io::Error::other)
-        }
+        _ => serde_json::to_string_pretty(value).map_err(io::Error::other),
     }
 }
 

@@ -2,15 +2,14 @@
 
 use super::{
     AlarmCommand, DepartmentCommand, Exit, FormArg, Global, HostAddArgs, HostCommand, ImageCommand, LedgerCommand,
-    ListArgs, MachineCommand, OperationCommand, RemoteCommand, ReportCommand, RequestCommand, ShowArgs, TaskBookCommand, WaitArg,
-    WatchArg, ZoneArg, changes, decisions, document, events, follow, forms,
+    ListArgs, MachineCommand, OperationCommand, RemoteCommand, ReportCommand, RequestCommand, ShowArgs,
+    TaskBookCommand, WaitArg, WatchArg, ZoneArg, changes, decisions, document, events, follow, forms,
     language::{say, tr},
     measured,
     output::Screen,
     placement,
     problem::Failure,
-    reports,
-    systems,
+    reports, systems,
     tables::{self, Kind},
     upload, watch, zombies,
 };

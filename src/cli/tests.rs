@@ -387,8 +387,10 @@ fn samples(kind: Kind) -> Vec<Value> {
                 "sentence": "近 31 天内存 P99 为 0.60 GiB"}})],
         Kind::Report => vec![json!({"id": "r-1", "kind": "idle", "as_of": "2026-10-31", "department": department,
             "made_at": "2026-11-01T01:00:00Z"})],
-        Kind::Agreement => vec![json!({"id": "g-1", "machine_id": "m-1", "agreed_on": "2026-11-21", "until": "2027-06-30",
-            "reason": "停用", "withdrawn_on": null})],
+        Kind::Agreement => {
+            vec![json!({"id": "g-1", "machine_id": "m-1", "agreed_on": "2026-11-21", "until": "2027-06-30",
+            "reason": "停用", "withdrawn_on": null})]
+        }
         Kind::Usage => vec![
             json!({"machine_id": "m-1", "name": "school", "department_id": "d", "vcpu": 2, "memory_bytes": 4_294_967_296_u64,
                 "usage": {"from": "2026-10-23", "to": "2026-11-21", "samples": 1440, "coverage_percent": 3.333,

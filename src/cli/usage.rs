@@ -26,18 +26,19 @@ where
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     // Before anything is said, so also before the arguments are understood.
     language::set(Language::choose(asked(&args), |name| std::env::var(name).ok()));
-    try_parse(args.clone()).map_err(|error| {
-        if !error.use_stderr() {
-            // Help or version; nothing sensible is left to do when even that cannot be written.
-            drop(error.print());
-            return Exit::Done.into();
-        }
-        let error = instead(error, args);
-        let text = explain(&error).unwrap_or_else(|| error.render().to_string());
-        drop(write!(io::stderr(), "{text}"));
-        Exit::Usage.into()
-    })
-    .and_then(of_reports_alone)
+    try_parse(args.clone())
+        .map_err(|error| {
+            if !error.use_stderr() {
+                // Help or version; nothing sensible is left to do when even that cannot be written.
+                drop(error.print());
+                return Exit::Done.into();
+            }
+            let error = instead(error, args);
+            let text = explain(&error).unwrap_or_else(|| error.render().to_string());
+            drop(write!(io::stderr(), "{text}"));
+            Exit::Usage.into()
+        })
+        .and_then(of_reports_alone)
 }
 
 /// Two formats are of reports alone.

@@ -175,8 +175,7 @@ pub async fn list(
     let departments = departments(&mut conn).await?;
     let (department, as_of) =
         (query.department.map(|key| department_id(&departments, key)), query.as_of.map(|day| day.to_string()));
-    let filter =
-        Filter { scope: scope.as_deref(), department: department.as_deref(), as_of: as_of.as_deref() };
+    let filter = Filter { scope: scope.as_deref(), department: department.as_deref(), as_of: as_of.as_deref() };
     let page = PageQuery { page_size: query.page_size, page_token: query.page_token, sort: query.sort };
     let cut = Cut::new(&api, "reports", &store::SORTS, page, &filter)?;
     let made = store::list(&mut conn, &filter, &cut.slice).await?;

@@ -103,21 +103,47 @@ pub const fn reach(role: Role, act: Act) -> Reach {
     use Act::{
         AlarmAcknowledge, AlarmRead, AuditRead, DepartmentChange, DepartmentCreate, DepartmentRead, EventRead, HostAdd,
         HostChange, HostConfirmFenced, HostCordon, HostDrain, HostFence, HostRead, HostReadmit, HostUncordon,
-        ImageDistribute, ImageImport, ImageRead, LedgerVerify, MachineAgreeReclaim, MachineChange, MachineCredentials, MachineDelete,
-        MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild, MachineRegisterName,
-        MachineResize, MachineRestore, MachineStart, MachineStop, MachineWithdrawReclaim, OperationRead, PlacementExplain, ReportRead, RequestApprove,
-        RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, SystemAttach, SystemChange,
-        SystemCreate, SystemDetach, SystemRead, TaskBookImport, TaskBookRead, TaskBookRevoke, UsageRead, VerdictRead, ZombieAsk,
-        ZombieConfirm, ZombieDismiss, ZombieExempt, ZombieFile, ZombieJudge, ZombieRead, ZombieReply,
+        ImageDistribute, ImageImport, ImageRead, LedgerVerify, MachineAgreeReclaim, MachineChange, MachineCredentials,
+        MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild,
+        MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop, MachineWithdrawReclaim,
+        OperationRead, PlacementExplain, ReportRead, RequestApprove, RequestCancel, RequestCheck, RequestRead,
+        RequestReturn, RequestSubmit, SystemAttach, SystemChange, SystemCreate, SystemDetach, SystemRead,
+        TaskBookImport, TaskBookRead, TaskBookRevoke, UsageRead, VerdictRead, ZombieAsk, ZombieConfirm, ZombieDismiss,
+        ZombieExempt, ZombieFile, ZombieJudge, ZombieRead, ZombieReply,
     };
     match (role, act) {
         (
             Role::Requester,
-            TaskBookRead | RequestCheck | RequestSubmit | RequestRead | RequestCancel | MachineRead | MachineStart
-            | MachineStop | MachineReboot | MachineDelete | MachineRestore | MachineLog | MachineCredentials
-            | OperationRead | DepartmentRead | AuditRead | EventRead | MachineChange | SystemRead | SystemCreate
-            | SystemChange | SystemAttach | SystemDetach | ZombieRead | ZombieReply | UsageRead
-            | VerdictRead | ReportRead | MachineAgreeReclaim | MachineWithdrawReclaim,
+            TaskBookRead
+            | RequestCheck
+            | RequestSubmit
+            | RequestRead
+            | RequestCancel
+            | MachineRead
+            | MachineStart
+            | MachineStop
+            | MachineReboot
+            | MachineDelete
+            | MachineRestore
+            | MachineLog
+            | MachineCredentials
+            | OperationRead
+            | DepartmentRead
+            | AuditRead
+            | EventRead
+            | MachineChange
+            | SystemRead
+            | SystemCreate
+            | SystemChange
+            | SystemAttach
+            | SystemDetach
+            | ZombieRead
+            | ZombieReply
+            | UsageRead
+            | VerdictRead
+            | ReportRead
+            | MachineAgreeReclaim
+            | MachineWithdrawReclaim,
         ) => Reach::Own,
         (
             Role::Authority,
@@ -135,7 +161,10 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | MachineRegisterName | MachineLog | OperationRead | LedgerVerify | RequestRead | DepartmentRead,
         )
         | (Role::Requester | Role::Operator, ImageRead)
-        | (Role::Authority | Role::Operator | Role::Auditor, PlacementExplain | SystemRead | ZombieRead | UsageRead | VerdictRead | ReportRead)
+        | (
+            Role::Authority | Role::Operator | Role::Auditor,
+            PlacementExplain | SystemRead | ZombieRead | UsageRead | VerdictRead | ReportRead,
+        )
         | (Role::Authority | Role::Operator, ZombieJudge | ZombieAsk)
         | (
             Role::Auditor,

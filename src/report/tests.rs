@@ -116,7 +116,11 @@ fn a_report_is_the_same_in_whatever_order_its_judgements_come() {
     assert_eq!((one.totals.machines, one.totals.busy, one.totals.idle.machines, one.totals.unknown), (4, 1, 2, 1));
     assert_eq!((one.totals.idle.vcpu, one.totals.idle.memory_bytes), (4, 8 << 30));
     assert_eq!(one.totals.ages.iter().map(|aged| aged.holding.machines).collect::<Vec<_>>(), [0, 0, 1, 1]);
-    assert_eq!(one.idle.iter().map(|evidence| evidence.subject.name.as_str()).collect::<Vec<_>>(), ["a", "b"], "oldest first");
+    assert_eq!(
+        one.idle.iter().map(|evidence| evidence.subject.name.as_str()).collect::<Vec<_>>(),
+        ["a", "b"],
+        "oldest first"
+    );
     assert_eq!(one.groups.len(), 1);
     assert_eq!(one.groups[0].totals, one.totals);
 }

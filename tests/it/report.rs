@@ -164,9 +164,11 @@ async fn a_day_is_judged_once_and_kept() {
             let broker = &broker;
             async move { bytes(broker, &path, &token).await }
         };
-        let before = [raw("json", &cast.authority).await, raw("csv", &cast.authority).await, raw("xlsx", &cast.authority).await];
+        let before =
+            [raw("json", &cast.authority).await, raw("csv", &cast.authority).await, raw("xlsx", &cast.authority).await];
         lived(&beside.db, &ids[0], yesterday, 20, 95.0, 1e6).await;
-        let after = [raw("json", &cast.authority).await, raw("csv", &cast.authority).await, raw("xlsx", &cast.authority).await];
+        let after =
+            [raw("json", &cast.authority).await, raw("csv", &cast.authority).await, raw("xlsx", &cast.authority).await];
         assert!(before == after, "a day's report does not change");
         assert!(before[1].starts_with("\u{feff}\"建设单位\"".as_bytes()), "{}", String::from_utf8_lossy(&before[1]));
         let rows = "select count(*) from usage_verdicts";
@@ -220,9 +222,16 @@ async fn scopes(broker: &Broker, cast: &Cast, path: &str, yesterday: Date, ids: 
     }
     // Before there was anything there is a report all the same, of nothing.
     for format in ["json", "csv", "xlsx"] {
-        assert!(!bytes(broker, &format!("/v1/reports/idle?as_of=2001-01-01&format={format}"), &cast.auditor).await.is_empty());
+        assert!(
+            !bytes(broker, &format!("/v1/reports/idle?as_of=2001-01-01&format={format}"), &cast.auditor)
+                .await
+                .is_empty()
+        );
     }
-    assert_eq!(plain::number(&broker.setup.database_url, "select count(*) from usage_verdict_days where day < '2002'").await, 0);
+    assert_eq!(
+        plain::number(&broker.setup.database_url, "select count(*) from usage_verdict_days where day < '2002'").await,
+        0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -240,7 +249,9 @@ async fn an_owner_agrees_until_a_day_and_may_think_again() {
 
         let agree = format!("/v1/machines/{id}/agree-reclaim");
         let until = json!({"until": after(4), "reason": "已停用"});
-        for (token, code) in [(&cast.authority, "forbidden"), (&cast.operator, "forbidden"), (&cast.other_requester, "not_found")] {
+        for (token, code) in
+            [(&cast.authority, "forbidden"), (&cast.operator, "forbidden"), (&cast.other_requester, "not_found")]
+        {
             assert_eq!(broker.post(&agree, token, &until).await.code(), code);
         }
         for (body, code) in [
@@ -268,7 +279,11 @@ async fn an_owner_agrees_until_a_day_and_may_think_again() {
         broker.post(&withdraw, &cast.requester, &json!({})).await.expect(200);
         assert!(beside.verdict(today, &id).await.1, "kept");
         assert!(!beside.verdict(after(3), &id).await.1, "withdrawn before");
-        let acts = plain::texts(&broker.setup.database_url, "select action from audit_records where action like 'machine.%reclaim' order by seq").await;
+        let acts = plain::texts(
+            &broker.setup.database_url,
+            "select action from audit_records where action like 'machine.%reclaim' order by seq",
+        )
+        .await;
         assert_eq!(acts, ["machine.agree_reclaim", "machine.withdraw_reclaim"]);
     }
 }
@@ -300,9 +315,15 @@ async fn the_months_reports_make_themselves_and_stay_as_they_are() {
         let whole = listed["items"].as_array().unwrap().iter().find(|item| item["department"].is_null()).unwrap();
         let path = format!("/v1/reports/{}", text(whole, "/id"));
         assert_eq!(broker.get(&path, &cast.requester).await.code(), "not_found");
-        let before = [bytes(&broker, &path, &cast.auditor).await, bytes(&broker, &format!("{path}?format=xlsx"), &cast.auditor).await];
+        let before = [
+            bytes(&broker, &path, &cast.auditor).await,
+            bytes(&broker, &format!("{path}?format=xlsx"), &cast.auditor).await,
+        ];
         lived(&beside.db, &id, end, 60, 90.0, 1e6).await;
-        let after = [bytes(&broker, &path, &cast.auditor).await, bytes(&broker, &format!("{path}?format=xlsx"), &cast.auditor).await];
+        let after = [
+            bytes(&broker, &path, &cast.auditor).await,
+            bytes(&broker, &format!("{path}?format=xlsx"), &cast.auditor).await,
+        ];
         assert!(before == after);
         let document: Value = serde_json::from_slice(&before[0]).expect("JSON");
         assert_eq!(text(&document, "/idle/0/subject/id"), id, "{document:#}");
@@ -345,12 +366,20 @@ async fn what_is_asked_given_and_used_is_told_as_gauges() {
             let url = broker.setup.database_url.clone();
             async move { plain::number(&url, &sql).await }
         };
-        let zone = |stage: &str, provider: &str| format!("{{provider=\"{provider}\",stage=\"{stage}\",zone=\"government_extranet\"}}");
+        let zone = |stage: &str, provider: &str| {
+            format!("{{provider=\"{provider}\",stage=\"{stage}\",zone=\"government_extranet\"}}")
+        };
         #[allow(clippy::cast_precision_loss, reason = "small")]
-        for (metric, column) in [("jiyue_vcpus", "vcpu"), ("jiyue_memory_bytes", "memory_bytes"), ("jiyue_disk_bytes", "disk_bytes")] {
+        for (metric, column) in
+            [("jiyue_vcpus", "vcpu"), ("jiyue_memory_bytes", "memory_bytes"), ("jiyue_disk_bytes", "disk_bytes")]
+        {
             let held = sum(column).await as f64;
             for stage in ["allocated", "approved", "requested"] {
-                assert_eq!(value(&all, &format!("{metric}{}", zone(stage, "simulated"))), Some(held), "{stage} {metric}: {all}");
+                assert_eq!(
+                    value(&all, &format!("{metric}{}", zone(stage, "simulated"))),
+                    Some(held),
+                    "{stage} {metric}: {all}"
+                );
             }
             let waits = value(&all, &format!("{metric}{}", zone("requested", "none"))).unwrap();
             assert!(waits > 0.0);
@@ -358,7 +387,10 @@ async fn what_is_asked_given_and_used_is_told_as_gauges() {
         }
         assert_eq!(value(&all, "jiyue_usage_coverage_ratio"), Some(1.0), "{all}");
         assert!(value(&all, "jiyue_usage_lag_seconds").unwrap() < 60.0);
-        assert!(!all.contains("jiyue_disk_bytes{provider=\"simulated\",stage=\"measured\""), "nobody measures how full a disk is");
+        assert!(
+            !all.contains("jiyue_disk_bytes{provider=\"simulated\",stage=\"measured\""),
+            "nobody measures how full a disk is"
+        );
         assert!(ids.iter().all(|id| all.contains(&format!("jiyue_machine_used_vcpus{{machine_id=\"{id}\""))), "{all}");
         assert!(!told(false).await.contains("jiyue_machine_used_vcpus{"), "switched off");
         // What the broker itself tells.
@@ -369,7 +401,12 @@ async fn what_is_asked_given_and_used_is_told_as_gauges() {
         let mut gauges = Gauges::new(beside.db.clone(), metrics.clone(), Interval::MINUTE, true);
         gauges.look().await.expect("looked");
         let machine: MachineId = ids[0].parse().unwrap();
-        plain::run(&broker.setup.database_url, &format!("update machines set state = 'stopped' where id = '{machine}'")).await.unwrap();
+        plain::run(
+            &broker.setup.database_url,
+            &format!("update machines set state = 'stopped' where id = '{machine}'"),
+        )
+        .await
+        .unwrap();
         gauges.look().await.expect("looked");
         let left = String::from_utf8(metrics.exposition().unwrap()).unwrap();
         assert!(!left.contains(&ids[0]) && left.contains(&ids[1]), "{left}");

@@ -1,12 +1,18 @@
 //! What commands say.
 
 pub const MESSAGES: &[(&str, &str)] = &[
-    ("截至 {as_of}：虚拟机 {all} 台，闲置 {idle} 台，其中可回收 {eligible} 台；无法判断 {unknown} 台", "As of {as_of}: {all} machines, {idle} idle, {eligible} of them eligible for reclaim; {unknown} unknown"),
+    (
+        "截至 {as_of}：虚拟机 {all} 台，闲置 {idle} 台，其中可回收 {eligible} 台；无法判断 {unknown} 台",
+        "As of {as_of}: {all} machines, {idle} idle, {eligible} of them eligible for reclaim; {unknown} unknown",
+    ),
     ("按建设单位和系统", "By department and system"),
     ("闲置的", "Idle"),
     ("无法判断的", "Unknown"),
     ("报告已存到 {to}", "The report is in {to}"),
-    ("-o csv 和 -o xlsx 只用于 jiyue report idle 和 jiyue report show", "-o csv and -o xlsx are for jiyue report idle and jiyue report show alone"),
+    (
+        "-o csv 和 -o xlsx 只用于 jiyue report idle 和 jiyue report show",
+        "-o csv and -o xlsx are for jiyue report idle and jiyue report show alone",
+    ),
     ("--as-of 须为日期，如 2026-10-31", "--as-of has to be a date, as 2026-10-31"),
     ("已同意收回", "Agreed"),
     ("已撤回同意", "The agreement is withdrawn"),

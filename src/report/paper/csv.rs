@@ -1,7 +1,11 @@
 //! The list of machines as a text table. A program that opens it must take no cell for a formula.
 
 use super::{PaperError, words};
-use crate::{report::idle::{Age, IdleReport}, units::GIB, usage::{judging::Evidence, summary::Distribution}};
+use crate::{
+    report::idle::{Age, IdleReport},
+    units::GIB,
+    usage::{judging::Evidence, summary::Distribution},
+};
 use csv::{QuoteStyle, Terminator, WriterBuilder};
 
 /// What spreadsheet programs know UTF-8 by.
@@ -38,7 +42,9 @@ const HEADS: [&str; 24] = [
 /// full-width forms among them.
 pub fn guarded(text: &str) -> String {
     let first = text.chars().find(|c| !c.is_whitespace() && !c.is_control() && !crate::text::is_hidden(*c));
-    let formula = first.is_some_and(|c| matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' | '−' | '﹦' | '﹢' | '﹣' | '﹫'));
+    let formula = first.is_some_and(|c| {
+        matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' | '−' | '﹦' | '﹢' | '﹣' | '﹫')
+    });
     if formula || text.starts_with(['\t', '\r', '\n']) { format!("'{text}") } else { text.to_owned() }
 }
 
@@ -46,10 +52,8 @@ pub fn guarded(text: &str) -> String {
 pub fn idle(report: &IdleReport) -> Result<Vec<u8>, PaperError> {
     let mut out = BOM.as_bytes().to_vec();
     {
-        let mut writer = WriterBuilder::new()
-            .quote_style(QuoteStyle::NonNumeric)
-            .terminator(Terminator::CRLF)
-            .from_writer(&mut out);
+        let mut writer =
+            WriterBuilder::new().quote_style(QuoteStyle::NonNumeric).terminator(Terminator::CRLF).from_writer(&mut out);
         writer.write_record(HEADS)?;
         for evidence in report.idle.iter().chain(&report.unknown).chain(&report.exempt) {
             writer.write_record(row(evidence))?;

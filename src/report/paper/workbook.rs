@@ -118,7 +118,12 @@ impl Page {
     fn close(mut self) -> Result<Worksheet, XlsxError> {
         let last = self.row;
         if self.row >= MOST_ROWS {
-            self.sheet.write_string_with_format(last, 0, "行数超过工作表上限，以下略；全部内容见 JSON", &self.looks.text)?;
+            self.sheet.write_string_with_format(
+                last,
+                0,
+                "行数超过工作表上限，以下略；全部内容见 JSON",
+                &self.looks.text,
+            )?;
             self.row += 1;
         }
         if self.sums.iter().any(Option::is_some) {
@@ -176,7 +181,11 @@ fn summary(report: &IdleReport, title: &str) -> Result<Worksheet, XlsxError> {
     columns.extend(Age::ALL.map(|age| (age.chinese(), 11.0, true)));
     columns.extend([("可释放 CPU（核）", 11.0, true), ("可释放内存（GiB）", 12.0, true)]);
     columns.extend([("可释放磁盘（GiB）", 12.0, true), ("其中可回收（台）", 10.0, true)]);
-    columns.extend([("可回收 CPU（核）", 11.0, true), ("可回收内存（GiB）", 12.0, true), ("可回收磁盘（GiB）", 12.0, true)]);
+    columns.extend([
+        ("可回收 CPU（核）", 11.0, true),
+        ("可回收内存（GiB）", 12.0, true),
+        ("可回收磁盘（GiB）", 12.0, true),
+    ]);
     let mut page = Page::new("汇总", title, &columns)?;
     for Group { department, system, totals } in &report.groups {
         let mut cells = vec![Cell::Text(&department.name), Cell::Text(system.as_deref().unwrap_or("（没有登记系统）"))];

@@ -68,8 +68,11 @@ impl Gauges {
         let mut conn = db.read().await?;
         let mut stocks = Stocks::new();
         let asked = store::asked(&mut conn).await?;
-        let new: Vec<String> =
-            asked.iter().filter(|request| !self.asked.contains_key(&request.id)).map(|request| request.id.clone()).collect();
+        let new: Vec<String> = asked
+            .iter()
+            .filter(|request| !self.asked.contains_key(&request.id))
+            .map(|request| request.id.clone())
+            .collect();
         for part in new.chunks(MOST) {
             for (id, block) in store::blocks(&mut conn, part).await? {
                 let block: Block =

@@ -7,7 +7,6 @@ mod evidence;
 pub mod service;
 pub mod store;
 
-
 pub use agreement::Agreement;
 pub use evidence::{Evidence, Idle, Logins, Rules, judge};
 

@@ -1,10 +1,6 @@
 //! Acts: judging a day and keeping what was judged, and what owners agree to.
 
-use super::{
-    Agreement, Case, Evidence, Kept, Rules, agreement,
-    agreement::Untimely,
-    evidence, store,
-};
+use super::{Agreement, Case, Evidence, Kept, Rules, agreement, agreement::Untimely, evidence, store};
 use crate::{
     audit::{self, Outcome, Record, Who},
     catalogue::Catalogue,
@@ -235,10 +231,11 @@ impl Judges {
             };
             Problem::new(Kind::Refused, "agreement_untimely", detail)
         })?;
-        let reason = new.reason.as_deref().map(|reason| text::said(reason, text::PROSE)).transpose().map_err(|fault| {
-            let detail = format!("/reason: 文字不符合要求（{fault}）；请改为 1 至 {} 字", text::PROSE.max_chars);
-            Problem::new(Kind::Refused, "text_refused", detail)
-        })?;
+        let reason =
+            new.reason.as_deref().map(|reason| text::said(reason, text::PROSE)).transpose().map_err(|fault| {
+                let detail = format!("/reason: 文字不符合要求（{fault}）；请改为 1 至 {} 字", text::PROSE.max_chars);
+                Problem::new(Kind::Refused, "text_refused", detail)
+            })?;
         let who = Who::from(actor);
         let agreement = Agreement {
             id: AgreementId::new(),
@@ -269,9 +266,9 @@ impl Judges {
         let withdrawn = self
             .db
             .write(async move |tx| -> Result<AgreementId, Problem> {
-                let withdrawn = store::withdraw(tx, machine.id, today, &who.person).await?.ok_or_else(|| {
-                    Problem::conflict("not_agreed", "没有同意过回收这台虚拟机，或已经撤回")
-                })?;
+                let withdrawn = store::withdraw(tx, machine.id, today, &who.person)
+                    .await?
+                    .ok_or_else(|| Problem::conflict("not_agreed", "没有同意过回收这台虚拟机，或已经撤回"))?;
                 let detail = json!({"name": machine.intent.name, "agreement": withdrawn});
                 audit::record(tx, record(&who, Act::MachineWithdrawReclaim, &machine, detail)).await?;
                 Ok(withdrawn)

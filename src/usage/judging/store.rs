@@ -112,12 +112,9 @@ pub async fn agreed(conn: &mut AnyConnection, day: Date) -> Result<HashMap<Strin
 
 /// The last day of each system's exemption, by the system's id.
 pub async fn exempt(conn: &mut AnyConnection) -> Result<HashMap<String, Date>, DbError> {
-    let rows = sqlx::query("select system_id, exemption from zombie_findings where state = 'exempt'")
-        .fetch_all(conn)
-        .await?;
-    rows.iter()
-        .map(|row| Ok((row.try_get("system_id")?, json::<Exemption>(row, "exemption")?.until)))
-        .collect()
+    let rows =
+        sqlx::query("select system_id, exemption from zombie_findings where state = 'exempt'").fetch_all(conn).await?;
+    rows.iter().map(|row| Ok((row.try_get("system_id")?, json::<Exemption>(row, "exemption")?.until))).collect()
 }
 
 /// Why hosts could not be read, by host.
@@ -149,8 +146,7 @@ pub async fn keep(tx: &mut Tx, day: Date, all: &[Evidence]) -> Result<(), DbErro
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for evidence in all {
         let judgement = &evidence.judgement;
-        let text =
-            serde_json::to_string(evidence).map_err(|_| DbError::Corrupt { what: "evidence".to_owned() })?;
+        let text = serde_json::to_string(evidence).map_err(|_| DbError::Corrupt { what: "evidence".to_owned() })?;
         query = query
             .bind(VerdictId::new().text())
             .bind(evidence.subject.id.as_str())

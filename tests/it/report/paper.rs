@@ -58,7 +58,27 @@ fn evidence() -> Evidence {
 
 /// Names that ask to be evaluated, each another.
 fn hostile(n: usize) -> String {
-    let starts = ["=", "+", "-", "@", "\t=", "\r=", "\n=", "＝", "＋", "－", "＠", " =", "\u{200b}=", "'=", "\"=", ";=", ",=", "{=", "\u{3000}="];
+    let starts = [
+        "=",
+        "+",
+        "-",
+        "@",
+        "\t=",
+        "\r=",
+        "\n=",
+        "＝",
+        "＋",
+        "－",
+        "＠",
+        " =",
+        "\u{200b}=",
+        "'=",
+        "\"=",
+        ";=",
+        ",=",
+        "{=",
+        "\u{3000}=",
+    ];
     let bodies = [
         "1+1",
         "cmd|' /C calc'!A0",
@@ -84,7 +104,10 @@ fn convert(folder: &Path, from: &str, filter: Option<&str>) -> String {
     let mut command = Command::new("soffice");
     command.arg("--headless").arg(format!("-env:UserInstallation=file://{}", profile.display()));
     command.args(filter.map(|filter| format!("--infilter={filter}")));
-    command.args(["--convert-to", "fods:OpenDocument Spreadsheet Flat XML", "--outdir"]).arg(folder).arg(folder.join(from));
+    command
+        .args(["--convert-to", "fods:OpenDocument Spreadsheet Flat XML", "--outdir"])
+        .arg(folder)
+        .arg(folder.join(from));
     let out = command.output().expect("LibreOffice is installed (make setup)");
     let made = folder.join(from).with_extension("fods");
     let said = String::from_utf8_lossy(&out.stderr);
@@ -147,7 +170,10 @@ fn of_ten_thousand_hostile_names_none_is_evaluated_and_the_sums_are_ours() {
     for value in [MANY as f64, 2.0 * MANY as f64, 1.5 * MANY as f64, 40.0 * MANY as f64] {
         assert!(expected(value) >= 1, "{value} among {found:?}");
     }
-    assert!(!book.contains("table:formula=\"of:=1+1") && !book.contains("WEBSERVICE(&quot;http"), "no text is a formula");
+    assert!(
+        !book.contains("table:formula=\"of:=1+1") && !book.contains("WEBSERVICE(&quot;http"),
+        "no text is a formula"
+    );
 }
 
 #[test]
@@ -155,7 +181,11 @@ fn a_report_of_nothing_opens_as_well() {
     let report = report(Vec::new());
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("book.xlsx"), paper::idle_workbook(&report).expect("a workbook")).unwrap();
-    assert_eq!(paper::idle_workbook(&report).unwrap(), std::fs::read(folder.path().join("book.xlsx")).unwrap(), "the same twice");
+    assert_eq!(
+        paper::idle_workbook(&report).unwrap(),
+        std::fs::read(folder.path().join("book.xlsx")).unwrap(),
+        "the same twice"
+    );
     let found = formulas(&convert(folder.path(), "book.xlsx", None));
     assert!(!found.is_empty() && found.iter().all(|(_, value)| *value == 0.0), "{found:?}");
 }
