@@ -256,7 +256,9 @@ impl Day {
         for Part { samples, cpu, received, sent } in self.parts {
             codec::write(out, u64::from(samples));
             if samples > 0 {
-                [cpu, received, sent].into_iter().for_each(|sum| codec::write(out, sum));
+                for sum in [cpu, received, sent] {
+                    codec::write(out, sum);
+                }
             }
         }
         codec::write_counts(out, &self.causes);

@@ -3,7 +3,7 @@
 
 use super::{
     codec::{self, Broken, Reader},
-    day::{self, Day, PARTS, Part},
+    day::{self, Day, Part},
     point::{Interval, Metric, Point},
     track::{Gauge, Taken, Track},
 };
@@ -15,7 +15,8 @@ const EPOCH: Date = Date::constant(1970, 1, 1);
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
 const HALF_HOUR: i64 = 1_800 * SECOND;
-const PART: i64 = DAY / PARTS as i64;
+/// One of a day's parts, [`day::PARTS`] of them.
+const PART: i64 = 14_400 * SECOND;
 
 /// A day under way.
 #[derive(Clone, Debug, PartialEq)]

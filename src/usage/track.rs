@@ -24,7 +24,7 @@ pub struct Gauge {
     pub values: ByMetric<Option<f64>>,
     /// Whether anybody is logged in.
     pub logged_in: Option<bool>,
-    /// Connections a second that others open to the machine, as node_exporter's passive opens.
+    /// Connections a second that others open to the machine, as `node_exporter`'s passive opens.
     pub inbound: Option<f64>,
 }
 

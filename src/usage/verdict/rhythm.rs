@@ -110,7 +110,7 @@ fn against(mut ranked: Vec<(f64, bool)>) -> Rhythm {
     let (mut rank_sum, mut ties, mut at) = (0.0, 0.0, 0);
     while at < ranked.len() {
         let same = ranked[at..].iter().take_while(|(value, _)| *value <= ranked[at].0).count();
-        let rank = at as f64 + (same as f64 + 1.0) / 2.0;
+        let rank = at as f64 + 0.5 * (same as f64 + 1.0);
         rank_sum += rank * ranked[at..at + same].iter().filter(|(_, working)| *working).count() as f64;
         ties += (same as f64).powi(3) - same as f64;
         at += same;
@@ -170,7 +170,7 @@ pub fn together(days: &[Figures]) -> Together {
     let of = |day: &Figures, metric: Metric| day.mean[metric.index()].filter(|_| day.coverage >= 0.5);
     let (mut with, mut against, mut spreads) = (0_u32, 0_u32, Vec::new());
     for days in days.windows(3) {
-        let around = |metric| Some((of(&days[0], metric)? + of(&days[2], metric)?) / 2.0);
+        let around = |metric| Some(of(&days[0], metric)?.midpoint(of(&days[2], metric)?));
         let out = |metric| Some(of(&days[1], metric)? - around(metric)?);
         let Some((received, disk)) = out(Metric::Received).zip(out(Metric::Disk)) else { continue };
         with += u32::from(received * disk > 0.0);

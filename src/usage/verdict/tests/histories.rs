@@ -85,8 +85,9 @@ fn one(set: &RuleSet, number: u64, tally: &mut Tally) {
     let begins = time::day_begins(before(DAYS - 1));
     let (mut open, mut days) = (Open::default(), Vec::new());
     let (mut life, mut count) = (1, [1_u64; 4]);
-    // Samples of the window, and of all time, that arrived whole.
-    let (mut known, mut known_ever) = (0, 0);
+    // Samples of the window, and of all time, that arrived: of CPU, received, sent and disk.
+    let (mut known, mut known_ever) = ([0_i64; 4], [0_i64; 4]);
+    let spoilt = (number % 4) as usize;
     let mut held = None;
     let interval = Interval::seconds(SECONDS as u32).expect("an interval");
     let samples = DAYS * 86_400 / SECONDS;
@@ -130,7 +131,7 @@ fn one(set: &RuleSet, number: u64, tally: &mut Tally) {
             *count += (rate * scale * SECONDS as f64) as u64;
         }
         let at = Timestamp::from_second(begins + sample * SECONDS).expect("an instant");
-        let mut send = |open: &mut Open, at: Timestamp, now: Timestamp, spoilt: Option<f64>| {
+        let mut send = |open: &mut Open, at: Timestamp, now: Timestamp, instead: Option<f64>| {
             let step = if counts {
                 let [cpu, received, sent, disk] = count;
                 let reading = Reading {
@@ -149,8 +150,8 @@ fn one(set: &RuleSet, number: u64, tally: &mut Tally) {
                 open.take(&reading, interval, now)
             } else {
                 let mut values = [rates[0], 20.0, rates[3], rates[1], rates[2]].map(Some);
-                if let Some(spoilt) = spoilt {
-                    values[[0, 2, 3, 4][(number % 4) as usize]] = Some(spoilt);
+                if let Some(instead) = instead {
+                    values[[0, 3, 4, 2][spoilt]] = Some(instead);
                 }
                 open.take_gauge(&Gauge { at, vcpus: Some(2), values, logged_in: None, inbound: None }, interval, now)
             };
@@ -169,22 +170,27 @@ fn one(set: &RuleSet, number: u64, tally: &mut Tally) {
         if let Some(late) = release {
             send(&mut open, late, at, None);
         }
-        let whole = match fate {
-            Fate::Arrives | Fate::Doubled => true,
-            Fate::NotANumber | Fate::Negative => counts,
-            // Counters that began anew and are past where they stood look as if they had only grown.
-            Fate::Untold => !counts || count.iter().zip(stood).all(|(new, old)| *new >= old),
-            Fate::Reborn => !counts,
-            Fate::Lost | Fate::Late | Fate::Ahead => false,
-        };
         // A counter's first reading, and a gauge's of the instant at which the first day begins, speak for no time.
-        if whole && sample > 0 {
-            known_ever += 1;
-            known += i64::from(n < WINDOW);
+        if sample > 0 {
+            for metric in 0..4 {
+                let whole = match fate {
+                    Fate::Arrives | Fate::Doubled => true,
+                    Fate::NotANumber | Fate::Negative => counts || metric != spoilt,
+                    // A counter that began anew and is past where it stood looks as if it had only grown.
+                    Fate::Untold => !counts || count[metric] >= stood[metric],
+                    Fate::Reborn => !counts,
+                    Fate::Lost | Fate::Late | Fate::Ahead => false,
+                };
+                known_ever[metric] += i64::from(whole);
+                known[metric] += i64::from(whole && n < WINDOW);
+            }
         }
     }
     days.extend(open.close_before(Date::MAX).map(|day| *day));
-    let share = |known: i64, days: i64| known as f64 * SECONDS as f64 / (days * 86_400) as f64;
+    let share = |known: [i64; 4], days: i64| {
+        let least = known.into_iter().min().unwrap_or_default();
+        least as f64 * SECONDS as f64 / (days * 86_400) as f64
+    };
     let is_short = share(known, WINDOW) < 0.95;
     let judgement = judge(set, &Facts::default(), days.iter(), ON);
     let is_idle = judgement.verdict == Verdict::Idle;

@@ -107,7 +107,7 @@ fn a_set_that_is_wrong_is_refused_with_all_its_faults() {
         ("lookback_days: 396", "lookback_days: 100", &["less than a year", "/signals/history_days"]),
         ("window_days: 31", "window_days: 14", &["may hold no end of a month"]),
         ("rhythm_z: 4", "rhythm_z: -4", &["/signals/rhythm_z"]),
-        ("steady_sent: 20000\n", "", &["missing field"]),
+        ("      steady_sent: 20000\n", "", &["missing field"]),
         ("kind: cpu_peak_below, percent: 5", "kind: cpu_peak_below, percent: 5, days: 3", &["unknown field"]),
         ("kind: cpu_peak_below", "kind: cpu_peak_above", &["unknown variant"]),
         ("    window_days: 7\n", "    window_days: 7\n    colour: blue\n", &["unknown field"]),
