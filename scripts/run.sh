@@ -19,7 +19,7 @@ bridge=jydemo0
 uri=qemu:///system
 config=$state/jiyue.toml
 log=$state/serve.log
-steps=12
+steps=13
 
 # ---- what people see --------------------------------------------------------------------------------------------------
 
@@ -222,6 +222,8 @@ listen = "$wanted"
 database_url = "sqlite:$state/jiyue.db"
 image_folder = "$state/images"
 secret_key_file = "$state/secret.key"
+# 正式用是 60；这里两秒读一次，表里很快就有数。
+usage_seconds = 2
 TOML
 export JIYUE_SERVER=http://$wanted
 umask 077
@@ -329,6 +331,16 @@ answer=$("${query[@]}" -c "$asked" 8>&-) || die "$fqdn 没有回答 SQL"
 tell "${bold}psql -h $fqdn${plain} → $found:$port 回答："
 sed 's/^/    /' <<< "$answer"
 
+step "读到每台虚拟机的实际用量"
+for (( tries = 0; ; tries++ )); do
+  usage=$(as requester -o json usage list)
+  read -r measured < <(jq '[.items[] | select(.usage.samples >= 3)] | length' <<< "$usage")
+  (( measured < 3 )) || break
+  (( tries < 60 )) || die "等了一分钟，三台里只有 $measured 台有用量"
+  sleep 1
+done
+tell "三台都有了用量"
+
 finished=yes
 printf '\n%s这次做成了什么%s（用时 %d 秒）\n' "$bold" "$plain" "$SECONDS"
 as operator machine list
@@ -338,6 +350,8 @@ jq -r '[.items[] | select(.stand_in) | .image] | unique[] |
 printf '\nvirsh -c %s list\n' "$uri"
 setsid --wait virsh -c "$uri" list 8>&-    # without a terminal of its own it asks for no polkit agent
 as operator ledger verify || finished=''
+printf '\n实际用量（来自 libvirt；没有样本的时间是不知道，不是闲置）\n'
+as operator usage list
 [[ -n $finished ]] || die "账目不符"
 
 [[ -z $once ]] || exit 0
@@ -351,6 +365,7 @@ ${bold}服务在 $JIYUE_SERVER，Ctrl-C 停止。${plain}另开一个 root 终�
   export JIYUE_TOKEN=\$(cat $state/tokens/requester)   # 申请人；还有 authority、operator、auditor
   alias jiyue=$jiyue
   jiyue machine list
+  jiyue usage list                      # 实际用量；判定和闲置报告从过完的第一天起有：jiyue report idle
   jiyue machine stop ID --wait          # start、delete、restore 同理；log 看串口
   PGPASSFILE=$PGPASSFILE ${query[*]:0:1} ${query[*]:3}
   jiyue request submit samples/feasibility-report.docx   # 再交一次：会被拒绝，并说明与哪一份重复

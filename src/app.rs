@@ -33,13 +33,21 @@ use crate::{
         Kind, Operation, store,
         worker::{self, Bell, Pulse, Runner, Worker},
     },
+    report::{self, service::Reports},
     request::service::Rules,
     secret::{KeyFault, Vault},
     serve::{Limits, Server, tls},
     system::service::Systems,
     time::Clock,
-    usage::zombie::service::Zombies,
-    usage::{self, Interval, service::Collector},
+    usage::{
+        self, Interval,
+        advice::{Sizing, SizingError},
+        gauges::service::Gauges,
+        judging::{self, service::Judges},
+        service::Collector,
+        verdict::{RuleSets, RulesError},
+        zombie::service::Zombies,
+    },
     watch::{service::Watch, task::Rounds},
 };
 use std::{
@@ -76,6 +84,12 @@ pub enum StartError {
     Profile(#[from] crate::jurisdiction::ProfileError),
     #[error("the catalogue could not be read")]
     Catalogue(#[from] crate::catalogue::CatalogueError),
+    #[error("the idle rules could not be read")]
+    IdleRules(#[from] RulesError),
+    #[error("the idle rules have no set {}", RuleSets::OWN)]
+    NoIdleRules,
+    #[error("the sizing rules could not be read")]
+    Sizing(#[from] SizingError),
     #[error("配置无法使用：{0}")]
     Settings(#[from] Faults),
     #[error("配置无法使用：{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("；"))]
@@ -170,13 +184,16 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     let tls = speak(&settings, hangup)?;
     let encrypted = tls.is_some();
     let stop = CancellationToken::new();
-    let Service { api, worker, rounds, registrar, courier, collector } = assemble(db, vault, &settings, stop.clone())?;
+    let Service { api, worker, rounds, registrar, courier, collector, gauges } =
+        assemble(db, vault, &settings, stop.clone())?;
     let working = tokio::spawn(worker.run(stop.child_token()));
     let watching = tokio::spawn(rounds.run(stop.child_token()));
     let draining = tokio::spawn(drain::run(api.machines.clone(), stop.child_token()));
     let registering = tokio::spawn(registrar.run(stop.child_token()));
     let sending = tokio::spawn(courier.run(stop.child_token()));
     let collecting = tokio::spawn(usage::task::run(collector, stop.child_token()));
+    let reporting = tokio::spawn(report::task::run(api.reports.clone(), stop.child_token()));
+    let gauging = tokio::spawn(gauges.run(stop.child_token()));
     let limits = Limits {
         header: Duration::from_secs(settings.http_header_seconds),
         stall: Duration::from_secs(settings.http_stall_seconds),
@@ -190,6 +207,8 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     watching.abort();
     draining.abort();
     collecting.abort();
+    reporting.abort();
+    gauging.abort();
     // Calls end by their own bounds. Steps that are under way come to their end; what is not finished is taken up at the
     // next start.
     let all = async { tokio::join!(serving, working, registering, sending) };
@@ -224,6 +243,7 @@ pub struct Service {
     pub registrar: Registrar,
     pub courier: Courier,
     pub collector: Collector,
+    pub gauges: Gauges,
 }
 
 /// What most parts stand on.
@@ -281,7 +301,8 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
     };
     let courier = courier(distribution.clone(), settings);
     let (worker, registrar) = (worker(&shared, &courier, settings), registrar(&shared, settings));
-    let collector = collector(&shared, settings);
+    let (collector, gauges) = (collector(&shared, settings), gauges(&shared, settings));
+    let reports = reports(&shared.db, settings)?;
     let Shared { db, inventory, providers, bell, pulse, names, metrics, vault } = shared;
     let readiness = readiness(pulse, &vault, settings, stop.clone());
     let watch = Watch {
@@ -337,6 +358,8 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         db,
         inventory,
         rules,
+        judges: reports.judges.clone(),
+        reports,
         metrics,
         vault,
         under_way: UnderWay::default(),
@@ -348,7 +371,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
             insecure_networks: settings.insecure_networks.clone(),
         },
     });
-    Ok(Service { api, worker, rounds, registrar, courier, collector })
+    Ok(Service { api, worker, rounds, registrar, courier, collector, gauges })
 }
 
 /// What reads machines' use.
@@ -359,6 +382,26 @@ fn collector(shared: &Shared, settings: &Settings) -> Collector {
         metrics: shared.metrics.clone(),
         every: Interval::seconds(settings.usage_seconds).unwrap_or(Interval::MINUTE),
     }
+}
+
+/// What makes reports. It needs the database alone, so that they can be made without a server.
+pub fn reports(db: &Db, settings: &Settings) -> Result<Reports, StartError> {
+    let catalogue = Arc::new(Catalogue::embedded()?);
+    let rules = judging::Rules {
+        set: RuleSets::embedded()?.find(RuleSets::OWN).cloned().ok_or(StartError::NoIdleRules)?,
+        sizing: Sizing::embedded()?,
+        bounds: catalogue.bounds.clone(),
+    };
+    Ok(Reports {
+        db: db.clone(),
+        judges: Judges { db: db.clone(), rules: Arc::new(rules), catalogue, one: Arc::default() },
+        profile: Arc::new(Profile::named(&settings.jurisdiction)?),
+    })
+}
+
+fn gauges(shared: &Shared, settings: &Settings) -> Gauges {
+    let every = Interval::seconds(settings.usage_seconds).unwrap_or(Interval::MINUTE);
+    Gauges::new(shared.db.clone(), shared.metrics.clone(), every, settings.usage_machine_metrics)
 }
 
 /// How operations are looked at. One that is over is never taken up again.

@@ -61,6 +61,10 @@ pub struct Bounds {
     pub memory: RangeInclusive<Bytes>,
     pub disk: RangeInclusive<Bytes>,
     pub max_machines: i64,
+    /// Sizes that are advised are whole multiples of these.
+    pub vcpu_step: i64,
+    pub memory_step: Bytes,
+    pub disk_step: Bytes,
 }
 
 /// The catalogue, checked.
@@ -117,6 +121,9 @@ struct RawBounds {
     min_disk: String,
     max_disk: String,
     max_machines: i64,
+    vcpu_step: i64,
+    memory_step: String,
+    disk_step: String,
 }
 
 impl Catalogue {
@@ -286,6 +293,8 @@ fn bounds(raw: &RawBounds, faults: &mut Vec<String>) -> Option<Bounds> {
     };
     let memory = size("min_memory", &raw.min_memory)..=size("max_memory", &raw.max_memory);
     let disk = size("min_disk", &raw.min_disk)..=size("max_disk", &raw.max_disk);
+    let (memory_step, disk_step) = (size("memory_step", &raw.memory_step), size("disk_step", &raw.disk_step));
+    let vcpu_step = raw.vcpu_step;
     let vcpu = raw.min_vcpu..=raw.max_vcpu;
     if memory.is_empty() || disk.is_empty() || vcpu.is_empty() {
         faults.push("/bounds: a minimum above its maximum".to_owned());
@@ -293,13 +302,24 @@ fn bounds(raw: &RawBounds, faults: &mut Vec<String>) -> Option<Bounds> {
     if *vcpu.start() < 1 || *vcpu.end() > 4096 {
         faults.push("/bounds/max_vcpu: not within 1 to 4096".to_owned());
     }
+    if !(1..=64).contains(&vcpu_step) {
+        faults.push("/bounds/vcpu_step: not within 1 to 64".to_owned());
+    }
     // 64 is also what a machine's name leaves room for (`-63`).
     if !(1..=64).contains(&raw.max_machines) {
         faults.push("/bounds/max_machines: not within 1 to 64".to_owned());
     } else if memory.end().times(raw.max_machines).is_none() || disk.end().times(raw.max_machines).is_none() {
         faults.push("/bounds: the largest request cannot be counted in bytes".to_owned());
     }
-    (faults.len() == before).then_some(Bounds { vcpu, memory, disk, max_machines: raw.max_machines })
+    (faults.len() == before).then_some(Bounds {
+        vcpu,
+        memory,
+        disk,
+        max_machines: raw.max_machines,
+        vcpu_step,
+        memory_step,
+        disk_step,
+    })
 }
 
 fn storage(raw: &RawStorage, faults: &mut Vec<String>) -> Option<StorageRule> {
@@ -384,7 +404,7 @@ databases:
     profile:
       {engine: postgresql, major: 1, port: 0, min_memory: 1, min_disk: 1G,
        install: {part: nothing, os: [], min_memory: 1G, min_disk: x}}
-bounds: {min_vcpu: 0, max_vcpu: 64, min_memory: '128', max_memory: 1G, min_disk: 2G, max_disk: 1G, max_machines: 65}
+bounds: {min_vcpu: 0, max_vcpu: 64, min_memory: '128', max_memory: 1G, min_disk: 2G, max_disk: 1G, max_machines: 65, vcpu_step: 0, memory_step: '1', disk_step: 1G}
 storage: {times_forecast: 0, allowance_per_machine: many}
 ";
         let Err(CatalogueError::Faulty(faults)) = Catalogue::parse(text) else { panic!("accepted") };
@@ -400,6 +420,8 @@ storage: {times_forecast: 0, allowance_per_machine: many}
             "min_memory",
             "a minimum",
             "max_machines",
+            "vcpu_step",
+            "memory_step",
             "times_forecast",
             "allowance",
         ] {

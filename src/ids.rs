@@ -85,4 +85,10 @@ ids! {
     SystemId,
     /// 僵尸系统判定
     FindingId,
+    /// What a machine was judged to be as of a day.
+    VerdictId,
+    /// An owner's agreement that a machine be taken back.
+    AgreementId,
+    /// A report that was made and kept.
+    ReportId,
 }

@@ -9,6 +9,7 @@
 //! app, config      builds the parts once, starts them, stops them
 //! serve            the listener: TLS, slow clients, an orderly end
 //! http             router and OpenAPI from one list; one file of handlers per domain
+//! report           what people print: the idle report, monthly and on demand
 //! usage            what machines really use: meter, daily roll-ups, verdicts
 //! system           政务信息系统: whose they are, what they are for, their machines
 //! watch            what hosts really run, held against what is known; alarms
@@ -53,6 +54,7 @@ pub mod operation;
 pub mod place;
 pub mod provider;
 pub mod quantity;
+pub mod report;
 pub mod request;
 pub mod rule;
 pub mod rulebook;

@@ -1,10 +1,15 @@
 //! Every metric, named once. Units stand in the names; labels are bounded and in the golden list.
 
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
     core::{Collector, Desc},
 };
-use std::{cell::RefCell, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 /// Handles to the metrics; cheap to clone.
 #[derive(Clone)]
@@ -25,6 +30,69 @@ pub struct Metrics {
     usage_points: IntCounterVec,
     usage_refusals: IntCounterVec,
     usage_rounds: IntCounterVec,
+    vcpus: GaugeVec,
+    memory_bytes: GaugeVec,
+    disk_bytes: GaugeVec,
+    verdicts: IntGaugeVec,
+    usage_coverage: GaugeVec,
+    usage_lag: GaugeVec,
+    machine_vcpus: GaugeVec,
+    machine_memory: GaugeVec,
+    /// Labels of series that may go: those of the last look.
+    told: Arc<Mutex<Told>>,
+}
+
+#[derive(Default)]
+struct Told {
+    stocks: BTreeSet<[String; 3]>,
+    machines: BTreeSet<[String; 2]>,
+}
+
+/// How far an amount has come from a wish to a thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    Requested,
+    Approved,
+    Allocated,
+    Measured,
+    Physical,
+}
+
+impl Stage {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Approved => "approved",
+            Self::Allocated => "allocated",
+            Self::Measured => "measured",
+            Self::Physical => "physical",
+        }
+    }
+}
+
+/// An amount of everything. Disk is not measured: nobody tells how full one is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Stock {
+    pub vcpus: f64,
+    pub memory_bytes: f64,
+    pub disk_bytes: f64,
+}
+
+impl Stock {
+    pub fn add(&mut self, vcpus: f64, memory_bytes: f64, disk_bytes: f64) {
+        self.vcpus += vcpus;
+        self.memory_bytes += memory_bytes;
+        self.disk_bytes += disk_bytes;
+    }
+}
+
+/// What one machine uses.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MachineUse {
+    pub id: String,
+    pub name: String,
+    pub vcpus: f64,
+    pub memory_bytes: Option<f64>,
 }
 
 impl Metrics {
@@ -51,6 +119,12 @@ impl Metrics {
             enter("gauge", Box::new(metric.clone()))?;
             Ok(metric)
         };
+        let amount = |name: &str, help: &str, labels: &[&str]| -> Result<GaugeVec, prometheus::Error> {
+            let metric = GaugeVec::new(Opts::new(name, help), labels)?;
+            enter("gauge", Box::new(metric.clone()))?;
+            Ok(metric)
+        };
+        let stock = ["stage", "zone", "provider"];
         let mut metrics = Self {
             catalogue: Arc::default(),
             http_requests: counter(
@@ -109,6 +183,39 @@ impl Metrics {
                 "Times that a host was read for what its machines use, by how it ended.",
                 &["outcome"],
             )?,
+            vcpus: amount(
+                "jiyue_vcpus",
+                "vCPUs requested, approved, allocated, measured (mean of the day so far) and physical (what hosts may give out; a host counts in each of its zones), by zone and kind of provider (none: not placed yet).",
+                &stock,
+            )?,
+            memory_bytes: amount("jiyue_memory_bytes", "Memory, as jiyue_vcpus.", &stock)?,
+            disk_bytes: amount("jiyue_disk_bytes", "Disk, as jiyue_vcpus; never measured.", &stock)?,
+            verdicts: gauge(
+                "jiyue_verdicts",
+                "Machines by what they were judged to be, as of the newest day that was judged.",
+                &["verdict"],
+            )?,
+            usage_coverage: amount(
+                "jiyue_usage_coverage_ratio",
+                "Share of the machines that run which gave a sample within three intervals.",
+                &[],
+            )?,
+            usage_lag: amount(
+                "jiyue_usage_lag_seconds",
+                "Age of the last sample of the machine that runs and was measured longest ago.",
+                &[],
+            )?,
+            machine_vcpus: amount(
+                "jiyue_machine_used_vcpus",
+                "vCPUs that one machine used on average over the day so far; only with usage_machine_metrics.",
+                &["machine_id", "name"],
+            )?,
+            machine_memory: amount(
+                "jiyue_machine_used_memory_bytes",
+                "Memory that one machine used on average over the day so far; only with usage_machine_metrics.",
+                &["machine_id", "name"],
+            )?,
+            told: Arc::default(),
             registry,
         };
         metrics.catalogue = catalogue.take().into();
@@ -181,6 +288,60 @@ impl Metrics {
 
     pub fn name_tried(&self, act: &str, outcome: &str) {
         self.name_attempts.with_label_values(&[act, outcome]).inc();
+    }
+
+    /// All amounts anew; those that are not among them any more go.
+    pub fn stocks(&self, stocks: &BTreeMap<(Stage, String, String), Stock>) {
+        let mut now = BTreeSet::new();
+        for ((stage, zone, provider), stock) in stocks {
+            let labels = [stage.word(), zone.as_str(), provider.as_str()];
+            self.vcpus.with_label_values(&labels).set(stock.vcpus);
+            self.memory_bytes.with_label_values(&labels).set(stock.memory_bytes);
+            if *stage != Stage::Measured {
+                self.disk_bytes.with_label_values(&labels).set(stock.disk_bytes);
+            }
+            now.insert(labels.map(str::to_owned));
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in told.stocks.difference(&now) {
+            let labels = gone.each_ref().map(String::as_str);
+            for amount in [&self.vcpus, &self.memory_bytes, &self.disk_bytes] {
+                // What was never set (a measured disk) is not there to go.
+                let _ = amount.remove_label_values(&labels);
+            }
+        }
+        told.stocks = now;
+    }
+
+    pub fn verdicts_are(&self, verdict: &str, number: i64) {
+        self.verdicts.with_label_values(&[verdict]).set(number);
+    }
+
+    /// `share` from 0 to 1.
+    pub fn usage_collected(&self, share: f64, lag_seconds: f64) {
+        self.usage_coverage.with_label_values(&[] as &[&str]).set(share);
+        self.usage_lag.with_label_values(&[] as &[&str]).set(lag_seconds);
+    }
+
+    /// Every machine anew; those that are not among them any more go.
+    pub fn machines_use(&self, machines: &[MachineUse]) {
+        let mut now = BTreeSet::new();
+        for machine in machines {
+            let labels = [machine.id.as_str(), machine.name.as_str()];
+            self.machine_vcpus.with_label_values(&labels).set(machine.vcpus);
+            if let Some(memory) = machine.memory_bytes {
+                self.machine_memory.with_label_values(&labels).set(memory);
+            }
+            now.insert(labels.map(str::to_owned));
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in told.machines.difference(&now) {
+            let labels = gone.each_ref().map(String::as_str);
+            for amount in [&self.machine_vcpus, &self.machine_memory] {
+                let _ = amount.remove_label_values(&labels);
+            }
+        }
+        told.machines = now;
     }
 
     /// The text exposition.

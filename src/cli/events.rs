@@ -133,11 +133,11 @@ impl Screen {
     /// A page that always says where the next one begins.
     fn page(&self, kind: Kind, page: &Value) -> std::io::Result<()> {
         match self.format() {
-            OutputFormat::Json | OutputFormat::Yaml => self.document(page),
             OutputFormat::Table | OutputFormat::Name => {
                 let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
                 self.list(kind, &crate::client::Items { items, next_page_token: None })
             }
+            _ => self.document(page),
         }
     }
 }

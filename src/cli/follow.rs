@@ -20,7 +20,7 @@ pub async fn list(
     client: &Client,
     screen: &Screen,
     kind: Kind,
-    path: &str,
+    path: &[&str],
     filter: &Filter,
     pause: Duration,
 ) -> Result<(), Failure> {
@@ -28,7 +28,7 @@ pub async fn list(
     let mut first = true;
     let mut answered = Instant::now();
     loop {
-        let read: Result<Items, ClientError> = client.list(&[path], filter).await;
+        let read: Result<Items, ClientError> = client.list(path, filter).await;
         if let Some(all) = patient(read, &mut answered)? {
             let changes = changes(kind, &mut before, &all.items);
             if screen.can_redraw() {

@@ -182,7 +182,7 @@ async fn list(db: &Db, global: &Global) -> Result<(), Problem> {
     Ok(())
 }
 
-fn settings(file: Option<&Path>) -> Result<Settings, ExitCode> {
+pub(super) fn settings(file: Option<&Path>) -> Result<Settings, ExitCode> {
     Settings::load(file).map_err(|faults| unusable(&faults))
 }
 

@@ -110,6 +110,24 @@ CPU、内存要停机重启才生效；磁盘只能扩大，不停机。")]
         #[arg(long, value_name = "DATE")]
         until: String,
     },
+    /// 同意收回：到期前，判为闲置就可以收回（建设单位）
+    #[command(after_help = "例：\n  jiyue machine agree-reclaim ID --until 2027-06-30 --reason 系统已停用")]
+    AgreeReclaim {
+        #[command(flatten)]
+        target: IdArg,
+        /// 到哪一天为止，最长一年
+        #[arg(long, value_name = "DATE")]
+        until: String,
+        /// 理由
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// 撤回同意收回（建设单位）
+    #[command(after_help = "例：\n  jiyue machine withdraw-reclaim ID")]
+    WithdrawReclaim {
+        #[command(flatten)]
+        target: IdArg,
+    },
     /// 删除：先进回收站，期限内可以恢复
     #[command(after_help = "例：\n  jiyue machine delete ID --wait")]
     Delete(ActArgs),

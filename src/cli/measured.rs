@@ -33,6 +33,42 @@ pub enum UsageCommand {
         #[command(flatten)]
         days: DaysArgs,
     },
+    /// 判定：在用、低使用、闲置、无法判断、豁免，每台每天一条
+    #[command(after_help = "例：
+  jiyue usage verdicts --day 2026-10-31 --verdict idle
+  jiyue usage verdicts --machine ID
+  jiyue usage verdicts --eligible -o json")]
+    Verdicts {
+        /// 哪一天，须已过完；不给则所有判定过的日子
+        #[arg(long, value_name = "DATE", conflicts_with = "machine")]
+        day: Option<String>,
+        /// busy、low、idle、unknown、exempt
+        #[arg(long, value_name = "VERDICT", conflicts_with = "machine")]
+        verdict: Option<String>,
+        /// 只看可以回收的
+        #[arg(long, conflicts_with = "machine")]
+        eligible: bool,
+        /// 只看某个建设单位的
+        #[arg(long, value_name = "CODE", value_parser = name, conflicts_with = "machine")]
+        department: Option<String>,
+        /// 只看这一台
+        #[arg(long, value_name = "ID", value_parser = name)]
+        machine: Option<String>,
+        #[command(flatten)]
+        list: ListArgs,
+    },
+    /// 规格建议：哪些该缩小、扩大，哪些从未使用
+    #[command(after_help = "例：\n  jiyue usage advice\n  jiyue usage advice --day 2026-10-31 --department education")]
+    Advice {
+        /// 哪一天，须已过完；默认是昨天
+        #[arg(long, value_name = "DATE")]
+        day: Option<String>,
+        /// 只看某个建设单位的
+        #[arg(long, value_name = "CODE", value_parser = name)]
+        department: Option<String>,
+        #[command(flatten)]
+        list: ListArgs,
+    },
 }
 
 /// What usage is told of.
@@ -70,7 +106,23 @@ pub async fn run(session: &Session<'_>, command: UsageCommand) -> Result<(), Fai
                 ("from", days.from.as_deref()),
                 ("to", days.to.as_deref()),
             ];
-            session.list(Kind::Usage, "usage", &fields, &list).await
+            session.list(Kind::Usage, &["usage"], &fields, &list).await
+        }
+        UsageCommand::Verdicts { machine: Some(machine), list, .. } => {
+            session.list(Kind::Verdict, &["machines", &machine, "verdicts"], &[], &list).await
+        }
+        UsageCommand::Verdicts { day, verdict, eligible, department, list, machine: None } => {
+            let fields = [
+                ("day", day.as_deref()),
+                ("verdict", verdict.as_deref()),
+                ("eligible", eligible.then_some("true")),
+                ("department", department.as_deref()),
+            ];
+            session.list(Kind::Verdict, &["verdicts"], &fields, &list).await
+        }
+        UsageCommand::Advice { day, department, list } => {
+            let fields = [("day", day.as_deref()), ("department", department.as_deref())];
+            session.list(Kind::Advice, &["usage", "advice"], &fields, &list).await
         }
         UsageCommand::Show { target, days } => {
             let query: Vec<_> = [("from", days.from.as_deref()), ("to", days.to.as_deref())]

@@ -29,6 +29,7 @@ mod parsers;
 mod placement;
 pub mod problem;
 pub mod report;
+mod reports;
 mod requests;
 mod run;
 mod servers;
@@ -52,6 +53,7 @@ pub use local::{LocalArgs, ServeArgs};
 pub use machines::{AlarmCommand, MachineCommand};
 pub use measured::UsageCommand;
 pub use placement::PlacementCommand;
+pub use reports::{IdleArgs, ReportCommand};
 pub use requests::{FormArg, RequestCommand};
 pub use run::run;
 pub use servers::ServerCommand;
@@ -105,7 +107,7 @@ pub struct Cli {
 /// What every command understands.
 #[derive(Debug, Default, Args)]
 pub struct Global {
-    /// 输出格式：table（给人看）、json、yaml、name（只有编号，一行一个）；默认 table
+    /// 输出格式：table（给人看）、json、yaml、name（只有编号，一行一个）；报告还可以是 csv、xlsx；默认 table
     #[arg(short, long, global = true, value_enum, default_value_t, hide_default_value = true)]
     #[arg(hide_possible_values = true, value_name = "FORMAT")]
     pub output: OutputFormat,
@@ -142,6 +144,9 @@ pub enum OutputFormat {
     Yaml,
     /// What other commands take as ID, one a line.
     Name,
+    /// Of reports alone, as with the next.
+    Csv,
+    Xlsx,
 }
 
 /// A bearer token: never part of any message, not even of a debug print of the arguments.
@@ -309,7 +314,7 @@ pub enum RemoteCommand {
     /// 原有的服务器：登记、列出、查看、修改
     #[command(subcommand)]
     Server(ServerCommand),
-    /// 实际用量：列出、逐日查看
+    /// 实际用量：列出、逐日查看，判定，规格建议
     #[command(subcommand)]
     Usage(UsageCommand),
     /// 信息系统：登记、查看、修改、列入和移出虚拟机
@@ -318,6 +323,9 @@ pub enum RemoteCommand {
     /// 僵尸系统：判定、征求意见、答复、豁免、认定、备案
     #[command(subcommand)]
     Zombie(ZombieCommand),
+    /// 报告：闲置资源，随时要一份，或取回每月留存的
+    #[command(subcommand)]
+    Report(ReportCommand),
     /// 操作（建设、停机等长任务）：列出、查看、跟踪进度
     #[command(subcommand)]
     Operation(OperationCommand),

@@ -90,7 +90,7 @@ impl Screen {
         match self.format {
             OutputFormat::Table => {}
             OutputFormat::Name => return Self::names(kind.key(), &all.items),
-            OutputFormat::Json | OutputFormat::Yaml => return self.document(&json!(all)),
+            _ => return self.document(&json!(all)),
         }
         if all.items.is_empty() {
             return self.note(&say!("没有{kind}。", kind = tr(kind.name())));
@@ -158,7 +158,7 @@ impl Screen {
                 let rows = if first { table.as_str() } else { table.split_once('\n').map_or("", |(_, rows)| rows) };
                 put(rows)
             }
-            OutputFormat::Json => put(&value.to_string()),
+            OutputFormat::Json | OutputFormat::Csv | OutputFormat::Xlsx => put(&value.to_string()),
             OutputFormat::Yaml => put(&format!("---\n{}", document(self.format, value)?)),
             OutputFormat::Name => Self::names(kind.key(), std::slice::from_ref(value)),
         }
@@ -178,7 +178,7 @@ impl Screen {
         match self.format {
             OutputFormat::Table => put(&sheet(kind, value, &self.zone, self.out, self.width)),
             OutputFormat::Name => Self::names(kind.key(), std::slice::from_ref(value)),
-            OutputFormat::Json | OutputFormat::Yaml => self.document(value),
+            _ => self.document(value),
         }
     }
 
@@ -262,9 +262,7 @@ fn put(text: &str) -> io::Result<()> {
 fn document(format: OutputFormat, value: &Value) -> io::Result<String> {
     match format {
         OutputFormat::Yaml => serde_saphyr::to_string(value).map_err(io::Error::other),
-        OutputFormat::Table | OutputFormat::Json | OutputFormat::Name => {
-            serde_json::to_string_pretty(value).map_err(io::Error::other)
-        }
+        _ => serde_json::to_string_pretty(value).map_err(io::Error::other),
     }
 }
 

@@ -115,7 +115,9 @@ fn show(screen: &Screen, answer: &Value) -> io::Result<()> {
         OutputFormat::Table => {}
         // One for each machine, as what it would be built on.
         OutputFormat::Name => return screen.items("/host", &machines),
-        OutputFormat::Json | OutputFormat::Yaml => return screen.document(answer),
+        OutputFormat::Json | OutputFormat::Yaml | OutputFormat::Csv | OutputFormat::Xlsx => {
+            return screen.document(answer);
+        }
     }
     if answer.get("possible") == Some(&Value::Bool(true)) {
         screen.done(&say!("{asked} 台都有位置（共 {hosts} 台宿主机；没有占用任何资源）", asked, hosts), answer)?;

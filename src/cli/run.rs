@@ -2,13 +2,14 @@
 
 use super::{
     AlarmCommand, AuditCommand, DepartmentCommand, Exit, FormArg, Global, HostAddArgs, HostCommand, ImageCommand,
-    LedgerCommand, ListArgs, MachineCommand, OperationCommand, RemoteCommand, RequestCommand, ServerCommand, ShowArgs,
-    TaskBookCommand, WaitArg, ZoneArg, changes, decisions, document, events, follow, forms,
+    LedgerCommand, ListArgs, MachineCommand, OperationCommand, RemoteCommand, ReportCommand, RequestCommand,
+    ServerCommand, ShowArgs, TaskBookCommand, WaitArg, ZoneArg, changes, decisions, document, events, follow, forms,
     language::{say, tr},
     measured,
     output::Screen,
     placement,
     problem::Failure,
+    reports,
     servers::ServerFacts,
     systems,
     tables::{self, Kind},
@@ -23,6 +24,11 @@ use std::{io::Write as _, process::ExitCode};
 
 /// Runs one command against the server, and tells on the screen how it went.
 pub async fn run(global: &Global, command: RemoteCommand) -> ExitCode {
+    if let RemoteCommand::Report(ReportCommand::Idle(args)) = &command
+        && args.local
+    {
+        return reports::here(global, args).await;
+    }
     let screen = Screen::detect(global.output);
     let exit = match execute(global, &screen, command).await {
         Ok(()) => Exit::Done,
@@ -71,11 +77,12 @@ async fn execute(global: &Global, screen: &Screen, command: RemoteCommand) -> Re
         RemoteCommand::Usage(command) => measured::run(&session, command).await,
         RemoteCommand::System(command) => systems::run(&session, command).await,
         RemoteCommand::Zombie(command) => zombies::run(&session, command).await,
+        RemoteCommand::Report(command) => reports::run(&session, command).await,
         RemoteCommand::Operation(command) => session.operation(command).await,
         RemoteCommand::Event(command) => events::event(&session.client, screen, command).await,
         RemoteCommand::Audit(AuditCommand::List(args)) => {
             let (fields, list) = args.parts();
-            session.list(Kind::Audit, "audit-records", &fields, list).await
+            session.list(Kind::Audit, &["audit-records"], &fields, list).await
         }
         RemoteCommand::Ledger(LedgerCommand::Verify) => session.ledger().await,
     }
@@ -97,7 +104,7 @@ impl Session<'_> {
                 Ok(self.screen.done(&say!("已登记 {name}（{code}）", name, code), &answer.body)?)
             }
             DepartmentCommand::List { name, list } => {
-                self.list(Kind::Department, "departments", &[("name", name.as_deref())], &list).await
+                self.list(Kind::Department, &["departments"], &[("name", name.as_deref())], &list).await
             }
             DepartmentCommand::Show(args) => self.show(Kind::Department, "departments", args).await,
             DepartmentCommand::Rename { target, name } => {
@@ -124,7 +131,7 @@ impl Session<'_> {
             }
             TaskBookCommand::List { department, number, list } => {
                 let fields = [("department", department.as_deref()), ("number", number.as_deref())];
-                self.list(Kind::TaskBook, "task-books", &fields, &list).await
+                self.list(Kind::TaskBook, &["task-books"], &fields, &list).await
             }
             TaskBookCommand::Show(args) => self.show(Kind::TaskBook, "task-books", args).await,
             TaskBookCommand::Revoke { target, reason } => {
@@ -150,7 +157,7 @@ impl Session<'_> {
             }
             HostCommand::List { state, zone, name, list } => {
                 let fields = [("state", state.as_deref()), ("zone", zone.map(Zone::word)), ("name", name.as_deref())];
-                self.list(Kind::Host, "hosts", &fields, &list).await
+                self.list(Kind::Host, &["hosts"], &fields, &list).await
             }
             HostCommand::Show(args) => self.show(Kind::Host, "hosts", args).await,
             HostCommand::Set { target, vcpu, memory, disk, mlps_level } => {
@@ -199,7 +206,7 @@ impl Session<'_> {
                     ("host", host.as_deref()),
                     ("machine_id", machine.as_deref()),
                 ];
-                self.list(Kind::Alarm, "alarms", &fields, &list).await
+                self.list(Kind::Alarm, &["alarms"], &fields, &list).await
             }
             AlarmCommand::Show(args) => self.show(Kind::Alarm, "alarms", args).await,
             AlarmCommand::Acknowledge(target) => {
@@ -222,7 +229,7 @@ impl Session<'_> {
             }
             ImageCommand::List { os_type, name, list } => {
                 let fields = [("os_type", os_type.as_deref()), ("name", name.as_deref())];
-                self.list(Kind::Image, "images", &fields, &list).await
+                self.list(Kind::Image, &["images"], &fields, &list).await
             }
             ImageCommand::Show { target, watch: true } => {
                 let mut to = watch::image_hosts(&self.client, &target.id).await?;
@@ -315,7 +322,7 @@ impl Session<'_> {
                     ("task_book", task_book.as_deref()),
                     ("department", department.as_deref()),
                 ];
-                self.list(Kind::Request, "requests", &fields, &list).await
+                self.list(Kind::Request, &["requests"], &fields, &list).await
             }
             RequestCommand::Show(args) => self.show(Kind::Request, "requests", args).await,
         }
@@ -332,7 +339,7 @@ impl Session<'_> {
                     ("department", department.as_deref()),
                     ("name", name.as_deref()),
                 ];
-                return self.list(Kind::Machine, "machines", &fields, &list).await;
+                return self.list(Kind::Machine, &["machines"], &fields, &list).await;
             }
             MachineCommand::Show(args) => return self.show(Kind::Machine, "machines", args).await,
             MachineCommand::Set { target, om_unit } => {
@@ -380,6 +387,15 @@ impl Session<'_> {
                 return self.goes_on(&answer, wait).await;
             }
             MachineCommand::Rebuild(args) => ("rebuild", args),
+            MachineCommand::AgreeReclaim { target, until, reason } => {
+                let body = object(&[("until", Some(until.into())), ("reason", reason.map(Into::into))]);
+                let answer = self.client.post(&["machines", &target.id, "agree-reclaim"], &body).await?;
+                return self.made("已同意收回", Kind::Agreement, &answer.body);
+            }
+            MachineCommand::WithdrawReclaim { target } => {
+                let answer = self.client.post(&["machines", &target.id, "withdraw-reclaim"], &json!({})).await?;
+                return self.made("已撤回同意", Kind::Agreement, &answer.body);
+            }
             MachineCommand::Extend { target, until } => {
                 let path = ["machines", &target.id, "extend"];
                 let answer = self.client.post(&path, &json!({"lease_end": until})).await?;
@@ -409,7 +425,7 @@ impl Session<'_> {
             ServerCommand::List { department, name, source, list } => {
                 let fields =
                     [("department", department.as_deref()), ("name", name.as_deref()), ("source", source.as_deref())];
-                self.list(Kind::Server, "servers", &fields, &list).await
+                self.list(Kind::Server, &["servers"], &fields, &list).await
             }
             ServerCommand::Show(args) => self.show(Kind::Server, "servers", args).await,
             ServerCommand::Set { target, name, facts, unmeasured } => {
@@ -433,7 +449,7 @@ impl Session<'_> {
                     ("request_id", request.as_deref()),
                     ("machine_id", machine.as_deref()),
                 ];
-                self.list(Kind::Operation, "operations", &fields, &list).await
+                self.list(Kind::Operation, &["operations"], &fields, &list).await
             }
             OperationCommand::Show(args) => self.show(Kind::Operation, "operations", args).await,
             OperationCommand::Watch(target) => self.follow(&target.id).await,
@@ -465,14 +481,14 @@ impl Session<'_> {
     pub(super) async fn list(
         &self,
         kind: Kind,
-        path: &str,
+        path: &[&str],
         fields: &[(&str, Option<&str>)],
         list: &ListArgs,
     ) -> Result<(), Failure> {
         let filter = list.filter(fields, self.screen.format());
         match list.watch.pause() {
             Some(pause) => follow::list(&self.client, self.screen, kind, path, &filter, pause).await,
-            None => Ok(self.screen.list(kind, &self.client.list(&[path], &filter).await?)?),
+            None => Ok(self.screen.list(kind, &self.client.list(path, &filter).await?)?),
         }
     }
 

@@ -171,7 +171,7 @@ pub async fn run(session: &Session<'_>, command: SystemCommand) -> Result<(), Fa
         }
         SystemCommand::List { department, name, list } => {
             let fields = [("department", department.as_deref()), ("name", name.as_deref())];
-            session.list(Kind::System, "systems", &fields, &list).await
+            session.list(Kind::System, &["systems"], &fields, &list).await
         }
         SystemCommand::Show(args) => session.show(Kind::System, "systems", args).await,
         SystemCommand::Set { target, name, purpose, facts, clear } => {

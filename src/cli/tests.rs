@@ -82,6 +82,15 @@ fn every_command_parses() {
         "jiyue server set ID --name 新名 --unmeasured",
         "jiyue usage list --kind server",
         "jiyue usage show ID --from 2026-10-01 -o json",
+        "jiyue usage verdicts --day 2026-10-31 --verdict idle --eligible --department edu",
+        "jiyue usage verdicts --machine ID",
+        "jiyue usage advice --day 2026-10-31",
+        "jiyue machine agree-reclaim ID --until 2027-06-30 --reason 停用",
+        "jiyue machine withdraw-reclaim ID",
+        "jiyue report idle --as-of 2026-10-31 --department edu -o xlsx --to a.xlsx",
+        "jiyue report idle --local --config a.toml -o csv",
+        "jiyue report list --as-of 2026-10-31",
+        "jiyue report show ID -o csv",
         "jiyue host set n1 --vcpu 4 --memory 2GiB --disk 1TiB --mlps-level 二级",
         "jiyue host list --state active --sort -name --all --watch --interval 5",
         "jiyue host show n1 --watch",
@@ -229,9 +238,10 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       request     资源申请：检查、提交、批准、退回、取消、查看
       machine     虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、数据库口令、串口日志
       server      原有的服务器：登记、列出、查看、修改
-      usage       实际用量：列出、逐日查看
+      usage       实际用量：列出、逐日查看，判定，规格建议
       system      信息系统：登记、查看、修改、列入和移出虚拟机
       zombie      僵尸系统：判定、征求意见、答复、豁免、认定、备案
+      report      报告：闲置资源，随时要一份，或取回每月留存的
       operation   操作（建设、停机等长任务）：列出、查看、跟踪进度
       event       事件：发生了什么，列出、跟踪
       audit       审计记录：谁、什么时候、对什么、做了什么
@@ -378,6 +388,19 @@ fn samples(kind: Kind) -> Vec<Value> {
             "subject": "machines/m-1", "time": "2026-11-21T01:00:00Z", "data": {"a": 1}})],
         Kind::Audit => vec![json!({"seq": 14, "at": "2026-11-21T01:00:00Z", "person": "zhang", "unit": "区信息办",
             "role": "requester", "action": "machine.delete", "object_type": "machine", "object_id": "m-1", "outcome": "done"})],
+        Kind::Verdict => vec![json!({"id": "v-1", "day": "2026-11-20", "subject": {"id": "m-1", "name": "school",
+            "department": department}, "judgement": {"verdict": "idle", "eligibility": {"eligible": true, "reasons": []},
+            "reasons": [{"code": "all_quiet", "sentence": "都没有使用迹象"}]}, "idle": {"since": "2026-08-01", "days": 112},
+            "cause": null})],
+        Kind::Advice => vec![json!({"id": "m-1", "name": "school", "department": department, "system": "智慧校园",
+            "advice": {"change": "smaller", "resource": "memory", "from": 4_294_967_296_u64, "to": 1_073_741_824,
+                "sentence": "近 31 天内存 P99 为 0.60 GiB"}})],
+        Kind::Report => vec![json!({"id": "r-1", "kind": "idle", "as_of": "2026-10-31", "department": department,
+            "made_at": "2026-11-01T01:00:00Z"})],
+        Kind::Agreement => {
+            vec![json!({"id": "g-1", "machine_id": "m-1", "agreed_on": "2026-11-21", "until": "2027-06-30",
+            "reason": "停用", "withdrawn_on": null})]
+        }
         Kind::Usage => vec![
             json!({"kind": "machine", "id": "m-1", "name": "school", "department_id": "d", "vcpu": 2, "memory_bytes": 4_294_967_296_u64,
                 "usage": {"from": "2026-10-23", "to": "2026-11-21", "samples": 1440, "coverage_percent": 3.333,

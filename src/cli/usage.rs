@@ -1,7 +1,7 @@
 //! Parsing the arguments, with help and mistakes told in the language of the reader.
 
 use super::{
-    Cli, Exit,
+    Cli, Command, Exit, OutputFormat, RemoteCommand, ReportCommand,
     language::{self, Language, colon, comma, say, tr, tr_lines},
     lists,
 };
@@ -29,17 +29,32 @@ where
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     // Before anything is said, so also before the arguments are understood.
     language::set(Language::choose(asked(&args), |name| std::env::var(name).ok()));
-    try_parse(args.clone()).map_err(|error| {
-        if !error.use_stderr() {
-            // Help or version; nothing sensible is left to do when even that cannot be written.
-            drop(error.print());
-            return Exit::Done.into();
-        }
-        let error = instead(error, args);
-        let text = explain(&error).unwrap_or_else(|| error.render().to_string());
-        drop(write!(io::stderr(), "{text}"));
-        Exit::Usage.into()
-    })
+    try_parse(args.clone())
+        .map_err(|error| {
+            if !error.use_stderr() {
+                // Help or version; nothing sensible is left to do when even that cannot be written.
+                drop(error.print());
+                return Exit::Done.into();
+            }
+            let error = instead(error, args);
+            let text = explain(&error).unwrap_or_else(|| error.render().to_string());
+            drop(write!(io::stderr(), "{text}"));
+            Exit::Usage.into()
+        })
+        .and_then(of_reports_alone)
+}
+
+/// Two formats are of reports alone.
+fn of_reports_alone(cli: Cli) -> Result<Cli, ExitCode> {
+    let report = matches!(
+        cli.command,
+        Command::Remote(RemoteCommand::Report(ReportCommand::Idle(_) | ReportCommand::Show { .. }))
+    );
+    if report || !matches!(cli.global.output, OutputFormat::Csv | OutputFormat::Xlsx) {
+        return Ok(cli);
+    }
+    drop(writeln!(io::stderr(), "{}", tr("-o csv 和 -o xlsx 只用于 jiyue report idle 和 jiyue report show")));
+    Err(Exit::Usage.into())
 }
 
 /// A command that stops half-way is answered with the help for that half: someone is looking around. Clap does so

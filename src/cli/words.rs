@@ -232,6 +232,49 @@ pub fn answer(word: &str) -> &str {
     }
 }
 
+/// What a machine was judged to be.
+pub fn verdict(word: &str) -> (&str, Tone) {
+    match word {
+        "busy" => ("在用", Tone::Good),
+        "low" => ("低使用", Tone::Plain),
+        "idle" => ("闲置", Tone::Bad),
+        "unknown" => ("无法判断", Tone::Busy),
+        "exempt" => ("豁免", Tone::Plain),
+        other => (other, Tone::Plain),
+    }
+}
+
+/// For how long a machine has been idle.
+pub fn age(word: &str) -> &str {
+    match word {
+        "under_30" => "不满 30 天",
+        "30_to_59" => "30–59 天",
+        "60_to_89" => "60–89 天",
+        "over_90" => "90 天以上",
+        other => other,
+    }
+}
+
+/// What is advised of a size.
+pub fn change(word: &str) -> &str {
+    match word {
+        "smaller" => "缩小",
+        "larger" => "扩大",
+        "never_used" => "从未使用",
+        other => other,
+    }
+}
+
+pub fn resource(word: &str) -> &str {
+    match word {
+        "vcpu" => "CPU",
+        "memory" => "内存",
+        "disk" => "磁盘",
+        "machine" => "整台",
+        other => other,
+    }
+}
+
 /// Why a machine counts as a system's.
 pub fn tie(word: &str) -> &str {
     match word {

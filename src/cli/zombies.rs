@@ -168,7 +168,7 @@ pub async fn run(session: &Session<'_>, command: ZombieCommand) -> Result<(), Fa
         ZombieCommand::List { state, department, system, list } => {
             let fields =
                 [("state", state.as_deref()), ("department", department.as_deref()), ("system_id", system.as_deref())];
-            return session.list(Kind::Zombie, "zombie-findings", &fields, &list).await;
+            return session.list(Kind::Zombie, &["zombie-findings"], &fields, &list).await;
         }
         ZombieCommand::Show(args) => return session.show(Kind::Zombie, "zombie-findings", args).await,
         ZombieCommand::Sheet { target, to } => {

@@ -3,8 +3,9 @@
 use super::{
     Answer, Client, ClientError, Filter, Items, Stream, Tagged,
     types::{
-        Alarm, AuditRecord, Credentials, Department, Event, Host, Image, Ledger, Machine, Operation, Outcome, Request,
-        Rule, Server, Submitted, System, TaskBook, Transfer, Usage, ZombieFinding, ZombieJudgement,
+        Advised, Agreement, Alarm, AuditRecord, Credentials, Department, Event, Host, Image, Ledger, Machine,
+        Operation, Outcome, Report, Request, Rule, Server, Submitted, System, TaskBook, Transfer, Usage, Verdict,
+        ZombieFinding, ZombieJudgement,
     },
 };
 use bytes::Bytes;
@@ -68,6 +69,16 @@ impl Client {
     /// 实际用量, of machines and legacy servers.
     pub fn usage(&self) -> Collection<'_, Usage> {
         self.collection("usage")
+    }
+
+    /// 判定, one per machine and day.
+    pub fn verdicts(&self) -> Collection<'_, Verdict> {
+        self.collection("verdicts")
+    }
+
+    /// 报告 that are kept.
+    pub fn reports(&self) -> Collection<'_, Report> {
+        self.collection("reports")
     }
 
     /// Legacy servers.
@@ -366,11 +377,49 @@ impl Collection<'_, Machine> {
         self.client.get(&[self.path, id, "usage"], days).await
     }
 
+    /// Its verdicts, the last first.
+    pub async fn verdicts(&self, id: &str, filter: &Filter) -> Result<Items<Verdict>, ClientError> {
+        self.client.list(&[self.path, id, "verdicts"], filter).await
+    }
+
+    /// That it may be taken back when it is judged idle, until a day: of the department itself.
+    pub async fn agree_reclaim(
+        &self,
+        id: &str,
+        until: jiff::civil::Date,
+        reason: Option<&str>,
+    ) -> Result<Agreement, ClientError> {
+        self.act(id, "agree-reclaim", &json!({"until": until, "reason": reason})).await
+    }
+
+    pub async fn withdraw_reclaim(&self, id: &str) -> Result<Agreement, ClientError> {
+        self.act(id, "withdraw-reclaim", &json!({})).await
+    }
+
     /// The serial console.
     pub async fn log(&self, id: &str, lines: Option<u32>) -> Result<String, ClientError> {
         let lines = lines.map(|n| n.to_string());
         let query: Vec<_> = lines.as_deref().map(|n| ("lines", n)).into_iter().collect();
         self.client.text(&[self.path, id, "log"], &query).await
+    }
+}
+
+impl Collection<'_, Usage> {
+    /// Which machines should be smaller or larger, and which were never used.
+    pub async fn advice(&self, filter: &Filter) -> Result<Items<Advised>, ClientError> {
+        self.client.list(&[self.path, "advice"], filter).await
+    }
+}
+
+impl Collection<'_, Report> {
+    /// The idle report as of a day, yesterday where none is named; `format` is `json`, `csv` or `xlsx`.
+    pub async fn idle(&self, query: &[(&str, &str)]) -> Result<Bytes, ClientError> {
+        self.client.bytes_by(&[self.path, "idle"], query).await
+    }
+
+    /// One that is kept, byte for byte.
+    pub async fn fetch(&self, id: &str, format: &str) -> Result<Bytes, ClientError> {
+        self.client.bytes_by(&[self.path, id], &[("format", format)]).await
     }
 }
 
@@ -600,6 +649,14 @@ mod tests {
             machines.usage("ID", &[]),
             c.servers().usage("ID", &[]),
             c.usage().list(&all),
+            c.usage().advice(&all),
+            c.verdicts().list(&all),
+            machines.verdicts("ID", &all),
+            machines.agree_reclaim("ID", date, None),
+            machines.withdraw_reclaim("ID"),
+            c.reports().list(&all),
+            c.reports().idle(&[("format", "csv")]),
+            c.reports().fetch("ID", "xlsx"),
             c.systems().list(&all),
             c.systems().show("ID"),
             c.systems().create(&none),

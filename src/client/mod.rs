@@ -233,7 +233,12 @@ impl Client {
 
     /// Reads bytes.
     pub async fn bytes(&self, path: &[&str]) -> Result<Bytes, ClientError> {
-        Ok(self.read(path, &[]).await?.body)
+        self.bytes_by(path, &[]).await
+    }
+
+    /// The same, with a query.
+    pub async fn bytes_by(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Bytes, ClientError> {
+        Ok(self.read(path, query).await?.body)
     }
 
     /// Does something, under a key of its own, so that it is done once however often it has to be sent.

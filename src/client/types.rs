@@ -96,6 +96,38 @@ views! {
         days: Vec<UsedOn>,
     }
 
+    /// A day's verdict on a machine or a legacy server, with all that it rests on.
+    Verdict {
+        id: String,
+        day: Date,
+        subject: Value,
+        judgement: Value,
+        usage: Used,
+        idle: Option<Value>,
+        logins: Option<Value>,
+        cause: Option<String>,
+        advice: Vec<Value>,
+    }
+
+    /// What is advised of one machine.
+    Advised { id: String, name: String, department: Department, system: Option<String>, advice: Value }
+
+    /// That a machine may be taken back when it is judged idle.
+    Agreement {
+        id: String,
+        machine_id: String,
+        agreed_on: Date,
+        until: Date,
+        reason: Option<String>,
+        agreed_by: String,
+        agreed_at: Timestamp,
+        withdrawn_on: Option<Date>,
+        withdrawn_by: Option<String>,
+    }
+
+    /// A report that is kept.
+    Report { id: String, kind: String, as_of: Date, department: Option<Department>, made_at: Timestamp }
+
     Amount { vcpu: i64, memory_bytes: i64, disk_bytes: i64 }
 
     HostZone { zone: String, network: String, segment: Option<String>, cidr: String, gateway: String, dns: String }
@@ -461,6 +493,9 @@ mod tests {
         reads::<Request>("RequestView");
         reads::<Submitted>("Submitted");
         reads::<Machine>("MachineView");
+        reads::<Advised>("Advised");
+        reads::<Agreement>("Agreement");
+        reads::<Report>("ReportView");
         reads::<Used>("Summary");
         reads::<UsedOn>("DaySummary");
         reads::<Distribution>("Distribution");

@@ -75,6 +75,8 @@ pub struct Settings {
     pub listing_seconds: u64,
     /// Between two readings of what a machine uses.
     pub usage_seconds: u32,
+    /// Whether `/metrics` has series of each machine.
+    pub usage_machine_metrics: bool,
     /// A host that has not answered for so long is unknown.
     pub silence_seconds: u64,
     /// A program that switches a host off and succeeds only when it is off; called with the host's name and URI.
@@ -139,6 +141,7 @@ impl Default for Settings {
             shutdown_seconds: 60,
             listing_seconds: 30,
             usage_seconds: 60,
+            usage_machine_metrics: true,
             silence_seconds: 20,
             fence_command: None,
             dns: Vec::new(),

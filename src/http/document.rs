@@ -32,6 +32,8 @@ const ABOUT: &str = "政务云资源申请与容量管理接口。命名、状�
         (name = "machines", description = "虚拟机"),
         (name = "servers", description = "原有的服务器"),
         (name = "usage", description = "实际用量"),
+        (name = "verdicts", description = "判定、规格建议、建设单位同意收回"),
+        (name = "reports", description = "报告"),
         (name = "operations", description = "长任务与进展"),
         (name = "events", description = "发生了什么"),
         (name = "hosts", description = "宿主机与落位"),

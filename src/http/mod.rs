@@ -20,6 +20,7 @@ pub mod operations;
 pub mod page;
 pub mod placement;
 pub mod readiness;
+pub mod reports;
 pub mod requests;
 pub mod rules;
 pub mod servers;
@@ -29,6 +30,7 @@ pub mod tag;
 pub mod task_books;
 pub mod upload;
 pub mod usage;
+pub mod verdicts;
 pub mod zombies;
 
 pub use document::orders;
@@ -45,10 +47,11 @@ use crate::{
     },
     metrics::Metrics,
     operation::Operation,
+    report::service::Reports,
     request::service::Rules,
     secret::Vault,
     system::service::Systems,
-    usage::zombie::service::Zombies,
+    usage::{judging::service::Judges, zombie::service::Zombies},
     watch::service::Watch,
 };
 use axum::{
@@ -82,6 +85,8 @@ pub struct Parts {
     pub distribution: Distribution,
     pub systems: Systems,
     pub zombies: Zombies,
+    pub judges: Judges,
+    pub reports: Reports,
     pub metrics: Metrics,
     pub vault: Vault,
     pub door: Door,
@@ -157,6 +162,14 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(machines::credentials))
         .routes(routes!(servers::create, servers::list))
         .routes(routes!(servers::show, servers::change))
+        .routes(routes!(verdicts::agree))
+        .routes(routes!(verdicts::withdraw))
+        .routes(routes!(verdicts::of_machine))
+        .routes(routes!(verdicts::list))
+        .routes(routes!(verdicts::advice))
+        .routes(routes!(reports::list))
+        .routes(routes!(reports::idle))
+        .routes(routes!(reports::show))
         .routes(routes!(usage::list))
         .routes(routes!(usage::of_machine))
         .routes(routes!(systems::create, systems::list))

@@ -10,11 +10,11 @@ use crate::{
     audit::Who,
     ids::{DepartmentId, PersonId, TokenId},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// 建设单位
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Department {
     #[schema(value_type = String, format = Uuid)]
     pub id: DepartmentId,

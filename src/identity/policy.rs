@@ -86,6 +86,10 @@ acts! {
     ServerCreate = "server.create",
     ServerRead = "server.read",
     ServerChange = "server.change",
+    VerdictRead = "verdict.read",
+    MachineAgreeReclaim = "machine.agree_reclaim",
+    MachineWithdrawReclaim = "machine.withdraw_reclaim",
+    ReportRead = "report.read",
 }
 
 /// How far a role's right to an act reaches.
@@ -102,21 +106,48 @@ pub const fn reach(role: Role, act: Act) -> Reach {
     use Act::{
         AlarmAcknowledge, AlarmRead, AuditRead, DepartmentChange, DepartmentCreate, DepartmentRead, EventRead, HostAdd,
         HostChange, HostConfirmFenced, HostCordon, HostDrain, HostFence, HostRead, HostReadmit, HostUncordon,
-        ImageDistribute, ImageImport, ImageRead, LedgerVerify, MachineChange, MachineCredentials, MachineDelete,
-        MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild, MachineRegisterName,
-        MachineResize, MachineRestore, MachineStart, MachineStop, OperationRead, PlacementExplain, RequestApprove,
-        RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, ServerChange, ServerCreate, ServerRead,
-        SystemAttach, SystemChange, SystemCreate, SystemDetach, SystemRead, TaskBookImport, TaskBookRead,
-        TaskBookRevoke, UsageRead, ZombieAsk, ZombieConfirm, ZombieDismiss, ZombieExempt, ZombieFile, ZombieJudge,
-        ZombieRead, ZombieReply,
+        ImageDistribute, ImageImport, ImageRead, LedgerVerify, MachineAgreeReclaim, MachineChange, MachineCredentials,
+        MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild,
+        MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop, MachineWithdrawReclaim,
+        OperationRead, PlacementExplain, ReportRead, RequestApprove, RequestCancel, RequestCheck, RequestRead,
+        RequestReturn, RequestSubmit, ServerChange, ServerCreate, ServerRead, SystemAttach, SystemChange, SystemCreate,
+        SystemDetach, SystemRead, TaskBookImport, TaskBookRead, TaskBookRevoke, UsageRead, VerdictRead, ZombieAsk,
+        ZombieConfirm, ZombieDismiss, ZombieExempt, ZombieFile, ZombieJudge, ZombieRead, ZombieReply,
     };
     match (role, act) {
         (
             Role::Requester,
-            TaskBookRead | RequestCheck | RequestSubmit | RequestRead | RequestCancel | MachineRead | MachineStart
-            | MachineStop | MachineReboot | MachineDelete | MachineRestore | MachineLog | MachineCredentials
-            | OperationRead | DepartmentRead | AuditRead | EventRead | MachineChange | ServerRead | SystemRead
-            | SystemCreate | SystemChange | SystemAttach | SystemDetach | UsageRead | ZombieRead | ZombieReply,
+            TaskBookRead
+            | RequestCheck
+            | RequestSubmit
+            | RequestRead
+            | RequestCancel
+            | MachineRead
+            | MachineStart
+            | MachineStop
+            | MachineReboot
+            | MachineDelete
+            | MachineRestore
+            | MachineLog
+            | MachineCredentials
+            | OperationRead
+            | DepartmentRead
+            | AuditRead
+            | EventRead
+            | MachineChange
+            | ServerRead
+            | SystemRead
+            | SystemCreate
+            | SystemChange
+            | SystemAttach
+            | SystemDetach
+            | ZombieRead
+            | ZombieReply
+            | UsageRead
+            | VerdictRead
+            | ReportRead
+            | MachineAgreeReclaim
+            | MachineWithdrawReclaim,
         ) => Reach::Own,
         (
             Role::Authority,
@@ -137,7 +168,7 @@ pub const fn reach(role: Role, act: Act) -> Reach {
         | (Role::Requester | Role::Operator, ImageRead)
         | (
             Role::Authority | Role::Operator | Role::Auditor,
-            PlacementExplain | ServerRead | SystemRead | UsageRead | ZombieRead,
+            PlacementExplain | ServerRead | SystemRead | ZombieRead | UsageRead | VerdictRead | ReportRead,
         )
         | (Role::Authority | Role::Operator, ZombieJudge | ZombieAsk)
         | (

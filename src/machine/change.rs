@@ -9,7 +9,7 @@ use super::{
 use crate::{
     audit::{self, Outcome, Record, Who},
     capacity::{self, Amount, transfer},
-    catalogue::{Bounds, Catalogue},
+    catalogue::{Bounds, Catalogue, database::Least},
     db::Tx,
     error::{Kind, Problem},
     identity::{
@@ -18,6 +18,7 @@ use crate::{
     },
     ids::OperationId,
     operation::{Kind as OperationKind, NewOperation, store as operations},
+    provider::Intent,
     task_book, text,
     units::Bytes,
 };
@@ -167,16 +168,19 @@ fn record(who: Who, act: Act, machine: &Machine, detail: serde_json::Value) -> R
     }
 }
 
+/// What the machine's database needs at least, if it has one.
+pub fn least(catalogue: &Catalogue, intent: &Intent) -> Option<Least> {
+    let profile = catalogue.database(&intent.database.as_ref()?.key)?.profile.as_ref()?;
+    Some(match &profile.install {
+        Some(install) if intent.installs() => install.least,
+        _ => profile.least,
+    })
+}
+
 /// The sizes that the machine may have: with a database, not less than that needs.
 fn bounds(catalogue: &Catalogue, machine: &Machine) -> Bounds {
-    let profile =
-        machine.intent.database.as_ref().and_then(|database| catalogue.database(&database.key)?.profile.as_ref());
-    let least = profile.map(|profile| match &profile.install {
-        Some(install) if machine.intent.installs() => install.least,
-        _ => profile.least,
-    });
     let mut bounds = catalogue.bounds.clone();
-    if let Some(least) = least {
+    if let Some(least) = least(catalogue, &machine.intent) {
         bounds.memory = least.memory.max(*bounds.memory.start())..=*bounds.memory.end();
     }
     bounds

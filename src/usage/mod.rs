@@ -3,9 +3,12 @@
 //! A reading is what a source has counted at one instant; two of them are a point, an interval with rates; points are folded
 //! into one row per machine and day, and rows into a window of any length. Nothing keeps single samples.
 
+pub mod advice;
 mod codec;
 mod day;
+pub mod gauges;
 pub mod histogram;
+pub mod judging;
 mod open;
 mod point;
 pub mod service;

@@ -6,10 +6,10 @@ use super::{
     window::{Figures, Window},
 };
 use jiff::civil::Date;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How one metric was distributed over the samples of a window.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Distribution {
     pub mean: f64,
     /// By nearest rank. Never below the true one, and above it by one step of the histogram at most (a tenth for percents, a
@@ -25,7 +25,7 @@ impl Distribution {
     fn of(window: &Window, metric: Metric) -> Option<Self> {
         let (mean, max) = (window.mean(metric)?, window.max(metric)?);
         let rank = |q| window.histogram(metric).percentile(q).map(|bounds: Bounds| rounded(bounds.high.min(max)));
-        Some(Self { mean: rounded(mean), p50: rank(0.5)?, p95: rank(0.95)?, p99: rank(0.99)?, max: rounded(max) })
+        Some(Self { mean: rounded(mean), p50: rank(50.0)?, p95: rank(95.0)?, p99: rank(99.0)?, max: rounded(max) })
     }
 }
 
@@ -35,7 +35,7 @@ fn rounded(value: f64) -> f64 {
 }
 
 /// What a machine has used over some days.
-#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Summary {
     #[schema(value_type = String, format = Date)]
     pub from: Date,
@@ -114,6 +114,39 @@ impl From<&Figures> for DaySummary {
             disk_bytes: day.traffic.disk,
             received_bytes: day.traffic.received,
             sent_bytes: day.traffic.sent,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::usage::{Interval, OpenDay, Point, Traffic};
+    use jiff::civil::date;
+
+    #[test]
+    fn percentiles_are_of_a_hundred() {
+        let day = date(2026, 3, 2);
+        let mut open = OpenDay::new(day);
+        let begins = crate::time::day_begins(day) * 1_000_000;
+        for minute in 0..100_i32 {
+            let from = begins + i64::from(minute) * 60_000_000;
+            open.fold(&Point {
+                from,
+                to: from + 60_000_000,
+                interval: Interval::MINUTE,
+                vcpus: Some(2),
+                values: [Some(f64::from(minute + 1)), None, None, None, None],
+                traffic: Traffic::default(),
+                logged_in: None,
+                inbound: None,
+            });
+        }
+        let mut window = Window::new(day, day).unwrap();
+        assert!(window.add(&open.close()));
+        let cpu = Summary::from(&window).cpu_percent.unwrap();
+        for (found, truth) in [(cpu.p50, 50.0), (cpu.p95, 95.0), (cpu.p99, 99.0)] {
+            assert!(truth <= found && found <= truth * 1.1, "{found} for {truth}");
         }
     }
 }

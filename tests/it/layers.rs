@@ -32,6 +32,8 @@ const IO: &[(&str, &str)] = &[
     ("capacity/maintenance.rs", "runs the fence command"),
     ("watch/task.rs", "goes round"),
     ("usage/task.rs", "goes round"),
+    ("report/task.rs", "goes round"),
+    ("cli/reports.rs", "reads the database where there is no server"),
     ("machine/name/registrar.rs", "drives names to their end"),
     ("dns/mod.rs", "gives an attempt its time"),
     ("dns/exchange.rs", "speaks to a DNS server"),

@@ -38,6 +38,7 @@ mod placement;
 mod provider_libvirt;
 mod race;
 mod real;
+mod report;
 mod secrets;
 mod servers;
 mod service;

@@ -3,6 +3,21 @@
 pub const MESSAGES: &[(&str, &str)] = &[
     ("服务器已登记", "Server registered"),
     ("服务器已改", "Server changed"),
+    (
+        "截至 {as_of}：虚拟机 {all} 台，闲置 {idle} 台，其中可回收 {eligible} 台；无法判断 {unknown} 台",
+        "As of {as_of}: {all} machines, {idle} idle, {eligible} of them eligible for reclaim; {unknown} unknown",
+    ),
+    ("按建设单位和系统", "By department and system"),
+    ("闲置的", "Idle"),
+    ("无法判断的", "Unknown"),
+    ("报告已存到 {to}", "The report is in {to}"),
+    (
+        "-o csv 和 -o xlsx 只用于 jiyue report idle 和 jiyue report show",
+        "-o csv and -o xlsx are for jiyue report idle and jiyue report show alone",
+    ),
+    ("--as-of 须为日期，如 2026-10-31", "--as-of has to be a date, as 2026-10-31"),
+    ("已同意收回", "Agreed"),
+    ("已撤回同意", "The agreement is withdrawn"),
     ("没有发现问题", "Nothing is wrong"),
     ("有 {bad} 处要处理", "{bad} to be mended"),
     ("配置无法使用，{faults}", "The settings cannot be used: {faults}"),

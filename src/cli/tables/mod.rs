@@ -2,11 +2,13 @@
 
 mod block;
 mod columns;
+mod reports;
 mod systems;
 mod usage;
 
 pub use block::{block_lines, read_from};
 pub use columns::{CONTEXT, CONTEXT_SHEET, CONTRADICTION, DIFFERENCE, OUTCOME, READ, REFUSED_HOST, SHORTAGE};
+pub use reports::{REPORT_AGE, REPORT_GROUP, REPORT_IDLE, REPORT_UNKNOWN};
 
 use super::{
     format::{self, NOTHING},
@@ -106,10 +108,14 @@ pub enum Kind {
     Audit,
     Usage,
     Server,
+    Verdict,
+    Advice,
+    Report,
+    Agreement,
 }
 
 impl Kind {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::Department,
         Self::TaskBook,
         Self::Host,
@@ -127,6 +133,10 @@ impl Kind {
         Self::Audit,
         Self::Usage,
         Self::Server,
+        Self::Verdict,
+        Self::Advice,
+        Self::Report,
+        Self::Agreement,
     ];
 
     /// What people call it.
@@ -149,6 +159,10 @@ impl Kind {
             Self::Audit => "审计记录",
             Self::Usage => "实际用量",
             Self::Server => "服务器",
+            Self::Verdict => "判定",
+            Self::Advice => "规格建议",
+            Self::Report => "报告",
+            Self::Agreement => "同意回收",
         }
     }
 
@@ -158,7 +172,7 @@ impl Kind {
             Self::Department | Self::Rule => "/code",
             Self::Host => "/name",
             Self::Image => "/sha256",
-            Self::Credentials => "/machine_id",
+            Self::Credentials | Self::Agreement => "/machine_id",
             Self::Audit => "/seq",
             Self::TaskBook
             | Self::Request
@@ -170,7 +184,10 @@ impl Kind {
             | Self::Alarm
             | Self::Event
             | Self::Usage
-            | Self::Server => "/id",
+            | Self::Server
+            | Self::Verdict
+            | Self::Advice
+            | Self::Report => "/id",
         }
     }
 
@@ -194,6 +211,10 @@ impl Kind {
             Self::Audit => &AUDIT,
             Self::Usage => &usage::USAGE,
             Self::Server => &usage::SERVER,
+            Self::Verdict => &reports::VERDICT,
+            Self::Advice => &reports::ADVICE,
+            Self::Report => &reports::REPORT,
+            Self::Agreement => &reports::AGREEMENT,
         }
     }
 
@@ -216,7 +237,11 @@ impl Kind {
             | Self::Event
             | Self::Audit
             | Self::Usage
-            | Self::Server => self.columns(),
+            | Self::Server
+            | Self::Verdict
+            | Self::Advice
+            | Self::Report
+            | Self::Agreement => self.columns(),
         }
     }
 

@@ -5,7 +5,7 @@ use super::{
         self, Answer, Answered, Confidence, Course, Decision, Exemption, Filing, Finding, Hindrance, Judgement,
         Question, Signed,
     },
-    judge::{Case, MachineUse, Thresholds, Use, judge},
+    judge::{Case, Logins, MachineUse, Thresholds, Use, judge},
     lifecycle::{Event, State},
     sheet, store,
 };
@@ -22,6 +22,10 @@ use crate::{
     jurisdiction::{Criterion, Profile},
     system::{self, Member, System},
     text,
+    usage::{
+        judging::{self, Kept},
+        verdict::Verdict,
+    },
 };
 use jiff::{ToSpan, civil::Date};
 use serde_json::{Value, json};
@@ -60,18 +64,35 @@ pub struct Reply {
     pub denies: Vec<Criterion>,
 }
 
-/// What is known of how the machines are used. Until verdicts are kept beside them nothing is, and what is not known is
-/// never held against a system.
-#[allow(clippy::unused_async, reason = "the verdicts are read here")]
-async fn uses(_: &mut AnyConnection, members: &[Member], _: Date) -> Result<Vec<MachineUse>, DbError> {
-    let unknown = |member: &Member| MachineUse {
-        machine: member.machine,
-        name: member.name.clone(),
-        verdict: Use::Unknown,
-        idle_days: 0,
-        logins: None,
+/// A verdict that is older says nothing of today.
+const STALE_DAYS: i64 = 7;
+
+/// What is known of how the machines are used: the newest verdict of each that was kept. What is not known is never held
+/// against a system.
+async fn uses(conn: &mut AnyConnection, members: &[Member], today: Date) -> Result<Vec<MachineUse>, DbError> {
+    let ids: Vec<String> = members.iter().map(|member| member.machine.text()).collect();
+    let kept = judging::store::newest(conn, &ids, today).await?;
+    let of = |member: &Member| {
+        let fresh = |kept: &&Kept| today.duration_since(kept.day).as_hours() / 24 <= STALE_DAYS;
+        let id = member.machine.text();
+        let kept = kept.iter().find(|kept| kept.evidence.subject.id == id).filter(fresh);
+        MachineUse {
+            machine: member.machine,
+            name: member.name.clone(),
+            verdict: match kept.map(Kept::verdict) {
+                Some(Verdict::Busy) => Use::Busy,
+                Some(Verdict::Low) => Use::Low,
+                Some(Verdict::Idle) => Use::Idle,
+                Some(Verdict::Exempt) => Use::Exempt,
+                Some(Verdict::Unknown) | None => Use::Unknown,
+            },
+            idle_days: kept.and_then(|kept| kept.evidence.idle).map_or(0, |idle| idle.days),
+            logins: kept
+                .and_then(|kept| kept.evidence.logins)
+                .map(|logins| Logins { known_days: logins.known_days, last: logins.last_on }),
+        }
     };
-    Ok(members.iter().map(unknown).collect())
+    Ok(members.iter().map(of).collect())
 }
 
 impl Zombies {

@@ -22,6 +22,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("hosts_fence", "faults: it needs a command that switches a host off"),
     ("machines_credentials", "databases: it needs a machine with a database"),
     ("machines_register_name", "names: it needs a zone of a DNS server"),
+    ("reports_show", "report: it needs a month that is over"),
     ("operations_events", "contract::events: it is no JSON"),
 ];
 
@@ -243,6 +244,19 @@ async fn machines(walk: &mut Journey, broker: &Broker, cast: &Cast, machine: &st
     walk.call("machines_log", machine, requester, None).await;
     walk.call("usage_of_machine", machine, requester, None).await;
     walk.call("usage_list", "", requester, None).await;
+    // Its life before today, so that there is something to judge.
+    let beside = crate::report::Beside::new(&broker.setup).await;
+    let yesterday = jiyue::time::Clock::System.today().yesterday().unwrap();
+    crate::report::lived(&beside.db, machine, yesterday, 40, 0.4, 50.0).await;
+    walk.call("reports_idle", "", requester, None).await;
+    walk.call("reports_list", "", requester, None).await;
+    walk.call("verdicts_list", "", requester, None).await;
+    walk.call("verdicts_of_machine", machine, requester, None).await;
+    walk.call("verdicts_advice", "", requester, None).await;
+    let until = yesterday.checked_add(jiff::ToSpan::days(90)).unwrap();
+    let agreement = json!({"until": until, "reason": "系统已停用"});
+    walk.call("verdicts_agree", machine, requester, Some(agreement)).await;
+    walk.call("verdicts_withdraw", machine, requester, None).await;
     let size = json!({"vcpu": 3, "memory_bytes": home["memory_bytes"]});
     for (id, token, body) in [
         ("machines_stop", requester, None),

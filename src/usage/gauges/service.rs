@@ -1,0 +1,159 @@
+//! Reads what the gauges say, and says it.
+
+use super::store::{self, Running, Sum};
+use crate::{
+    db::{Db, DbError},
+    metrics::{MachineUse, Metrics, Stage, Stock},
+    request::block::Block,
+    usage::{Interval, Metric, judging, verdict::Verdict},
+};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    time::Duration,
+};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// Between two looks.
+const EVERY: Duration = Duration::from_secs(5);
+/// A machine whose last sample is older than so many intervals is not being measured.
+const FRESH: i64 = 3;
+/// Blocks that one statement reads.
+const MOST: usize = 200;
+
+/// Keeps the gauges.
+pub struct Gauges {
+    pub db: Db,
+    pub metrics: Metrics,
+    /// Between two readings of a machine.
+    pub every: Interval,
+    /// Whether each machine has its own series.
+    pub machines: bool,
+    /// What requests ask for, by request: a block never changes.
+    asked: HashMap<String, Asked>,
+}
+
+#[derive(Clone, Debug)]
+struct Asked {
+    zone: &'static str,
+    vcpu: f64,
+    memory_bytes: f64,
+    disk_bytes: f64,
+}
+
+type Stocks = BTreeMap<(Stage, String, String), Stock>;
+
+impl Gauges {
+    pub fn new(db: Db, metrics: Metrics, every: Interval, machines: bool) -> Self {
+        Self { db, metrics, every, machines, asked: HashMap::new() }
+    }
+
+    /// Looks every few seconds, until `stop`.
+    pub async fn run(mut self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.look().await {
+                tracing::warn!(%error, "usage.gauges_unread");
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = sleep(EVERY) => {}
+            }
+        }
+    }
+
+    /// Looks once.
+    pub async fn look(&mut self) -> Result<(), DbError> {
+        let (now, today) = (self.db.clock().now().as_microsecond(), self.db.clock().today());
+        let db = self.db.clone();
+        let mut conn = db.read().await?;
+        let mut stocks = Stocks::new();
+        let asked = store::asked(&mut conn).await?;
+        let new: Vec<String> = asked
+            .iter()
+            .filter(|request| !self.asked.contains_key(&request.id))
+            .map(|request| request.id.clone())
+            .collect();
+        for part in new.chunks(MOST) {
+            for (id, block) in store::blocks(&mut conn, part).await? {
+                let block: Block =
+                    serde_json::from_str(&block).map_err(|_| DbError::Corrupt { what: "requests.block".to_owned() })?;
+                self.asked.insert(id, Asked::of(&block));
+            }
+        }
+        let ids: HashSet<&String> = asked.iter().map(|request| &request.id).collect();
+        self.asked.retain(|id, _| ids.contains(id));
+        for request in &asked {
+            let Some(block) = self.asked.get(&request.id) else { continue };
+            let provider = request.provider.clone().unwrap_or_else(|| "none".to_owned());
+            let stages: &[Stage] =
+                if request.state == "submitted" { &[Stage::Requested] } else { &[Stage::Requested, Stage::Approved] };
+            for stage in stages {
+                let stock = stocks.entry((*stage, block.zone.to_owned(), provider.clone())).or_default();
+                stock.add(block.vcpu, block.memory_bytes, block.disk_bytes);
+            }
+        }
+        enter(&mut stocks, Stage::Allocated, store::allocated(&mut conn).await?);
+        enter(&mut stocks, Stage::Physical, store::physical(&mut conn).await?);
+        let running = store::running(&mut conn, today).await?;
+        let verdicts = judging::store::counts(&mut conn).await?;
+        drop(conn);
+        self.collected(&running, now);
+        let mut uses = Vec::new();
+        for machine in &running {
+            let Some(used) = used(machine) else { continue };
+            let key = (Stage::Measured, machine.zone.clone(), machine.provider.clone());
+            stocks.entry(key).or_default().add(used.vcpus, used.memory_bytes.unwrap_or(0.0), 0.0);
+            uses.push(used);
+        }
+        self.metrics.stocks(&stocks);
+        for verdict in Verdict::ALL {
+            let count = verdicts.iter().find(|(word, _)| word == verdict.word()).map_or(0, |(_, count)| *count);
+            self.metrics.verdicts_are(verdict.word(), count);
+        }
+        if self.machines {
+            self.metrics.machines_use(&uses);
+        }
+        Ok(())
+    }
+
+    /// How many of the machines that run are being measured, and how far back the one is that was measured longest ago.
+    #[allow(clippy::cast_precision_loss, reason = "counts and spans for people")]
+    fn collected(&self, running: &[Running], now: i64) {
+        let ages: Vec<i64> = running.iter().filter_map(|machine| Some(now - machine.last_at?)).collect();
+        let fresh = ages.iter().filter(|age| **age <= FRESH * self.every.as_micros()).count();
+        let share = if running.is_empty() { 1.0 } else { fresh as f64 / running.len() as f64 };
+        let lag = ages.into_iter().max().unwrap_or(0).max(0) as f64 / 1e6;
+        self.metrics.usage_collected(share, lag);
+    }
+}
+
+impl Asked {
+    #[allow(clippy::cast_precision_loss, reason = "sizes are below 2^53")]
+    fn of(block: &Block) -> Self {
+        let all = block.totals();
+        let sizes = all.map(|all| (all.vcpu as f64, all.memory.get() as f64, all.disk.get() as f64));
+        let (vcpu, memory_bytes, disk_bytes) = sizes.unwrap_or_default();
+        Self { zone: block.zone.word(), vcpu, memory_bytes, disk_bytes }
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "sizes are below 2^53")]
+fn enter(stocks: &mut Stocks, stage: Stage, sums: Vec<Sum>) {
+    for sum in sums {
+        let stock = stocks.entry((stage, sum.zone, sum.provider)).or_default();
+        stock.add(sum.vcpu as f64, sum.memory_bytes as f64, sum.disk_bytes as f64);
+    }
+}
+
+/// The mean over the day so far.
+#[allow(clippy::cast_precision_loss, reason = "sizes are below 2^53")]
+fn used(machine: &Running) -> Option<MachineUse> {
+    let day = machine.open.as_ref()?.so_far()?;
+    let share = |metric| day.mean(metric).map(|percent: f64| percent / 100.0);
+    Some(MachineUse {
+        id: machine.id.clone(),
+        name: machine.name.clone(),
+        vcpus: share(Metric::Cpu)? * machine.vcpu as f64,
+        memory_bytes: share(Metric::Memory).map(|share| share * machine.memory_bytes as f64),
+    })
+}

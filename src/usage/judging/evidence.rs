@@ -1,0 +1,172 @@
+//! One subject judged: the verdict, the figures that people ask for, what may be advised. Pure: a case, its days, the day.
+
+use super::{Case, Subject};
+use crate::{
+    catalogue,
+    usage::{
+        Day, Metric, Window,
+        advice::{self, Advice, Life, Size, Sizing},
+        summary::Summary,
+        verdict::{self, Judgement, Method, RuleSet, Verdict},
+    },
+};
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+/// What subjects are judged by.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    pub set: RuleSet,
+    pub sizing: Sizing,
+    pub bounds: catalogue::Bounds,
+}
+
+impl Rules {
+    /// How many days before a day are looked at, that day among them.
+    pub fn lookback(&self) -> u32 {
+        match &self.set.method {
+            Method::Criteria(_) => self.set.window_days,
+            Method::Signals(thresholds) => thresholds.lookback_days.max(self.set.window_days),
+        }
+    }
+}
+
+/// Since when an idle machine has been idle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Idle {
+    #[schema(value_type = String, format = Date)]
+    pub since: Date,
+    /// To the end of the day that was judged.
+    pub days: i64,
+    /// Nothing shows that it was ever used.
+    pub never_used: bool,
+}
+
+/// Logins, where they are seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Logins {
+    /// For how many days without a break, to the day that was judged, they would have been seen.
+    pub known_days: i64,
+    #[schema(value_type = Option<String>, format = Date)]
+    pub last_on: Option<Date>,
+}
+
+/// What is kept of a subject and a day.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Evidence {
+    pub subject: Subject,
+    /// Verdict, eligibility, reasons, and each figure with its threshold.
+    #[schema(value_type = Object)]
+    pub judgement: Judgement,
+    /// Over the window of the rules.
+    pub usage: Summary,
+    /// Of an idle machine.
+    #[schema(required)]
+    pub idle: Option<Idle>,
+    #[schema(required)]
+    pub logins: Option<Logins>,
+    /// Of an unknown one: why nothing was measured, where that is known.
+    #[schema(required)]
+    pub cause: Option<String>,
+    pub advice: Vec<Advice>,
+}
+
+/// What the rules say of a case at the end of a day. `days` are the machine's, in order.
+pub fn judge(rules: &Rules, case: &Case, days: &[Day], on: Date) -> Evidence {
+    let judgement = verdict::judge(&rules.set, &case.facts, days.iter(), on);
+    let mut recent = Window::ending(on, rules.set.window_days);
+    for day in days {
+        recent.add(day);
+    }
+    let past: Vec<&Day> = days.iter().filter(|day| day.date() <= on && day.samples() > 0).collect();
+    let idle = idle(&judgement, past.first().map(|day| day.date()), on);
+    let advice = match (case.subject.vcpu, judgement.verdict) {
+        (_, Verdict::Unknown | Verdict::Exempt) | (None, _) => Vec::new(),
+        (Some(vcpu), _) => {
+            let size = Size {
+                vcpu,
+                memory: case.subject.memory_bytes,
+                disk: case.subject.disk_bytes,
+                least_memory: case.least_memory,
+                least_disk: case.least_disk,
+                class: case.subject.workload_class,
+            };
+            let life = life(case, idle, &past, on, rules);
+            advice::advise(&rules.sizing, &rules.bounds, &size, &life, &recent)
+        }
+    };
+    Evidence {
+        subject: case.subject.clone(),
+        usage: Summary::from(&recent),
+        idle,
+        logins: logins(&past, on),
+        cause: cause(case, &judgement, &past),
+        judgement,
+        advice,
+    }
+}
+
+/// From one date to another, in days.
+fn between(from: Date, to: Date) -> i64 {
+    to.duration_since(from).as_hours() / 24
+}
+
+/// From the day after the last that shows work, or from the first of which anything is known.
+fn idle(judgement: &Judgement, first: Option<Date>, on: Date) -> Option<Idle> {
+    if judgement.verdict != Verdict::Idle {
+        return None;
+    }
+    let worked = judgement.work.last().map(|span| span.to.tomorrow().unwrap_or(span.to));
+    let since = worked.or(first)?;
+    Some(Idle { since, days: between(since, on) + 1, never_used: worked.is_none() })
+}
+
+/// What is known of a machine's whole life: nothing of one that was not measured from its delivery on.
+fn life(case: &Case, idle: Option<Idle>, past: &[&Day], on: Date, rules: &Rules) -> Life {
+    let Some((delivered, first)) = case.subject.delivered_on.zip(past.first().map(|day| day.date())) else {
+        return Life::default();
+    };
+    if between(delivered, first) > 1 || between(delivered, on) >= i64::from(rules.lookback()) {
+        return Life::default();
+    }
+    let mut bytes = 0_u64;
+    let mut covered = 0.0;
+    // The first day had begun before the machine was there.
+    for day in past.iter().skip(1) {
+        covered += day.coverage_of(Metric::Disk);
+    }
+    for day in past {
+        bytes = bytes.saturating_add(day.traffic().disk);
+    }
+    #[allow(clippy::cast_precision_loss, reason = "days")]
+    let owed = between(first, on) as f64;
+    Life {
+        never_used_since: idle.filter(|idle| idle.never_used).map(|idle| idle.since),
+        disk_bytes: (owed >= 1.0 && covered >= owed * rules.sizing.coverage).then_some(bytes),
+    }
+}
+
+fn logins(past: &[&Day], on: Date) -> Option<Logins> {
+    let mut known_days = 0;
+    for day in past.iter().rev() {
+        if day.presence().asked == 0 || between(day.date(), on) != known_days {
+            break;
+        }
+        known_days += 1;
+    }
+    let last_on = past.iter().rev().find(|day| day.presence().logged_in > 0).map(|day| day.date());
+    (known_days > 0 || last_on.is_some()).then_some(Logins { known_days, last_on })
+}
+
+fn cause(case: &Case, judgement: &Judgement, past: &[&Day]) -> Option<String> {
+    if judgement.verdict != Verdict::Unknown {
+        return None;
+    }
+    if case.subject.state == "stopped" {
+        return Some("虚拟机已停机，停机期间没有用量".to_owned());
+    }
+    if let Some(failure) = &case.unread {
+        return Some(format!("读不到所在宿主机：{failure}"));
+    }
+    past.is_empty().then(|| "从来没有采集到数据".to_owned())
+}

@@ -1,0 +1,300 @@
+//! Acts: judging a day and keeping what was judged, and what owners agree to.
+
+use super::{Agreement, Case, Evidence, Kept, Rules, agreement, agreement::Untimely, evidence, store};
+use crate::{
+    audit::{self, Outcome, Record, Who},
+    catalogue::Catalogue,
+    db::{Db, DbError},
+    error::{Kind, Problem},
+    identity::{
+        Actor,
+        policy::{self, Act},
+    },
+    ids::{AgreementId, MachineId},
+    machine::{self, Machine},
+    text,
+    usage::{self, verdict::Verdict},
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::{SignedDuration, civil::Date};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+use tokio::{sync::Mutex, task::spawn_blocking};
+
+/// Machines that one statement reads.
+const READ: i64 = 500;
+/// Machines whose days are in memory at once; each may have four hundred.
+const JUDGED_TOGETHER: usize = 16;
+/// How many such lots are under way.
+const LOTS: usize = 2;
+/// Judgements that one transaction keeps.
+const KEPT_TOGETHER: usize = 100;
+
+/// Why a day is not judged.
+#[derive(Debug, thiserror::Error)]
+pub enum JudgingError {
+    #[error("{day} is not over")]
+    NotOver { day: Date },
+    #[error(transparent)]
+    Db(#[from] DbError),
+    #[error("the judging came to no end")]
+    Cut(#[from] tokio::task::JoinError),
+}
+
+impl From<JudgingError> for Problem {
+    fn from(error: JudgingError) -> Self {
+        match error {
+            JudgingError::NotOver { day } => {
+                Self::malformed(format!("{day} 还没有过完，不能判定；请写昨天或更早的日期"))
+            }
+            JudgingError::Db(error) => error.into(),
+            JudgingError::Cut(error) => Self::internal(error),
+        }
+    }
+}
+
+/// Whether what is judged now is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    Yes,
+    /// For whoever only looks at the database.
+    No,
+}
+
+/// Judges.
+#[derive(Clone)]
+pub struct Judges {
+    pub db: Db,
+    pub rules: Arc<Rules>,
+    pub catalogue: Arc<Catalogue>,
+    /// One day is judged at a time: those who ask for the same day meanwhile find it kept.
+    pub one: Arc<Mutex<()>>,
+}
+
+/// Until when a machine may be taken back.
+#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewAgreement {
+    /// The last day; a year from now at most.
+    #[schema(value_type = String, format = Date)]
+    pub until: Date,
+    pub reason: Option<String>,
+}
+
+impl Judges {
+    /// The last day that is over.
+    pub fn yesterday(&self) -> Date {
+        let today = self.db.clock().today();
+        today.yesterday().unwrap_or(Date::MIN)
+    }
+
+    /// What was judged of a day that is over; what was not is judged now.
+    pub async fn of_day(&self, day: Date, department: Option<&str>, keep: Keep) -> Result<Vec<Kept>, JudgingError> {
+        if let Some(judged) = self.judge(day, keep).await? {
+            let own = |kept: &Kept| department.is_none_or(|id| kept.evidence.subject.department.id.text() == id);
+            return Ok(judged.into_iter().filter(own).collect());
+        }
+        let mut conn = self.db.read().await?;
+        Ok(store::of_day(&mut conn, day, department).await?)
+    }
+
+    /// Judges a day that nobody has judged yet. What is not kept is answered.
+    pub async fn judge(&self, day: Date, keep: Keep) -> Result<Option<Vec<Kept>>, JudgingError> {
+        if day >= self.db.clock().today() {
+            return Err(JudgingError::NotOver { day });
+        }
+        let _one = self.one.lock().await;
+        if store::is_judged(&mut *self.db.read().await?, day).await? {
+            return Ok(None);
+        }
+        let judged = self.all(day).await?;
+        if keep == Keep::No {
+            let kept = |evidence| Kept { id: crate::ids::VerdictId::new(), day, evidence };
+            return Ok(Some(judged.into_iter().map(kept).collect()));
+        }
+        if judged.is_empty() {
+            // A day before there was anything: nothing to remember of it.
+            return Ok(None);
+        }
+        let judged = Arc::new(judged);
+        for begin in (0..judged.len()).step_by(KEPT_TOGETHER) {
+            let judged = Arc::clone(&judged);
+            self.db
+                .housekeep(async move |tx| {
+                    let end = (begin + KEPT_TOGETHER).min(judged.len());
+                    store::keep(tx, day, &judged[begin..end]).await?;
+                    if end == judged.len() { store::close(tx, day).await } else { Ok(()) }
+                })
+                .await?;
+        }
+        tracing::info!(%day, machines = judged.len(), "usage.judged");
+        Ok(None)
+    }
+
+    async fn all(&self, day: Date) -> Result<Vec<Evidence>, JudgingError> {
+        let cases = self.cases(day).await?;
+        let mut judged = self.lots(cases.clone(), day).await?;
+        // A machine that only takes in what another of its system does is no idle one; whether the other is busy is known now.
+        let busy: HashSet<String> = judged
+            .iter()
+            .filter(|evidence| evidence.judgement.verdict == Verdict::Busy)
+            .filter_map(|evidence| evidence.subject.system_id.map(|system| system.text()))
+            .collect();
+        let quiet: HashMap<String, usize> = judged
+            .iter()
+            .enumerate()
+            .filter(|(_, evidence)| matches!(evidence.judgement.verdict, Verdict::Idle | Verdict::Low))
+            .map(|(at, evidence)| (evidence.subject.id.clone(), at))
+            .collect();
+        let mut again = Vec::new();
+        for mut case in cases {
+            let peers = case.subject.system_id.is_some_and(|system| busy.contains(&system.text()));
+            if peers && quiet.contains_key(&case.subject.id) {
+                case.facts.peer_busy = Some(true);
+                again.push(case);
+            }
+        }
+        for evidence in self.lots(again, day).await? {
+            if let Some(at) = quiet.get(&evidence.subject.id) {
+                judged[*at] = evidence;
+            }
+        }
+        Ok(judged)
+    }
+
+    /// Every machine of the day, with what is known of it besides its days.
+    async fn cases(&self, day: Date) -> Result<Vec<Case>, JudgingError> {
+        let mut conn = self.db.read().await?;
+        let (agreed, exempt) = (store::agreed(&mut conn, day).await?, store::exempt(&mut conn).await?);
+        let unread = store::unread_hosts(&mut conn).await?;
+        let mut cases: Vec<Case> = Vec::new();
+        loop {
+            let after = cases.last().map(|case| case.subject.id.clone()).unwrap_or_default();
+            let page = store::machines(&mut conn, day, &after, READ).await?;
+            if page.is_empty() {
+                break;
+            }
+            cases.extend(page);
+        }
+        for case in &mut cases {
+            case.facts.owner = agreed.get(&case.subject.id).copied();
+            case.facts.exempt_until = case.subject.system_id.and_then(|system| exempt.get(&system.text()).copied());
+            case.unread = case.host.and_then(|host| unread.get(&host.text()).cloned());
+            let least = case.intent.take().and_then(|intent| machine::change::least(&self.catalogue, &intent));
+            if let Some(least) = least {
+                case.least_memory = least.memory.get();
+                case.least_disk = case.least_disk.max(least.disk.get());
+            }
+        }
+        Ok(cases)
+    }
+
+    async fn lots(&self, cases: Vec<Case>, day: Date) -> Result<Vec<Evidence>, JudgingError> {
+        let hours = 24 * (i64::from(self.rules.lookback()) - 1);
+        let from = day.checked_sub(SignedDuration::from_hours(hours)).unwrap_or(Date::MIN);
+        let lots: Vec<Vec<Case>> = cases.chunks(JUDGED_TOGETHER).map(<[Case]>::to_vec).collect();
+        let judged: Vec<Vec<Evidence>> = stream::iter(lots.into_iter().map(|lot| async move {
+            let ids: Vec<String> = lot.iter().map(|case| case.subject.id.clone()).collect();
+            let mut conn = self.db.read().await?;
+            let mut days = usage::store::days(&mut conn, &ids, from, day).await?;
+            drop(conn);
+            let rules = Arc::clone(&self.rules);
+            let judged = spawn_blocking(move || {
+                let one = |case: &Case| {
+                    let days = days.remove(&case.subject.id).unwrap_or_default();
+                    evidence::judge(&rules, case, &days, day)
+                };
+                lot.iter().map(one).collect::<Vec<_>>()
+            });
+            Ok::<_, JudgingError>(judged.await?)
+        }))
+        .buffered(LOTS)
+        .try_collect()
+        .await?;
+        Ok(judged.into_iter().flatten().collect())
+    }
+
+    /// The owner agrees that a machine be taken back if it is idle, until a day. What was agreed before ends with that.
+    pub async fn agree(&self, actor: &Actor, id: &str, new: NewAgreement) -> Result<Agreement, Problem> {
+        let machine = self.machine(actor, Act::MachineAgreeReclaim, id).await?;
+        let today = self.db.clock().today();
+        agreement::timely(today, new.until).map_err(|untimely| {
+            let detail = match untimely {
+                Untimely::Past => format!("/until: {} 已经过了；请写今天或以后的日期", new.until),
+                Untimely::TooLong => {
+                    format!("/until: 最长 {} 天；到期后可以再次同意", agreement::LONGEST_DAYS)
+                }
+            };
+            Problem::new(Kind::Refused, "agreement_untimely", detail)
+        })?;
+        let reason =
+            new.reason.as_deref().map(|reason| text::said(reason, text::PROSE)).transpose().map_err(|fault| {
+                let detail = format!("/reason: 文字不符合要求（{fault}）；请改为 1 至 {} 字", text::PROSE.max_chars);
+                Problem::new(Kind::Refused, "text_refused", detail)
+            })?;
+        let who = Who::from(actor);
+        let agreement = Agreement {
+            id: AgreementId::new(),
+            machine_id: machine.id,
+            agreed_on: today,
+            until: new.until,
+            reason,
+            agreed_by: who.person.clone(),
+            agreed_at: self.db.clock().now(),
+            withdrawn_on: None,
+            withdrawn_by: None,
+        };
+        self.db
+            .write(async move |tx| -> Result<Agreement, Problem> {
+                store::withdraw(tx, machine.id, today, &who.person).await?;
+                store::agree(tx, &agreement).await?;
+                let detail = json!({"name": machine.intent.name, "until": agreement.until, "reason": agreement.reason});
+                audit::record(tx, record(&who, Act::MachineAgreeReclaim, &machine, detail)).await?;
+                Ok(agreement.clone())
+            })
+            .await
+    }
+
+    /// The owner does not agree any longer.
+    pub async fn withdraw(&self, actor: &Actor, id: &str) -> Result<Agreement, Problem> {
+        let machine = self.machine(actor, Act::MachineWithdrawReclaim, id).await?;
+        let (today, who) = (self.db.clock().today(), Who::from(actor));
+        let withdrawn = self
+            .db
+            .write(async move |tx| -> Result<AgreementId, Problem> {
+                let withdrawn = store::withdraw(tx, machine.id, today, &who.person)
+                    .await?
+                    .ok_or_else(|| Problem::conflict("not_agreed", "没有同意过回收这台虚拟机，或已经撤回"))?;
+                let detail = json!({"name": machine.intent.name, "agreement": withdrawn});
+                audit::record(tx, record(&who, Act::MachineWithdrawReclaim, &machine, detail)).await?;
+                Ok(withdrawn)
+            })
+            .await?;
+        let mut conn = self.db.read().await?;
+        store::find_agreement(&mut conn, withdrawn).await?.ok_or_else(|| Problem::not_found("同意回收的记录"))
+    }
+
+    async fn machine(&self, actor: &Actor, act: Act, id: &str) -> Result<Machine, Problem> {
+        let scope = policy::scope(actor, act)?;
+        let mut conn = self.db.read().await?;
+        let machine = machine::store::find(&mut conn, id, scope.filter().as_deref()).await?;
+        machine.filter(|machine| machine.state.holds().1).ok_or_else(|| Problem::not_found("虚拟机"))
+    }
+}
+
+fn record(who: &Who, act: Act, machine: &Machine, detail: Value) -> Record {
+    let id: MachineId = machine.id;
+    Record {
+        who: who.clone(),
+        action: act.word(),
+        object_type: "machine",
+        object_id: id.text(),
+        department_id: Some(machine.department.text()),
+        outcome: Outcome::Done,
+        detail,
+    }
+}

@@ -1,0 +1,303 @@
+//! SQL of judgements, and of what they are made of.
+
+use super::{Agreement, Case, Evidence, Kept, Subject};
+use crate::{
+    db::{Batch, DbError, Listing, Slice, Sorts, Tx, placeholders},
+    identity::{
+        Department,
+        store::{parsed, parsed_opt},
+    },
+    ids::{AgreementId, MachineId, VerdictId},
+    provider::Intent,
+    request::block::Block,
+    time,
+    usage::{
+        store::number,
+        verdict::{Facts, Owner},
+        zombie::finding::Exemption,
+    },
+};
+use jiff::civil::Date;
+use serde::de::DeserializeOwned;
+use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
+use std::collections::HashMap;
+
+fn json<T: DeserializeOwned>(row: &AnyRow, column: &'static str) -> Result<T, DbError> {
+    let text: &str = row.try_get(column)?;
+    serde_json::from_str(text).map_err(|_| DbError::Corrupt { what: column.to_owned() })
+}
+
+/// Machines that a day's judgement is of, after one of them in the order of their ids: those that were delivered before its
+/// end and had not gone into the bin, and those whose use of it or of a day before is known from elsewhere.
+pub async fn machines(conn: &mut AnyConnection, day: Date, after: &str, most: i64) -> Result<Vec<Case>, DbError> {
+    let rows = sqlx::query(
+        "select machines.id as id, departments.id as department_id, departments.code as department_code, \
+         departments.name as department_name, machines.host_id as host_id, \
+         machines.state as state, machines.intent as intent, machines.ready_at as ready_at, requests.block as block, \
+         task_books.project_name as project_name, images.virtual_size_bytes as virtual_size_bytes, \
+         system_machines.machine_id as tied, systems.id as system_id, systems.name as system_name from machines \
+         join departments on departments.id = machines.department_id \
+         join requests on requests.id = machines.request_id \
+         join task_books on task_books.id = requests.task_book_id \
+         join images on images.sha256 = machines.image_sha256 \
+         left join system_machines on system_machines.machine_id = machines.id \
+         left join systems on systems.id = system_machines.system_id or (system_machines.machine_id is null \
+         and systems.department_id = machines.department_id and systems.name = task_books.project_name) \
+         where machines.id > $1 and machines.state <> 'undone' and machines.ready_at is not null \
+         and (machines.binned_at is null or machines.binned_at >= $2) and (machines.ready_at < $2 or exists ( \
+         select 1 from usage_days where usage_days.subject_id = machines.id and usage_days.day <= $3)) \
+         order by machines.id limit $4",
+    )
+    .bind(after)
+    .bind(end_of(day))
+    .bind(number(day))
+    .bind(most)
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| machine(row, day)).collect()
+}
+
+/// The instant at which a day is over, in microseconds.
+fn end_of(day: Date) -> i64 {
+    (time::day_begins(day) + 86_400) * 1_000_000
+}
+
+fn machine(row: &AnyRow, day: Date) -> Result<Case, DbError> {
+    let (intent, block): (Intent, Block) = (json(row, "intent")?, json(row, "block")?);
+    let ready_at: i64 = row.try_get("ready_at")?;
+    let delivered = time::civil(time::from_micros(ready_at));
+    // Of a machine whose history was brought from elsewhere, our own delivery says nothing.
+    let delivered_on = (delivered <= day).then_some(delivered);
+    let (system, tied): (Option<String>, Option<String>) = (row.try_get("system_name")?, row.try_get("tied")?);
+    let project: String = row.try_get("project_name")?;
+    let size: i64 = row.try_get("virtual_size_bytes")?;
+    Ok(Case {
+        subject: Subject {
+            id: row.try_get("id")?,
+            department: Department {
+                id: parsed(row, "department_id")?,
+                code: row.try_get("department_code")?,
+                name: row.try_get("department_name")?,
+            },
+            name: intent.name.clone(),
+            system: system.or_else(|| tied.is_none().then_some(project)),
+            system_id: parsed_opt(row, "system_id")?,
+            vcpu: Some(i64::from(intent.vcpu)),
+            memory_bytes: Some(intent.memory.get()),
+            disk_bytes: Some(intent.disk.get()),
+            workload_class: block.workload_class,
+            state: row.try_get("state")?,
+            delivered_on,
+        },
+        facts: Facts { created: delivered_on, ..Facts::default() },
+        host: parsed_opt(row, "host_id")?,
+        least_memory: 0,
+        least_disk: size,
+        unread: None,
+        intent: Some(intent),
+    })
+}
+
+/// Owners' agreements that count on a day, by machine.
+pub async fn agreed(conn: &mut AnyConnection, day: Date) -> Result<HashMap<String, Owner>, DbError> {
+    let rows = sqlx::query(
+        "select machine_id from reclaim_agreements where agreed_on <= $1 and until >= $1 \
+         and (withdrawn_on is null or withdrawn_on > $1)",
+    )
+    .bind(day.to_string())
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| Ok((row.try_get("machine_id")?, Owner::Agreed))).collect()
+}
+
+/// The last day of each system's exemption, by the system's id.
+pub async fn exempt(conn: &mut AnyConnection) -> Result<HashMap<String, Date>, DbError> {
+    let rows =
+        sqlx::query("select system_id, exemption from zombie_findings where state = 'exempt'").fetch_all(conn).await?;
+    rows.iter().map(|row| Ok((row.try_get("system_id")?, json::<Exemption>(row, "exemption")?.until))).collect()
+}
+
+/// Why hosts could not be read, by host.
+pub async fn unread_hosts(conn: &mut AnyConnection) -> Result<HashMap<String, String>, DbError> {
+    let rows =
+        sqlx::query("select host_id, failure from usage_rounds where failure is not null").fetch_all(conn).await?;
+    rows.iter().map(|row| Ok((row.try_get("host_id")?, row.try_get("failure")?))).collect()
+}
+
+/// Whether every machine was judged as of a day.
+pub async fn is_judged(conn: &mut AnyConnection, day: Date) -> Result<bool, DbError> {
+    let row = sqlx::query("select day from usage_verdict_days where day = $1")
+        .bind(day.to_string())
+        .fetch_optional(conn)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Keeps judgements. What was kept before stays.
+pub async fn keep(tx: &mut Tx, day: Date, all: &[Evidence]) -> Result<(), DbError> {
+    if all.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "insert into usage_verdicts (id, subject_id, day, department_id, verdict, eligible, rule_set, rule_version, \
+         evidence) values {} on conflict (subject_id, day) do nothing",
+        placeholders(all.len(), 9)
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for evidence in all {
+        let judgement = &evidence.judgement;
+        let text = serde_json::to_string(evidence).map_err(|_| DbError::Corrupt { what: "evidence".to_owned() })?;
+        query = query
+            .bind(VerdictId::new().text())
+            .bind(evidence.subject.id.as_str())
+            .bind(day.to_string())
+            .bind(evidence.subject.department.id.text())
+            .bind(judgement.verdict.word())
+            .bind(i64::from(judgement.eligibility.eligible))
+            .bind(judgement.rule_set.as_str())
+            .bind(i64::from(judgement.rule_version))
+            .bind(text);
+    }
+    query.execute(tx.conn()).await?;
+    Ok(())
+}
+
+/// From now on the day's judgements are whole.
+pub async fn close(tx: &mut Tx, day: Date) -> Result<(), DbError> {
+    let now = tx.now().as_microsecond();
+    sqlx::query("insert into usage_verdict_days (day, judged_at) values ($1, $2) on conflict (day) do nothing")
+        .bind(day.to_string())
+        .bind(now)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+fn kept(row: &AnyRow) -> Result<Kept, DbError> {
+    Ok(Kept { id: parsed(row, "id")?, day: parsed(row, "day")?, evidence: json(row, "evidence")? })
+}
+
+/// A day's judgements, in the order of their subjects.
+pub async fn of_day(conn: &mut AnyConnection, day: Date, department: Option<&str>) -> Result<Vec<Kept>, DbError> {
+    let rows = sqlx::query(
+        "select id, day, evidence from usage_verdicts where day = $1 \
+         and (cast($2 as text) is null or department_id = $2) order by subject_id",
+    )
+    .bind(day.to_string())
+    .bind(department)
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(kept).collect()
+}
+
+/// The newest judgement of each of some machines, as of a day or before.
+pub async fn newest(conn: &mut AnyConnection, machines: &[String], day: Date) -> Result<Vec<Kept>, DbError> {
+    if machines.is_empty() {
+        return Ok(Vec::new());
+    }
+    let n = machines.len() + 1;
+    let sql = format!(
+        "select id, day, evidence from usage_verdicts where day = (select max(other.day) from usage_verdicts other \
+         where other.subject_id = usage_verdicts.subject_id and other.day <= ${n}) and subject_id in {} \
+         order by subject_id",
+        placeholders(1, machines.len())
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for machine in machines {
+        query = query.bind(machine.as_str());
+    }
+    let rows = query.bind(day.to_string()).fetch_all(conn).await?;
+    rows.iter().map(kept).collect()
+}
+
+/// How many machines have each verdict as of the newest day that was judged, and which day that is.
+pub async fn counts(conn: &mut AnyConnection) -> Result<Vec<(String, i64)>, DbError> {
+    let rows = sqlx::query(
+        "select verdict, count(*) as number from usage_verdicts \
+         where day = (select max(day) from usage_verdict_days) group by verdict",
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| Ok((row.try_get("verdict")?, row.try_get("number")?))).collect()
+}
+
+pub const SORTS: Sorts = Sorts { id: "id", numbered: false, by: &[("day", "day")], default: "-day" };
+
+/// Which judgements a list has. `scope` is what the caller may see.
+#[derive(Default, serde::Serialize)]
+pub struct Filter<'a> {
+    pub scope: Option<&'a str>,
+    pub department: Option<&'a str>,
+    pub day: Option<&'a str>,
+    pub verdict: Option<&'a str>,
+    pub subject: Option<&'a str>,
+    pub eligible: bool,
+}
+
+pub async fn list(conn: &mut AnyConnection, filter: &Filter<'_>, slice: &Slice) -> Result<Batch<Kept>, DbError> {
+    Listing::new("id, day, evidence", "usage_verdicts")
+        .only("department_id", filter.scope)
+        .only("department_id", filter.department)
+        .only("day", filter.day)
+        .only("verdict", filter.verdict)
+        .only("subject_id", filter.subject)
+        .when(filter.eligible, "eligible = 1")
+        .page(conn, slice, kept)
+        .await
+}
+
+fn agreement(row: &AnyRow) -> Result<Agreement, DbError> {
+    Ok(Agreement {
+        id: parsed(row, "id")?,
+        machine_id: parsed(row, "machine_id")?,
+        agreed_on: parsed(row, "agreed_on")?,
+        until: parsed(row, "until")?,
+        reason: row.try_get("reason")?,
+        agreed_by: row.try_get("agreed_by")?,
+        agreed_at: time::from_micros(row.try_get("agreed_at")?),
+        withdrawn_on: parsed_opt(row, "withdrawn_on")?,
+        withdrawn_by: row.try_get("withdrawn_by")?,
+    })
+}
+
+pub async fn find_agreement(conn: &mut AnyConnection, id: AgreementId) -> Result<Option<Agreement>, DbError> {
+    let row = sqlx::query(
+        "select id, machine_id, agreed_on, until, reason, agreed_by, agreed_at, withdrawn_on, withdrawn_by \
+         from reclaim_agreements where id = $1",
+    )
+    .bind(id.text())
+    .fetch_optional(conn)
+    .await?;
+    row.as_ref().map(agreement).transpose()
+}
+
+pub async fn agree(tx: &mut Tx, agreement: &Agreement) -> Result<(), DbError> {
+    sqlx::query(
+        "insert into reclaim_agreements (id, machine_id, agreed_on, until, reason, agreed_by, agreed_at) \
+         values ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(agreement.id.text())
+    .bind(agreement.machine_id.text())
+    .bind(agreement.agreed_on.to_string())
+    .bind(agreement.until.to_string())
+    .bind(agreement.reason.as_deref())
+    .bind(agreement.agreed_by.as_str())
+    .bind(agreement.agreed_at.as_microsecond())
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Withdraws the agreement that stands, and answers which that was.
+pub async fn withdraw(tx: &mut Tx, machine: MachineId, on: Date, by: &str) -> Result<Option<AgreementId>, DbError> {
+    let row = sqlx::query(
+        "update reclaim_agreements set withdrawn_on = $2, withdrawn_by = $3 \
+         where machine_id = $1 and withdrawn_on is null returning id",
+    )
+    .bind(machine.text())
+    .bind(on.to_string())
+    .bind(by)
+    .fetch_optional(tx.conn())
+    .await?;
+    row.as_ref().map(|row| parsed(row, "id")).transpose()
+}
