@@ -179,7 +179,7 @@ fn mistakes_are_told_in_chinese() {
     ");
     insta::assert_snapshot!(mistake("jiyue request list -o xml"), @"
     错误：--output <FORMAT> 的值“xml”不对
-    可用：table、json、yaml、name
+    可用：table、json、yaml、name、csv、xlsx
 
     加 --help 看说明和例子。
     ");
@@ -253,7 +253,7 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       openapi     打印 OpenAPI 文档（不需要服务）
 
     通用选项:
-      -o, --output <FORMAT>  输出格式：table（给人看）、json、yaml、name（只有编号，一行一个）；默认 table
+      -o, --output <FORMAT>  输出格式：table（给人看）、json、yaml、name（只有编号，一行一个）；报告还可以是 csv、xlsx；默认 table
           --server <URL>     服务地址；也可用环境变量 JIYUE_SERVER 或上下文；默认 http://127.0.0.1:8460
           --token <TOKEN>    令牌；最好用环境变量 JIYUE_TOKEN 或上下文，命令行上的参数别人能看到
           --ca-file <FILE>   https 服务的 CA 证书（PEM），不用系统的；也可用环境变量 JIYUE_CA_FILE 或上下文
@@ -295,7 +295,7 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
           --wait               等到操作结束，显示进度
 
     通用选项:
-      -o, --output <FORMAT>  输出格式：table（给人看）、json、yaml、name（只有编号，一行一个）；默认 table
+      -o, --output <FORMAT>  输出格式：table（给人看）、json、yaml、name（只有编号，一行一个）；报告还可以是 csv、xlsx；默认 table
           --server <URL>     服务地址；也可用环境变量 JIYUE_SERVER 或上下文；默认 http://127.0.0.1:8460
           --token <TOKEN>    令牌；最好用环境变量 JIYUE_TOKEN 或上下文，命令行上的参数别人能看到
           --ca-file <FILE>   https 服务的 CA 证书（PEM），不用系统的；也可用环境变量 JIYUE_CA_FILE 或上下文
@@ -521,6 +521,18 @@ fn tables_read_well() {
 
     编号  名称            建设单位  CPU    内存  来源  实例  登记时间
     s-1   档案库旧服务器  区民政局    8  32 GiB  -     -     2026-11-21 09:00
+
+    日期        编号  名称    建设单位  判定  闲置天数  可回收  原因
+    2026-11-20  m-1   school  区教育局  闲置       112  可回收  都没有使用迹象
+
+    编号  名称    建设单位  建议  资源           改为  依据
+    m-1   school  区教育局  缩小  内存  4 GiB → 1 GiB  近 31 天内存 P99 为 0.60 GiB
+
+    编号  截至        建设单位  生成时间
+    r-1   2026-10-31  区教育局  2026-11-01 09:00
+
+    虚拟机  同意于      到期        理由
+    m-1     2026-11-21  2027-06-30  停用
     ");
 }
 

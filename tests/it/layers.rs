@@ -33,7 +33,6 @@ const IO: &[(&str, &str)] = &[
     ("watch/task.rs", "goes round"),
     ("usage/task.rs", "goes round"),
     ("report/task.rs", "goes round"),
-    ("cli/reports.rs", "reads the database where there is no server"),
     ("machine/name/registrar.rs", "drives names to their end"),
     ("dns/mod.rs", "gives an attempt its time"),
     ("dns/exchange.rs", "speaks to a DNS server"),

@@ -60,13 +60,12 @@ pub fn day(date: Date, cpu: f64, rate: f64) -> Day {
     let begins = time::day_begins(date) * 1_000_000;
     for half_hour in 0..48_i64 {
         let from = begins + half_hour * interval.as_micros();
-        let sway = 1.0 + 0.02 * f64::from(i32::try_from(half_hour * 7 % 5).unwrap());
         open.fold(&Point {
             from,
             to: from + interval.as_micros(),
             interval,
             vcpus: Some(2),
-            values: [cpu, 30.0, 500.0, rate, rate / 2.0].map(|value| Some(value * sway)),
+            values: [cpu, 30.0, 500.0, rate, rate / 2.0].map(Some),
             traffic: Traffic { disk: 1000, received: 2000, sent: 1000 },
             logged_in: None,
             inbound: None,
