@@ -40,8 +40,8 @@ impl Kind {
         Self::OnceAYear,
         Self::SlowEditing,
     ];
-    /// Those that no threshold was chosen by.
-    pub const HELD_OUT: [Self; 6] = [
+    /// Others, to see whether rules rest on reasons: only the weekly scan led to a change of them.
+    pub const FURTHER: [Self; 6] = [
         Self::HeavyAgent,
         Self::WeeklyScan,
         Self::QuarterEnd,

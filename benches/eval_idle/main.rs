@@ -158,7 +158,7 @@ struct Outcome {
 fn inject(sets: &RuleSets, seed: u64, per_kind: u64, borrowed: &[Vec<Sample>], on: Date, verbose: bool) -> Outcome {
     let first = on - SignedDuration::from_hours(24 * (HISTORY - 1));
     let mut outcome = Outcome { counts: Counts::new(), idle_in_gaps: 0, gaps: 0, eligible_negatives: 0 };
-    for kind in Kind::ASKED.into_iter().chain(Kind::HELD_OUT) {
+    for kind in Kind::ASKED.into_iter().chain(Kind::FURTHER) {
         for n in 0..per_kind {
             let own = seed.wrapping_mul(1_000_003) ^ ((kind as u64) << 32) ^ n;
             let mut dice = Dice::fork(own, 77);
@@ -317,8 +317,8 @@ fn main() {
         _ = writeln!(report, "## 注入的虚拟机，种子 {seed}\n");
         let asked = classes(&Kind::ASKED);
         table(&mut report, &sets, &outcome.counts, &asked);
-        _ = writeln!(report, "选定阈值时没有用过的类别：\n");
-        table(&mut report, &sets, &outcome.counts, &classes(&Kind::HELD_OUT));
+        _ = writeln!(report, "要求之外的类别：\n");
+        table(&mut report, &sets, &outcome.counts, &classes(&Kind::FURTHER));
         _ = writeln!(
             report,
             "在用的虚拟机中被判为可回收：{}。覆盖不足 95% 的 {} 台次中被判为闲置：{}。\n",

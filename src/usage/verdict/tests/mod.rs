@@ -1,4 +1,12 @@
 //! What rules say, case by case, over random histories, and of systems that work once a year.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::float_cmp,
+    reason = "figures of tests are small, and some are exact"
+)]
 
 mod cases;
 mod histories;
