@@ -150,6 +150,20 @@ fn not_read(format: &str, line: u64, column: u64, pointer: &str, reason: &str) -
     ))
 }
 
+/// Whether anything of ours may have this identifier, number or name.
+fn may_be_key(key: &str) -> bool {
+    key.len() <= 400 && !key.chars().any(char::is_control)
+}
+
+/// The keys that a document names other things by. Whatever cannot be one does not reach a query: PostgreSQL has no text
+/// with a NUL.
+pub fn keys<'a>(pointer: &str, keys: impl IntoIterator<Item = &'a String>) -> Result<(), Problem> {
+    if keys.into_iter().all(|key| may_be_key(key)) {
+        return Ok(());
+    }
+    Err(Problem::malformed(format!("字段 {pointer}：无法读取；请使用列表中给出的标识、编号或名称")))
+}
+
 /// The one identifier (or number, or name) in the path. Whatever cannot be one does not reach a query.
 pub struct Path<T>(pub T);
 
@@ -158,19 +172,24 @@ impl FromRequestParts<Api> for Path<String> {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let key = AxumPath::<String>::from_request_parts(parts, api).await.ok().map(|AxumPath(key)| key);
-        key.filter(|key| key.len() <= 400 && !key.chars().any(char::is_control))
+        key.filter(|key| may_be_key(key))
             .map(Self)
             .ok_or_else(|| Problem::malformed("路径中的标识无法读取；请使用列表中给出的标识、编号或名称"))
     }
 }
 
-/// The query's parameters; an unknown or unreadable one is named.
+/// The query's parameters; an unknown or unreadable one is named. Nothing of ours has control characters in it, and
+/// PostgreSQL has no text with a NUL.
 pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequestParts<Api> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Problem> {
+        let encoded = parts.uri.query().unwrap_or_default().as_bytes();
+        if percent_encoding::percent_decode(encoded).any(|byte| byte.is_ascii_control()) {
+            return Err(Problem::malformed("查询参数里有控制字符；请去掉后重试"));
+        }
         AxumQuery::try_from_uri(&parts.uri).map(|AxumQuery(value)| Self(value)).map_err(|rejection| {
             Problem::malformed(format!("查询参数无法读取：{}", crate::text::shown(&rejection.body_text())))
         })

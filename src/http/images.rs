@@ -2,7 +2,7 @@
 
 use super::{
     Api,
-    extract::{Caller, Document, Path, Query},
+    extract::{Caller, Document, Path, Query, keys},
     location,
     page::{Cut, Page, PageQuery},
 };
@@ -229,6 +229,7 @@ pub async fn distribute(
     Path(id): Path<String>,
     document: Document<Destinations>,
 ) -> Result<impl IntoResponse, Problem> {
+    keys("/hosts", &document.value.hosts)?;
     let under_way = api.distribution.distribute(&actor, &id, &document.value.hosts).await?;
     let image = api.distribution.find(&id).await?;
     let items = under_way.into_iter().map(TransferView::from).collect();

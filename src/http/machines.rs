@@ -2,7 +2,7 @@
 
 use super::{
     Api,
-    extract::{Caller, Document, Path, Query, identifier, one_of},
+    extract::{Caller, Document, Path, Query, identifier, keys, one_of},
     location, operations,
     page::{Cut, Page, PageQuery},
     tag::{IfMatch, Patch, present},
@@ -419,6 +419,7 @@ pub async fn migrate(
     Path(id): Path<String>,
     document: Document<Target>,
 ) -> Result<Response, Problem> {
+    keys("/to", &document.value.to)?;
     let operation = api.machines.migrate(&actor, &id, document.value).await?;
     accepted(&api, &actor, operation).await
 }

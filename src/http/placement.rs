@@ -2,7 +2,7 @@
 
 use super::{
     Api,
-    extract::{Caller, Document},
+    extract::{Caller, Document, keys},
 };
 use crate::{
     capacity::{inventory::Explanation, placement::Score},
@@ -119,6 +119,7 @@ pub async fn explain(
     Caller(actor): Caller,
     document: Document<Question>,
 ) -> Result<Json<ExplanationView>, Problem> {
+    keys("/request", &document.value.request)?;
     let (asked, explanation) = explain::explain(&api.db, &api.rules.catalogue, &actor, &document.value).await?;
     Ok(Json(view(asked, explanation)))
 }

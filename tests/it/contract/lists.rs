@@ -144,6 +144,69 @@ async fn every_list_is_had_whole_in_each_order_and_by_each_filter() {
     }
 }
 
+/// What no text of a database holds is refused before it is asked for, by every parameter of every list.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_with_a_control_character_is_refused() {
+    for on in On::BOTH {
+        let (_broker, cast, raw) = stocked(on).await;
+        for (path, parameters) in lists() {
+            let path = path.replace("{id}", "test-image");
+            let texts = parameters.iter().filter(|(_, parameter)| parameter["in"] == "query");
+            for (name, _) in texts {
+                for value in ["%00", "a%00b", "%0a", "%7f"] {
+                    let reply = raw.get(&format!("{path}?{name}={value}"), &cast.auditor).await;
+                    assert_eq!(reply.problem(), "malformed", "{on:?} {path} {name}={value}: {}", reply.text);
+                }
+            }
+        }
+        let none = raw.get("/v1/machines/a%00b", &cast.auditor).await;
+        assert_eq!(none.problem(), "malformed", "{on:?}");
+    }
+}
+
+/// The same in documents: a fault of the caller's, or taken, and never one of ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_with_a_nul_is_no_fault_of_ours() {
+    for on in On::BOTH {
+        let (_broker, cast, raw) = stocked(on).await;
+        let mut block = broker::request();
+        block["域名"] = json!("nul.xiangcheng.example");
+        let made = raw.json("/v1/requests", &cast.requester, &block).await.json();
+        let waiting = made["items"][0]["id"].as_str().unwrap().to_owned();
+        let machine =
+            raw.get("/v1/machines", &cast.auditor).await.json()["items"][0]["id"].as_str().unwrap().to_owned();
+        let nul = "a\u{0}b";
+        let mut faults = Vec::new();
+        for (path, token, body) in [
+            ("/v1/departments".to_owned(), &cast.authority, json!({"code": nul, "name": nul})),
+            ("/v1/departments".to_owned(), &cast.authority, json!({"code": "nul", "name": nul})),
+            ("/v1/task-books/相信任〔2026〕21号/revoke".to_owned(), &cast.authority, json!({"reason": nul})),
+            (format!("/v1/requests/{waiting}/return"), &cast.authority, json!({"reason": nul})),
+            (format!("/v1/requests/{waiting}/approve"), &cast.authority, json!({"comment": nul})),
+            (format!("/v1/requests/{waiting}/cancel"), &cast.requester, json!({"reason": nul})),
+            ("/v1/requests/approve".to_owned(), &cast.authority, json!({"ids": [nul], "comment": nul})),
+            ("/v1/requests/return".to_owned(), &cast.authority, json!({"ids": [waiting], "reason": nul})),
+            ("/v1/placement/explain".to_owned(), &cast.operator, json!({"request": nul})),
+            ("/v1/images/test-image/distribute".to_owned(), &cast.operator, json!({"hosts": [nul]})),
+            (format!("/v1/machines/{machine}/migrate"), &cast.operator, json!({"to": nul})),
+            (format!("/v1/machines/{machine}/extend"), &cast.authority, json!({"lease_end": nul})),
+            ("/v1/hosts/sim/confirm-fenced".to_owned(), &cast.operator, json!({"name": "sim", "reason": nul})),
+            (
+                "/v1/hosts".to_owned(),
+                &cast.operator,
+                json!({"name": nul, "uri": "simulated:", "zones": [
+                {"zone": "internet", "network": nul, "bridge": nul, "cidr": "10.9.0.0/24"}]}),
+            ),
+        ] {
+            let reply = raw.json(&path, token, &body).await;
+            if !(200..500).contains(&reply.status) {
+                faults.push(format!("{path} {body}: {}", reply.text));
+            }
+        }
+        assert_eq!(faults, [""; 0], "{on:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_token_continues_its_own_list_and_nothing_else() {
     let (_broker, cast, raw) = stocked(On::Sqlite).await;
