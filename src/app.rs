@@ -259,6 +259,15 @@ struct Shared {
     vault: Vault,
 }
 
+/// What registers names in a DNS server.
+fn names(db: &Db, settings: &Settings) -> Result<Names, StartError> {
+    Ok(Names {
+        zones: Zones::open(&settings.dns, db.clock()).map_err(StartError::Dns)?,
+        bell: Bell::default(),
+        wait: Duration::from_secs(settings.dns_wait_seconds),
+    })
+}
+
 fn zombies(db: &Db, rules: &Rules, settings: &Settings) -> Zombies {
     Zombies {
         db: db.clone(),
@@ -276,11 +285,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         providers: Providers::new(db.clone(), &settings.insecure_networks),
         bell: Bell::default(),
         pulse: Pulse::default(),
-        names: Names {
-            zones: Zones::open(&settings.dns, db.clock()).map_err(StartError::Dns)?,
-            bell: Bell::default(),
-            wait: Duration::from_secs(settings.dns_wait_seconds),
-        },
+        names: names(&db, settings)?,
         metrics: Metrics::new()?,
         vault,
         db,

@@ -97,6 +97,7 @@ pub struct MachineUse {
 
 impl Metrics {
     /// Registers them all; an error means two of one name, which a test finds.
+    #[allow(clippy::too_many_lines, reason = "the one list of all metrics")]
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let catalogue = RefCell::new(Vec::new());

@@ -131,6 +131,7 @@ struct Office {
 }
 
 /// Work by a timer: first sample of the day, samples, and what it takes.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Copy)]
 struct Job {
     at: i64,

@@ -222,6 +222,7 @@ fn inject(sets: &RuleSets, seed: u64, per_kind: u64, borrowed: &[Vec<Sample>], o
     outcome
 }
 
+#[allow(clippy::too_many_lines, reason = "the evaluation from its machines to its table")]
 fn main() {
     let sets = RuleSets::embedded().expect("rule sets");
     let (seed, seeds, per_kind) = (number("SEED", 20_261), number("SEEDS", 3), number("N", 60));

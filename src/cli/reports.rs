@@ -155,11 +155,12 @@ fn deliver(screen: &Screen, to: Option<PathBuf>, bytes: &[u8]) -> Result<(), Fai
     if let Some(to) = to {
         std::fs::File::create_new(&to).and_then(|mut file| file.write_all(bytes))?;
         let text = say!("报告已存到 {to}", to = to.display());
-        return Ok(match screen.format() {
+        match screen.format() {
             // What the file holds is no answer to whoever reads this.
             OutputFormat::Csv | OutputFormat::Xlsx => screen.progress(&text)?,
             _ => screen.done(&text, &json!({"file": to, "size_bytes": bytes.len()}))?,
-        });
+        }
+        return Ok(());
     }
     if matches!(screen.format(), OutputFormat::Csv | OutputFormat::Xlsx) {
         let mut out = std::io::stdout().lock();

@@ -313,6 +313,7 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
 }
 
 /// One row of each kind as the API sends it, with Chinese of different lengths and gaps.
+#[allow(clippy::too_many_lines, reason = "a list of one of each")]
 fn samples(kind: Kind) -> Vec<Value> {
     let department = json!({"code": "edu", "name": "区教育局"});
     match kind {

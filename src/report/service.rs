@@ -10,7 +10,7 @@ use crate::{
     db::{Db, DbError},
     error::Problem,
     identity::Department,
-    ids::ReportId,
+    ids::{DepartmentId, ReportId},
     jurisdiction::Profile,
     usage::judging::{
         Evidence, Kept,
@@ -124,7 +124,7 @@ impl Reports {
                         action: "report.make",
                         object_type: "report",
                         object_id: report.id.text(),
-                        department_id: report.department.map(|id| id.text()),
+                        department_id: report.department.map(DepartmentId::text),
                         outcome: Outcome::Done,
                         detail: json!({"kind": report.kind, "as_of": report.as_of}),
                     };

@@ -80,7 +80,7 @@ fn a_little_less_is_not_worth_a_stop_and_what_is_not_known_is_not_advised() {
     assert_eq!(of(size(WorkloadClass::Batch), Life::default(), &empty), []);
     // Ten days of thirty-one are not enough.
     let mut month = Window::ending(date(2026, 10, 31), 31);
-    assert!(month.add(&*day_of(date(2026, 10, 31))));
+    assert!(month.add(&day_of(date(2026, 10, 31))));
     assert_eq!(of(size(WorkloadClass::Batch), Life::default(), &month), []);
 }
 

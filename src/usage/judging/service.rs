@@ -10,7 +10,7 @@ use crate::{
         Actor,
         policy::{self, Act},
     },
-    ids::{AgreementId, MachineId},
+    ids::{AgreementId, MachineId, SystemId},
     machine::{self, Machine},
     text,
     usage::{self, verdict::Verdict},
@@ -142,7 +142,7 @@ impl Judges {
         let busy: HashSet<String> = judged
             .iter()
             .filter(|evidence| evidence.judgement.verdict == Verdict::Busy)
-            .filter_map(|evidence| evidence.subject.system_id.map(|system| system.text()))
+            .filter_map(|evidence| evidence.subject.system_id.map(SystemId::text))
             .collect();
         let quiet: HashMap<String, usize> = judged
             .iter()

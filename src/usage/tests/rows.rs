@@ -119,7 +119,7 @@ fn a_day_says_who_was_there_and_when_it_worked() {
         let received_bytes = Some(count / 72_000 * 1_080);
         let logins = if (11..=16).contains(&n) { vec!["user".to_owned()] } else { Vec::new() };
         let guest = (n <= 18).then(|| Guest { logins, ..Guest::default() });
-        open.take(&Reading { guest, received_bytes, ..reading(n * 3_600, count) }, hour, at(n * 3_600));
+        open.take(&Reading { received_bytes, guest, ..reading(n * 3_600, count) }, hour, at(n * 3_600));
     }
     let day = open.so_far().expect("a day");
     assert_eq!(day.presence(), Presence { asked: 18, logged_in: 6, counted: 0, inbound: 0 });

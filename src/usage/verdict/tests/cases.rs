@@ -5,6 +5,7 @@ use Code::*;
 
 const YEAR: i64 = 396;
 
+#[allow(clippy::unnecessary_wraps, reason = "as every story of hours")]
 fn quiet(_: i64, _: i64) -> Option<Hour> {
     Some(Hour { logged_in: Some(false), ..QUIET })
 }
@@ -55,7 +56,8 @@ fn use_of_any_kind_is_not_idle() {
 
 #[test]
 fn what_a_system_does_by_itself_is_not_use() {
-    let cases: &[(&str, fn(i64, i64) -> Hour)] = &[
+    type Story = fn(i64, i64) -> Hour;
+    let cases: &[(&str, Story)] = &[
         ("half an hour's backup each night, sent away", |_, hour| {
             if hour == 3 { Hour { cpu: 50.0, sent: 1e6, disk: 2e7, ..QUIET } } else { QUIET }
         }),

@@ -74,6 +74,7 @@ struct Tally {
     eligible: u32,
 }
 
+#[allow(clippy::too_many_lines, reason = "a history from its truth to its verdict, in one piece")]
 fn one(set: &RuleSet, number: u64, tally: &mut Tally) {
     let dice = &mut Dice(SEED ^ number.wrapping_mul(0xd134_2543_de82_ef95));
     let truth = [Truth::Zombie, Truth::Zombie, Truth::Always, Truth::Days, Truth::Network][dice.below(5) as usize];
