@@ -16,6 +16,7 @@
     reason = "counts become figures for people; shares the tests' support"
 )]
 
+mod copies;
 #[path = "../tests/it/support/mod.rs"]
 mod support;
 
@@ -174,7 +175,7 @@ async fn list() {
         let made = broker.post("/v1/requests", &cast.requester, &broker::request()).await.expect(201);
         let request = made["items"][0]["id"].as_str().unwrap().to_owned();
         broker.post(&format!("/v1/requests/{request}/approve"), &cast.authority, &json!({})).await.expect(202);
-        fill(&broker.setup.database_url, rows).await;
+        copies::machines(&broker.setup.database_url, rows).await;
         let mut row = Vec::new();
         for (token, query) in [
             (&cast.auditor, ""),
@@ -202,20 +203,4 @@ async fn list() {
     }
     let ratios: Vec<_> = all[1].iter().zip(&all[0]).map(|(many, few)| format!("{:.2}", many / few)).collect();
     println!("\nof {most} ÷ of 1,000: {}", ratios.join(", "));
-}
-
-/// Copies of one machine, as many as it takes.
-async fn fill(url: &str, rows: u64) {
-    let mut sql = Sql::writing(url).await;
-    let hex = if url.starts_with("sqlite") { "printf('%012x', n)" } else { "lpad(to_hex(n), 12, '0')" };
-    sql.run(&format!(
-        "insert into machines (id, request_id, department_id, host_id, ordinal, name, state, intent, image_sha256, zone, \
-         lease_end, contact, created_at, ready_at) \
-         with recursive counter(n) as (select 1 union all select n + 1 from counter where n < {rows}) \
-         select '019a0000-0000-7000-8000-' || {hex}, request_id, department_id, host_id, 1000 + n, 'm' || n, 'running', \
-         intent, image_sha256, zone, '20' || (30 + n % 50) || '-01-01', contact, created_at, created_at \
-         from counter, (select * from machines limit 1) one"
-    ))
-    .await;
-    sql.run("analyze").await;
 }

@@ -37,7 +37,7 @@ use crate::{
     secret::{KeyFault, Vault},
     serve::{Limits, Server, tls},
     time::Clock,
-    usage::{self, Interval, service::Collector},
+    usage::{self, Interval, import::Importer, service::Collector},
     watch::{service::Watch, task::Rounds},
 };
 use std::{
@@ -319,6 +319,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         },
         watch,
         distribution,
+        importer: Importer { db: db.clone(), metrics: metrics.clone() },
         door: Door::new(db.clone()),
         operations: operations(&db),
         db,

@@ -299,7 +299,7 @@ pub enum RemoteCommand {
     /// 虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、数据库口令、串口日志
     #[command(subcommand)]
     Machine(MachineCommand),
-    /// 实际用量：列出、逐日查看
+    /// 实际用量：列出、逐日查看、导入
     #[command(subcommand)]
     Usage(UsageCommand),
     /// 操作（建设、停机等长任务）：列出、查看、跟踪进度

@@ -212,7 +212,7 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       image       镜像：导入、列出、查看、分发到宿主机
       request     资源申请：检查、提交、批准、退回、取消、查看
       machine     虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、数据库口令、串口日志
-      usage       实际用量：列出、逐日查看
+      usage       实际用量：列出、逐日查看、导入
       operation   操作（建设、停机等长任务）：列出、查看、跟踪进度
       event       事件：发生了什么，列出、跟踪
       audit       审计记录：谁、什么时候、对什么、做了什么
@@ -349,6 +349,11 @@ fn samples(kind: Kind) -> Vec<Value> {
                 "days": [{"date": "2026-11-21", "samples": 1440, "coverage_percent": 100.0, "cpu_mean_percent": 1.25,
                     "cpu_max_percent": 88.0, "memory_mean_percent": null, "received_bytes": 1_048_576, "sent_bytes": 0}]}),
         ],
+        Kind::UsageImport => {
+            vec![json!({"rows": 288, "subjects": 1, "points": 286, "days": 0, "interval_seconds": 300,
+                "refused": [{"cause": "late", "column": "ts", "count": 2, "first_line": 7}],
+                "first_refused": [{"line": 7, "column": "ts", "cause": "late"}], "unknown_names": ["fs1"]})]
+        }
         Kind::Token => {
             vec![json!({"id": "t-1", "person": "zhang", "name": "张三", "unit": "区信息办", "role": "authority",
             "created_at": "2026-11-21T01:00:00Z"})]
@@ -447,6 +452,9 @@ fn tables_read_well() {
 
     编号  名称    样本数  覆盖率  CPU 平均  CPU P95  CPU 最高  内存 P95   接收  发送
     m-1   school    1440    3.3%      1.2%     4.0%     88.0%         -  1 MiB   0 B
+
+    行数  机器数  计入样本  满日  采样间隔  不认识的名称
+    288   1       286       0     300 s     fs1
     ");
 }
 

@@ -73,6 +73,7 @@ pub const ACTS: &[(&str, &str, Option<Act>)] = &[
     ("GET", "/v1/task-books/{id}", Some(Act::TaskBookRead)),
     ("POST", "/v1/task-books/{id}/revoke", Some(Act::TaskBookRevoke)),
     ("GET", "/v1/usage", Some(Act::UsageRead)),
+    ("POST", "/v1/usage/import", Some(Act::UsageImport)),
 ];
 
 /// Whether there is a route for this.

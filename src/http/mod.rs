@@ -42,6 +42,7 @@ use crate::{
     operation::Operation,
     request::service::Rules,
     secret::Vault,
+    usage::import::Importer,
     watch::service::Watch,
 };
 use axum::{
@@ -73,6 +74,7 @@ pub struct Parts {
     pub watch: Watch,
     pub images: Images,
     pub distribution: Distribution,
+    pub importer: Importer,
     pub metrics: Metrics,
     pub vault: Vault,
     pub door: Door,
@@ -166,7 +168,13 @@ fn routes() -> OpenApiRouter<Api> {
                 .layer(DefaultBodyLimit::max(upload::UPLOAD_BYTES)),
         )
         // An image is streamed to disk and limited there.
-        .merge(OpenApiRouter::new().routes(routes!(images::import)).layer(DefaultBodyLimit::disable()))
+        // A trace is folded piece by piece, however long it is.
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(images::import))
+                .routes(routes!(usage::import))
+                .layer(DefaultBodyLimit::disable()),
+        )
 }
 
 /// The OpenAPI document, without a server.

@@ -70,6 +70,7 @@ acts! {
     AuditRead = "audit.read",
     EventRead = "event.read",
     UsageRead = "usage.read",
+    UsageImport = "usage.import",
 }
 
 /// How far a role's right to an act reaches.
@@ -90,7 +91,7 @@ pub const fn reach(role: Role, act: Act) -> Reach {
         MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild, MachineRegisterName,
         MachineResize, MachineRestore, MachineStart, MachineStop, OperationRead, PlacementExplain, RequestApprove,
         RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, TaskBookImport, TaskBookRead,
-        TaskBookRevoke, UsageRead,
+        TaskBookRevoke, UsageImport, UsageRead,
     };
     match (role, act) {
         (
@@ -111,7 +112,8 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             HostAdd | HostChange | EventRead | HostRead | HostCordon | HostUncordon | HostDrain | HostFence
             | HostConfirmFenced | HostReadmit | AlarmRead | AlarmAcknowledge | ImageImport | ImageDistribute
             | MachineRead | MachineStart | MachineStop | MachineReboot | MachineMigrate | MachineRebuild
-            | MachineRegisterName | MachineLog | OperationRead | LedgerVerify | RequestRead | DepartmentRead,
+            | MachineRegisterName | MachineLog | OperationRead | LedgerVerify | RequestRead | DepartmentRead
+            | UsageImport,
         )
         | (Role::Requester | Role::Operator, ImageRead)
         | (Role::Authority | Role::Operator | Role::Auditor, PlacementExplain | UsageRead)

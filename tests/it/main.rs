@@ -45,6 +45,7 @@ mod support;
 mod two_brokers;
 mod uploads;
 mod usage;
+mod usage_import;
 mod watch;
 mod write_queue;
 mod zones;

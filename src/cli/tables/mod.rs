@@ -101,10 +101,11 @@ pub enum Kind {
     Event,
     Audit,
     Usage,
+    UsageImport,
 }
 
 impl Kind {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Department,
         Self::TaskBook,
         Self::Host,
@@ -119,6 +120,7 @@ impl Kind {
         Self::Event,
         Self::Audit,
         Self::Usage,
+        Self::UsageImport,
     ];
 
     /// What people call it.
@@ -138,6 +140,7 @@ impl Kind {
             Self::Event => "事件",
             Self::Audit => "审计记录",
             Self::Usage => "实际用量",
+            Self::UsageImport => "用量导入",
         }
     }
 
@@ -149,6 +152,8 @@ impl Kind {
             Self::Image => "/sha256",
             Self::Credentials | Self::Usage => "/machine_id",
             Self::Audit => "/seq",
+            // Nothing is done to it afterwards.
+            Self::UsageImport => "/rows",
             Self::TaskBook
             | Self::Request
             | Self::Machine
@@ -176,6 +181,7 @@ impl Kind {
             Self::Event => &EVENT,
             Self::Audit => &AUDIT,
             Self::Usage => &usage::USAGE,
+            Self::UsageImport => &usage::IMPORT,
         }
     }
 
@@ -195,7 +201,8 @@ impl Kind {
             | Self::Credentials
             | Self::Event
             | Self::Audit
-            | Self::Usage => self.columns(),
+            | Self::Usage
+            | Self::UsageImport => self.columns(),
         }
     }
 
@@ -207,6 +214,9 @@ impl Kind {
             Self::Request => &[("虚拟机", "/machines", &MACHINE)],
             Self::Image => &[("在各宿主机上", "/hosts", &TRANSFER)],
             Self::Usage => &[("逐日", "/days", &usage::DAY)],
+            Self::UsageImport => {
+                &[("未计入的", "/refused", &usage::REFUSED), ("其中最前的", "/first_refused", &usage::FIRST_REFUSED)]
+            }
             _ => &[],
         }
     }

@@ -42,6 +42,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("GET /v1/machines/{id}/log", "machine log"),
     ("GET /v1/machines/{id}/usage", "usage show"),
     ("GET /v1/usage", "usage list"),
+    ("POST /v1/usage/import", "usage import"),
     ("POST /v1/machines/{id}/migrate", "machine migrate"),
     ("POST /v1/machines/{id}/reboot", "machine reboot"),
     ("POST /v1/machines/{id}/rebuild", "machine rebuild"),
