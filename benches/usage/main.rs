@@ -110,7 +110,7 @@ async fn ingest(file: &Path, machines: i64, days: i64) -> Broker {
     let setup = Setup::new(On::Sqlite)
         .with("JIYUE_LOG_FILTER", "warn")
         .with("JIYUE_WORKER_WIDTH", "0")
-        .with("JIYUE_USAGE_SECONDS", "86400");
+        .with("JIYUE_USAGE_SECONDS", "3600");
     let broker = Broker::start(setup).await;
     let cast = Cast::arrive(&broker).await;
     broker.furnish(&cast).await;

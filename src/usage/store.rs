@@ -59,7 +59,7 @@ pub async fn end_round(tx: &mut Tx, host: HostId, failure: Option<&str>) -> Resu
 
 /// What is measured, and whose it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Subject {
+pub struct Target {
     pub id: String,
     pub department: DepartmentId,
 }
@@ -67,12 +67,12 @@ pub struct Subject {
 /// What is remembered of a subject.
 #[derive(Clone, Debug)]
 pub struct Meter {
-    pub subject: Subject,
+    pub subject: Target,
     pub open: Open,
 }
 
 /// The machines of the list that we have.
-pub async fn machines(conn: &mut AnyConnection, ids: &[String]) -> Result<Vec<Subject>, DbError> {
+pub async fn machines(conn: &mut AnyConnection, ids: &[String]) -> Result<Vec<Target>, DbError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -85,7 +85,7 @@ pub async fn machines(conn: &mut AnyConnection, ids: &[String]) -> Result<Vec<Su
 }
 
 /// Machines that are called so, each with its name: a name may be that of several, on different hosts.
-pub async fn machines_named(conn: &mut AnyConnection, names: &[&str]) -> Result<Vec<(String, Subject)>, DbError> {
+pub async fn machines_named(conn: &mut AnyConnection, names: &[&str]) -> Result<Vec<(String, Target)>, DbError> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
@@ -101,13 +101,13 @@ pub async fn machines_named(conn: &mut AnyConnection, names: &[&str]) -> Result<
     rows.iter().map(|row| Ok((row.try_get("name")?, subject(row, "id")?))).collect()
 }
 
-fn subject(row: &AnyRow, id: &str) -> Result<Subject, DbError> {
-    Ok(Subject { id: row.try_get(id)?, department: parsed(row, "department_id")? })
+fn subject(row: &AnyRow, id: &str) -> Result<Target, DbError> {
+    Ok(Target { id: row.try_get(id)?, department: parsed(row, "department_id")? })
 }
 
 /// What is remembered of each, which nobody else changes until the transaction ends: of two brokers one waits here. State
 /// that cannot be read is begun anew. Subjects come in the order of their ids, so that no two wait for each other.
-pub async fn hold_meters(tx: &mut Tx, subjects: &[&Subject]) -> Result<Vec<Meter>, DbError> {
+pub async fn hold_meters(tx: &mut Tx, subjects: &[&Target]) -> Result<Vec<Meter>, DbError> {
     if subjects.is_empty() {
         return Ok(Vec::new());
     }
@@ -165,7 +165,7 @@ pub async fn keep_meters(tx: &mut Tx, meters: &[Meter]) -> Result<(), DbError> {
 }
 
 /// Subjects whose day under way is over, for nothing has come of them since.
-pub async fn silent(tx: &mut Tx, today: Date, most: i64) -> Result<Vec<Subject>, DbError> {
+pub async fn silent(tx: &mut Tx, today: Date, most: i64) -> Result<Vec<Target>, DbError> {
     let rows = sqlx::query(
         "select subject_id, department_id from usage_meters where open_day is not null and open_day < $1 \
          order by open_day, subject_id limit $2",
@@ -294,8 +294,11 @@ pub async fn ranges(conn: &mut AnyConnection, count: i64) -> Result<Vec<String>,
     let subjects: i64 = sqlx::query_scalar("select count(*) from usage_meters").fetch_one(&mut *conn).await?;
     let mut ends = Vec::new();
     for range in 1..=count.min(subjects) {
-        let sql = "select subject_id from usage_meters order by subject_id limit 1 offset $1";
-        ends.push(sqlx::query_scalar(sql).bind(range * subjects / count - 1).fetch_one(&mut *conn).await?);
+        let end = sqlx::query_scalar("select subject_id from usage_meters order by subject_id limit 1 offset $1")
+            .bind(range * subjects / count.min(subjects) - 1)
+            .fetch_one(&mut *conn)
+            .await?;
+        ends.push(end);
     }
     Ok(ends)
 }
@@ -308,10 +311,12 @@ pub async fn windows(
     mut each: impl FnMut(&str, Window),
 ) -> Result<(), DbError> {
     let (from, to) = (number(empty.from()), number(empty.to()));
-    let sql = "select subject_id, state from usage_meters where open_day between $1 and $2 and subject_id > $3 \
-               and subject_id <= $4";
     let mut open: HashMap<String, Open> = HashMap::new();
-    for row in sqlx::query(sql).bind(from).bind(to).bind(after).bind(last).fetch_all(&mut *conn).await? {
+    let rows = sqlx::query(
+        "select subject_id, state from usage_meters where open_day between $1 and $2 and subject_id > $3 \
+         and subject_id <= $4",
+    );
+    for row in rows.bind(from).bind(to).bind(after).bind(last).fetch_all(&mut *conn).await? {
         let subject: String = row.try_get("subject_id")?;
         let state = read_open(&subject, row.try_get("state")?);
         open.insert(subject, state);
@@ -333,10 +338,12 @@ pub async fn windows(
         each(subject, window);
     };
     // By way of the meters, so that what lies outside the window is not even passed over.
-    let sql = "select d.subject_id as subject_id, d.day as day, d.data as data from usage_meters m \
+    let rows = sqlx::query(
+        "select d.subject_id as subject_id, d.day as day, d.data as data from usage_meters m \
                join usage_days d on d.subject_id = m.subject_id and d.day between $1 and $2 \
-               where m.subject_id > $3 and m.subject_id <= $4 order by m.subject_id, d.day";
-    let mut rows = sqlx::query(sql).bind(block::first(from)).bind(to).bind(after).bind(last).fetch(conn);
+               where m.subject_id > $3 and m.subject_id <= $4 order by m.subject_id, d.day",
+    );
+    let mut rows = rows.bind(block::first(from)).bind(to).bind(after).bind(last).fetch(conn);
     let (mut subject, mut days) = (String::new(), Vec::new());
     while let Some(row) = rows.try_next().await? {
         let next: &str = row.try_get("subject_id")?;

@@ -15,9 +15,11 @@ use jiyue::{
     ids::DepartmentId,
     time::Clock,
     usage::{
-        Gauge, Interval,
+        Gauge, Interval, Window,
         import::{Folded, History, fold},
-        store::Subject,
+        service,
+        store::Target,
+        summary::Summary,
     },
 };
 use reqwest::Method;
@@ -76,7 +78,7 @@ async fn used(broker: &Broker, cast: &Cast, id: &str) -> Value {
 async fn a_history_is_there_when_it_is_answered_and_only_once() {
     for on in On::BOTH {
         // Nothing but the import writes.
-        let setup = Setup::new(on).with("JIYUE_USAGE_SECONDS", "86400");
+        let setup = Setup::new(on).with("JIYUE_USAGE_SECONDS", "3600");
         let mut broker = Broker::start(setup.clone()).await;
         let cast = Cast::arrive(&broker).await;
         broker.furnish(&cast).await;
@@ -100,8 +102,10 @@ async fn a_history_is_there_when_it_is_answered_and_only_once() {
         let received: i64 = (1..=1000_i64).map(|sample| sample % 7 * 1024 * 300).sum();
         assert_eq!(seen["received_bytes"], received, "{seen:#}");
 
+        every_window_is_what_is_shown(&url, &id, &seen).await;
+
         let before = kept(&url).await;
-        assert!(before.len() >= 4, "{}", before.len());
+        assert_eq!(before.len(), 3, "two rows of days, one of what is remembered");
         let again = done(&import(&broker, &cast, "", text.clone()).await);
         assert_eq!(again["points"], 0, "{again:#}");
         let counts: Vec<_> =
@@ -124,6 +128,31 @@ async fn a_history_is_there_when_it_is_answered_and_only_once() {
         what_is_wrong_is_told_and_the_rest_is_taken(&broker, &cast, &id).await;
         what_is_no_history_is_refused_whole(&broker, &cast, &id).await;
     }
+}
+
+/// All subjects read at once, as a report does it, are what the API says of each.
+async fn every_window_is_what_is_shown(url: &str, id: &str, seen: &Value) {
+    let options = Options { url: url.to_owned(), read_connections: 2, clock: Clock::System };
+    let db = Db::open(options).await.expect("a database");
+    let window = |from: (i16, i8, i8), to: (i16, i8, i8)| {
+        let date = |(year, month, day)| jiff::civil::date(year, month, day);
+        Window::new(date(from), date(to)).expect("a window")
+    };
+    let read = async |empty: Window| {
+        let all = service::windows(&db, &empty, |subject, window| Some((subject.to_owned(), Summary::from(&window))));
+        let mut all = all.await.expect("windows");
+        all.retain(|(subject, _)| subject == id);
+        all.pop().map(|(_, summary)| summary)
+    };
+    // With the day under way.
+    let whole = read(window((2013, 7, 1), (2014, 7, 31))).await.expect("a summary");
+    assert_eq!(&serde_json::to_value(whole).expect("JSON"), seen);
+    // Midnights are samples of the day before.
+    let some = read(window((2013, 8, 2), (2013, 8, 3))).await.expect("a summary");
+    assert_eq!((some.samples, some.coverage_percent), (576, 100.0));
+    let last = read(window((2013, 8, 4), (2013, 8, 9))).await.expect("a summary");
+    assert_eq!(last.samples, 1000 - 3 * 288, "of the day under way alone");
+    assert_eq!(read(window((2012, 8, 2), (2012, 8, 3))).await, None, "nothing is shown of whom nothing is kept");
 }
 
 async fn what_is_wrong_is_told_and_the_rest_is_taken(broker: &Broker, cast: &Cast, id: &str) {
@@ -217,7 +246,7 @@ async fn what_is_no_history_is_refused_whole(broker: &Broker, cast: &Cast, id: &
 /// More than a piece, of which the second half never comes: the first is there, and the whole file adds the rest.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_a_file_and_then_all_of_it_is_all_of_it() {
-    let setup = Setup::new(On::Sqlite).with("JIYUE_USAGE_SECONDS", "86400");
+    let setup = Setup::new(On::Sqlite).with("JIYUE_USAGE_SECONDS", "3600");
     let broker = Broker::start(setup.clone()).await;
     let cast = Cast::arrive(&broker).await;
     broker.furnish(&cast).await;
@@ -257,7 +286,7 @@ async fn two_brokers_that_are_told_the_same_count_it_once() {
     for round in 0..20 {
         let histories: Vec<History> = (0..20)
             .map(|n| History {
-                subject: Subject { id: format!("subject-{round:02}-{n:02}"), department },
+                subject: Target { id: format!("subject-{round:02}-{n:02}"), department },
                 gauges: (1..=600)
                     .map(|sample| Gauge {
                         at: jiff::Timestamp::from_second(BEGINS + sample * 300).expect("an instant"),

@@ -20,7 +20,7 @@ use crate::{
     usage::{
         point::{Cause, Interval, Metric},
         service::Tally,
-        store::{self, Subject},
+        store::{self, Target},
         track::Gauge,
     },
 };
@@ -52,7 +52,7 @@ const STRANGERS: usize = 20;
 /// Some of what one subject has done, in the order of the instants.
 #[derive(Clone, Debug)]
 pub struct History {
-    pub subject: Subject,
+    pub subject: Target,
     pub gauges: Vec<Gauge>,
 }
 
@@ -82,7 +82,7 @@ pub struct Folded {
 pub async fn fold(tx: &mut Tx, histories: &[History], interval: Interval) -> Result<Folded, DbError> {
     let (now, mut folded) = (tx.now(), Folded::default());
     for (part, histories) in histories.chunks(MOST).enumerate() {
-        let subjects: Vec<&Subject> = histories.iter().map(|history| &history.subject).collect();
+        let subjects: Vec<&Target> = histories.iter().map(|history| &history.subject).collect();
         let mut meters = store::hold_meters(tx, &subjects).await?;
         let mut closed = Vec::new();
         for (at, (meter, history)) in meters.iter_mut().zip(histories).enumerate() {
@@ -151,7 +151,7 @@ enum Broke {
 /// What a name of the file is to us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Known {
-    Subject(Subject),
+    Target(Target),
     Nobody,
     Several,
 }
@@ -285,7 +285,7 @@ impl Import {
         let mut known: Vec<(History, Vec<u32>)> = Vec::with_capacity(parsed.series.len());
         for Series { name, gauges, lines } in parsed.series {
             let cause = match self.names.get(&name) {
-                Some(Known::Subject(subject)) => {
+                Some(Known::Target(subject)) => {
                     known.push((History { subject: subject.clone(), gauges }, lines));
                     continue;
                 }
@@ -378,11 +378,11 @@ impl Import {
                 let mut found = by_id.iter().filter(|subject| Some(&subject.id) == id.as_ref());
                 let mut called = by_name.iter().filter(|(called, _)| called == name).map(|(_, subject)| subject);
                 let known = match (found.next(), called.next(), called.next()) {
-                    (Some(subject), _, _) | (None, Some(subject), None) => Known::Subject(subject.clone()),
+                    (Some(subject), _, _) | (None, Some(subject), None) => Known::Target(subject.clone()),
                     (None, Some(_), Some(_)) => Known::Several,
                     (None, None, _) => Known::Nobody,
                 };
-                if !matches!(known, Known::Subject(_)) && self.all.strangers.len() < STRANGERS {
+                if !matches!(known, Known::Target(_)) && self.all.strangers.len() < STRANGERS {
                     self.all.strangers.push((*name).to_owned());
                 }
                 self.names.insert((*name).to_owned(), known);
@@ -394,7 +394,7 @@ impl Import {
     fn ended(mut self) -> Imported {
         let found = self.names.into_values();
         let subjects: HashSet<String> = found
-            .filter_map(|known| if let Known::Subject(subject) = known { Some(subject.id) } else { None })
+            .filter_map(|known| if let Known::Target(subject) = known { Some(subject.id) } else { None })
             .collect();
         self.all.subjects = subjects.len() as u64;
         self.all.points = self.tally.points;
