@@ -16,6 +16,7 @@
     reason = "counts become figures for people; shares the tests' support"
 )]
 
+#[path = "usage/copies.rs"]
 mod copies;
 #[path = "../tests/it/support/mod.rs"]
 mod support;

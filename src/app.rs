@@ -330,6 +330,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         under_way: UnderWay::default(),
         stop,
         readiness,
+        usage_sources: Vec::new(),
         allowed_hosts: Allowed {
             simulated: settings.allow_simulated_hosts,
             insecure_networks: settings.insecure_networks.clone(),

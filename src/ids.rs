@@ -71,6 +71,8 @@ ids! {
     SubmissionId,
     /// 虚拟机; also the libvirt domain's UUID.
     MachineId,
+    /// A legacy server.
+    ServerId,
     /// 宿主机
     HostId,
     /// A zone's network on one host.

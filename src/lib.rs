@@ -11,6 +11,7 @@
 //! http             router and OpenAPI from one list; one file of handlers per domain
 //! usage            what machines really use: meter, daily roll-ups, verdicts
 //! watch            what hosts really run, held against what is known; alarms
+//! server           legacy servers: whose, how large, where measured
 //! machine          approval → build → running → bin; images; the ledger
 //! request          block → rules → lifecycle
 //! capacity         hosts, claims, placement
@@ -56,6 +57,7 @@ pub mod rule;
 pub mod rulebook;
 pub mod secret;
 pub mod serve;
+pub mod server;
 pub mod task_book;
 pub mod text;
 pub mod time;

@@ -1,9 +1,9 @@
 //! Usage, in three parts, each beside its peer on this very machine.
 //!
-//! - `PART=ingest`: the same CSV file sent by the same HTTP client to `jiyue serve` (SQLite) and to VictoriaMetrics, until what
+//! - `PART=ingest`: the same CSV file sent by the same HTTP client to `jiyue serve` (SQLite) and to `VictoriaMetrics`, until what
 //!   was sent is on disk: ours when it has answered, theirs when `/internal/force_flush` has.
 //! - `PART=report`: idle machines by the P95 of CPU and network over 30, 14, 7 and 1 days: a process of ours on the database
-//!   that the import has filled, and a process of DuckDB's on its native table, both with a warm page cache.
+//!   that the import has filled, and a process of `DuckDB`'s on its native table, both with a warm page cache.
 //! - `PART=collect`: what reading 50 real machines of a libvirtd of its own costs (needs root).
 //!
 //! `make bench-usage` (`MACHINES=10000`, `DAYS=30`, `ORDER=time` for lines by instant instead of by machine, `ROUNDS=3`)
@@ -18,7 +18,6 @@
     reason = "counts become figures for people; shares the tests' support"
 )]
 
-#[path = "../copies.rs"]
 mod copies;
 #[path = "../../tests/it/support/mod.rs"]
 mod support;
@@ -26,6 +25,7 @@ mod trace;
 
 use jiyue::{
     db::{Db, Options},
+    ids::MachineId,
     time::Clock,
     usage::{Metric, Window, service, store},
 };
@@ -36,7 +36,10 @@ use std::{
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
-use support::broker::{self, Broker, Cast, On, Setup};
+use support::{
+    broker::{self, Broker, Cast, On, Setup},
+    farm::{Farm, mark},
+};
 
 /// Idle is who is below both: percent, and bytes a second.
 const CPU: f64 = 5.0;
@@ -75,14 +78,67 @@ fn main() {
             );
             let broker = ingest(&file, machines, days).await;
             if part.is_empty() || part == "report" {
-                report(&broker, &file, &folder, days).await;
+                report(&broker, &file, &folder, days);
             }
+        }
+        if part.is_empty() || part == "collect" {
+            collect().await;
         }
     });
 }
 
 fn values(machines: i64, days: i64) -> f64 {
     (machines * days * trace::SAMPLES * 4) as f64
+}
+
+/// What it costs to read fifty machines once a minute, of this process and of the daemon that it asks.
+async fn collect() {
+    let count = setting("DOMAINS", 50);
+    let farm = Farm::new();
+    let ids: Vec<MachineId> = (0..count).map(|_| MachineId::new()).collect();
+    farm.start(ids.iter().map(|id| (*id, mark(*id))));
+    let daemon = std::fs::read_dir("/proc").expect("processes").flatten().find_map(|entry| {
+        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let command = std::fs::read_to_string(entry.path().join("cmdline")).ok()?;
+        let own = command.contains(farm.libvirt.folder.to_str()?) && command.contains("libvirtd");
+        own.then_some(pid)
+    });
+    let daemon = daemon.expect("its daemon").to_string();
+    // The first look opens the connection.
+    assert_eq!(farm.told().await.len() as i64, count);
+    let looks = 30;
+    let before = (ticks("self"), ticks(&daemon), Instant::now());
+    for _ in 0..looks {
+        assert_eq!(farm.told().await.len() as i64, count);
+    }
+    // A tick is a hundredth of a second.
+    let each = |now: u64, before: u64| (now - before) as f64 * 10.0 / f64::from(looks);
+    let (ours, theirs) = (each(ticks("self"), before.0), each(ticks(&daemon), before.1));
+    let share = |millis: f64| millis / 60_000.0 * 100.0;
+    println!(
+        "\n{count} real domains without disks, once a minute, mean of {looks} looks of {:.0} ms:",
+        before.2.elapsed().as_secs_f64() * 1000.0 / f64::from(looks)
+    );
+    println!(
+        "{:<44}{ours:>10.1} ms a look, {:.3} % of a core; of four times as many {:.3} %",
+        "processor, ours",
+        share(ours),
+        share(ours * 4.0)
+    );
+    println!(
+        "{:<44}{theirs:>10.1} ms a look, {:.3} % of a core; of four times as many {:.3} %",
+        "processor, libvirtd",
+        share(theirs),
+        share(theirs * 4.0)
+    );
+    println!("{:<44}{:>10.3} %  (below 2)", "both, of four times as many", share((ours + theirs) * 4.0));
+}
+
+/// Processor time that a process has used, in ticks.
+fn ticks(process: &str) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("a process");
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    fields[11..13].iter().map(|ticks| ticks.parse::<u64>().expect("ticks")).sum()
 }
 
 /// Into the page cache.
@@ -242,7 +298,7 @@ fn names(said: &Value, key: &str) -> BTreeSet<String> {
     said[key].as_array().into_iter().flatten().map(|name| name.as_str().unwrap().to_owned()).collect()
 }
 
-async fn report(broker: &Broker, file: &Path, folder: &Path, days: i64) {
+fn report(broker: &Broker, file: &Path, folder: &Path, days: i64) {
     let rounds = setting("ROUNDS", 3);
     let python = std::env::var("PEER_PYTHON").ok();
     let base = folder.join("peer.duckdb");

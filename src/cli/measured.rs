@@ -2,13 +2,13 @@
 
 use super::{IdArg, ListArgs, output::Screen, parsers::name, problem::Failure, tables::Kind, upload};
 use crate::client::Client;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub enum UsageCommand {
-    /// 列出各虚拟机实际用了多少
+    /// 列出各虚拟机、服务器实际用了多少
     #[command(after_help = "例：
   jiyue usage list
   jiyue usage list --department education --from 2026-10-01 --to 2026-10-31
@@ -16,6 +16,9 @@ pub enum UsageCommand {
 
 覆盖率是有样本的时间占整段时间的百分比；没有样本的时间是不知道，不是闲置。")]
     List {
+        /// 只看虚拟机 machine，或原有的服务器 server
+        #[arg(long, value_enum, hide_possible_values = true)]
+        kind: Option<SubjectKind>,
         /// 只看某个建设单位的
         #[arg(long, value_name = "CODE", value_parser = name)]
         department: Option<String>,
@@ -24,7 +27,7 @@ pub enum UsageCommand {
         #[command(flatten)]
         list: ListArgs,
     },
-    /// 一台虚拟机逐日用了多少
+    /// 一台虚拟机或服务器逐日用了多少
     #[command(after_help = "例：\n  jiyue usage show ID\n  jiyue usage show ID --from 2026-10-01 --to 2026-10-31")]
     Show {
         #[command(flatten)]
@@ -50,6 +53,22 @@ net_rx_kbps、net_tx_kbps 中的若干列。
     },
 }
 
+/// What usage is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SubjectKind {
+    Machine,
+    Server,
+}
+
+impl SubjectKind {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Machine => "machine",
+            Self::Server => "server",
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct DaysArgs {
     /// 从哪一天起；默认是最后一天之前的 29 天
@@ -62,9 +81,13 @@ pub struct DaysArgs {
 
 pub async fn run(client: &Client, screen: &Screen, command: UsageCommand) -> Result<(), Failure> {
     match command {
-        UsageCommand::List { department, days, list } => {
-            let fields =
-                [("department", department.as_deref()), ("from", days.from.as_deref()), ("to", days.to.as_deref())];
+        UsageCommand::List { kind, department, days, list } => {
+            let fields = [
+                ("kind", kind.map(SubjectKind::word)),
+                ("department", department.as_deref()),
+                ("from", days.from.as_deref()),
+                ("to", days.to.as_deref()),
+            ];
             let filter = list.filter(&fields, screen.format());
             Ok(screen.list(Kind::Usage, &client.list(&["usage"], &filter).await?)?)
         }
@@ -73,7 +96,13 @@ pub async fn run(client: &Client, screen: &Screen, command: UsageCommand) -> Res
                 .into_iter()
                 .filter_map(|(key, value)| Some((key, value?)))
                 .collect();
-            let usage: Value = client.get(&["machines", &target.id, "usage"], &query).await?;
+            let usage: Value = match client.get(&["machines", &target.id, "usage"], &query).await {
+                // An id is a machine's or a server's; which, only the service knows.
+                Err(error) if error.code() == Some("not_found") => {
+                    client.get(&["servers", &target.id, "usage"], &query).await?
+                }
+                answer => answer?,
+            };
             Ok(screen.one(Kind::Usage, &usage)?)
         }
         UsageCommand::Import { file, interval } => {

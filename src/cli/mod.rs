@@ -31,6 +31,7 @@ pub mod problem;
 pub mod report;
 mod requests;
 mod run;
+mod servers;
 mod settings;
 pub mod tables;
 mod upload;
@@ -51,6 +52,7 @@ pub use measured::UsageCommand;
 pub use placement::PlacementCommand;
 pub use requests::{FormArg, RequestCommand};
 pub use run::run;
+pub use servers::ServerCommand;
 pub use usage::{command, parse};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -299,6 +301,9 @@ pub enum RemoteCommand {
     /// 虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、数据库口令、串口日志
     #[command(subcommand)]
     Machine(MachineCommand),
+    /// 原有的服务器：登记、列出、查看、修改
+    #[command(subcommand)]
+    Server(ServerCommand),
     /// 实际用量：列出、逐日查看、导入
     #[command(subcommand)]
     Usage(UsageCommand),

@@ -2,13 +2,14 @@
 
 use super::{
     AlarmCommand, DepartmentCommand, Exit, FormArg, Global, HostAddArgs, HostCommand, ImageCommand, LedgerCommand,
-    ListArgs, MachineCommand, OperationCommand, RemoteCommand, RequestCommand, ShowArgs, TaskBookCommand, WaitArg,
-    WatchArg, ZoneArg, changes, decisions, document, events, follow, forms,
+    ListArgs, MachineCommand, OperationCommand, RemoteCommand, RequestCommand, ServerCommand, ShowArgs,
+    TaskBookCommand, WaitArg, WatchArg, ZoneArg, changes, decisions, document, events, follow, forms,
     language::{say, tr},
     measured,
     output::Screen,
     placement,
     problem::Failure,
+    servers::ServerFacts,
     tables::{self, Kind},
     upload, watch,
 };
@@ -65,6 +66,7 @@ async fn execute(global: &Global, screen: &Screen, command: RemoteCommand) -> Re
         RemoteCommand::Image(command) => session.image(command).await,
         RemoteCommand::Request(command) => session.request(command).await,
         RemoteCommand::Machine(command) => session.machine(command).await,
+        RemoteCommand::Server(command) => session.server(command).await,
         RemoteCommand::Usage(command) => measured::run(&session.client, screen, command).await,
         RemoteCommand::Operation(command) => session.operation(command).await,
         RemoteCommand::Event(command) => events::event(&session.client, screen, command).await,
@@ -368,6 +370,40 @@ impl Session<'_> {
         };
         let answer = self.client.post(&["machines", &args.target.id, act], &json!({})).await?;
         self.goes_on(&answer, args.wait).await
+    }
+
+    async fn server(&self, command: ServerCommand) -> Result<(), Failure> {
+        let said = |facts: ServerFacts| {
+            [
+                ("cores", facts.cores.map(Value::from)),
+                ("memory_bytes", facts.memory.map(Value::from)),
+                ("source", facts.source.map(Value::from)),
+                ("instance", facts.instance.map(Value::from)),
+            ]
+        };
+        match command {
+            ServerCommand::Create { name, department, facts } => {
+                let mut body = object(&said(facts));
+                body.extend(object(&[("name", Some(name.into())), ("department", Some(department.into()))]));
+                let answer = self.client.post(&["servers"], &body).await?;
+                self.made("服务器已登记", Kind::Server, &answer.body)
+            }
+            ServerCommand::List { department, name, source, list, watch } => {
+                let fields =
+                    [("department", department.as_deref()), ("name", name.as_deref()), ("source", source.as_deref())];
+                self.list(Kind::Server, "servers", &fields, list, watch).await
+            }
+            ServerCommand::Show(args) => self.show(Kind::Server, "servers", args).await,
+            ServerCommand::Set { target, name, facts, unmeasured } => {
+                let mut change = object(&said(facts));
+                change.extend(object(&[("name", name.map(Into::into))]));
+                if unmeasured {
+                    change.extend(object(&[("source", Some(Value::Null)), ("instance", Some(Value::Null))]));
+                }
+                let answer = changes::set(&self.client, &["servers", &target.id], change).await?;
+                self.made("服务器已改", Kind::Server, &answer.body)
+            }
+        }
     }
 
     async fn operation(&self, command: OperationCommand) -> Result<(), Failure> {

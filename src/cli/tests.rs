@@ -69,6 +69,11 @@ fn every_command_parses() {
         "jiyue operation watch ID",
         "jiyue ledger verify",
         "jiyue usage list --department edu --from 2026-10-01 --to 2026-10-31 --sort name",
+        "jiyue server create 档案库旧服务器 --department edu --cores 8 --memory 32GiB --source room --instance h:9100",
+        "jiyue server list --department edu --source room --sort name",
+        "jiyue server show ID",
+        "jiyue server set ID --name 新名 --unmeasured",
+        "jiyue usage list --kind server",
         "jiyue usage show ID --from 2026-10-01 -o json",
         "jiyue host set n1 --vcpu 4 --memory 2GiB --disk 1TiB --mlps-level 二级",
         "jiyue host list --state active --sort -name --all --watch --interval 5",
@@ -212,6 +217,7 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       image       镜像：导入、列出、查看、分发到宿主机
       request     资源申请：检查、提交、批准、退回、取消、查看
       machine     虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、数据库口令、串口日志
+      server      原有的服务器：登记、列出、查看、修改
       usage       实际用量：列出、逐日查看、导入
       operation   操作（建设、停机等长任务）：列出、查看、跟踪进度
       event       事件：发生了什么，列出、跟踪
@@ -342,7 +348,7 @@ fn samples(kind: Kind) -> Vec<Value> {
         Kind::Audit => vec![json!({"seq": 14, "at": "2026-11-21T01:00:00Z", "person": "zhang", "unit": "区信息办",
             "role": "requester", "action": "machine.delete", "object_type": "machine", "object_id": "m-1", "outcome": "done"})],
         Kind::Usage => vec![
-            json!({"machine_id": "m-1", "name": "school", "department_id": "d", "vcpu": 2, "memory_bytes": 4_294_967_296_u64,
+            json!({"kind": "machine", "id": "m-1", "name": "school", "department_id": "d", "vcpu": 2, "memory_bytes": 4_294_967_296_u64,
                 "usage": {"from": "2026-10-23", "to": "2026-11-21", "samples": 1440, "coverage_percent": 3.333,
                     "cpu_percent": {"mean": 1.25, "p50": 1.0, "p95": 4.0, "p99": 5.0, "max": 88.0}, "memory_percent": null,
                     "received_bytes": 1_048_576, "sent_bytes": 0},
@@ -354,6 +360,9 @@ fn samples(kind: Kind) -> Vec<Value> {
                 "refused": [{"cause": "late", "column": "ts", "count": 2, "first_line": 7}],
                 "first_refused": [{"line": 7, "column": "ts", "cause": "late"}], "unknown_names": ["fs1"]})]
         }
+        Kind::Server => vec![json!({"id": "s-1", "name": "档案库旧服务器", "department": {"id": "d", "code": "mzj",
+            "name": "区民政局"}, "cores": 8, "memory_bytes": 34_359_738_368_u64, "source": null, "instance": null,
+            "created_at": "2026-11-21T01:00:00Z"})],
         Kind::Token => {
             vec![json!({"id": "t-1", "person": "zhang", "name": "张三", "unit": "区信息办", "role": "authority",
             "created_at": "2026-11-21T01:00:00Z"})]
@@ -450,11 +459,14 @@ fn tables_read_well() {
     序号  时间              登录名  单位      角色    动作            对象     编号  结果
       14  2026-11-21 09:00  zhang   区信息办  申请人  machine.delete  machine  m-1   done
 
-    编号  名称    样本数  覆盖率  CPU 平均  CPU P95  CPU 最高  内存 P95   接收  发送
-    m-1   school    1440    3.3%      1.2%     4.0%     88.0%         -  1 MiB   0 B
+    编号  名称    类型    样本数  覆盖率  CPU 平均  CPU P95  CPU 最高  内存 P95   接收  发送
+    m-1   school  虚拟机    1440    3.3%      1.2%     4.0%     88.0%         -  1 MiB   0 B
 
     行数  机器数  计入样本  满日  采样间隔  不认识的名称
     288   1       286       0     300 s     fs1
+
+    编号  名称            建设单位  CPU    内存  来源  实例  登记时间
+    s-1   档案库旧服务器  区民政局    8  32 GiB  -     -     2026-11-21 09:00
     ");
 }
 

@@ -157,6 +157,15 @@ pub fn holder(word: &str) -> &str {
     }
 }
 
+/// What usage is told of.
+pub fn subject(word: &str) -> &str {
+    match word {
+        "machine" => "虚拟机",
+        "server" => "服务器",
+        other => other,
+    }
+}
+
 /// A role.
 pub fn role(word: &str) -> &str {
     match word {

@@ -4,7 +4,7 @@ use super::{
     Answer, Client, ClientError, Filter, Items, Stream, Tagged,
     types::{
         Alarm, AuditRecord, Credentials, Department, Event, Host, Image, Ledger, Machine, Operation, Outcome, Request,
-        Submitted, TaskBook, Transfer,
+        Server, Submitted, TaskBook, Transfer,
     },
 };
 use bytes::Bytes;
@@ -52,6 +52,11 @@ impl Client {
     /// 虚拟机
     pub fn machines(&self) -> Collection<'_, Machine> {
         self.collection("machines")
+    }
+
+    /// Legacy servers.
+    pub fn servers(&self) -> Collection<'_, Server> {
+        self.collection("servers")
     }
 
     /// 操作
@@ -320,6 +325,18 @@ impl Collection<'_, Machine> {
     }
 }
 
+impl Collection<'_, Server> {
+    /// `name`, `department`, and where they are known `cores`, `memory_bytes`, `source` and `instance`.
+    pub async fn create<B: Serialize + ?Sized>(&self, server: &B) -> Result<Server, ClientError> {
+        self.parsed(&[self.path], self.client.post(&[self.path], server).await?)
+    }
+
+    /// The same fields but the department.
+    pub async fn set<B: Serialize + ?Sized>(&self, id: &str, etag: &str, change: &B) -> Result<Server, ClientError> {
+        self.change(id, etag, change).await
+    }
+}
+
 impl Collection<'_, Alarm> {
     pub async fn acknowledge(&self, id: &str) -> Result<Alarm, ClientError> {
         self.act(id, "acknowledge", &json!({})).await
@@ -457,6 +474,10 @@ mod tests {
             machines.register_name("ID"),
             machines.credentials("ID"),
             machines.log("ID", None),
+            c.servers().list(&all),
+            c.servers().show("ID"),
+            c.servers().create(&none),
+            c.servers().set("ID", "e", &none),
             operations.list(&all),
             operations.show("ID"),
             operations.wait("ID"),

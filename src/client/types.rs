@@ -38,6 +38,18 @@ views! {
         revoked_reason: Option<String>,
     }
 
+    /// A legacy server.
+    Server {
+        id: String,
+        name: String,
+        department: Option<Department>,
+        cores: Option<i64>,
+        memory_bytes: Option<i64>,
+        source: Option<String>,
+        instance: Option<String>,
+        created_at: Timestamp,
+    }
+
     Amount { vcpu: i64, memory_bytes: i64, disk_bytes: i64 }
 
     HostZone { zone: String, network: String, segment: Option<String>, cidr: String, gateway: String, dns: String }
@@ -341,6 +353,7 @@ mod tests {
         reads::<Request>("RequestView");
         reads::<Submitted>("Submitted");
         reads::<Machine>("MachineView");
+        reads::<Server>("ServerView");
         reads::<Operation>("Operation");
         reads::<Alarm>("AlarmView");
         reads::<Credentials>("Credentials");

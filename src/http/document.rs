@@ -29,6 +29,7 @@ const ABOUT: &str = "政务云资源申请与容量管理接口。命名、状�
         (name = "task-books", description = "项目任务书与控制指标"),
         (name = "requests", description = "资源申请：检查、提交、审批"),
         (name = "machines", description = "虚拟机"),
+        (name = "servers", description = "原有的服务器"),
         (name = "usage", description = "实际用量"),
         (name = "operations", description = "长任务与进展"),
         (name = "events", description = "发生了什么"),
@@ -80,7 +81,7 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
     let id = operation.operation_id.take().map(|name| format!("{tag}_{name}")).unwrap_or_default();
     operation.operation_id = Some(id.clone());
     let id = id.as_str();
-    if *method != HttpMethod::Get && !once::WITHOUT.contains(&&path[..]) {
+    if *method != HttpMethod::Get && !once::WITHOUT.contains(&path) {
         let key = ParameterBuilder::new()
             .name("Idempotency-Key")
             .parameter_in(ParameterIn::Header)

@@ -22,6 +22,7 @@ pub mod placement;
 pub mod readiness;
 pub mod requests;
 pub mod rules;
+pub mod servers;
 mod strict;
 pub mod tag;
 pub mod task_books;
@@ -83,6 +84,8 @@ pub struct Parts {
     /// The service is about to end: streams that would go on for ever do not.
     pub stop: CancellationToken,
     pub readiness: readiness::Readiness,
+    /// The names of the sources that measure legacy servers.
+    pub usage_sources: Vec<String>,
     pub allowed_hosts: crate::capacity::service::Allowed,
 }
 
@@ -146,8 +149,11 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(machines::log))
         .routes(routes!(machines::register_name))
         .routes(routes!(machines::credentials))
+        .routes(routes!(servers::create, servers::list))
+        .routes(routes!(servers::show, servers::change))
         .routes(routes!(usage::list))
         .routes(routes!(usage::of_machine))
+        .routes(routes!(usage::of_server))
         .routes(routes!(operations::list))
         .routes(routes!(operations::show))
         .routes(routes!(events::operation))

@@ -88,6 +88,12 @@ pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Resul
     T::deserialize(from).map(Some)
 }
 
+/// For fields of patches that can be: null takes the value away, and what is not named stays.
+#[allow(clippy::option_option, reason = "absent, null and a value are three things in a merge patch")]
+pub fn clearable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
 /// A JSON merge patch (RFC 7396), read strictly: what cannot be changed, or is not there, is refused by its name.
 pub struct Patch<T>(pub T);
 

@@ -1,26 +1,27 @@
-//! `/v1/usage` and what one machine has used.
+//! `/v1/usage` and what one machine or server has used.
 
 use super::{
     Api,
-    extract::{Caller, Path, Query, content_type},
+    extract::{Caller, Path, Query, content_type, one_of},
     page::{Cut, Page, PageQuery},
     task_books::{department_id, departments},
 };
 use crate::{
     error::{Kind, Problem, ProblemDocument},
     identity::policy::{self, Act},
-    ids::{DepartmentId, MachineId},
-    machine,
+    ids::DepartmentId,
+    machine, server,
     usage::{
         Interval, Window,
         import::{Count, Fault, Imported},
-        store,
+        store::{self, Filter, Subject},
         summary::{DaySummary, Summary},
     },
 };
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use jiff::{ToSpan, civil::Date};
 use serde::{Deserialize, Serialize};
+use sqlx::AnyConnection;
 
 /// Days of a window that nobody has named.
 const DAYS: i64 = 30;
@@ -31,6 +32,8 @@ const MOST_DAYS: i64 = 400;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct UsageQuery {
+    /// `machine` or `server`; both when absent.
+    pub kind: Option<String>,
     /// The code of one.
     pub department: Option<String>,
     /// The first day; 29 days before `to` when absent.
@@ -57,24 +60,27 @@ pub struct DaysQuery {
     pub to: Option<Date>,
 }
 
-/// A machine and what it has used.
+/// A machine or a server, and what it has used.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct MachineUsage {
+pub struct SubjectUsage {
+    /// `machine` or `server` (legacy).
+    pub kind: &'static str,
     #[schema(value_type = String, format = Uuid)]
-    pub machine_id: MachineId,
+    pub id: String,
     pub name: String,
     #[schema(value_type = String, format = Uuid)]
     pub department_id: DepartmentId,
-    pub vcpu: u32,
-    pub memory_bytes: i64,
+    /// Of a server, where it is registered.
+    pub vcpu: Option<u32>,
+    pub memory_bytes: Option<i64>,
     pub usage: Summary,
 }
 
 /// As in the list, and day by day.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct MachineUsageByDay {
+pub struct SubjectUsageByDay {
     #[serde(flatten)]
-    pub machine: MachineUsage,
+    pub subject: SubjectUsage,
     /// Days with samples.
     pub days: Vec<DaySummary>,
 }
@@ -89,71 +95,84 @@ fn window(api: &Api, from: Option<Date>, to: Option<Date>) -> Result<Window, Pro
     Window::new(from, to).ok_or_else(|| Problem::malformed("查询参数 from 不能晚于 to"))
 }
 
-fn view(machine: &machine::Machine, window: &Window) -> MachineUsage {
-    MachineUsage {
-        machine_id: machine.id,
-        name: machine.intent.name.clone(),
-        department_id: machine.department,
-        vcpu: machine.intent.vcpu,
-        memory_bytes: machine.intent.memory.get(),
-        usage: window.into(),
-    }
+fn view(subject: Subject, window: &Window) -> SubjectUsage {
+    let Subject { kind, id, name, department, vcpu, memory_bytes } = subject;
+    SubjectUsage { kind: kind.word(), id, name, department_id: department, vcpu, memory_bytes, usage: window.into() }
 }
 
-/// 各虚拟机实际用了多少
+/// 各虚拟机、服务器实际用了多少
 #[utoipa::path(get, path = "/v1/usage", tag = "usage", params(UsageQuery),
-    responses((status = 200, body = Page<MachineUsage>), (status = "4XX", body = ProblemDocument)))]
+    responses((status = 200, body = Page<SubjectUsage>), (status = "4XX", body = ProblemDocument)))]
 pub async fn list(
     State(api): State<Api>,
     Caller(actor): Caller,
     Query(query): Query<UsageQuery>,
-) -> Result<Json<Page<MachineUsage>>, Problem> {
+) -> Result<Json<Page<SubjectUsage>>, Problem> {
     let scope = policy::scope(&actor, Act::UsageRead)?.filter();
+    let kind = one_of::<store::Kind>("kind", query.kind.as_deref())?;
     let empty = window(&api, query.from, query.to)?;
     let mut conn = api.db.read().await?;
     let department = match query.department {
         Some(key) => Some(department_id(&departments(&mut conn).await?, key)),
         None => None,
     };
-    let filter = machine::store::Filter {
-        scope: scope.as_deref(),
-        department: department.as_deref(),
-        ..machine::store::Filter::default()
-    };
+    let filter =
+        Filter { kind: kind.map(store::Kind::word), scope: scope.as_deref(), department: department.as_deref() };
     let page = PageQuery { page_size: query.page_size, page_token: query.page_token, sort: query.sort };
-    let cut = Cut::new(&api, "usage", &machine::store::SORTS, page, &(&filter, empty.from(), empty.to()))?;
-    let machines = machine::store::list(&mut conn, &filter, &cut.slice).await?;
-    let ids: Vec<String> = machines.items.iter().map(|machine| machine.id.text()).collect();
+    let cut = Cut::new(&api, "usage", &store::SORTS, page, &(&filter, empty.from(), empty.to()))?;
+    let subjects = store::subjects(&mut conn, &filter, &cut.slice).await?;
+    let ids: Vec<String> = subjects.items.iter().map(|subject| subject.id.clone()).collect();
     let mut days = store::days(&mut conn, &ids, empty.from(), empty.to()).await?;
-    Ok(Json(cut.page(machines, |machine| {
+    Ok(Json(cut.page(subjects, |subject| {
         let mut window = empty.clone();
-        for day in days.remove(&machine.id.text()).unwrap_or_default() {
+        for day in days.remove(&subject.id).unwrap_or_default() {
             window.add(&day);
         }
-        view(&machine, &window)
+        view(subject, &window)
     })))
+}
+
+async fn by_day(conn: &mut AnyConnection, subject: Subject, mut window: Window) -> Result<SubjectUsageByDay, Problem> {
+    let days = store::days(conn, std::slice::from_ref(&subject.id), window.from(), window.to()).await?;
+    for day in days.into_values().flatten() {
+        window.add(&day);
+    }
+    let days = window.days().iter().map(DaySummary::from).collect();
+    Ok(SubjectUsageByDay { subject: view(subject, &window), days })
 }
 
 /// 一台虚拟机逐日用了多少
 #[utoipa::path(get, path = "/v1/machines/{id}/usage", tag = "usage", params(("id" = String, Path), DaysQuery),
-    responses((status = 200, body = MachineUsageByDay), (status = "4XX", body = ProblemDocument)))]
+    responses((status = 200, body = SubjectUsageByDay), (status = "4XX", body = ProblemDocument)))]
 pub async fn of_machine(
     State(api): State<Api>,
     Caller(actor): Caller,
     Path(id): Path<String>,
     Query(query): Query<DaysQuery>,
-) -> Result<Json<MachineUsageByDay>, Problem> {
+) -> Result<Json<SubjectUsageByDay>, Problem> {
     let scope = policy::scope(&actor, Act::UsageRead)?.filter();
-    let mut window = window(&api, query.from, query.to)?;
+    let window = window(&api, query.from, query.to)?;
     let mut conn = api.db.read().await?;
     let machine = machine::store::find(&mut conn, &id, scope.as_deref()).await?;
     let machine = machine.ok_or_else(|| Problem::not_found("虚拟机"))?;
-    let days = store::days(&mut conn, &[machine.id.text()], window.from(), window.to()).await?;
-    for day in days.into_values().flatten() {
-        window.add(&day);
-    }
-    let days = window.days().iter().map(DaySummary::from).collect();
-    Ok(Json(MachineUsageByDay { machine: view(&machine, &window), days }))
+    Ok(Json(by_day(&mut conn, (&machine).into(), window).await?))
+}
+
+/// 一台原有的服务器逐日用了多少
+#[utoipa::path(get, path = "/v1/servers/{id}/usage", tag = "usage", params(("id" = String, Path), DaysQuery),
+    responses((status = 200, body = SubjectUsageByDay), (status = "4XX", body = ProblemDocument)))]
+pub async fn of_server(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+    Query(query): Query<DaysQuery>,
+) -> Result<Json<SubjectUsageByDay>, Problem> {
+    let scope = policy::scope(&actor, Act::UsageRead)?.filter();
+    let window = window(&api, query.from, query.to)?;
+    let mut conn = api.db.read().await?;
+    let server = server::store::find(&mut conn, &id, scope.as_deref()).await?;
+    let server = server.ok_or_else(|| Problem::not_found("服务器"))?;
+    Ok(Json(by_day(&mut conn, (&server).into(), window).await?))
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]

@@ -71,6 +71,9 @@ acts! {
     EventRead = "event.read",
     UsageRead = "usage.read",
     UsageImport = "usage.import",
+    ServerCreate = "server.create",
+    ServerRead = "server.read",
+    ServerChange = "server.change",
 }
 
 /// How far a role's right to an act reaches.
@@ -90,15 +93,15 @@ pub const fn reach(role: Role, act: Act) -> Reach {
         ImageDistribute, ImageImport, ImageRead, LedgerVerify, MachineChange, MachineCredentials, MachineDelete,
         MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild, MachineRegisterName,
         MachineResize, MachineRestore, MachineStart, MachineStop, OperationRead, PlacementExplain, RequestApprove,
-        RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, TaskBookImport, TaskBookRead,
-        TaskBookRevoke, UsageImport, UsageRead,
+        RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, ServerChange, ServerCreate, ServerRead,
+        TaskBookImport, TaskBookRead, TaskBookRevoke, UsageImport, UsageRead,
     };
     match (role, act) {
         (
             Role::Requester,
             TaskBookRead | RequestCheck | RequestSubmit | RequestRead | RequestCancel | MachineRead | MachineStart
             | MachineStop | MachineReboot | MachineDelete | MachineRestore | MachineLog | MachineCredentials
-            | OperationRead | DepartmentRead | AuditRead | EventRead | MachineChange | UsageRead,
+            | OperationRead | DepartmentRead | AuditRead | EventRead | MachineChange | UsageRead | ServerRead,
         ) => Reach::Own,
         (
             Role::Authority,
@@ -113,10 +116,10 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | HostConfirmFenced | HostReadmit | AlarmRead | AlarmAcknowledge | ImageImport | ImageDistribute
             | MachineRead | MachineStart | MachineStop | MachineReboot | MachineMigrate | MachineRebuild
             | MachineRegisterName | MachineLog | OperationRead | LedgerVerify | RequestRead | DepartmentRead
-            | UsageImport,
+            | ServerCreate | ServerChange | UsageImport,
         )
         | (Role::Requester | Role::Operator, ImageRead)
-        | (Role::Authority | Role::Operator | Role::Auditor, PlacementExplain | UsageRead)
+        | (Role::Authority | Role::Operator | Role::Auditor, PlacementExplain | UsageRead | ServerRead)
         | (
             Role::Auditor,
             DepartmentRead | TaskBookRead | HostRead | ImageRead | RequestRead | EventRead | MachineRead

@@ -221,7 +221,7 @@ pub async fn revoke_token(db: &Db, id: TokenId) -> Result<(), Problem> {
 }
 
 /// A name of one line, in its canonical form.
-fn plain(field: &str, text: &str) -> Result<String, Problem> {
+pub fn plain(field: &str, text: &str) -> Result<String, Problem> {
     text::said(text, text::NAME).map_err(|fault| {
         Problem::new(
             Kind::Refused,

@@ -129,7 +129,7 @@ async fn fold(tx: &mut Tx, readings: &HashMap<String, Reading>, every: Interval)
     let (now, mut tally) = (tx.now(), Tally::default());
     // What a host has and we do not know is the watch's business.
     let machines: Vec<String> = readings.keys().cloned().collect();
-    let mut machines = store::machines(tx.conn(), &machines).await?;
+    let mut machines = store::targets(tx.conn(), &machines).await?;
     machines.sort_unstable();
     let mut meters: Vec<Meter> = store::hold_meters(tx, &machines.iter().collect::<Vec<_>>()).await?;
     let mut closed = Vec::new();

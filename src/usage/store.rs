@@ -2,14 +2,20 @@
 
 use super::{block, codec::Broken, day::Day, open::Open, window::Window};
 use crate::{
-    db::{DbError, Tx, placeholders},
+    db::{Batch, DbError, Listing, Slice, Sorts, Tx, placeholders},
     identity::store::parsed,
     ids::{DepartmentId, HostId},
+    machine::Machine,
+    provider::Intent,
+    server::Server,
 };
 use futures_util::TryStreamExt;
 use jiff::civil::Date;
 use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
-use std::collections::{BTreeMap, HashMap, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, HashMap, btree_map::Entry},
+    str::FromStr,
+};
 
 const EPOCH: Date = Date::constant(1970, 1, 1);
 
@@ -71,37 +77,153 @@ pub struct Meter {
     pub open: Open,
 }
 
-/// The machines of the list that we have.
-pub async fn machines(conn: &mut AnyConnection, ids: &[String]) -> Result<Vec<Target>, DbError> {
+/// What usage is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A virtual machine of ours.
+    Machine,
+    /// A legacy server.
+    Server,
+}
+
+impl Kind {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Machine => "machine",
+            Self::Server => "server",
+        }
+    }
+}
+
+/// Neither of the two.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown kind of subject: expected machine or server")]
+pub struct UnknownKind;
+
+impl FromStr for Kind {
+    type Err = UnknownKind;
+    fn from_str(word: &str) -> Result<Self, UnknownKind> {
+        [Self::Machine, Self::Server].into_iter().find(|kind| kind.word() == word).ok_or(UnknownKind)
+    }
+}
+
+/// One machine or server.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    pub kind: Kind,
+    pub id: String,
+    pub name: String,
+    pub department: DepartmentId,
+    pub vcpu: Option<u32>,
+    pub memory_bytes: Option<i64>,
+}
+
+impl From<&Machine> for Subject {
+    fn from(machine: &Machine) -> Self {
+        Self {
+            kind: Kind::Machine,
+            id: machine.id.text(),
+            name: machine.intent.name.clone(),
+            department: machine.department,
+            vcpu: Some(machine.intent.vcpu),
+            memory_bytes: Some(machine.intent.memory.get()),
+        }
+    }
+}
+
+impl From<&Server> for Subject {
+    fn from(server: &Server) -> Self {
+        Self {
+            kind: Kind::Server,
+            id: server.id.text(),
+            name: server.facts.name.clone(),
+            department: server.department,
+            vcpu: server.facts.cores,
+            memory_bytes: server.facts.memory_bytes,
+        }
+    }
+}
+
+/// Which subjects a list has. `scope` is what the caller may see, `department` what was asked for.
+#[derive(Default, serde::Serialize)]
+pub struct Filter<'a> {
+    pub kind: Option<&'a str>,
+    pub scope: Option<&'a str>,
+    pub department: Option<&'a str>,
+}
+
+pub const SORTS: Sorts =
+    Sorts { id: "id", numbered: false, by: &[("created_at", "id"), ("name", "name")], default: "-created_at" };
+
+/// Machines and servers, in one order.
+pub async fn subjects(conn: &mut AnyConnection, filter: &Filter<'_>, slice: &Slice) -> Result<Batch<Subject>, DbError> {
+    Listing::new(
+        "kind, id, department_id, name, intent, cores, memory_bytes",
+        "(select 'machine' as kind, id, department_id, name, intent, cast(null as bigint) as cores, \
+         cast(null as bigint) as memory_bytes from machines union all \
+         select 'server' as kind, id, department_id, name, null, cores, memory_bytes from servers) as subjects",
+    )
+    .only("kind", filter.kind)
+    .only("department_id", filter.scope)
+    .only("department_id", filter.department)
+    .page(conn, slice, subject)
+    .await
+}
+
+fn subject(row: &AnyRow) -> Result<Subject, DbError> {
+    let corrupt = |what: &str| DbError::Corrupt { what: what.to_owned() };
+    let (mut vcpu, mut memory_bytes) = (row.try_get::<Option<i64>, _>("cores")?, row.try_get("memory_bytes")?);
+    let intent: Option<String> = row.try_get("intent")?;
+    if let Some(intent) = &intent {
+        let intent: Intent = serde_json::from_str(intent).map_err(|_| corrupt("intent"))?;
+        (vcpu, memory_bytes) = (Some(intent.vcpu.into()), Some(intent.memory.get()));
+    }
+    Ok(Subject {
+        kind: parsed(row, "kind")?,
+        id: row.try_get("id")?,
+        name: row.try_get("name")?,
+        department: parsed(row, "department_id")?,
+        vcpu: vcpu.map(u32::try_from).transpose().map_err(|_| corrupt("servers.cores"))?,
+        memory_bytes,
+    })
+}
+
+/// The machines and servers of the list that we have.
+pub async fn targets(conn: &mut AnyConnection, ids: &[String]) -> Result<Vec<Target>, DbError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = format!("select id, department_id from machines where id in {}", placeholders(1, ids.len()));
+    let list = placeholders(1, ids.len());
+    let sql = format!(
+        "select id, department_id from machines where id in {list} union all \
+         select id, department_id from servers where id in {list}"
+    );
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for id in ids {
         query = query.bind(id.as_str());
     }
-    query.fetch_all(conn).await?.iter().map(|row| subject(row, "id")).collect()
+    query.fetch_all(conn).await?.iter().map(|row| target(row, "id")).collect()
 }
 
-/// Machines that are called so, each with its name: a name may be that of several, on different hosts.
-pub async fn machines_named(conn: &mut AnyConnection, names: &[&str]) -> Result<Vec<(String, Target)>, DbError> {
+/// Those that are called so, each with its name: a name may be that of several, on different hosts, of different departments.
+pub async fn named(conn: &mut AnyConnection, names: &[&str]) -> Result<Vec<(String, Target)>, DbError> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
+    let list = placeholders(1, names.len());
     let sql = format!(
-        "select id, name, department_id from machines where state <> 'undone' and name in {}",
-        placeholders(1, names.len())
+        "select id, name, department_id from machines where state <> 'undone' and name in {list} union all \
+         select id, name, department_id from servers where name in {list}"
     );
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for name in names {
         query = query.bind(*name);
     }
     let rows = query.fetch_all(conn).await?;
-    rows.iter().map(|row| Ok((row.try_get("name")?, subject(row, "id")?))).collect()
+    rows.iter().map(|row| Ok((row.try_get("name")?, target(row, "id")?))).collect()
 }
 
-fn subject(row: &AnyRow, id: &str) -> Result<Target, DbError> {
+fn target(row: &AnyRow, id: &str) -> Result<Target, DbError> {
     Ok(Target { id: row.try_get(id)?, department: parsed(row, "department_id")? })
 }
 
@@ -174,7 +296,7 @@ pub async fn silent(tx: &mut Tx, today: Date, most: i64) -> Result<Vec<Target>, 
     .bind(most)
     .fetch_all(tx.conn())
     .await?;
-    rows.iter().map(|row| subject(row, "subject_id")).collect()
+    rows.iter().map(|row| target(row, "subject_id")).collect()
 }
 
 /// Keeps days, or adds to what is kept of them. Whoever keeps a subject's days holds its meter.

@@ -91,6 +91,7 @@ struct World {
     cast: Cast,
     request: String,
     machine: String,
+    server: String,
     operation: String,
     alarm: String,
     revoked_book: String,
@@ -115,6 +116,9 @@ impl World {
         broker.finished(&operation, &cast.authority, Duration::from_secs(20)).await;
         let made = broker.get(&format!("/v1/requests/{request}"), &cast.requester).await.expect(200);
         let machine = made["machines"][0]["id"].as_str().unwrap().to_owned();
+        let server = json!({"name": "档案库旧服务器", "department": "mzj"});
+        let server = broker.post("/v1/servers", &cast.operator, &server).await.expect(201);
+        let server = server["id"].as_str().unwrap().to_owned();
         let raw = Raw::new(&broker);
         let alarm = uuid::Uuid::now_v7().to_string();
         let mut sql = Sql::writing(&broker.setup.database_url).await;
@@ -123,7 +127,7 @@ impl World {
              select '{alarm}', id, 'foreign', 'x', 'x', 'x', 1, 1 from hosts where name = 'sim'"
         ))
         .await;
-        Self { broker, raw, cast, request, machine, operation, alarm, revoked_book }
+        Self { broker, raw, cast, request, machine, server, operation, alarm, revoked_book }
     }
 
     /// The path with an object's id in it.
@@ -131,6 +135,7 @@ impl World {
         let object = object.unwrap_or(match path {
             path if path.contains("/requests/") => &self.request,
             path if path.contains("/machines/") => &self.machine,
+            path if path.contains("/servers/") => &self.server,
             path if path.contains("/operations/") => &self.operation,
             path if path.contains("/alarms/") => &self.alarm,
             path if path.contains("/images/") => "test-image",
@@ -149,6 +154,7 @@ impl World {
             ("POST", "/v1/departments") => json!({"code": "mzj", "name": "已经登记的单位"}),
             ("POST", "/v1/hosts") => json!({"name": "sim", "uri": "simulated:", "zones": [
                 {"zone": "internet", "network": "n", "bridge": "b", "cidr": "10.0.0.0/24"}]}),
+            ("POST", "/v1/servers") => json!({"name": "档案库旧服务器", "department": "mzj"}),
             ("POST", "/v1/task-books") => broker::task_book(),
             ("POST", "/v1/requests" | "/v1/requests/check") => broker::request(),
             ("POST", "/v1/requests/return") => json!({"ids": [self.request], "reason": "材料不全"}),
@@ -242,8 +248,16 @@ async fn another_departments_objects_are_as_if_they_were_not_there() {
             } else if method == "GET" {
                 let reply = world.call(method, path, None, Some(&foreign)).await;
                 assert_eq!(reply.status, 200, "{what}");
-                for hidden in [&world.request, &world.machine, &world.operation, "相信任", "oa.xiangcheng", "民政"]
-                {
+                for hidden in [
+                    &world.request,
+                    &world.machine,
+                    &world.server,
+                    &world.operation,
+                    "相信任",
+                    "oa.xiangcheng",
+                    "民政",
+                    "档案",
+                ] {
                     assert!(!reply.text.contains(hidden), "{what} shows {hidden}: {}", reply.text);
                 }
                 if ![Act::DepartmentRead, Act::AuditRead, Act::EventRead].contains(&act) {

@@ -38,6 +38,7 @@ mod provider_libvirt;
 mod race;
 mod real;
 mod secrets;
+mod servers;
 mod service;
 mod slow;
 mod statements;

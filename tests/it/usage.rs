@@ -83,7 +83,7 @@ async fn what_machines_use_is_read_kept_and_shown() {
         assert!(samples(&again) >= samples(&used), "{again:#}");
 
         let listed = broker.get("/v1/usage?department=mzj&sort=name", &cast.auditor).await.expect(200);
-        assert_eq!(text(&listed, "/items/0/machine_id"), id);
+        assert_eq!(text(&listed, "/items/0/id"), id);
         // Long ago there was nothing, which is known to be nothing.
         let before = broker.get("/v1/usage?from=2020-01-01&to=2020-01-31", &cast.authority).await.expect(200);
         assert_eq!(before.pointer("/items/0/usage/samples"), Some(&json!(0)), "{before:#}");

@@ -123,8 +123,16 @@ async fn a_history_is_there_when_it_is_answered_and_only_once() {
         let more = done(&import(&broker, &cast, "?interval_seconds=300", more).await);
         assert_eq!((&more["points"], &more["refused"]), (&json!(2), &json!([])), "{more:#}");
 
+        // A server that stands in some room, by its name.
+        let server = json!({"name": "档案库 1", "department": "mzj"});
+        let server = broker.post("/v1/servers", &cast.operator, &server).await.expect(201);
+        let answer = done(&import(&broker, &cast, "", trace("档案库 1", 10, 300)).await);
+        assert_eq!((&answer["points"], &answer["subjects"]), (&json!(10), &json!(1)), "{answer:#}");
+        let path = format!("/v1/servers/{}/usage?from=2013-08-01&to=2013-08-01", server["id"].as_str().unwrap());
+        assert_eq!(broker.get(&path, &cast.operator).await.expect(200)["usage"]["samples"], 10);
+
         let records = "select count(*) from audit where action = 'usage.import' and outcome = 'done'";
-        assert_eq!(plain::number(&url, records).await, 3);
+        assert_eq!(plain::number(&url, records).await, 4);
         what_is_wrong_is_told_and_the_rest_is_taken(&broker, &cast, &id).await;
         what_is_no_history_is_refused_whole(&broker, &cast, &id).await;
     }

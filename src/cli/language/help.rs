@@ -1,13 +1,6 @@
 //! The help of every command, line by line.
 
 pub const HELP: &[(&str, &str)] = &[
-    ("实际用量：列出、逐日查看、导入", "what machines really use: list, day by day, import"),
-    ("列出各虚拟机实际用了多少", "list what machines really used"),
-    ("一台虚拟机逐日用了多少", "what one machine used, day by day"),
-    (
-        "覆盖率是有样本的时间占整段时间的百分比；没有样本的时间是不知道，不是闲置。",
-        "Coverage is the percentage of the time that samples speak for; time without samples is unknown, not idle.",
-    ),
     ("导入历史用量（运维员）：CSV，可用 gzip 压缩", "import a history of usage (operators): CSV, gzip allowed"),
     ("CSV 文件", "CSV file"),
     ("采样间隔（秒）；默认从文件里看出来", "seconds between samples; read off the file by default"),
@@ -24,8 +17,6 @@ pub const HELP: &[(&str, &str)] = &[
         "不可信的值逐个拒绝，指出行和列，其余照常计入；同一个文件再导入一次，什么也不会多出来。",
         "Values that cannot be believed are refused by line and column, the rest is taken; the same file once more adds nothing.",
     ),
-    ("从哪一天起；默认是最后一天之前的 29 天", "the first day; 29 days before the last by default"),
-    ("到哪一天为止，含这一天；默认是今天", "the last day; today by default"),
     (
         "--watch 时 Ctrl-C 只停止跟踪，分发照常进行。",
         "With --watch, Ctrl-C only stops the watching; the distribution goes on.",

@@ -1,6 +1,8 @@
 //! What commands say.
 
 pub const MESSAGES: &[(&str, &str)] = &[
+    ("服务器已登记", "Server registered"),
+    ("服务器已改", "Server changed"),
     ("没有发现问题", "Nothing is wrong"),
     ("有 {bad} 处要处理", "{bad} to be mended"),
     ("配置无法使用，{faults}", "The settings cannot be used: {faults}"),

@@ -5,6 +5,7 @@
 
 mod help;
 mod messages;
+mod usage;
 mod words;
 
 use std::{borrow::Cow, collections::HashMap, fmt::Display, sync::LazyLock};
@@ -76,7 +77,7 @@ static PAIRS: LazyLock<HashMap<&'static str, &'static str>> =
 
 /// Every pair, for the tests that look for missing and for idle ones.
 pub fn tables() -> impl Iterator<Item = &'static [(&'static str, &'static str)]> {
-    [help::HELP, messages::MESSAGES, words::WORDS].into_iter()
+    [help::HELP, usage::USAGE, messages::MESSAGES, words::WORDS].into_iter()
 }
 
 /// The English of a Chinese text that is in the tables.

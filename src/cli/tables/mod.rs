@@ -102,10 +102,11 @@ pub enum Kind {
     Audit,
     Usage,
     UsageImport,
+    Server,
 }
 
 impl Kind {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Department,
         Self::TaskBook,
         Self::Host,
@@ -121,6 +122,7 @@ impl Kind {
         Self::Audit,
         Self::Usage,
         Self::UsageImport,
+        Self::Server,
     ];
 
     /// What people call it.
@@ -141,6 +143,7 @@ impl Kind {
             Self::Audit => "审计记录",
             Self::Usage => "实际用量",
             Self::UsageImport => "用量导入",
+            Self::Server => "服务器",
         }
     }
 
@@ -150,7 +153,7 @@ impl Kind {
             Self::Department | Self::Rule => "/code",
             Self::Host => "/name",
             Self::Image => "/sha256",
-            Self::Credentials | Self::Usage => "/machine_id",
+            Self::Credentials => "/machine_id",
             Self::Audit => "/seq",
             // Nothing is done to it afterwards.
             Self::UsageImport => "/rows",
@@ -160,7 +163,9 @@ impl Kind {
             | Self::Operation
             | Self::Token
             | Self::Alarm
-            | Self::Event => "/id",
+            | Self::Event
+            | Self::Usage
+            | Self::Server => "/id",
         }
     }
 
@@ -182,6 +187,7 @@ impl Kind {
             Self::Audit => &AUDIT,
             Self::Usage => &usage::USAGE,
             Self::UsageImport => &usage::IMPORT,
+            Self::Server => &usage::SERVER,
         }
     }
 
@@ -202,7 +208,8 @@ impl Kind {
             | Self::Event
             | Self::Audit
             | Self::Usage
-            | Self::UsageImport => self.columns(),
+            | Self::UsageImport
+            | Self::Server => self.columns(),
         }
     }
 

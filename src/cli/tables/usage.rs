@@ -1,16 +1,29 @@
-//! What machines have used, and what came of histories.
+//! What machines and servers have used, which servers there are, and what came of histories.
 
 use super::{Column, Show};
 use crate::cli::{
     format::{self, NOTHING},
     language::comma,
+    words,
 };
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-pub const USAGE: [Column; 10] = [
-    Column::new("编号", Show::Text("/machine_id")),
+pub const SERVER: [Column; 8] = [
+    Column::new("编号", Show::Text("/id")),
     Column::new("名称", Show::Text("/name")),
+    Column::new("建设单位", Show::Text("/department/name")),
+    Column::new("CPU", Show::Text("/cores")).right(),
+    Column::new("内存", Show::Field("/memory_bytes")).right(),
+    Column::new("来源", Show::Text("/source")),
+    Column::new("实例", Show::Text("/instance")),
+    Column::new("登记时间", Show::Time("/created_at")).optional(),
+];
+
+pub const USAGE: [Column; 11] = [
+    Column::new("编号", Show::Text("/id")),
+    Column::new("名称", Show::Text("/name")),
+    Column::new("类型", Show::Word("/kind", words::subject)),
     Column::new("样本数", Show::Text("/usage/samples")).right(),
     Column::new("覆盖率", Show::Of(coverage)).right(),
     Column::new("CPU 平均", Show::Of(cpu_mean)).right(),

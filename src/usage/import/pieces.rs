@@ -96,7 +96,7 @@ mod tests {
             for (at, piece) in pieces.iter().enumerate() {
                 prop_assert!(piece.text.ends_with(b"\n") || at + 1 == pieces.len());
                 prop_assert_eq!(piece.line, line);
-                line += piece.text.iter().filter(|byte| **byte == b'\n').count() as u64;
+                line += piece.text.split(|byte| *byte == b'\n').count() as u64 - 1;
             }
             prop_assert_eq!(pieces.into_iter().flat_map(|piece| piece.text).collect::<Vec<_>>(), text);
         }

@@ -164,7 +164,7 @@ impl Reading<'_> {
             return None;
         }
         let cause = match number(text) {
-            Some(value) if value >= 0.0 && value < f64::INFINITY => return Some(value),
+            Some(value) if (0.0..f64::INFINITY).contains(&value) => return Some(value),
             None => "number_unreadable",
             Some(value) if value < 0.0 && value > f64::NEG_INFINITY => "negative",
             Some(_) => "not_a_number",

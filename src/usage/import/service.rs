@@ -369,12 +369,13 @@ impl Import {
         }
         let mut conn = self.db.read().await?;
         for part in new.chunks(NAMES) {
-            let ids: Vec<MachineId> = part.iter().filter_map(|name| name.parse().ok()).collect();
-            let ids: Vec<String> = ids.into_iter().map(MachineId::text).collect();
-            let by_id = store::machines(&mut conn, &ids).await?;
-            let by_name = store::machines_named(&mut conn, part).await?;
+            // As the tables write it.
+            let id_of = |name: &str| name.parse::<MachineId>().ok().map(MachineId::text);
+            let ids: Vec<String> = part.iter().filter_map(|name| id_of(name)).collect();
+            let by_id = store::targets(&mut conn, &ids).await?;
+            let by_name = store::named(&mut conn, part).await?;
             for name in part {
-                let id = name.parse::<MachineId>().ok().map(MachineId::text);
+                let id = id_of(name);
                 let mut found = by_id.iter().filter(|subject| Some(&subject.id) == id.as_ref());
                 let mut called = by_name.iter().filter(|(called, _)| called == name).map(|(_, subject)| subject);
                 let known = match (found.next(), called.next(), called.next()) {

@@ -195,6 +195,12 @@ async fn every_answer_is_what_the_document_says() {
     walk.call("task_books_show", "相信任〔2026〕17号", authority, None).await;
     walk.call("task_books_revoke", "相信任〔2026〕18号", authority, Some(json!({"reason": "项目终止"}))).await;
 
+    let server = json!({"name": "档案库旧服务器", "department": "mzj", "cores": 8, "memory_bytes": 34_359_738_368_i64});
+    let server = walk.call("servers_create", "", operator, Some(server)).await["id"].as_str().unwrap().to_owned();
+    walk.call("servers_change", &server, operator, Some(json!({"name": "档案库旧服务器二号", "cores": 16}))).await;
+    walk.call("servers_show", &server, operator, None).await;
+    walk.call("servers_list", "", auditor, None).await;
+    walk.call("usage_of_server", &server, auditor, None).await;
     let machine = requests(&mut walk, &broker, &cast).await;
     machines(&mut walk, &broker, &cast, &machine).await;
     hosts(&mut walk, &broker, &cast, &machine).await;

@@ -16,6 +16,8 @@ async fn stocked(on: On) -> (Broker, Cast, Raw) {
     broker.furnish(&cast).await;
     for n in 1..4 {
         broker.simulated_host(&cast, &format!("other-{n}")).await;
+        let server = json!({"name": format!("旧服务器{n}"), "department": if n == 1 { "jyj" } else { "mzj" }});
+        broker.post("/v1/servers", &cast.operator, &server).await.expect(201);
         let mut book = broker::task_book();
         book["number"] = json!(format!("相信任〔2026〕2{n}号"));
         broker.post("/v1/task-books", &cast.authority, &book).await.expect(201);

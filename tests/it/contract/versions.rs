@@ -57,6 +57,9 @@ async fn patches_say_only_what_can_be_changed() {
     let broker = Broker::start(Setup::new(On::Sqlite)).await;
     let (cast, raw) = (Cast::arrive(&broker).await, Raw::new(&broker));
     broker.furnish(&cast).await;
+    let server = json!({"name": "旧服务器", "department": "mzj"});
+    let server = broker.post("/v1/servers", &cast.operator, &server).await.expect(201);
+    let server = format!("/v1/servers/{}", server["id"].as_str().unwrap());
     for (path, token, body, status, word) in [
         ("/v1/hosts/sim", &cast.operator, r#"{"name": "x"}"#, 400, "name"),
         ("/v1/hosts/sim", &cast.operator, r#"{"capacity": null}"#, 400, "/capacity"),
@@ -64,6 +67,13 @@ async fn patches_say_only_what_can_be_changed() {
         ("/v1/hosts/sim", &cast.operator, r#"{"capacity": {"vcpu": 9223372036854775808}}"#, 400, "/capacity/vcpu"),
         ("/v1/hosts/sim", &cast.operator, r#"{"mlps_level": 5}"#, 400, "/mlps_level"),
         ("/v1/hosts/sim", &cast.operator, r#"{"mlps_level": 3, "mlps_level": 2}"#, 400, "mlps_level"),
+        (&server, &cast.operator, r#"{"name": null}"#, 400, "/name"),
+        (&server, &cast.operator, r#"{"name": "a\u202eb"}"#, 422, "/name"),
+        (&server, &cast.operator, r#"{"department": "jyj"}"#, 400, "department"),
+        (&server, &cast.operator, r#"{"cores": 0}"#, 400, "/cores"),
+        (&server, &cast.operator, r#"{"memory_bytes": -1}"#, 400, "/memory_bytes"),
+        (&server, &cast.operator, r#"{"instance": "h:9100"}"#, 400, "/source"),
+        (&server, &cast.operator, r#"{"source": "none", "instance": "h:9100"}"#, 422, "/source"),
         ("/v1/departments/mzj", &cast.authority, r#"{"name": ""}"#, 422, "/name"),
         ("/v1/departments/mzj", &cast.authority, r#"{"name": null}"#, 400, "/name"),
         ("/v1/departments/mzj", &cast.authority, "[]", 400, ""),

@@ -1,6 +1,7 @@
 //! What tests stand on: real servers, started on free ports and stopped by pid.
 
 pub mod broker;
+pub mod farm;
 pub mod guest;
 pub mod hosts;
 pub mod intent;

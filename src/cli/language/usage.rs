@@ -1,0 +1,39 @@
+//! The help of the commands about servers and about what is really used.
+
+pub const USAGE: &[(&str, &str)] = &[
+    ("实际用量：列出、逐日查看", "what machines really use: list, day by day"),
+    ("列出各虚拟机、服务器实际用了多少", "list what machines and servers really used"),
+    ("一台虚拟机或服务器逐日用了多少", "what one machine or server used, day by day"),
+    ("只看虚拟机 machine，或原有的服务器 server", "only virtual machines (machine) or legacy servers (server)"),
+    ("原有的服务器：登记、列出、查看、修改", "legacy servers: register, list, show, change"),
+    ("登记一台原有的服务器（运维员）", "register a legacy server (operator)"),
+    (
+        "jiyue server create 档案库旧服务器 --department education",
+        "jiyue server create old-archive --department education",
+    ),
+    (
+        "jiyue server create 档案库旧服务器 --department education --cores 8 --memory 32GiB --source room-1 --instance 10.2.0.7:9100",
+        "jiyue server create old-archive --department education --cores 8 --memory 32GiB --source room-1 --instance 10.2.0.7:9100",
+    ),
+    ("名称，在本单位里不重复", "its name, unique within the department"),
+    ("哪个建设单位的", "whose it is: the department"),
+    ("列出原有的服务器", "list legacy servers"),
+    ("只看由某个来源测量的", "only those that one source measures"),
+    ("查看一台原有的服务器", "show a legacy server"),
+    ("jiyue usage show ID      它逐日用了多少", "jiyue usage show ID      what it used, day by day"),
+    ("改一台原有的服务器：名称、规格、在哪里测量", "change a legacy server: name, size, where it is measured"),
+    ("jiyue server set ID --name 档案库旧服务器二号", "jiyue server set ID --name old-archive-2"),
+    ("新的名称", "the new name"),
+    ("不再测量；已有的用量留着", "measure it no longer; what is known stays"),
+    (
+        "由哪个来源测量（服务设置里的 [[usage_source]]，见 jiyue usage sources）",
+        "the source that measures it ([[usage_source]] in the service's settings; see jiyue usage sources)",
+    ),
+    ("来源里它叫什么，如 10.2.0.7:9100", "what the source calls it, as 10.2.0.7:9100"),
+    (
+        "覆盖率是有样本的时间占整段时间的百分比；没有样本的时间是不知道，不是闲置。",
+        "Coverage is the percentage of the time that samples speak for; time without samples is unknown, not idle.",
+    ),
+    ("从哪一天起；默认是最后一天之前的 29 天", "the first day; 29 days before the last by default"),
+    ("到哪一天为止，含这一天；默认是今天", "the last day; today by default"),
+];
