@@ -91,6 +91,10 @@ bench-placement: ## 落位的速度与装箱的疏密；TRACE= 换轨迹文件�
 bench-forms: ## 读一份 60 页可研报告的速度，与 python-docx 对比
 	@benches/forms.sh
 
+.PHONY: bench-usage
+bench-usage: ## 用量的速度：导入与 VictoriaMetrics 对比，闲置报告与 DuckDB 对比；MACHINES=、DAYS= 缩小规模
+	@benches/usage.sh
+
 .PHONY: fuzz
 fuzz: ## 用乱造的输入找解析器的错；每个目标 FUZZ_SECONDS=60 秒
 	@scripts/fuzz.sh

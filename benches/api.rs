@@ -16,6 +16,8 @@
     reason = "counts become figures for people; shares the tests' support"
 )]
 
+#[path = "usage/copies.rs"]
+mod copies;
 #[path = "../tests/it/support/mod.rs"]
 mod support;
 
@@ -176,7 +178,7 @@ async fn list() {
         let made = broker.post("/v1/requests", &cast.requester, &broker::request()).await.expect(201);
         let request = made["items"][0]["id"].as_str().unwrap().to_owned();
         broker.post(&format!("/v1/requests/{request}/approve"), &cast.authority, &json!({})).await.expect(202);
-        fill(&broker.setup.database_url, rows).await;
+        copies::machines(&broker.setup.database_url, rows).await;
         brokers.push((broker, cast));
     }
     println!("{:<40}{:>12}{:>12}{:>8}", "list, ms", "of 1,000", format!("of {most}"), "");
@@ -206,20 +208,4 @@ async fn list() {
         });
         println!("{:<40}{few:>12.1}{many:>12.1}{:>7.2}×", format!("{who} {query}"), many / few);
     }
-}
-
-/// Copies of one machine, as many as it takes.
-async fn fill(url: &str, rows: u64) {
-    let mut sql = Sql::writing(url).await;
-    let hex = if url.starts_with("sqlite") { "printf('%012x', n)" } else { "lpad(to_hex(n), 12, '0')" };
-    sql.run(&format!(
-        "insert into machines (id, request_id, department_id, host_id, ordinal, name, state, intent, image_sha256, zone, \
-         lease_end, contact, created_at, ready_at) \
-         with recursive counter(n) as (select 1 union all select n + 1 from counter where n < {rows}) \
-         select '019a0000-0000-7000-8000-' || {hex}, request_id, department_id, host_id, 1000 + n, 'm' || n, 'running', \
-         intent, image_sha256, zone, '20' || (30 + n % 50) || '-01-01', contact, created_at, created_at \
-         from counter, (select * from machines limit 1) one"
-    ))
-    .await;
-    sql.run("analyze").await;
 }

@@ -1,8 +1,9 @@
 //! Commands about what machines really use.
 
-use super::{IdArg, ListArgs, parsers::name, problem::Failure, run::Session, tables::Kind};
+use super::{IdArg, ListArgs, parsers::name, problem::Failure, run::Session, tables::Kind, upload};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
+use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub enum UsageCommand {
@@ -68,6 +69,22 @@ pub enum UsageCommand {
         department: Option<String>,
         #[command(flatten)]
         list: ListArgs,
+    },
+    /// 导入历史用量（运维员）：CSV，可用 gzip 压缩
+    #[command(after_help = "例：
+  jiyue usage import trace.csv.gz
+  jiyue usage import trace.csv --interval 300
+
+首行是表头，列的次序不限：vm（虚拟机编号或名称）、ts（秒），以及 cores、cpu_percent、
+mem_percent 或 mem_capacity_kb 与 mem_used_kb、disk_read_kbps 与 disk_write_kbps、
+net_rx_kbps、net_tx_kbps 中的若干列。
+不可信的值逐个拒绝，指出行和列，其余照常计入；同一个文件再导入一次，什么也不会多出来。")]
+    Import {
+        /// CSV 文件
+        file: PathBuf,
+        /// 采样间隔（秒）；默认从文件里看出来
+        #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+        interval: Option<u32>,
     },
 }
 
@@ -138,6 +155,12 @@ pub async fn run(session: &Session<'_>, command: UsageCommand) -> Result<(), Fai
                 answer => answer?,
             };
             Ok(session.screen.one(Kind::Usage, &usage)?)
+        }
+        UsageCommand::Import { file, interval } => {
+            let interval = interval.map(|seconds| seconds.to_string());
+            let query: Vec<_> = interval.iter().map(|seconds| ("interval_seconds", &seconds[..])).collect();
+            let answer = upload::file(&session.client, &upload::USAGE, &file, &query).await?;
+            Ok(session.screen.one(Kind::UsageImport, &answer.body)?)
         }
     }
 }

@@ -314,7 +314,7 @@ pub enum RemoteCommand {
     /// 原有的服务器：登记、列出、查看、修改
     #[command(subcommand)]
     Server(ServerCommand),
-    /// 实际用量：列出、逐日查看，判定，规格建议
+    /// 实际用量：列出、逐日查看、导入，判定，规格建议
     #[command(subcommand)]
     Usage(UsageCommand),
     /// 信息系统：登记、查看、修改、列入和移出虚拟机

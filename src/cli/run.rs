@@ -224,7 +224,7 @@ impl Session<'_> {
                 if args.stand_in {
                     query.push(("stand_in", "true"));
                 }
-                let answer = upload::image(&self.client, &args.file, &query).await?;
+                let answer = upload::file(&self.client, &upload::IMAGE, &args.file, &query).await?;
                 self.made("镜像已导入", Kind::Image, &answer.body)
             }
             ImageCommand::List { os_type, name, list } => {

@@ -238,7 +238,7 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       request     资源申请：检查、提交、批准、退回、取消、查看
       machine     虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、数据库口令、串口日志
       server      原有的服务器：登记、列出、查看、修改
-      usage       实际用量：列出、逐日查看，判定，规格建议
+      usage       实际用量：列出、逐日查看、导入，判定，规格建议
       system      信息系统：登记、查看、修改、列入和移出虚拟机
       zombie      僵尸系统：判定、征求意见、答复、豁免、认定、备案
       report      报告：闲置资源，随时要一份，或取回每月留存的
@@ -410,6 +410,11 @@ fn samples(kind: Kind) -> Vec<Value> {
                 "days": [{"date": "2026-11-21", "samples": 1440, "coverage_percent": 100.0, "cpu_mean_percent": 1.25,
                     "cpu_max_percent": 88.0, "memory_mean_percent": null, "received_bytes": 1_048_576, "sent_bytes": 0}]}),
         ],
+        Kind::UsageImport => {
+            vec![json!({"rows": 288, "subjects": 1, "points": 286, "days": 0, "interval_seconds": 300,
+                "refused": [{"cause": "late", "column": "ts", "count": 2, "first_line": 7}],
+                "first_refused": [{"line": 7, "column": "ts", "cause": "late"}], "unknown_names": ["fs1"]})]
+        }
         Kind::Server => vec![json!({"id": "s-1", "name": "档案库旧服务器", "department": {"id": "d", "code": "mzj",
             "name": "区民政局"}, "cores": 8, "memory_bytes": 34_359_738_368_u64, "source": null, "instance": null,
             "created_at": "2026-11-21T01:00:00Z"})],
@@ -519,6 +524,9 @@ fn tables_read_well() {
 
     编号  名称    类型    样本数  覆盖率  CPU 平均  CPU P95  CPU 最高  内存 P95   接收  发送
     m-1   school  虚拟机    1440    3.3%      1.2%     4.0%     88.0%         -  1 MiB   0 B
+
+    行数  机器数  计入样本  满日  采样间隔  不认识的名称
+    288   1       286       0     300 s     fs1
 
     编号  名称            建设单位  CPU    内存  来源  实例  登记时间
     s-1   档案库旧服务器  区民政局    8  32 GiB  -     -     2026-11-21 09:00

@@ -1,4 +1,4 @@
-//! Sending a disk image, with a bar.
+//! Sending a file of any length, with a bar.
 
 use super::{document::DocumentError, language::tr, problem::Failure};
 use crate::client::{Answer, Client};
@@ -11,8 +11,19 @@ use tokio_util::io::ReaderStream;
 /// One read of the file, one piece of the body.
 const PIECE: usize = 256 << 10;
 
-/// Streams the file to `/v1/images`.
-pub async fn image(client: &Client, file: &Path, query: &[(&str, &str)]) -> Result<Answer, Failure> {
+/// Where a file goes, and what it is.
+pub struct Goal {
+    pub path: &'static [&'static str],
+    pub kind: &'static str,
+    /// A list that whoever may send the file may read.
+    pub readable: &'static str,
+}
+
+pub const IMAGE: Goal = Goal { path: &["images"], kind: "application/octet-stream", readable: "images" };
+pub const USAGE: Goal = Goal { path: &["usage", "import"], kind: "text/csv", readable: "usage" };
+
+/// Streams the file there.
+pub async fn file(client: &Client, goal: &Goal, file: &Path, query: &[(&str, &str)]) -> Result<Answer, Failure> {
     let unreadable = |source| DocumentError::Read { path: file.into(), source };
     let open = File::open(file).await.map_err(unreadable)?;
     let metadata = open.metadata().await.map_err(unreadable)?;
@@ -27,7 +38,7 @@ pub async fn image(client: &Client, file: &Path, query: &[(&str, &str)]) -> Resu
         return Err(DocumentError::Empty { path: file.into() }.into());
     }
     // A bad token or address is told now, not after gigabytes.
-    client.get::<serde_json::Value>(&["images"], &[("page_size", "1")]).await?;
+    client.get::<serde_json::Value>(&[goal.readable], &[("page_size", "1")]).await?;
 
     let bar = bar(length);
     let moving = bar.clone();
@@ -37,7 +48,7 @@ pub async fn image(client: &Client, file: &Path, query: &[(&str, &str)]) -> Resu
             moving.set_message(tr("已传完，服务正在核对").to_owned());
         }
     });
-    let answer = client.upload(&["images"], query, length, content).await;
+    let answer = client.upload(goal.path, query, goal.kind, length, content).await;
     bar.finish_and_clear();
     Ok(answer?)
 }

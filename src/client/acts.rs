@@ -4,8 +4,8 @@ use super::{
     Answer, Client, ClientError, Filter, Items, Stream, Tagged,
     types::{
         Advised, Agreement, Alarm, AuditRecord, Credentials, Department, Event, Host, Image, Ledger, Machine,
-        Operation, Outcome, Report, Request, Rule, Server, Submitted, System, TaskBook, Transfer, Usage, Verdict,
-        ZombieFinding, ZombieJudgement,
+        Operation, Outcome, Report, Request, Rule, Server, Submitted, System, TaskBook, Transfer, Usage, UsageImport,
+        Verdict, ZombieFinding, ZombieJudgement,
     },
 };
 use bytes::Bytes;
@@ -240,7 +240,10 @@ impl Collection<'_, Image> {
         let mut query = vec![("name", image.name), ("os_type", image.os_type)];
         query.extend(image.database.map(|database| ("database", database)));
         query.extend(image.stand_in.then_some(("stand_in", "true")));
-        self.parsed(&[self.path], self.client.upload(&[self.path], &query, length, content).await?)
+        self.parsed(
+            &[self.path],
+            self.client.upload(&[self.path], &query, "application/octet-stream", length, content).await?,
+        )
     }
 
     /// How far it has come on each host.
@@ -405,6 +408,22 @@ impl Collection<'_, Machine> {
 }
 
 impl Collection<'_, Usage> {
+    /// Sends a history, a CSV of `length` bytes, as it comes; `interval_seconds` is read off it where it is not given.
+    pub async fn import<S>(
+        &self,
+        interval_seconds: Option<u32>,
+        length: u64,
+        content: S,
+    ) -> Result<UsageImport, ClientError>
+    where
+        S: TryStream<Ok = Bytes, Error = io::Error> + Send + 'static,
+    {
+        let interval = interval_seconds.map(|seconds| seconds.to_string());
+        let query: Vec<_> = interval.iter().map(|seconds| ("interval_seconds", &seconds[..])).collect();
+        let path = [self.path, "import"];
+        self.parsed(&path, self.client.upload(&path, &query, "text/csv", length, content).await?)
+    }
+
     /// Which machines should be smaller or larger, and which were never used.
     pub async fn advice(&self, filter: &Filter) -> Result<Items<Advised>, ClientError> {
         self.client.list(&[self.path, "advice"], filter).await
@@ -650,6 +669,7 @@ mod tests {
             c.servers().usage("ID", &[]),
             c.usage().list(&all),
             c.usage().advice(&all),
+            c.usage().import(None, 1, futures_util::stream::iter([Ok(Bytes::from("x"))])),
             c.verdicts().list(&all),
             machines.verdicts("ID", &all),
             machines.agree_reclaim("ID", date, None),

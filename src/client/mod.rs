@@ -1,6 +1,6 @@
 //! The HTTP client that the command line uses, for other programs too. It is typed, speaks http and https, and repeats by
 //! itself only what is safe to repeat ([`retry`]): reads, and acts that carry an `Idempotency-Key`, which is all of them but
-//! the upload of an image.
+//! uploads of any length (images, histories of usage).
 //!
 //! ```no_run
 //! use jiyue::client::{Client, ClientError, Filter};
@@ -286,11 +286,12 @@ impl Client {
         self.act(Method::POST, path, &fresh_key(), kind, None, Bytes::from(body.concat())).await
     }
 
-    /// Sends `length` bytes as they come, without holding them. Never repeated.
+    /// Sends `length` bytes of this media type as they come, without holding them. Never repeated.
     pub async fn upload<S>(
         &self,
         path: &[&str],
         query: &[(&str, &str)],
+        kind: &'static str,
         length: u64,
         content: S,
     ) -> Result<Answer, ClientError>
@@ -300,7 +301,7 @@ impl Client {
         let url = self.url(path, query);
         let request = self
             .request(Method::POST, &url)
-            .header(CONTENT_TYPE, "application/octet-stream")
+            .header(CONTENT_TYPE, kind)
             .header(CONTENT_LENGTH, length)
             .body(reqwest::Body::wrap_stream(content));
         exchange::once(request, &url, Safety::Once).await?.successful()?.answer()

@@ -153,7 +153,11 @@ async fn long_acts_tell_where_their_operation_is() {
 #[tokio::test]
 async fn uploads_stream_with_their_length() {
     let pieces = stream::iter((0..100).map(|_| Ok(Bytes::from(vec![7; 1000]))));
-    let answer = client().await.upload(&["images"], &[("name", "小 镜像&x")], 100_000, pieces).await.unwrap();
+    let answer = client()
+        .await
+        .upload(&["images"], &[("name", "小 镜像&x")], "application/octet-stream", 100_000, pieces)
+        .await
+        .unwrap();
     assert_eq!(answer.body, json!({"length": "100000", "received": 100_000, "name": "小 镜像&x"}));
 }
 
@@ -347,7 +351,7 @@ async fn an_upload_is_sent_once_whatever_becomes_of_it() {
     for treatments in [&[Treat::Drop, Treat::Well][..], &[Treat::Say(503, Some("0"), "busy"), Treat::Well]] {
         let (url, seen) = strict(treatments).await;
         let pieces = stream::iter([Ok(Bytes::from_static(b"image"))]);
-        quick(&url).upload(&["images"], &[], 5, pieces).await.unwrap_err();
+        quick(&url).upload(&["images"], &[], "application/octet-stream", 5, pieces).await.unwrap_err();
         let seen = seen.lock().unwrap();
         assert_eq!((seen.len(), seen[0].key.clone()), (1, None));
     }

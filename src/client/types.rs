@@ -96,6 +96,18 @@ views! {
         days: Vec<UsedOn>,
     }
 
+    /// What came of a history that was sent.
+    UsageImport {
+        rows: u64,
+        subjects: u64,
+        points: u64,
+        days: u64,
+        interval_seconds: Option<u32>,
+        refused: Vec<Value>,
+        first_refused: Vec<Value>,
+        unknown_names: Vec<String>,
+    }
+
     /// A day's verdict on a machine or a legacy server, with all that it rests on.
     Verdict {
         id: String,
@@ -494,6 +506,7 @@ mod tests {
         reads::<Submitted>("Submitted");
         reads::<Machine>("MachineView");
         reads::<Advised>("Advised");
+        reads::<UsageImport>("UsageImport");
         reads::<Agreement>("Agreement");
         reads::<Report>("ReportView");
         reads::<Used>("Summary");

@@ -92,6 +92,7 @@ pub const ACTS: &[(&str, &str, Option<Act>)] = &[
     ("POST", "/v1/task-books/{id}/revoke", Some(Act::TaskBookRevoke)),
     ("GET", "/v1/usage", Some(Act::UsageRead)),
     ("GET", "/v1/usage/advice", Some(Act::VerdictRead)),
+    ("POST", "/v1/usage/import", Some(Act::UsageImport)),
     ("GET", "/v1/verdicts", Some(Act::VerdictRead)),
     ("GET", "/v1/zombie-findings", Some(Act::ZombieRead)),
     ("GET", "/v1/zombie-findings/{id}", Some(Act::ZombieRead)),

@@ -106,7 +106,7 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
     let id = operation.operation_id.take().map(|name| format!("{tag}_{name}")).unwrap_or_default();
     operation.operation_id = Some(id.clone());
     let id = id.as_str();
-    if *method != HttpMethod::Get && path != once::WITHOUT {
+    if *method != HttpMethod::Get && !once::WITHOUT.contains(&path) {
         let key = ParameterBuilder::new()
             .name("Idempotency-Key")
             .parameter_in(ParameterIn::Header)

@@ -51,7 +51,7 @@ use crate::{
     request::service::Rules,
     secret::Vault,
     system::service::Systems,
-    usage::{judging::service::Judges, zombie::service::Zombies},
+    usage::{import::Importer, judging::service::Judges, zombie::service::Zombies},
     watch::service::Watch,
 };
 use axum::{
@@ -87,6 +87,7 @@ pub struct Parts {
     pub zombies: Zombies,
     pub judges: Judges,
     pub reports: Reports,
+    pub importer: Importer,
     pub metrics: Metrics,
     pub vault: Vault,
     pub door: Door,
@@ -207,7 +208,13 @@ fn routes() -> OpenApiRouter<Api> {
                 .layer(DefaultBodyLimit::max(upload::UPLOAD_BYTES)),
         )
         // An image is streamed to disk and limited there.
-        .merge(OpenApiRouter::new().routes(routes!(images::import)).layer(DefaultBodyLimit::disable()))
+        // A trace is folded piece by piece, however long it is.
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(images::import))
+                .routes(routes!(usage::import))
+                .layer(DefaultBodyLimit::disable()),
+        )
 }
 
 /// The OpenAPI document, without a server.

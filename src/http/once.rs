@@ -38,8 +38,8 @@ const LONGEST_KEY: usize = 128;
 const LONGEST_ANSWER: usize = 1 << 20;
 /// After so long without an answer, nobody is going to give it any more.
 const GIVEN_UP: SignedDuration = SignedDuration::from_mins(2);
-/// Streams of any length: they are known by their content already.
-pub const WITHOUT: &str = "/v1/images";
+/// Streams of any length, which may be sent again as they are: what is known already is known by its content.
+pub const WITHOUT: &[&str] = &["/v1/images", "/v1/usage/import"];
 
 /// Calls with keys that this broker is carrying out, and their digests.
 #[derive(Clone, Debug, Default)]
@@ -97,11 +97,11 @@ async fn carry_out(api: &Api, key: &HeaderValue, mut request: Request, next: Nex
             format!("请求头 Idempotency-Key 须为 1 至 {LONGEST_KEY} 个可见的 ASCII 字符；每次操作用一个新的 UUID 即可"),
         )
     })?;
-    if request.extensions().get::<MatchedPath>().is_some_and(|path| path.as_str() == WITHOUT) {
+    if request.extensions().get::<MatchedPath>().is_some_and(|path| WITHOUT.contains(&path.as_str())) {
         return Err(Problem::new(
             Kind::Malformed,
             "idempotency_key_unsupported",
-            "导入镜像不用 Idempotency-Key：内容相同的镜像本来就只有一份，直接重新导入即可",
+            "导入不用 Idempotency-Key：相同的内容本来就只计一份，直接重新导入即可",
         ));
     }
     let (bearer, trace_id) = (bearer(request.headers()), trace_id(request.extensions()));

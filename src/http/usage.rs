@@ -2,22 +2,23 @@
 
 use super::{
     Api,
-    extract::{Caller, Path, Query, one_of},
+    extract::{Caller, Path, Query, content_type, one_of},
     page::{Cut, Page, PageQuery},
     task_books::{department_id, departments},
 };
 use crate::{
-    error::{Problem, ProblemDocument},
+    error::{Kind, Problem, ProblemDocument},
     identity::policy::{self, Act},
     ids::DepartmentId,
     machine, server,
     usage::{
-        Window,
-        store::{self, Filter, Kind, Subject},
+        Interval, Window,
+        import::{Count, Fault, Imported},
+        store::{self, Filter, Subject},
         summary::{DaySummary, Summary},
     },
 };
-use axum::{Json, extract::State};
+use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use jiff::{ToSpan, civil::Date};
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
@@ -108,14 +109,15 @@ pub async fn list(
     Query(query): Query<UsageQuery>,
 ) -> Result<Json<Page<SubjectUsage>>, Problem> {
     let scope = policy::scope(&actor, Act::UsageRead)?.filter();
-    let kind = one_of::<Kind>("kind", query.kind.as_deref())?;
+    let kind = one_of::<store::Kind>("kind", query.kind.as_deref())?;
     let empty = window(&api, query.from, query.to)?;
     let mut conn = api.db.read().await?;
     let department = match query.department {
         Some(key) => Some(department_id(&departments(&mut conn).await?, key)),
         None => None,
     };
-    let filter = Filter { kind: kind.map(Kind::word), scope: scope.as_deref(), department: department.as_deref() };
+    let filter =
+        Filter { kind: kind.map(store::Kind::word), scope: scope.as_deref(), department: department.as_deref() };
     let page = PageQuery { page_size: query.page_size, page_token: query.page_token, sort: query.sort };
     let cut = Cut::new(&api, "usage", &store::SORTS, page, &(&filter, empty.from(), empty.to()))?;
     let subjects = store::subjects(&mut conn, &filter, &cut.slice).await?;
@@ -171,4 +173,115 @@ pub async fn of_server(
     let server = server::store::find(&mut conn, &id, scope.as_deref()).await?;
     let server = server.ok_or_else(|| Problem::not_found("服务器"))?;
     Ok(Json(by_day(&mut conn, (&server).into(), window).await?))
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct UsageImportQuery {
+    /// Between two samples of one machine; learnt from the file when absent.
+    #[param(minimum = 1, maximum = 86400)]
+    pub interval_seconds: Option<u32>,
+}
+
+/// How often something was refused.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct RefusedCount {
+    /// `late`, `doubled`, `early`, `future`, `negative`, `not_a_number`, `impossible`, `number_unreadable`,
+    /// `time_unreadable`, `name_unreadable`, `unknown_name`, `ambiguous_name`, `fields`, `clock_set`.
+    pub cause: &'static str,
+    /// As the header calls it; `null` for the whole line.
+    #[schema(required)]
+    pub column: Option<&'static str>,
+    pub count: u64,
+    pub first_line: u64,
+}
+
+/// One line, or one value of it, that was refused.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct RefusedValue {
+    /// From 1, which is the header's.
+    pub line: u64,
+    #[schema(required)]
+    pub column: Option<&'static str>,
+    pub cause: &'static str,
+}
+
+/// What came of a file. All of it is written.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct UsageImport {
+    /// Lines that held anything, without the header.
+    pub rows: u64,
+    /// Machines and servers that the file names and we know.
+    pub subjects: u64,
+    /// Samples that entered a day.
+    pub points: u64,
+    /// Days that are over.
+    pub days: u64,
+    /// Given, or learnt from the file.
+    #[schema(required)]
+    pub interval_seconds: Option<u32>,
+    /// By cause and column.
+    pub refused: Vec<RefusedCount>,
+    /// The first hundred of them, in the order of the file.
+    pub first_refused: Vec<RefusedValue>,
+    /// The first names that nobody has, or several.
+    pub unknown_names: Vec<String>,
+}
+
+impl From<Imported> for UsageImport {
+    fn from(imported: Imported) -> Self {
+        let Imported { rows, subjects, points, days, interval, faults, strangers } = imported;
+        let counts = faults.counts();
+        let refused = counts
+            .map(|(cause, column, Count { count, first_line })| RefusedCount { cause, column, count, first_line })
+            .collect();
+        let first = faults.first().into_iter();
+        let first_refused = first.map(|Fault { line, column, cause }| RefusedValue { line, column, cause }).collect();
+        Self {
+            rows,
+            subjects,
+            points,
+            days,
+            interval_seconds: interval.map(|interval| interval.as_millis() / 1000),
+            refused,
+            first_refused,
+            unknown_names: strangers,
+        }
+    }
+}
+
+/// 导入历史用量：CSV，可用 gzip 压缩；重复导入不会重复计入
+///
+/// 首行是表头：`vm`（虚拟机编号或名称）、`ts`（秒），以及 `cores`、`cpu_percent`、`mem_percent`（或 `mem_capacity_kb` 与
+/// `mem_used_kb`）、`disk_read_kbps` 与 `disk_write_kbps`、`net_rx_kbps`、`net_tx_kbps` 中的若干列，次序不限。
+/// 读不出或不可信的值逐个拒绝并指出行和列，其余照常折算。文件每满 16 MiB 提交一次；中途出错时，应答说明已写到第几行。
+#[utoipa::path(post, path = "/v1/usage/import", tag = "usage", params(UsageImportQuery),
+    request_body(content = Vec<u8>, content_type = "text/csv"),
+    responses((status = 200, body = UsageImport), (status = "4XX", body = ProblemDocument)))]
+pub async fn import(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Query(query): Query<UsageImportQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<UsageImport>, Problem> {
+    policy::scope(&actor, Act::UsageImport)?;
+    let kind = content_type(&headers);
+    if !matches!(&kind[..], "text/csv" | "application/gzip") {
+        return Err(Problem::new(
+            Kind::UnsupportedMedia,
+            "unsupported_media_type",
+            format!("不支持的内容类型 {}；请使用 text/csv，内容可用 gzip 压缩", crate::text::shown(&kind)),
+        ));
+    }
+    let interval = match query.interval_seconds {
+        None => None,
+        Some(seconds) => Some(
+            Interval::seconds(seconds)
+                .ok_or_else(|| Problem::malformed("查询参数 interval_seconds 须为 1 至 86400 的整数"))?,
+        ),
+    };
+    let imported = api.importer.import(&actor, interval, body.into_data_stream()).await?;
+    Ok(Json(imported.into()))
 }

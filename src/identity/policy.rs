@@ -83,6 +83,7 @@ acts! {
     AuditRead = "audit.read",
     EventRead = "event.read",
     UsageRead = "usage.read",
+    UsageImport = "usage.import",
     ServerCreate = "server.create",
     ServerRead = "server.read",
     ServerChange = "server.change",
@@ -111,8 +112,8 @@ pub const fn reach(role: Role, act: Act) -> Reach {
         MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop, MachineWithdrawReclaim,
         OperationRead, PlacementExplain, ReportRead, RequestApprove, RequestCancel, RequestCheck, RequestRead,
         RequestReturn, RequestSubmit, ServerChange, ServerCreate, ServerRead, SystemAttach, SystemChange, SystemCreate,
-        SystemDetach, SystemRead, TaskBookImport, TaskBookRead, TaskBookRevoke, UsageRead, VerdictRead, ZombieAsk,
-        ZombieConfirm, ZombieDismiss, ZombieExempt, ZombieFile, ZombieJudge, ZombieRead, ZombieReply,
+        SystemDetach, SystemRead, TaskBookImport, TaskBookRead, TaskBookRevoke, UsageImport, UsageRead, VerdictRead,
+        ZombieAsk, ZombieConfirm, ZombieDismiss, ZombieExempt, ZombieFile, ZombieJudge, ZombieRead, ZombieReply,
     };
     match (role, act) {
         (
@@ -163,7 +164,7 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | HostConfirmFenced | HostReadmit | AlarmRead | AlarmAcknowledge | ImageImport | ImageDistribute
             | MachineRead | MachineStart | MachineStop | MachineReboot | MachineMigrate | MachineRebuild
             | MachineRegisterName | MachineLog | OperationRead | LedgerVerify | RequestRead | DepartmentRead
-            | ServerCreate | ServerChange,
+            | ServerCreate | ServerChange | UsageImport,
         )
         | (Role::Requester | Role::Operator, ImageRead)
         | (

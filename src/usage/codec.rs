@@ -97,6 +97,17 @@ impl<'a> Reader<'a> {
         Ok(*first)
     }
 
+    pub const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// So many as they are.
+    pub fn bytes(&mut self, count: usize) -> Result<&'a [u8], Broken> {
+        let (bytes, rest) = self.bytes.split_at_checked(count).ok_or(Broken::Short)?;
+        self.bytes = rest;
+        Ok(bytes)
+    }
+
     pub fn eight(&mut self) -> Result<[u8; 8], Broken> {
         let (eight, rest) = self.bytes.split_first_chunk().ok_or(Broken::Short)?;
         self.bytes = rest;

@@ -1,13 +1,15 @@
 //! What machines really use.
 //!
 //! A reading is what a source has counted at one instant; two of them are a point, an interval with rates; points are folded
-//! into one row per machine and day, and rows into a window of any length. Nothing keeps single samples.
+//! into one small record per machine and day, sixteen of which are a row, and records into a window of any length. Nothing keeps single samples.
 
 pub mod advice;
+mod block;
 mod codec;
 mod day;
 pub mod gauges;
 pub mod histogram;
+pub mod import;
 pub mod judging;
 mod open;
 mod point;

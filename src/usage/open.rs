@@ -4,7 +4,7 @@
 use super::{
     codec::{self, Broken, Reader},
     day::{self, Day, Part},
-    point::{Interval, Metric, Point},
+    point::{Cause, Interval, Metric, Point},
     track::{Gauge, Taken, Track},
 };
 use crate::{provider::reading::Reading, time};
@@ -172,6 +172,14 @@ impl Open {
     pub fn take_gauge(&mut self, gauge: &Gauge, interval: Interval, now: Timestamp) -> Step {
         let taken = self.track.take_gauge(gauge, interval, now);
         self.settle(taken)
+    }
+
+    /// As [`Open::take_gauge`], of what somebody has kept and may tell again: what is refused as a whole changes nothing, not
+    /// even the day's count of what was refused, so that the same history once more leaves everything as it is.
+    pub fn replay(&mut self, gauge: &Gauge, interval: Interval, now: Timestamp) -> Step {
+        let taken = self.track.take_gauge(gauge, interval, now);
+        let nothing = taken.point.is_none() && taken.cause != Some(Cause::ClockSet);
+        if nothing { Step { taken, closed: None } } else { self.settle(taken) }
     }
 
     fn settle(&mut self, taken: Taken) -> Step {

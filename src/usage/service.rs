@@ -4,6 +4,7 @@ use super::{
     open::Step,
     point::{Cause, Interval},
     store::{self, Meter},
+    window::Window,
 };
 use crate::{
     capacity::providers::Providers,
@@ -22,6 +23,8 @@ use std::{
 
 /// Machines that one statement carries.
 const MOST: usize = 200;
+/// Ranges of subjects that are read at once.
+const RANGES: i64 = 2;
 
 /// Reads hosts and keeps what it reads.
 #[derive(Clone)]
@@ -43,10 +46,17 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, step: &Step) {
+    pub(super) fn add(&mut self, step: &Step) {
         self.points += u64::from(step.taken.point.is_some());
         for cause in step.taken.causes() {
             *self.causes.entry(Cause::word(cause)).or_default() += 1;
+        }
+    }
+
+    pub(super) fn absorb(&mut self, other: Self) {
+        self.points += other.points;
+        for (cause, count) in other.causes {
+            *self.causes.entry(cause).or_default() += count;
         }
     }
 }
@@ -91,10 +101,7 @@ impl Collector {
                 Arc::new(part.iter().map(|(machine, reading)| (machine.text(), reading.clone())).collect());
             let every = self.every;
             let tally = self.db.housekeep(async move |tx| fold(tx, &part, every).await).await?;
-            all.points += tally.points;
-            for (cause, count) in tally.causes {
-                *all.causes.entry(cause).or_default() += count;
-            }
+            all.absorb(tally);
         }
         Ok(all)
     }
@@ -104,12 +111,13 @@ impl Collector {
         self.db
             .housekeep(async |tx| -> Result<usize, DbError> {
                 let today = time::civil(tx.now());
-                let mut meters = store::silent_meters(tx, today, 200).await?;
-                for meter in &mut meters {
-                    if let Some(day) = meter.open.close_before(today) {
-                        store::keep_day(tx, &meter.subject, &day).await?;
-                    }
-                }
+                let mut silent = store::silent(tx, today, 200).await?;
+                silent.sort_unstable();
+                let mut meters = store::hold_meters(tx, &silent.iter().collect::<Vec<_>>()).await?;
+                let closed = meters.iter_mut().zip(&silent);
+                let closed =
+                    closed.filter_map(|(meter, subject)| Some((&subject.id[..], meter.open.close_before(today)?)));
+                store::keep_days(tx, &closed.collect::<Vec<_>>()).await?;
                 store::keep_meters(tx, &meters).await?;
                 Ok(meters.len())
             })
@@ -119,18 +127,45 @@ impl Collector {
 
 async fn fold(tx: &mut Tx, readings: &HashMap<String, Reading>, every: Interval) -> Result<Tally, DbError> {
     let (now, mut tally) = (tx.now(), Tally::default());
-    let mut machines: Vec<String> = readings.keys().cloned().collect();
-    machines.sort();
     // What a host has and we do not know is the watch's business.
-    let mut meters: Vec<Meter> = store::meters_of_machines(tx.conn(), &machines).await?;
-    for meter in &mut meters {
-        let Some(reading) = readings.get(&meter.subject) else { continue };
+    let machines: Vec<String> = readings.keys().cloned().collect();
+    let mut machines = store::targets(tx.conn(), &machines).await?;
+    machines.sort_unstable();
+    let mut meters: Vec<Meter> = store::hold_meters(tx, &machines.iter().collect::<Vec<_>>()).await?;
+    let mut closed = Vec::new();
+    for (meter, machine) in meters.iter_mut().zip(&machines) {
+        let Some(reading) = readings.get(&machine.id) else { continue };
         let step = meter.open.take(reading, every, now);
         tally.add(&step);
-        if let Some(day) = step.closed {
-            store::keep_day(tx, &meter.subject, &day).await?;
-        }
+        closed.extend(step.closed.map(|day| (&machine.id[..], day)));
     }
+    store::keep_days(tx, &closed).await?;
     store::keep_meters(tx, &meters).await?;
     Ok(tally)
+}
+
+/// Shows every subject that has been measured as a window, and keeps what comes of it; in no order. Subjects are read in two
+/// ranges at once: decoding is most of the work, and a report has two processors nearly everywhere.
+pub async fn windows<R: Send + 'static>(
+    db: &Db,
+    empty: &Window,
+    each: impl Fn(&str, Window) -> Option<R> + Send + Sync + 'static,
+) -> Result<Vec<R>, DbError> {
+    let ends = store::ranges(&mut *db.read().await?, RANGES).await?;
+    let (each, mut ranges, mut after) = (Arc::new(each), Vec::new(), String::new());
+    for last in ends {
+        let (db, empty, each, after) =
+            (db.clone(), empty.clone(), Arc::clone(&each), std::mem::replace(&mut after, last.clone()));
+        ranges.push(tokio::spawn(async move {
+            let (mut found, mut conn) = (Vec::new(), db.read().await?);
+            let range = (&after[..], &last[..]);
+            store::windows(&mut conn, range, &empty, |subject, window| found.extend(each(subject, window))).await?;
+            Ok::<_, DbError>(found)
+        }));
+    }
+    let mut all = Vec::new();
+    for range in ranges {
+        all.extend(range.await.map_err(|_| DbError::Stopped)??);
+    }
+    Ok(all)
 }

@@ -1,6 +1,6 @@
 //! SQL of what is measured. The times of rounds are the database's clock, as with operations.
 
-use super::{codec::Broken, day::Day, open::Open};
+use super::{block, codec::Broken, day::Day, open::Open, window::Window};
 use crate::{
     db::{Batch, DbError, Listing, Slice, Sorts, Tx, placeholders},
     identity::store::parsed,
@@ -9,9 +9,13 @@ use crate::{
     provider::Intent,
     server::Server,
 };
+use futures_util::TryStreamExt;
 use jiff::civil::Date;
 use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
-use std::{collections::HashMap, str::FromStr};
+use std::{
+    collections::{BTreeMap, HashMap, btree_map::Entry},
+    str::FromStr,
+};
 
 const EPOCH: Date = Date::constant(1970, 1, 1);
 
@@ -59,11 +63,17 @@ pub async fn end_round(tx: &mut Tx, host: HostId, failure: Option<&str>) -> Resu
     Ok(())
 }
 
-/// What is remembered of a subject, and whose it is.
+/// What is measured, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    pub id: String,
+    pub department: DepartmentId,
+}
+
+/// What is remembered of a subject.
 #[derive(Clone, Debug)]
 pub struct Meter {
-    pub subject: String,
-    pub department: DepartmentId,
+    pub subject: Target,
     pub open: Open,
 }
 
@@ -178,29 +188,71 @@ fn subject(row: &AnyRow) -> Result<Subject, DbError> {
     })
 }
 
-/// The machines of the list that we have, each with what is remembered of it. State that cannot be read is begun anew.
-pub async fn meters_of_machines(conn: &mut AnyConnection, machines: &[String]) -> Result<Vec<Meter>, DbError> {
-    if machines.is_empty() {
+/// The machines and servers of the list that we have.
+pub async fn targets(conn: &mut AnyConnection, ids: &[String]) -> Result<Vec<Target>, DbError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list = placeholders(1, ids.len());
+    let sql = format!(
+        "select id, department_id from machines where id in {list} union all \
+         select id, department_id from servers where id in {list}"
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for id in ids {
+        query = query.bind(id.as_str());
+    }
+    query.fetch_all(conn).await?.iter().map(|row| target(row, "id")).collect()
+}
+
+/// Those that are called so, each with its name: a name may be that of several, on different hosts, of different departments.
+pub async fn named(conn: &mut AnyConnection, names: &[&str]) -> Result<Vec<(String, Target)>, DbError> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list = placeholders(1, names.len());
+    let sql = format!(
+        "select id, name, department_id from machines where state <> 'undone' and name in {list} union all \
+         select id, name, department_id from servers where name in {list}"
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for name in names {
+        query = query.bind(*name);
+    }
+    let rows = query.fetch_all(conn).await?;
+    rows.iter().map(|row| Ok((row.try_get("name")?, target(row, "id")?))).collect()
+}
+
+fn target(row: &AnyRow, id: &str) -> Result<Target, DbError> {
+    Ok(Target { id: row.try_get(id)?, department: parsed(row, "department_id")? })
+}
+
+/// What is remembered of each, which nobody else changes until the transaction ends: of two brokers one waits here. State
+/// that cannot be read is begun anew. Subjects come in the order of their ids, so that no two wait for each other.
+pub async fn hold_meters(tx: &mut Tx, subjects: &[&Target]) -> Result<Vec<Meter>, DbError> {
+    if subjects.is_empty() {
         return Ok(Vec::new());
     }
     let sql = format!(
-        "select m.id, m.department_id, u.state from machines m left join usage_meters u on u.subject_id = m.id \
-         where m.id in {}",
-        placeholders(1, machines.len())
+        "insert into usage_meters (subject_id, department_id, state) values {} \
+         on conflict (subject_id) do update set department_id = excluded.department_id returning subject_id, state",
+        placeholders(subjects.len(), 3)
     );
     let mut query = sqlx::query(AssertSqlSafe(sql));
-    for machine in machines {
-        query = query.bind(machine.as_str());
+    for subject in subjects {
+        query = query.bind(subject.id.as_str()).bind(subject.department.text()).bind(Open::default().encode());
     }
-    let rows = query.fetch_all(conn).await?;
-    rows.iter()
-        .map(|row| {
-            let subject: String = row.try_get("id")?;
-            let state: Option<Vec<u8>> = row.try_get("state")?;
-            let open = state.map_or_else(Open::default, |state| read_open(&subject, &state));
-            Ok(Meter { department: parsed(row, "department_id")?, subject, open })
-        })
-        .collect()
+    let mut states: HashMap<String, Open> = HashMap::with_capacity(subjects.len());
+    for row in query.fetch_all(tx.conn()).await? {
+        let subject: String = row.try_get("subject_id")?;
+        let open = read_open(&subject, row.try_get("state")?);
+        states.insert(subject, open);
+    }
+    let held = subjects.iter().map(|subject| {
+        let open = states.remove(&subject.id).unwrap_or_default();
+        Meter { subject: (*subject).clone(), open }
+    });
+    Ok(held.collect())
 }
 
 fn read_open(subject: &str, state: &[u8]) -> Open {
@@ -224,8 +276,8 @@ pub async fn keep_meters(tx: &mut Tx, meters: &[Meter]) -> Result<(), DbError> {
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for meter in meters {
         query = query
-            .bind(meter.subject.as_str())
-            .bind(meter.department.text())
+            .bind(meter.subject.id.as_str())
+            .bind(meter.subject.department.text())
             .bind(meter.open.encode())
             .bind(meter.open.last())
             .bind(meter.open.date().map(number));
@@ -235,47 +287,90 @@ pub async fn keep_meters(tx: &mut Tx, meters: &[Meter]) -> Result<(), DbError> {
 }
 
 /// Subjects whose day under way is over, for nothing has come of them since.
-pub async fn silent_meters(tx: &mut Tx, today: Date, most: i64) -> Result<Vec<Meter>, DbError> {
+pub async fn silent(tx: &mut Tx, today: Date, most: i64) -> Result<Vec<Target>, DbError> {
     let rows = sqlx::query(
-        "select subject_id, department_id, state from usage_meters where open_day is not null and open_day < $1 \
+        "select subject_id, department_id from usage_meters where open_day is not null and open_day < $1 \
          order by open_day, subject_id limit $2",
     )
     .bind(number(today))
     .bind(most)
     .fetch_all(tx.conn())
     .await?;
-    rows.iter()
-        .map(|row| {
-            let subject: String = row.try_get("subject_id")?;
-            let open = read_open(&subject, &row.try_get::<Vec<u8>, _>("state")?);
-            Ok(Meter { department: parsed(row, "department_id")?, subject, open })
-        })
-        .collect()
+    rows.iter().map(|row| target(row, "subject_id")).collect()
 }
 
-/// Keeps a day, or adds to what is kept of it.
-pub async fn keep_day(tx: &mut Tx, subject: &str, day: &Day) -> Result<(), DbError> {
-    let number = number(day.date());
-    let kept = sqlx::query("select data from usage_days where subject_id = $1 and day = $2")
-        .bind(subject)
-        .bind(number)
-        .fetch_optional(tx.conn())
-        .await?;
-    let mut day = day.clone();
-    if let Some(kept) = kept {
-        let kept: Vec<u8> = kept.try_get("data")?;
-        day.merge(&Day::decode(day.date(), &kept).map_err(corrupt("usage_days.data"))?);
+/// Keeps days, or adds to what is kept of them. Whoever keeps a subject's days holds its meter.
+pub async fn keep_days(tx: &mut Tx, days: &[(&str, Box<Day>)]) -> Result<(), DbError> {
+    let mut rows: BTreeMap<(&str, i64), BTreeMap<i64, Box<Day>>> = BTreeMap::new();
+    for (subject, day) in days {
+        let number = number(day.date());
+        let first = block::first(number);
+        match rows.entry((*subject, first)).or_default().entry(number - first) {
+            Entry::Vacant(place) => _ = place.insert(day.clone()),
+            // The same day twice, where a clock was set back.
+            Entry::Occupied(mut known) => _ = known.get_mut().merge(day),
+        }
     }
-    sqlx::query(
-        "insert into usage_days (subject_id, day, data) values ($1, $2, $3) \
+    let firsts = || rows.keys().map(|(_, first)| *first);
+    let (Some(from), Some(to)) = (firsts().min(), firsts().max()) else { return Ok(()) };
+    let mut subjects: Vec<&str> = rows.keys().map(|(subject, _)| *subject).collect();
+    subjects.dedup();
+    let mut kept: HashMap<(usize, i64), Vec<u8>> = HashMap::new();
+    for row in rows_between(tx.conn(), &subjects, from, to).await? {
+        let (subject, first): (String, i64) = (row.try_get("subject_id")?, row.try_get("day")?);
+        if let Ok(at) = subjects.binary_search(&subject.as_str()) {
+            kept.insert((at, first), row.try_get("data")?);
+        }
+    }
+    let sql = format!(
+        "insert into usage_days (subject_id, day, data) values {} \
          on conflict (subject_id, day) do update set data = excluded.data",
-    )
-    .bind(subject)
-    .bind(number)
-    .bind(day.encode())
-    .execute(tx.conn())
-    .await?;
+        placeholders(rows.len(), 3)
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for ((subject, first), days) in rows {
+        let known = subjects.binary_search(&subject).ok().and_then(|at| kept.get(&(at, first)));
+        let data = block::add(known.map(Vec::as_slice), &days).map_err(corrupt("usage_days.data"))?;
+        query = query.bind(subject).bind(first).bind(data);
+    }
+    query.execute(tx.conn()).await?;
     Ok(())
+}
+
+/// Rows whose first days lie between, each subject's in their order.
+async fn rows_between<S: AsRef<str>>(
+    conn: &mut AnyConnection,
+    subjects: &[S],
+    from: i64,
+    to: i64,
+) -> Result<Vec<AnyRow>, DbError> {
+    let sql = format!(
+        "select subject_id, day, data from usage_days where day between ${} and ${} and subject_id in {} \
+         order by subject_id, day",
+        subjects.len() + 1,
+        subjects.len() + 2,
+        placeholders(1, subjects.len())
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for subject in subjects {
+        query = query.bind(subject.as_ref());
+    }
+    Ok(query.bind(from).bind(to).fetch_all(conn).await?)
+}
+
+/// The days of a row that lie between.
+fn days_of(row: &AnyRow, from: i64, to: i64, mut each: impl FnMut(Day)) -> Result<(), DbError> {
+    let (first, data): (i64, &[u8]) = (row.try_get("day")?, row.try_get("data")?);
+    let begins = date(first)?;
+    let mut read = || {
+        for (place, bytes) in block::days(data)? {
+            if (from..=to).contains(&(first + place)) {
+                each(block::day(begins, place, bytes)?);
+            }
+        }
+        Ok(())
+    };
+    read().map_err(corrupt("usage_days.data"))
 }
 
 /// The days of some subjects, both ends included, each subject's in their order; what is under way counts as it stands.
@@ -289,21 +384,10 @@ pub async fn days(
     if subjects.is_empty() {
         return Ok(found);
     }
-    let sql = format!(
-        "select subject_id, day, data from usage_days where day between ${} and ${} and subject_id in {} \
-         order by subject_id, day",
-        subjects.len() + 1,
-        subjects.len() + 2,
-        placeholders(1, subjects.len())
-    );
-    let mut query = sqlx::query(AssertSqlSafe(sql));
-    for subject in subjects {
-        query = query.bind(subject.as_str());
-    }
-    for row in query.bind(number(from)).bind(number(to)).fetch_all(&mut *conn).await? {
-        let data: Vec<u8> = row.try_get("data")?;
-        let day = Day::decode(date(row.try_get("day")?)?, &data).map_err(corrupt("usage_days.data"))?;
-        found.entry(row.try_get("subject_id")?).or_default().push(day);
+    let (first, last) = (number(from), number(to));
+    for row in rows_between(conn, subjects, block::first(first), last).await? {
+        let days = found.entry(row.try_get("subject_id")?).or_default();
+        days_of(&row, first, last, |day| days.push(day))?;
     }
     let sql = format!(
         "select subject_id, state from usage_meters where open_day is not null and subject_id in {}",
@@ -315,7 +399,7 @@ pub async fn days(
     }
     for row in query.fetch_all(conn).await? {
         let subject: String = row.try_get("subject_id")?;
-        let open = read_open(&subject, &row.try_get::<Vec<u8>, _>("state")?);
+        let open = read_open(&subject, row.try_get("state")?);
         let Some(day) = open.so_far().filter(|day| from <= day.date() && day.date() <= to) else { continue };
         let days = found.entry(subject).or_default();
         // A day of which a part was kept already (a clock was set back) is one day.
@@ -325,4 +409,80 @@ pub async fn days(
         }
     }
     Ok(found)
+}
+
+/// Subjects that cut all there are into so many ranges of about the same size: each is the last of its range.
+pub async fn ranges(conn: &mut AnyConnection, count: i64) -> Result<Vec<String>, DbError> {
+    let subjects: i64 = sqlx::query_scalar("select count(*) from usage_meters").fetch_one(&mut *conn).await?;
+    let mut ends = Vec::new();
+    for range in 1..=count.min(subjects) {
+        let end = sqlx::query_scalar("select subject_id from usage_meters order by subject_id limit 1 offset $1")
+            .bind(range * subjects / count.min(subjects) - 1)
+            .fetch_one(&mut *conn)
+            .await?;
+        ends.push(end);
+    }
+    Ok(ends)
+}
+
+/// Shows every subject of a range (after one, up to another) as a window, one at a time; in no order.
+pub async fn windows(
+    conn: &mut AnyConnection,
+    (after, last): (&str, &str),
+    empty: &Window,
+    mut each: impl FnMut(&str, Window),
+) -> Result<(), DbError> {
+    let (from, to) = (number(empty.from()), number(empty.to()));
+    let mut open: HashMap<String, Open> = HashMap::new();
+    let rows = sqlx::query(
+        "select subject_id, state from usage_meters where open_day between $1 and $2 and subject_id > $3 \
+         and subject_id <= $4",
+    );
+    for row in rows.bind(from).bind(to).bind(after).bind(last).fetch_all(&mut *conn).await? {
+        let subject: String = row.try_get("subject_id")?;
+        let state = read_open(&subject, row.try_get("state")?);
+        open.insert(subject, state);
+    }
+    let mut end = |subject: &str, mut window: Window, kept: &[Day], open: Option<Open>| {
+        let so_far = open.and_then(|open| open.so_far());
+        // A day of which a part is kept already (a clock was set back) is one day.
+        for day in kept {
+            match so_far.as_ref().filter(|so_far| so_far.date() == day.date()) {
+                Some(so_far) => {
+                    let mut whole = day.clone();
+                    whole.merge(so_far);
+                    window.add(&whole);
+                }
+                None => _ = window.add(day),
+            }
+        }
+        so_far.map(|day| window.add(&day));
+        each(subject, window);
+    };
+    // By way of the meters, so that what lies outside the window is not even passed over.
+    let rows = sqlx::query(
+        "select d.subject_id as subject_id, d.day as day, d.data as data from usage_meters m \
+               join usage_days d on d.subject_id = m.subject_id and d.day between $1 and $2 \
+               where m.subject_id > $3 and m.subject_id <= $4 order by m.subject_id, d.day",
+    );
+    let mut rows = rows.bind(block::first(from)).bind(to).bind(after).bind(last).fetch(conn);
+    let (mut subject, mut days) = (String::new(), Vec::new());
+    while let Some(row) = rows.try_next().await? {
+        let next: &str = row.try_get("subject_id")?;
+        if next != subject {
+            if !subject.is_empty() {
+                end(&subject, empty.clone(), &days, open.remove(&subject));
+            }
+            next.clone_into(&mut subject);
+            days.clear();
+        }
+        days_of(&row, from, to, |day| days.push(day))?;
+    }
+    if !subject.is_empty() {
+        end(&subject, empty.clone(), &days, open.remove(&subject));
+    }
+    for (subject, state) in open {
+        end(&subject, empty.clone(), &[], Some(state));
+    }
+    Ok(())
 }

@@ -49,6 +49,7 @@ mod systems;
 mod two_brokers;
 mod uploads;
 mod usage;
+mod usage_import;
 mod watch;
 mod write_queue;
 mod zombies;

@@ -80,10 +80,8 @@ pub async fn lived(db: &Db, machine: &str, last: Date, days: i64, cpu: f64, rate
     let all: Arc<Vec<Day>> =
         Arc::new((0..days).map(|ago| day(last.checked_sub(ago.days()).expect("a day"), cpu, rate)).collect());
     db.housekeep(async move |tx| -> Result<(), jiyue::db::DbError> {
-        for day in all.iter() {
-            store::keep_day(tx, &machine, day).await?;
-        }
-        Ok(())
+        let days: Vec<_> = all.iter().map(|day| (&machine[..], Box::new(day.clone()))).collect();
+        store::keep_days(tx, &days).await
     })
     .await
     .expect("kept");

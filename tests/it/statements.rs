@@ -39,8 +39,12 @@ const AT_RUN_TIME: &[(&str, &str)] = &[
     ("usage/judging/store.rs keep", "report::a_day_is_judged_once_and_kept"),
     ("usage/judging/store.rs newest", "report::a_day_is_judged_once_and_kept"),
     ("usage/store.rs days", "usage::what_machines_use_is_read_kept_and_shown"),
+    ("usage/store.rs hold_meters", "usage::what_machines_use_is_read_kept_and_shown"),
+    ("usage/store.rs keep_days", "usage::what_machines_use_is_read_kept_and_shown"),
     ("usage/store.rs keep_meters", "usage::what_machines_use_is_read_kept_and_shown"),
-    ("usage/store.rs meters_of_machines", "usage::what_machines_use_is_read_kept_and_shown"),
+    ("usage/store.rs named", "usage_import::a_history_is_there_when_it_is_answered_and_only_once"),
+    ("usage/store.rs rows_between", "usage::what_machines_use_is_read_kept_and_shown"),
+    ("usage/store.rs targets", "usage::what_machines_use_is_read_kept_and_shown"),
 ];
 
 /// The literals, sorted, and the places that build their text.

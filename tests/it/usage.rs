@@ -30,7 +30,7 @@ fn text(value: &Value, pointer: &str) -> String {
 }
 
 /// The id of a machine that has been built.
-async fn machine(broker: &Broker, cast: &Cast) -> String {
+pub async fn machine(broker: &Broker, cast: &Cast) -> String {
     let mut block = broker::request();
     block["申请虚拟机数量"] = json!(1);
     let made = broker.post("/v1/requests", &cast.requester, &block).await.expect(201);
@@ -143,7 +143,10 @@ async fn a_silent_machine_has_its_day_closed(setup: &Setup, id: &str) {
     let so_far = kept().await;
     assert_eq!(so_far.iter().map(Day::samples).collect::<Vec<_>>(), [3]);
     assert_eq!(so_far[0].mean(Metric::Cpu), Some(50.0), "one of two processors");
-    let rows = format!("select count(*) from usage_days where subject_id = '{id}' and day = {}", store::number(day));
+    let rows = format!(
+        "select count(*) from usage_days where subject_id = '{id}' and {} between day and day + 15",
+        store::number(day)
+    );
     assert_eq!(collector.close_silent().await.expect("closed"), 0, "the day is not over");
     assert_eq!(plain::number(&setup.database_url, &rows).await, 0);
     set(86_400);

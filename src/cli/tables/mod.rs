@@ -107,6 +107,7 @@ pub enum Kind {
     Event,
     Audit,
     Usage,
+    UsageImport,
     Server,
     Verdict,
     Advice,
@@ -115,7 +116,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Department,
         Self::TaskBook,
         Self::Host,
@@ -132,6 +133,7 @@ impl Kind {
         Self::Event,
         Self::Audit,
         Self::Usage,
+        Self::UsageImport,
         Self::Server,
         Self::Verdict,
         Self::Advice,
@@ -158,6 +160,7 @@ impl Kind {
             Self::Event => "事件",
             Self::Audit => "审计记录",
             Self::Usage => "实际用量",
+            Self::UsageImport => "用量导入",
             Self::Server => "服务器",
             Self::Verdict => "判定",
             Self::Advice => "规格建议",
@@ -174,6 +177,8 @@ impl Kind {
             Self::Image => "/sha256",
             Self::Credentials | Self::Agreement => "/machine_id",
             Self::Audit => "/seq",
+            // Nothing is done to it afterwards.
+            Self::UsageImport => "/rows",
             Self::TaskBook
             | Self::Request
             | Self::Machine
@@ -210,6 +215,7 @@ impl Kind {
             Self::Event => &EVENT,
             Self::Audit => &AUDIT,
             Self::Usage => &usage::USAGE,
+            Self::UsageImport => &usage::IMPORT,
             Self::Server => &usage::SERVER,
             Self::Verdict => &reports::VERDICT,
             Self::Advice => &reports::ADVICE,
@@ -237,6 +243,7 @@ impl Kind {
             | Self::Event
             | Self::Audit
             | Self::Usage
+            | Self::UsageImport
             | Self::Server
             | Self::Verdict
             | Self::Advice
@@ -255,6 +262,9 @@ impl Kind {
             Self::Zombie => &[("认定条件", "/judgement/criteria", &CRITERION)],
             Self::Image => &[("在各宿主机上", "/hosts", &TRANSFER)],
             Self::Usage => &[("逐日", "/days", &usage::DAY)],
+            Self::UsageImport => {
+                &[("未计入的", "/refused", &usage::REFUSED), ("其中最前的", "/first_refused", &usage::FIRST_REFUSED)]
+            }
             _ => &[],
         }
     }

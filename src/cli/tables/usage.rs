@@ -1,7 +1,11 @@
-//! What machines and servers have used, and which servers there are.
+//! What machines and servers have used, which servers there are, and what came of histories.
 
 use super::{Column, Show};
-use crate::cli::{format::NOTHING, words};
+use crate::cli::{
+    format::{self, NOTHING},
+    language::comma,
+    words,
+};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -40,6 +44,59 @@ pub const DAY: [Column; 8] = [
     Column::new("接收", Show::Field("/received_bytes")).right(),
     Column::new("发送", Show::Field("/sent_bytes")).right(),
 ];
+
+pub const IMPORT: [Column; 6] = [
+    Column::new("行数", Show::Text("/rows")),
+    Column::new("机器数", Show::Text("/subjects")),
+    Column::new("计入样本", Show::Text("/points")),
+    Column::new("满日", Show::Text("/days")),
+    Column::new("采样间隔", Show::Of(interval)),
+    Column::new("不认识的名称", Show::Of(unknown)),
+];
+
+pub const REFUSED: [Column; 4] = [
+    Column::new("原因", Show::Word("/cause", cause)),
+    Column::new("列", Show::Text("/column")),
+    Column::new("处数", Show::Text("/count")).right(),
+    Column::new("最早在第几行", Show::Text("/first_line")).right(),
+];
+
+pub const FIRST_REFUSED: [Column; 3] = [
+    Column::new("行", Show::Text("/line")).right(),
+    Column::new("列", Show::Text("/column")),
+    Column::new("原因", Show::Word("/cause", cause)),
+];
+
+/// Why something of a file was not taken.
+fn cause(word: &str) -> &str {
+    match word {
+        "late" => "不晚于已有的",
+        "doubled" => "时刻重复",
+        "early" => "离上一个太近",
+        "future" => "时刻在将来",
+        "clock_set" => "本机时钟曾被拨回",
+        "negative" => "负数",
+        "not_a_number" => "不是数（NaN、无穷）",
+        "impossible" => "大得不可能",
+        "number_unreadable" => "读不出数",
+        "time_unreadable" => "读不出时刻（须为秒）",
+        "name_unreadable" => "读不出名称",
+        "unknown_name" => "没有这台机器",
+        "ambiguous_name" => "不止一台叫这个名字，请用编号",
+        "fields" => "列数与表头不符",
+        other => other,
+    }
+}
+
+fn interval(row: &Value, _: &TimeZone) -> String {
+    row.get("interval_seconds").and_then(Value::as_u64).map_or(NOTHING.into(), |seconds| format!("{seconds} s"))
+}
+
+fn unknown(row: &Value, _: &TimeZone) -> String {
+    let names = row.get("unknown_names").and_then(Value::as_array).into_iter().flatten();
+    let names: Vec<String> = names.filter_map(Value::as_str).map(format::clean).collect();
+    if names.is_empty() { NOTHING.into() } else { names.join(comma()) }
+}
 
 fn percent(row: &Value, pointer: &str) -> String {
     row.pointer(pointer).and_then(Value::as_f64).map_or(NOTHING.into(), |value| format!("{value:.1}%"))

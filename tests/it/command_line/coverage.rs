@@ -57,6 +57,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("GET /v1/reports", "report list"),
     ("GET /v1/reports/idle", "report idle"),
     ("GET /v1/reports/{id}", "report show"),
+    ("POST /v1/usage/import", "usage import"),
     ("POST /v1/machines/{id}/migrate", "machine migrate"),
     ("POST /v1/machines/{id}/reboot", "machine reboot"),
     ("POST /v1/machines/{id}/rebuild", "machine rebuild"),

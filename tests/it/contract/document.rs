@@ -151,7 +151,7 @@ fn faults(route: &Route) -> Vec<String> {
         }
     } else {
         let keyed = parameters.contains_key(&("header", "Idempotency-Key"));
-        hold(keyed == (route.id() != "images_import"), "an act takes Idempotency-Key");
+        hold(keyed != matches!(route.id(), "images_import" | "usage_import"), "an act takes Idempotency-Key");
     }
     if route.method == "PATCH" {
         hold(parameters.contains_key(&("header", "If-Match")), "a change takes If-Match");

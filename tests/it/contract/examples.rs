@@ -55,7 +55,11 @@ impl Journey {
 
     /// Calls a route by its name, and holds the answer to the document.
     async fn call(&mut self, id: &str, key: &str, token: &str, body: Option<Value>) -> Value {
-        let query = if id == "images_import" { "?name=second&os_type=debian-12&stand_in=true" } else { "" };
+        let query = match id {
+            "images_import" => "?name=second&os_type=debian-12&stand_in=true",
+            "usage_import" => "?interval_seconds=300",
+            _ => "",
+        };
         let route = &self.routes[id];
         let path = route.path.replace("{id}", key).replace("{code}", key) + query;
         let content = route.operation["requestBody"]["content"].as_object();
@@ -66,6 +70,9 @@ impl Journey {
         let method: Method = route.method.parse().unwrap();
         let bytes = match (&body, id) {
             (_, "images_import") => Some([&broker::raw_image()[..], &[1; 512]].concat()),
+            (_, "usage_import") => {
+                Some(format!("vm,ts,cpu_percent\n{key},1375308000,3.5\n{key},1375308300,-1\nfs1,1375308300,2\n").into())
+            }
             (Some(body), _) => Some(body.to_string().into_bytes()),
             (None, _) => (method != Method::GET).then(|| b"{}".to_vec()),
         };
@@ -244,6 +251,7 @@ async fn machines(walk: &mut Journey, broker: &Broker, cast: &Cast, machine: &st
     walk.call("machines_log", machine, requester, None).await;
     walk.call("usage_of_machine", machine, requester, None).await;
     walk.call("usage_list", "", requester, None).await;
+    walk.call("usage_import", machine, operator, None).await;
     // Its life before today, so that there is something to judge.
     let beside = crate::report::Beside::new(&broker.setup).await;
     let yesterday = jiyue::time::Clock::System.today().yesterday().unwrap();

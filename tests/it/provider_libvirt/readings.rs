@@ -9,18 +9,14 @@
 
 use super::{Place, UP_TO_DOMAIN, ensure};
 use crate::support::{
+    farm::{Farm, mark},
     intent,
-    libvirt::{Libvirt, small_guest},
-    scratch,
+    libvirt::small_guest,
     ssh::Key,
 };
 use jiyue::{
-    ids::{MachineId, OperationId},
-    provider::{
-        DomainType, ImageFormat, Intent, Part, Provider, ProviderError,
-        libvirt::{LibvirtHost, LibvirtSettings},
-        reading::Reading,
-    },
+    ids::MachineId,
+    provider::{ImageFormat, Intent, Part, Provider, ProviderError, libvirt::LibvirtHost, reading::Reading},
 };
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -218,63 +214,6 @@ async fn liars_are_cut_short(
         let told = until(host, liar.machine, |r| r.guest.is_some()).await.guest.unwrap();
         assert_eq!(told.logins, ["root"]);
     }
-}
-
-/// A libvirtd of one test's own, with small domains of which nothing boots.
-struct Farm {
-    libvirt: Libvirt,
-    host: LibvirtHost,
-}
-
-impl Farm {
-    fn new() -> Self {
-        let libvirt = Libvirt::up(scratch("rd"));
-        let settings = LibvirtSettings {
-            name: "farm".into(),
-            uri: libvirt.uri.clone(),
-            insecure_networks: Vec::new(),
-            pool: "none".into(),
-            pool_path: "/nonexistent".into(),
-            domain_type: DomainType::Qemu,
-            networks: Vec::new(),
-        };
-        Self { libvirt, host: LibvirtHost::new(settings) }
-    }
-
-    fn virsh(&self, args: &[&str]) {
-        self.libvirt.virsh(args).unwrap_or_else(|error| panic!("virsh {args:?}: {error}"));
-    }
-
-    /// Started domains with these marks.
-    fn start(&self, domains: impl IntoIterator<Item = (MachineId, String)>) {
-        let mut orders = String::new();
-        for (id, mark) in domains {
-            let xml = format!(
-                "<domain type='qemu'><name>{id}</name><uuid>{id}</uuid><metadata>{mark}</metadata>\
-                 <memory unit='MiB'>32</memory><vcpu>1</vcpu><os><type arch='x86_64'>hvm</type></os></domain>"
-            );
-            let file = self.libvirt.folder.join(format!("{id}.xml"));
-            std::fs::write(&file, xml).unwrap();
-            orders += &format!("define {}; start {id}; ", file.display());
-        }
-        self.virsh(&[&orders]);
-    }
-
-    async fn told(&self) -> Vec<MachineId> {
-        self.host.readings().await.unwrap().into_iter().map(|(id, _)| id).collect()
-    }
-}
-
-impl Drop for Farm {
-    fn drop(&mut self) {
-        let domains = self.libvirt.virsh(&["list", "--name"]).unwrap_or_default();
-        let orders: String = domains.lines().map(|name| format!("destroy {name}; ")).collect();
-        let _ = self.libvirt.virsh(&[&orders]);
-    }
-}
-
-fn mark(machine: MachineId) -> String {
-    format!("<m:machine xmlns:m='urn:jiyue:machine:1' machine='{machine}' operation='{}'/>", OperationId::new())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 pub mod broker;
 pub mod control_plane;
+pub mod farm;
 pub mod guest;
 pub mod hosts;
 pub mod intent;

@@ -1,0 +1,357 @@
+//! Usage, in three parts, each beside its peer on this very machine.
+//!
+//! - `PART=ingest`: the same CSV file sent by the same HTTP client to `jiyue serve` (SQLite) and to `VictoriaMetrics`, until what
+//!   was sent is on disk: ours when it has answered, theirs when `/internal/force_flush` has.
+//! - `PART=report`: idle machines by the P95 of CPU and network over 30, 14, 7 and 1 days: a process of ours on the database
+//!   that the import has filled, and a process of `DuckDB`'s on its native table, both with a warm page cache.
+//! - `PART=collect`: what reading 50 real machines of a libvirtd of its own costs (needs root).
+//!
+//! `make bench-usage` (`MACHINES=10000`, `DAYS=30`, `ORDER=time` for lines by instant instead of by machine, `ROUNDS=3`)
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::format_collect,
+    dead_code,
+    reason = "counts become figures for people; shares the tests' support"
+)]
+
+mod copies;
+#[path = "../../tests/it/support/mod.rs"]
+mod support;
+mod trace;
+
+use jiyue::{
+    db::{Db, Options},
+    ids::MachineId,
+    time::Clock,
+    usage::{Metric, Window, service, store},
+};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+use support::{
+    broker::{self, Broker, Cast, On, Setup},
+    farm::{Farm, mark},
+};
+
+/// Idle is who is below both: percent, and bytes a second.
+const CPU: f64 = 5.0;
+const RATE: f64 = 2048.0;
+
+fn setting(name: &str, default: i64) -> i64 {
+    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    if let [_, act, url, from, to] = &args[..]
+        && act == "--idle"
+    {
+        return runtime.block_on(idle(url, from, to));
+    }
+    runtime.block_on(async {
+        let part = std::env::var("PART").unwrap_or_default();
+        let (machines, days) = (setting("MACHINES", 10_000), setting("DAYS", 30));
+        if part != "collect" {
+            let by_time = std::env::var("ORDER").is_ok_and(|order| order == "time");
+            let folder = PathBuf::from(std::env::var("BENCH_FOLDER").unwrap_or_else(|_| "/tmp".to_owned()));
+            let order = if by_time { "time" } else { "machine" };
+            let file = folder.join(format!("trace-{machines}-{days}-{order}.csv"));
+            if !file.exists() {
+                println!("writes {}", file.display());
+                trace::write(&file, machines, days, by_time).expect("a trace");
+            }
+            let bytes = std::fs::metadata(&file).expect("a file").len();
+            println!(
+                "\n{machines} machines × {days} days × {} samples × 4 metrics = {:.1} M values, {:.2} GB of CSV by {order}",
+                trace::SAMPLES,
+                values(machines, days) / 1e6,
+                bytes as f64 / 1e9
+            );
+            let broker = ingest(&file, machines, days).await;
+            if part.is_empty() || part == "report" {
+                report(&broker, &file, &folder, days);
+            }
+        }
+        if part.is_empty() || part == "collect" {
+            collect().await;
+        }
+    });
+}
+
+fn values(machines: i64, days: i64) -> f64 {
+    (machines * days * trace::SAMPLES * 4) as f64
+}
+
+/// What it costs to read fifty machines once a minute, of this process and of the daemon that it asks.
+async fn collect() {
+    let count = setting("DOMAINS", 50);
+    let farm = Farm::new();
+    let ids: Vec<MachineId> = (0..count).map(|_| MachineId::new()).collect();
+    farm.start(ids.iter().map(|id| (*id, mark(*id))));
+    let daemon = std::fs::read_dir("/proc").expect("processes").flatten().find_map(|entry| {
+        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let command = std::fs::read_to_string(entry.path().join("cmdline")).ok()?;
+        let own = command.contains(farm.libvirt.folder.to_str()?) && command.contains("libvirtd");
+        own.then_some(pid)
+    });
+    let daemon = daemon.expect("its daemon").to_string();
+    // The first look opens the connection.
+    assert_eq!(farm.told().await.len() as i64, count);
+    let looks = 30;
+    let before = (ticks("self"), ticks(&daemon), Instant::now());
+    for _ in 0..looks {
+        assert_eq!(farm.told().await.len() as i64, count);
+    }
+    // A tick is a hundredth of a second.
+    let each = |now: u64, before: u64| (now - before) as f64 * 10.0 / f64::from(looks);
+    let (ours, theirs) = (each(ticks("self"), before.0), each(ticks(&daemon), before.1));
+    let share = |millis: f64| millis / 60_000.0 * 100.0;
+    println!(
+        "\n{count} real domains without disks, once a minute, mean of {looks} looks of {:.0} ms:",
+        before.2.elapsed().as_secs_f64() * 1000.0 / f64::from(looks)
+    );
+    println!(
+        "{:<44}{ours:>10.1} ms a look, {:.3} % of a core; of four times as many {:.3} %",
+        "processor, ours",
+        share(ours),
+        share(ours * 4.0)
+    );
+    println!(
+        "{:<44}{theirs:>10.1} ms a look, {:.3} % of a core; of four times as many {:.3} %",
+        "processor, libvirtd",
+        share(theirs),
+        share(theirs * 4.0)
+    );
+    println!("{:<44}{:>10.3} %  (below 2)", "both, of four times as many", share((ours + theirs) * 4.0));
+}
+
+/// Processor time that a process has used, in ticks.
+fn ticks(process: &str) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("a process");
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    fields[11..13].iter().map(|ticks| ticks.parse::<u64>().expect("ticks")).sum()
+}
+
+/// Into the page cache.
+fn warm(path: &Path) {
+    std::io::copy(&mut std::fs::File::open(path).expect("a file"), &mut std::io::sink()).expect("read");
+}
+
+/// Sends the file, and says how long it took until the answer was there.
+async fn send(file: &Path, url: &str, token: &str) -> (Duration, String) {
+    warm(file);
+    let client = reqwest::Client::new();
+    let open = tokio::fs::File::open(file).await.expect("a file");
+    let length = open.metadata().await.expect("a length").len();
+    let body = reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::with_capacity(open, 256 << 10));
+    let began = Instant::now();
+    let request = client.post(url).header("content-type", "text/csv").header("content-length", length);
+    let answer = request.bearer_auth(token).body(body).send().await.expect("an answer");
+    let status = answer.status();
+    let text = answer.text().await.expect("an answer");
+    assert!(status.is_success(), "{status} {text}");
+    (began.elapsed(), text)
+}
+
+async fn ingest(file: &Path, machines: i64, days: i64) -> Broker {
+    let setup = Setup::new(On::Sqlite)
+        .with("JIYUE_LOG_FILTER", "warn")
+        .with("JIYUE_WORKER_WIDTH", "0")
+        .with("JIYUE_USAGE_SECONDS", "3600");
+    let broker = Broker::start(setup).await;
+    let cast = Cast::arrive(&broker).await;
+    broker.furnish(&cast).await;
+    let made = broker.post("/v1/requests", &cast.requester, &broker::request()).await.expect(201);
+    let request = made["items"][0]["id"].as_str().unwrap().to_owned();
+    broker.post(&format!("/v1/requests/{request}/approve"), &cast.authority, &json!({})).await.expect(202);
+    copies::machines(&broker.setup.database_url, machines.unsigned_abs()).await;
+    let (ours, answer) = send(file, &format!("{}/v1/usage/import", broker.url), &cast.operator).await;
+    let answer: Value = serde_json::from_str(&answer).expect("JSON");
+    let rows = machines * days * trace::SAMPLES;
+    assert_eq!((answer["points"].as_i64(), &answer["refused"]), (Some(rows), &json!([])), "{answer:#}");
+    let ours = values(machines, days) / ours.as_secs_f64();
+    println!("\n{:<44}{:>14}", "until it is on disk", "values/s");
+    println!("{:<44}{ours:>14.0}", "jiyue");
+    if let Some(theirs) = victoria(file, rows).await {
+        let theirs = values(machines, days) / theirs.as_secs_f64();
+        println!("{:<44}{theirs:>14.0}", "VictoriaMetrics");
+        println!("{:<44}{:>13.2}×  (at least 1, 3 is the goal)", "ours ÷ theirs", ours / theirs);
+    }
+    sizes(&broker, machines).await;
+    broker
+}
+
+/// Until it has flushed; `None` where it is not installed.
+async fn victoria(file: &Path, rows: i64) -> Option<Duration> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let mut server = Command::new("victoria-metrics")
+        .arg(format!("-storageDataPath={}", folder.path().display()))
+        .arg(format!("-httpListenAddr=127.0.0.1:{port}"))
+        .args(["-retentionPeriod=100y", "-loggerLevel=ERROR"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .inspect_err(|error| println!("no VictoriaMetrics: {error}"))
+        .ok()?;
+    let url = format!("http://127.0.0.1:{port}");
+    let get = async |path: &str| Some(reqwest::get(format!("{url}{path}")).await.ok()?.text().await.expect("text"));
+    while get("/health").await.is_none() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let metrics = trace::HEADER[2..].iter().enumerate().map(|(at, name)| format!(",{}:metric:{name}", at + 3));
+    let format: String = ["1:label:vm,2:time:unix_s".to_owned()].into_iter().chain(metrics).collect();
+    let (sent, _) = send(file, &format!("{url}/api/v1/import/csv?format={format}"), "none").await;
+    let began = Instant::now();
+    get("/internal/force_flush").await.expect("flushed");
+    let took = sent + began.elapsed();
+    let metrics = get("/metrics").await.expect("metrics");
+    let inserted = metrics.lines().find_map(|line| line.strip_prefix("vm_rows_inserted_total{type=\"csvimport\"} "));
+    let inserted: i64 = inserted.expect("a counter").parse().expect("a number");
+    let _ = server.kill();
+    let _ = server.wait();
+    assert_eq!(inserted, rows * 4, "it has taken all of it");
+    Some(took)
+}
+
+async fn open(url: &str) -> Db {
+    let options = Options { url: url.to_owned(), read_connections: 2, clock: Clock::System };
+    Db::open(options).await.expect("a database")
+}
+
+/// What a machine-day takes.
+async fn sizes(broker: &Broker, machines: i64) {
+    let db = open(&broker.setup.database_url).await;
+    let step = (machines / 100).max(1);
+    let some: Vec<String> =
+        (1..=machines).step_by(step as usize).map(|n| format!("019a0000-0000-7000-8000-{n:012x}")).collect();
+    let (from, last) = (jiff::civil::date(2024, 1, 1), jiff::civil::date(2025, 1, 1));
+    let days = store::days(&mut db.read().await.expect("a connection"), &some, from, last).await.expect("days");
+    let mut sizes: Vec<usize> = days.values().flatten().map(|day| day.encode().len()).collect();
+    sizes.sort_unstable();
+    println!(
+        "{:<44}{:>14}  (512 at most; longest {})",
+        "bytes of the median machine-day",
+        sizes[sizes.len() / 2],
+        sizes[sizes.len() - 1]
+    );
+}
+
+fn date(day: i64) -> jiff::civil::Date {
+    jiyue::time::civil(jiff::Timestamp::from_second(trace::BEGINS + day * 86_400).expect("an instant"))
+}
+
+/// The process that is measured: opens the database, judges every machine, says who is idle.
+async fn idle(url: &str, from: &str, to: &str) {
+    let db = open(url).await;
+    let window = Window::new(from.parse().expect("a date"), to.parse().expect("a date")).expect("a window");
+    let judged = service::windows(&db, &window, |subject, window| {
+        let mut sides =
+            [(Metric::Cpu, CPU), (Metric::Received, RATE), (Metric::Sent, RATE)].iter().map(|(metric, limit)| {
+                let bounds = window.histogram(*metric).percentile(95.0)?;
+                Some(if bounds.high <= *limit {
+                    0
+                } else if bounds.low < *limit {
+                    1
+                } else {
+                    2
+                })
+            });
+        let worst = sides.by_ref().collect::<Option<Vec<u8>>>()?.into_iter().max()?;
+        (worst < 2).then(|| (subject.to_owned(), worst == 1))
+    });
+    let judged = judged.await.expect("windows");
+    let status = std::fs::read_to_string("/proc/self/status").expect("a status");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
+    let name = |id: &String| format!("m{}", i64::from_str_radix(&id[24..], 16).expect("a number"));
+    let of = |border: bool| judged.iter().filter(|(_, at)| *at == border).map(|(id, _)| name(id)).collect::<Vec<_>>();
+    println!("{}", json!({"idle": of(false), "borderline": of(true), "peak": peak * 1024}));
+}
+
+/// The median of some runs of a process, and what it said.
+fn timed(rounds: i64, make: impl Fn() -> Command) -> (f64, Value) {
+    let (mut times, mut said) = (Vec::new(), Value::Null);
+    for _ in 0..=rounds {
+        let began = Instant::now();
+        let output = make().stderr(Stdio::inherit()).output().expect("a process");
+        times.push(began.elapsed().as_secs_f64());
+        assert!(output.status.success(), "{output:?}");
+        said = serde_json::from_slice(&output.stdout).expect("JSON");
+    }
+    // The first was to warm up.
+    times.remove(0);
+    times.sort_by(f64::total_cmp);
+    (times[times.len() / 2], said)
+}
+
+fn names(said: &Value, key: &str) -> BTreeSet<String> {
+    said[key].as_array().into_iter().flatten().map(|name| name.as_str().unwrap().to_owned()).collect()
+}
+
+fn report(broker: &Broker, file: &Path, folder: &Path, days: i64) {
+    let rounds = setting("ROUNDS", 3);
+    let python = std::env::var("PEER_PYTHON").ok();
+    let base = folder.join("peer.duckdb");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/usage/peer.py");
+    let peer = |args: &[&str]| {
+        let mut command = Command::new(python.as_deref().unwrap_or("python3"));
+        command.arg(&script).args(args);
+        command
+    };
+    let base = base.to_str().expect("a path");
+    if python.is_some() {
+        let _ = std::fs::remove_file(base);
+        let loaded = peer(&["load", base, file.to_str().expect("a path")]).output().expect("python");
+        assert!(loaded.status.success(), "{loaded:?}");
+    }
+    println!(
+        "\n{:<20}{:>10}{:>10}{:>9}{:>11}{:>11}{:>8}{:>12}",
+        "window", "jiyue s", "DuckDB s", "", "jiyue MB", "DuckDB MB", "idle", "borderline"
+    );
+    for length in [30, 14, 7, 1] {
+        if length > days {
+            continue;
+        }
+        // The last sample of a day is of its midnight.
+        let (from, to) = (days - length, days);
+        let exe = std::env::current_exe().expect("ourselves");
+        let (first, last) = (date(from).to_string(), date(to - 1).to_string());
+        let (ours, said) = timed(rounds, || {
+            let mut command = Command::new(&exe);
+            command.args(["--idle", &broker.setup.database_url, &first, &last]);
+            command
+        });
+        let mega = |said: &Value| said["peak"].as_f64().unwrap_or_default() / 1e6;
+        if python.is_none() {
+            println!("{:<20}{ours:>10.3}{:>10}{:>9}{:>11.0}", format!("{length} days"), "-", "-", mega(&said));
+            continue;
+        }
+        let at = |day: i64| (trace::BEGINS + day * 86_400).to_string();
+        let (begins, ends, cpu, rate) = (at(from), at(to), CPU.to_string(), RATE.to_string());
+        let (theirs, exact) = timed(rounds, || peer(&["report", base, &begins, &ends, &cpu, &rate]));
+        let (sure, border, exact_idle) = (names(&said, "idle"), names(&said, "borderline"), names(&exact, "idle"));
+        println!(
+            "{:<20}{ours:>10.3}{theirs:>10.3}{:>8.1}×{:>11.0}{:>11.0}{:>8}{:>12}",
+            format!("{length} days"),
+            theirs / ours,
+            mega(&said),
+            mega(&exact),
+            exact_idle.len(),
+            border.len()
+        );
+        assert!(sure.is_subset(&exact_idle), "named idle, and is not: {:?}", sure.difference(&exact_idle));
+        let either: BTreeSet<_> = sure.union(&border).cloned().collect();
+        assert!(exact_idle.is_subset(&either), "idle, and not named: {:?}", exact_idle.difference(&either));
+    }
+    let _ = std::fs::remove_file(base);
+}
