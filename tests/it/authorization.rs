@@ -173,6 +173,7 @@ impl World {
             ("POST", path) if path.ends_with("/exempt") => json!({"until": "2099-01-01", "evidence": "来函"}),
             ("POST", "/v1/requests/approve") => json!({"ids": [self.request]}),
             ("POST", path) if path.ends_with("/confirm-fenced") => json!({"name": "sim", "reason": "拔了电源"}),
+            ("POST", path) if path.ends_with("/agree-reclaim") => json!({"until": "2000-01-01"}),
             // The size and the date that it has already are refused, after the right to ask.
             ("POST", path) if path.ends_with("/extend") => json!({"lease_end": "2026-01-01"}),
             _ => json!({}),

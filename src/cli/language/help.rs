@@ -5,22 +5,6 @@ pub const HELP: &[(&str, &str)] = &[
         "实际用量：列出、逐日查看、导入，判定，规格建议",
         "what machines really use: list, day by day, import, verdicts, sizing advice",
     ),
-    ("导入历史用量（运维员）：CSV，可用 gzip 压缩", "import a history of usage (operators): CSV, gzip allowed"),
-    ("CSV 文件", "CSV file"),
-    ("采样间隔（秒）；默认从文件里看出来", "seconds between samples; read off the file by default"),
-    (
-        "首行是表头，列的次序不限：vm（虚拟机编号或名称）、ts（秒），以及 cores、cpu_percent、",
-        "The first line names the columns, in any order: vm (a machine's id or name), ts (seconds), and some of cores, cpu_percent,",
-    ),
-    (
-        "mem_percent 或 mem_capacity_kb 与 mem_used_kb、disk_read_kbps 与 disk_write_kbps、",
-        "mem_percent or mem_capacity_kb with mem_used_kb, disk_read_kbps with disk_write_kbps,",
-    ),
-    ("net_rx_kbps、net_tx_kbps 中的若干列。", "net_rx_kbps, net_tx_kbps."),
-    (
-        "不可信的值逐个拒绝，指出行和列，其余照常计入；同一个文件再导入一次，什么也不会多出来。",
-        "Values that cannot be believed are refused by line and column, the rest is taken; the same file once more adds nothing.",
-    ),
     (
         "--watch 时 Ctrl-C 只停止跟踪，分发照常进行。",
         "With --watch, Ctrl-C only stops the watching; the distribution goes on.",

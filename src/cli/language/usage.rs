@@ -1,6 +1,22 @@
 //! The help of the commands about servers and about what is really used.
 
 pub const USAGE: &[(&str, &str)] = &[
+    ("导入历史用量（运维员）：CSV，可用 gzip 压缩", "import a history of usage (operators): CSV, gzip allowed"),
+    ("CSV 文件", "CSV file"),
+    ("采样间隔（秒）；默认从文件里看出来", "seconds between samples; read off the file by default"),
+    (
+        "首行是表头，列的次序不限：vm（虚拟机编号或名称）、ts（秒），以及 cores、cpu_percent、",
+        "The first line names the columns, in any order: vm (a machine's id or name), ts (seconds), and some of cores, cpu_percent,",
+    ),
+    (
+        "mem_percent 或 mem_capacity_kb 与 mem_used_kb、disk_read_kbps 与 disk_write_kbps、",
+        "mem_percent or mem_capacity_kb with mem_used_kb, disk_read_kbps with disk_write_kbps,",
+    ),
+    ("net_rx_kbps、net_tx_kbps 中的若干列。", "net_rx_kbps, net_tx_kbps."),
+    (
+        "不可信的值逐个拒绝，指出行和列，其余照常计入；同一个文件再导入一次，什么也不会多出来。",
+        "Values that cannot be believed are refused by line and column, the rest is taken; the same file once more adds nothing.",
+    ),
     ("列出各虚拟机、服务器实际用了多少", "list what machines and servers really used"),
     ("一台虚拟机或服务器逐日用了多少", "what one machine or server used, day by day"),
     ("只看虚拟机 machine，或原有的服务器 server", "only virtual machines (machine) or legacy servers (server)"),
