@@ -12,7 +12,8 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
     response_schema_conformance,negative_data_rejection,ignored_auth,unsupported_method,missing_required_header";
 
 /// A change without `If-Match` of something that is there is answered by 428, which the tool does not know for a refusal.
-const CONFIGURATION: &str = "[checks]\nmissing_required_header.expected-statuses = [400, 401, 403, 406, 415, 422, 428]\n";
+const CONFIGURATION: &str =
+    "[checks]\nmissing_required_header.expected-statuses = [400, 401, 403, 406, 415, 422, 428]\n";
 
 fn tool() -> PathBuf {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/schemathesis.sh");
