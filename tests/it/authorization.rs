@@ -2,6 +2,7 @@
 
 use crate::{
     goldens::golden,
+    report::{Beside, lived},
     support::{
         broker::{self, Broker, Cast, On, Setup},
         plain,
@@ -98,6 +99,7 @@ struct World {
     system: String,
     /// On file: no act changes it any more.
     finding: String,
+    report: String,
 }
 
 impl World {
@@ -131,7 +133,8 @@ impl World {
         ))
         .await;
         let (system, finding) = filed(&broker, &cast, &machine).await;
-        Self { broker, raw, cast, request, machine, server, operation, alarm, revoked_book, system, finding }
+        let report = reported(&broker, &machine).await;
+        Self { broker, raw, cast, request, machine, server, operation, alarm, revoked_book, system, finding, report }
     }
 
     /// The path with an object's id in it.
@@ -144,6 +147,7 @@ impl World {
             path if path.contains("/alarms/") => &self.alarm,
             path if path.contains("/systems/") => &self.system,
             path if path.contains("/zombie-findings/") => &self.finding,
+            path if path.contains("/reports/") => &self.report,
             path if path.contains("/images/") => "test-image",
             path if path.contains("/departments/") => "mzj",
             path if path.ends_with("/revoke") => &self.revoked_book,
@@ -173,9 +177,11 @@ impl World {
             ("POST", path) if path.ends_with("/exempt") => json!({"until": "2099-01-01", "evidence": "来函"}),
             ("POST", "/v1/requests/approve") => json!({"ids": [self.request]}),
             ("POST", path) if path.ends_with("/confirm-fenced") => json!({"name": "sim", "reason": "拔了电源"}),
-            ("POST", path) if path.ends_with("/agree-reclaim") => json!({"until": "2000-01-01"}),
             // The size and the date that it has already are refused, after the right to ask.
             ("POST", path) if path.ends_with("/extend") => json!({"lease_end": "2026-01-01"}),
+            ("POST", path) if path.ends_with("/agree-reclaim") => {
+                json!({"until": jiyue::time::Clock::System.today().checked_add(jiff::ToSpan::days(30)).unwrap()})
+            }
             _ => json!({}),
         };
         let mut body = document.to_string().into_bytes();
@@ -192,6 +198,16 @@ impl World {
         let body = (method != Method::GET).then_some(body);
         self.raw.send(method, &full, &headers, body).await
     }
+}
+
+/// The department's report of the month that is over, in which the machine had lived already.
+async fn reported(broker: &Broker, machine: &str) -> String {
+    let beside = Beside::new(&broker.setup).await;
+    let yesterday = jiyue::time::Clock::System.today().yesterday().unwrap();
+    lived(&beside.db, machine, yesterday, 75, 0.4, 50.0).await;
+    assert_eq!(beside.reports.make_month().await.expect("made"), 2);
+    let own = "select id from reports where department_id is not null";
+    plain::texts(&broker.setup.database_url, own).await.remove(0)
 }
 
 /// A system and what was found of it, decided and on file.
@@ -294,7 +310,8 @@ async fn another_departments_objects_are_as_if_they_were_not_there() {
                 ] {
                     assert!(!reply.text.contains(hidden), "{what} shows {hidden}: {}", reply.text);
                 }
-                if ![Act::DepartmentRead, Act::AuditRead, Act::EventRead].contains(&act) {
+                let listed = path != "/v1/reports/idle";
+                if listed && ![Act::DepartmentRead, Act::AuditRead, Act::EventRead].contains(&act) {
                     assert_eq!(reply.json()["items"], json!([]), "{what}");
                 }
                 walked += 1;

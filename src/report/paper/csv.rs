@@ -38,14 +38,36 @@ const HEADS: [&str; 24] = [
     "观察期止",
 ];
 
-/// The text with an apostrophe before it where a program may take it for a formula: by its first character that shows,
-/// full-width forms among them.
+/// The text with an apostrophe before whatever a program may take for the beginning of a formula: where its first character
+/// that shows is one of theirs, full-width forms among them, and so again behind every character at which a program that was
+/// told another separator would begin a new cell.
 pub fn guarded(text: &str) -> String {
-    let first = text.chars().find(|c| !c.is_whitespace() && !c.is_control() && !crate::text::is_hidden(*c));
-    let formula = first.is_some_and(|c| {
-        matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' | '−' | '﹦' | '﹢' | '﹣' | '﹫')
-    });
-    if formula || text.starts_with(['\t', '\r', '\n']) { format!("'{text}") } else { text.to_owned() }
+    let mut out = String::with_capacity(text.len() + 1);
+    // Where the cell began that a program may be in, until something of it shows.
+    let mut begins = Some(0);
+    for c in text.chars() {
+        let hidden = c.is_whitespace() || c.is_control() || crate::text::is_hidden(c);
+        if let Some(at) = begins
+            && !hidden
+        {
+            if is_formula(c) {
+                out.insert(at, '\'');
+            }
+            begins = None;
+        }
+        out.push(c);
+        if matches!(c, ';' | ',' | '|' | '"' | '\t' | '\r' | '\n') {
+            begins = Some(out.len());
+        }
+    }
+    if text.starts_with(['\t', '\r', '\n']) && !out.starts_with('\'') {
+        out.insert(0, '\'');
+    }
+    out
+}
+
+const fn is_formula(c: char) -> bool {
+    matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' | '−' | '﹦' | '﹢' | '﹣' | '﹫')
 }
 
 /// Idle machines, unknown ones and exempt ones, one a line, with a mark of UTF-8 before them. Every text is in quotes.

@@ -1,11 +1,16 @@
 //! Lists: whole, in order, by the page; and page tokens that nobody can make.
 
-use crate::support::{
-    Dice,
-    broker::{self, Broker, Cast, On, Setup},
-    raw::Raw,
+use crate::{
+    report::{Beside, lived},
+    support::{
+        Dice,
+        broker::{self, Broker, Cast, On, Setup},
+        plain,
+        raw::Raw,
+    },
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jiyue::{time::Clock, usage::judging::service::Keep};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,8 +44,20 @@ async fn stocked(on: On) -> (Broker, Cast, Raw) {
         let path = format!("/v1/systems/{}/judge", system["id"].as_str().unwrap());
         broker.post(&path, &cast.authority, &json!({})).await.expect(200);
     }
+    judged(&broker).await;
     let raw = Raw::new(&broker);
     (broker, cast, raw)
+}
+
+/// Lives of the machines before today, verdicts of two days, and the reports of the month that is over.
+async fn judged(broker: &Broker) {
+    let beside = Beside::new(&broker.setup).await;
+    let yesterday = Clock::System.today().yesterday().unwrap();
+    for machine in plain::texts(&broker.setup.database_url, "select id from machines order by id").await {
+        lived(&beside.db, &machine, yesterday, 75, 95.0, 1e6).await;
+    }
+    beside.reports.judges.judge(yesterday, Keep::Yes).await.expect("judged");
+    beside.reports.make_month().await.expect("made");
 }
 
 /// The lists of the document, with their parameters.
@@ -93,10 +110,12 @@ async fn pages(raw: &Raw, token: &str, path: &str, query: &str, size: usize) -> 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_list_is_had_whole_in_each_order_and_by_each_filter() {
     for on in On::BOTH {
-        let (_broker, cast, raw) = stocked(on).await;
+        let (broker, cast, raw) = stocked(on).await;
         let mut walked = 0;
         for (path, parameters) in lists() {
-            let path = path.replace("{id}", "test-image");
+            let url = &broker.setup.database_url;
+            let machine = plain::texts(url, "select id from machines order by id").await.remove(0);
+            let path = path.replace("/machines/{id}", &format!("/machines/{machine}")).replace("{id}", "test-image");
             let refused = raw.get(&format!("{path}?sort=nonsense"), &cast.auditor).await;
             assert_eq!(refused.problem(), "malformed", "{path}");
             let whole = pages(&raw, &cast.auditor, &path, "", 200).await;
