@@ -8,6 +8,7 @@ use jiyue::{
         libvirt::{LibvirtHost, LibvirtSettings},
     },
 };
+use std::fmt::Write as _;
 
 pub struct Farm {
     pub libvirt: Libvirt,
@@ -44,7 +45,7 @@ impl Farm {
             );
             let file = self.libvirt.folder.join(format!("{id}.xml"));
             std::fs::write(&file, xml).unwrap();
-            orders += &format!("define {}; start {id}; ", file.display());
+            write!(orders, "define {}; start {id}; ", file.display()).unwrap();
         }
         self.virsh(&[&orders]);
     }
