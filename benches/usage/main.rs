@@ -93,7 +93,7 @@ fn values(machines: i64, days: i64) -> f64 {
 
 /// What it costs to read fifty machines once a minute, of this process and of the daemon that it asks.
 async fn collect() {
-    let count = setting("DOMAINS", 50);
+    let count = setting("DOMAINS", 50) as usize;
     let farm = Farm::new();
     let ids: Vec<MachineId> = (0..count).map(|_| MachineId::new()).collect();
     farm.start(ids.iter().map(|id| (*id, mark(*id))));
@@ -105,11 +105,11 @@ async fn collect() {
     });
     let daemon = daemon.expect("its daemon").to_string();
     // The first look opens the connection.
-    assert_eq!(farm.told().await.len() as i64, count);
+    assert_eq!(farm.told().await.len(), count);
     let looks = 30;
     let before = (ticks("self"), ticks(&daemon), Instant::now());
     for _ in 0..looks {
-        assert_eq!(farm.told().await.len() as i64, count);
+        assert_eq!(farm.told().await.len(), count);
     }
     // A tick is a hundredth of a second.
     let each = |now: u64, before: u64| (now - before) as f64 * 10.0 / f64::from(looks);

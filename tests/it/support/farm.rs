@@ -45,7 +45,7 @@ impl Farm {
             );
             let file = self.libvirt.folder.join(format!("{id}.xml"));
             std::fs::write(&file, xml).unwrap();
-            let _ = write!(orders, "define {}; start {id}; ", file.display());
+            write!(orders, "define {}; start {id}; ", file.display()).unwrap();
         }
         self.virsh(&[&orders]);
     }
