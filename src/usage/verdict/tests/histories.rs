@@ -161,15 +161,22 @@ fn one(set: &RuleSet, number: u64, tally: &mut Tally) {
         let release = held.take();
         match fate {
             Fate::Lost => {}
-            Fate::Late => held = Some(at),
+            Fate::Late => held = Some((at, n)),
             Fate::Ahead => send(&mut open, at + SignedDuration::from_hours(300), at, None),
             Fate::Doubled => (0..2).for_each(|_| send(&mut open, at, at, None)),
             Fate::NotANumber => send(&mut open, at, at, Some(f64::NAN)),
             Fate::Negative => send(&mut open, at, at, Some(-1.0)),
             Fate::Arrives | Fate::Reborn | Fate::Untold => send(&mut open, at, at, None),
         }
-        if let Some(late) = release {
+        if let Some((late, day)) = release {
             send(&mut open, late, at, None);
+            // Nothing came before it after all.
+            if matches!(fate, Fate::Lost | Fate::Late | Fate::Ahead) {
+                for metric in 0..4 {
+                    known_ever[metric] += 1;
+                    known[metric] += i64::from(day < WINDOW);
+                }
+            }
         }
         // A counter's first reading, and a gauge's of the instant at which the first day begins, speak for no time.
         if sample > 0 {
