@@ -131,7 +131,6 @@ struct Office {
 }
 
 /// Work by a timer: first sample of the day, samples, and what it takes.
-#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Copy)]
 struct Job {
     at: i64,
@@ -142,6 +141,7 @@ struct Job {
     disk: f64,
 }
 
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Machine {
     pub kind: Kind,
     pub cores: u32,
