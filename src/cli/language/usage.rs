@@ -1,7 +1,7 @@
 //! The help of the commands about servers and about what is really used.
 
 pub const USAGE: &[(&str, &str)] = &[
-    ("实际用量：列出、逐日查看", "what machines really use: list, day by day"),
+    ("实际用量：列出、逐日查看、导入", "what machines really use: list, day by day, import"),
     ("列出各虚拟机、服务器实际用了多少", "list what machines and servers really used"),
     ("一台虚拟机或服务器逐日用了多少", "what one machine or server used, day by day"),
     ("只看虚拟机 machine，或原有的服务器 server", "only virtual machines (machine) or legacy servers (server)"),
