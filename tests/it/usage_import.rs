@@ -334,7 +334,9 @@ async fn two_brokers_that_are_told_the_same_count_it_once() {
             .collect();
         let tell = async |db: &Db, samples: usize| {
             let mut histories = histories.clone();
-            histories.iter_mut().for_each(|history| history.gauges.truncate(samples));
+            for history in &mut histories {
+                history.gauges.truncate(samples);
+            }
             let told =
                 db.housekeep(async move |tx| -> Result<Folded, DbError> { fold(tx, &histories, interval).await });
             told.await.expect("folded").tally.points
