@@ -24,7 +24,11 @@ use jiyue::{
 };
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::{fmt::Write as _, io::Write as _};
+use std::{
+    fmt::Write as _,
+    io::Write as _,
+    time::{Duration, Instant},
+};
 
 /// 2013-08-01 00:00 in the district.
 const BEGINS: i64 = 1_375_286_400;
@@ -79,6 +83,17 @@ async fn nobody_looks(url: &str) {
     plain::run(url, &never).await.expect("rounds");
 }
 
+/// A broker that starts closes days that are over, of whom nothing has come since; and then none until tomorrow.
+async fn days_are_closed(url: &str) {
+    let began = Instant::now();
+    while plain::number(url, "select count(*) from usage_meters where open_day is not null").await > 0 {
+        assert!(began.elapsed() < Duration::from_secs(30), "nobody closes them");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // Another look, which finds none.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+}
+
 async fn used(broker: &Broker, cast: &Cast, id: &str) -> Value {
     let path = format!("/v1/machines/{id}/usage?from=2013-07-01&to=2014-07-31");
     broker.get(&path, &cast.operator).await.expect(200)["usage"].clone()
@@ -100,6 +115,7 @@ async fn a_history_is_there_when_it_is_answered_and_only_once() {
         // Answered is written, whatever becomes of us.
         broker.kill();
         let broker = Broker::start(setup.clone()).await;
+        days_are_closed(&url).await;
         assert_eq!(
             answer,
             json!({"rows": 1000, "subjects": 1, "points": 1000, "days": 3, "interval_seconds": 300, "refused": [],
@@ -137,8 +153,11 @@ async fn a_history_is_there_when_it_is_answered_and_only_once() {
         let server = broker.post("/v1/servers", &cast.operator, &server).await.expect(201);
         let answer = done(&import(&broker, &cast, "", trace("档案库 1", 10, 300)).await);
         assert_eq!((&answer["points"], &answer["subjects"]), (&json!(10), &json!(1)), "{answer:#}");
-        let path = format!("/v1/servers/{}/usage?from=2013-08-01&to=2013-08-01", server["id"].as_str().unwrap());
+        let server = server["id"].as_str().unwrap();
+        let path = format!("/v1/servers/{server}/usage?from=2013-08-01&to=2013-08-01");
         assert_eq!(broker.get(&path, &cast.operator).await.expect(200)["usage"]["samples"], 10);
+        let under_way = window(&url, server, (2013, 8, 1), (2013, 8, 1)).await.expect("a summary");
+        assert_eq!(under_way.samples, 10, "a day that nothing has ended yet");
 
         let records = "select count(*) from audit where action = 'usage.import' and outcome = 'done'";
         assert_eq!(plain::number(&url, records).await, 4);
@@ -147,29 +166,31 @@ async fn a_history_is_there_when_it_is_answered_and_only_once() {
     }
 }
 
-/// All subjects read at once, as a report does it, are what the API says of each.
-async fn every_window_is_what_is_shown(url: &str, id: &str, seen: &Value) {
+type Ymd = (i16, i8, i8);
+
+/// One of all subjects, read at once as a report does it.
+async fn window(url: &str, id: &str, from: Ymd, to: Ymd) -> Option<Summary> {
     let options = Options { url: url.to_owned(), read_connections: 2, clock: Clock::System };
     let db = Db::open(options).await.expect("a database");
-    let window = |from: (i16, i8, i8), to: (i16, i8, i8)| {
-        let date = |(year, month, day)| jiff::civil::date(year, month, day);
-        Window::new(date(from), date(to)).expect("a window")
-    };
-    let read = async |empty: Window| {
-        let all = service::windows(&db, &empty, |subject, window| Some((subject.to_owned(), Summary::from(&window))));
-        let mut all = all.await.expect("windows");
-        all.retain(|(subject, _)| subject == id);
-        all.pop().map(|(_, summary)| summary)
-    };
-    // With the day under way.
-    let whole = read(window((2013, 7, 1), (2014, 7, 31))).await.expect("a summary");
+    let date = |(year, month, day)| jiff::civil::date(year, month, day);
+    let empty = Window::new(date(from), date(to)).expect("a window");
+    let all = service::windows(&db, &empty, |subject, window| Some((subject.to_owned(), Summary::from(&window))));
+    let mut all = all.await.expect("windows");
+    all.retain(|(subject, _)| subject == id);
+    assert!(all.len() <= 1, "{all:?}");
+    all.pop().map(|(_, summary)| summary)
+}
+
+/// What a report reads is what the API says.
+async fn every_window_is_what_is_shown(url: &str, id: &str, seen: &Value) {
+    let whole = window(url, id, (2013, 7, 1), (2014, 7, 31)).await.expect("a summary");
     assert_eq!(&serde_json::to_value(whole).expect("JSON"), seen);
     // Midnights are samples of the day before.
-    let some = read(window((2013, 8, 2), (2013, 8, 3))).await.expect("a summary");
+    let some = window(url, id, (2013, 8, 2), (2013, 8, 3)).await.expect("a summary");
     assert_eq!((some.samples, some.coverage_percent), (576, 100.0));
-    let last = read(window((2013, 8, 4), (2013, 8, 9))).await.expect("a summary");
-    assert_eq!(last.samples, 1000 - 3 * 288, "of the day under way alone");
-    assert_eq!(read(window((2012, 8, 2), (2012, 8, 3))).await, None, "nothing is shown of whom nothing is kept");
+    let last = window(url, id, (2013, 8, 4), (2013, 8, 9)).await.expect("a summary");
+    assert_eq!(last.samples, 1000 - 3 * 288);
+    assert_eq!(window(url, id, (2012, 8, 2), (2012, 8, 3)).await, None, "nothing is shown of whom nothing is kept");
 }
 
 async fn what_is_wrong_is_told_and_the_rest_is_taken(broker: &Broker, cast: &Cast, id: &str) {
@@ -313,12 +334,19 @@ async fn two_brokers_that_are_told_the_same_count_it_once() {
                     .collect(),
             })
             .collect();
-        let tell = async |db: &Db| {
-            let histories = histories.clone();
-            db.housekeep(async move |tx| -> Result<Folded, DbError> { fold(tx, &histories, interval).await }).await
+        let tell = async |db: &Db, samples: usize| {
+            let mut histories = histories.clone();
+            for history in &mut histories {
+                history.gauges.truncate(samples);
+            }
+            let told =
+                db.housekeep(async move |tx| -> Result<Folded, DbError> { fold(tx, &histories, interval).await });
+            told.await.expect("folded").tally.points
         };
-        let (one, other) = tokio::join!(tell(&one), tell(&other));
-        let points = one.expect("folded").tally.points + other.expect("folded").tally.points;
+        // Both find what the first sample has left.
+        let mut points = tell(&one, 1).await;
+        let (one, other) = tokio::join!(tell(&one, 600), tell(&other, 600));
+        points += one + other;
         assert_eq!(points, 20 * 600, "round {round}");
     }
 }
