@@ -26,13 +26,16 @@ pub struct ListArgs {
     pub watch: WatchArg,
 }
 
-/// The service's path of what `jiyue GROUP list` lists.
-pub fn path(group: &str) -> String {
-    match group {
-        "audit" => "/v1/audit-records".to_owned(),
-        "usage" => "/v1/usage".to_owned(),
-        "zombie" => "/v1/zombie-findings".to_owned(),
-        group => format!("/v1/{group}s"),
+/// The service's path of what `jiyue GROUP LIST` lists; nothing for what is no list.
+pub fn path(group: &str, list: &str) -> String {
+    match (group, list) {
+        ("audit", "list") => "/v1/audit-records".to_owned(),
+        ("usage", "list") => "/v1/usage".to_owned(),
+        ("usage", "verdicts") => "/v1/verdicts".to_owned(),
+        ("usage", "advice") => "/v1/usage/advice".to_owned(),
+        ("zombie", "list") => "/v1/zombie-findings".to_owned(),
+        (group, "list") => format!("/v1/{group}s"),
+        _ => String::new(),
     }
 }
 

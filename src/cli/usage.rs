@@ -97,12 +97,13 @@ pub fn command() -> clap::Command {
 
 /// Each list with the orders that the service has it in.
 fn ordered(group: clap::Command) -> clap::Command {
-    let orders = http::orders(&lists::path(group.get_name()));
-    if orders.is_empty() {
-        return group;
-    }
-    let help = say!("次序，前面有 - 的是倒序：{orders}", orders = orders.join(comma()));
-    group.mut_subcommand("list", |list| {
+    let name = group.get_name().to_owned();
+    group.mut_subcommands(|list| {
+        let orders = http::orders(&lists::path(&name, list.get_name()));
+        if orders.is_empty() {
+            return list;
+        }
+        let help = say!("次序，前面有 - 的是倒序：{orders}", orders = orders.join(comma()));
         list.mut_arg("sort", |arg| {
             arg.help(help).value_parser(PossibleValuesParser::new(orders.iter().map(String::as_str)))
         })

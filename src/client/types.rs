@@ -473,7 +473,8 @@ mod tests {
             (Some(&"string"), Some("date-time")) => json!("2026-11-21T01:00:00Z"),
             (Some(&"string"), Some("date")) => json!("2026-11-21"),
             (Some(&"string"), _) => json!("text"),
-            (Some(&"integer" | &"number"), _) => json!(7),
+            (Some(&"integer"), _) => json!(7),
+            (Some(&"number"), _) => json!(7.5),
             (Some(&"boolean"), _) => json!(true),
             (Some(&"array"), _) => json!([full(root, &schema["items"])]),
             _ => {

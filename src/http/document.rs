@@ -1,7 +1,9 @@
 //! The OpenAPI document: what the routes say of themselves, and what is true of all of them, said once here.
 
-use super::{acts, images, once, rules};
-use crate::{audit, capacity, db::Sorts, identity, machine, operation, request, task_book, watch};
+use super::{acts, images, once, rules, verdicts};
+use crate::{
+    audit, capacity, db::Sorts, identity, machine, operation, report, request, server, system, task_book, usage, watch,
+};
 use serde_json::{Map, Value};
 use std::sync::{LazyLock, OnceLock};
 use utoipa::{
@@ -71,10 +73,18 @@ const ORDERS: &[(&str, &Sorts)] = &[
     ("/v1/images", &images::SORTS),
     ("/v1/images/{id}/hosts", &images::BY_HOST),
     ("/v1/machines", &machine::store::SORTS),
+    ("/v1/machines/{id}/verdicts", &usage::judging::store::SORTS),
     ("/v1/operations", &operation::store::SORTS),
+    ("/v1/reports", &report::store::SORTS),
     ("/v1/requests", &request::store::SORTS),
     ("/v1/rules", &rules::SORTS),
+    ("/v1/servers", &server::store::SORTS),
+    ("/v1/systems", &system::store::SORTS),
     ("/v1/task-books", &task_book::store::SORTS),
+    ("/v1/usage", &usage::store::SORTS),
+    ("/v1/usage/advice", &verdicts::ADVICE_SORTS),
+    ("/v1/verdicts", &usage::judging::store::SORTS),
+    ("/v1/zombie-findings", &usage::zombie::store::SORTS),
 ];
 
 /// What `sort` takes on a list's path; nothing where there is no such list.

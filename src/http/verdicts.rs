@@ -133,7 +133,7 @@ pub async fn of_machine(
     Ok(Json(cut.page(kept, VerdictView::from)))
 }
 
-const ADVICE_SORTS: Sorts =
+pub(super) const ADVICE_SORTS: Sorts =
     Sorts { id: "id", numbered: false, by: &[("name", "name"), ("department", "department")], default: "name" };
 
 /// 规格建议：按实际用量，哪些该缩小、扩大，哪些从未使用

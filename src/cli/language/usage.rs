@@ -38,7 +38,6 @@ pub const USAGE: &[(&str, &str)] = &[
     ("jiyue usage show ID      它逐日用了多少", "jiyue usage show ID      what it used, day by day"),
     ("改一台原有的服务器：名称、规格、在哪里测量", "change a legacy server: name, size, where it is measured"),
     ("jiyue server set ID --name 档案库旧服务器二号", "jiyue server set ID --name old-archive-2"),
-    ("新的名称", "the new name"),
     ("不再测量；已有的用量留着", "measure it no longer; what is known stays"),
     (
         "由哪个来源测量（服务设置里的 [[usage_source]]，见 jiyue usage sources）",
