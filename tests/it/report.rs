@@ -232,6 +232,31 @@ async fn scopes(broker: &Broker, cast: &Cast, path: &str, yesterday: Date, ids: 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_legacy_servers_history_is_judged_as_of_its_own_days() {
+    for on in On::BOTH {
+        let broker = Broker::start(Setup::new(on)).await;
+        let cast = Cast::arrive(&broker).await;
+        let server = json!({"name": "旧服务器", "department": "mzj", "cores": 8, "memory_bytes": 17_179_869_184_i64});
+        let server = text(&broker.post("/v1/servers", &cast.operator, &server).await.expect(201), "/id");
+        // Of long before it was entered here.
+        let then = jiff::civil::date(2013, 8, 31);
+        lived(&Beside::new(&broker.setup).await.db, &server, then, 75, 0.4, 50.0).await;
+        let path = format!("/v1/reports/idle?as_of={then}");
+        let old = broker.get(&path, &cast.requester).await.expect(200);
+        assert_eq!(old.pointer("/totals/machines"), Some(&json!(1)), "{old:#}");
+        assert_eq!(text(&old, "/idle/0/subject/id"), server);
+        assert_eq!(old.pointer("/idle/0/idle/days"), Some(&json!(75)));
+        assert_eq!(old.pointer("/idle/0/judgement/eligibility/eligible"), Some(&json!(false)));
+        let before = broker.get("/v1/reports/idle?as_of=2013-01-01", &cast.authority).await.expect(200);
+        assert_eq!(before.pointer("/totals/machines"), Some(&json!(0)), "{before:#}");
+        assert_eq!(
+            broker.get(&path, &cast.other_requester).await.expect(200).pointer("/totals/machines"),
+            Some(&json!(0))
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_owner_agrees_until_a_day_and_may_think_again() {
     for on in On::BOTH {
         let broker = Broker::start(Setup::new(on).with("JIYUE_USAGE_SECONDS", "3600")).await;

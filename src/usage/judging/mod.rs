@@ -42,7 +42,7 @@ pub struct Subject {
     /// `user_facing`, `batch` or `test`.
     #[schema(value_type = String)]
     pub workload_class: WorkloadClass,
-    /// As the machine's.
+    /// As the machine's; of a legacy server `server`.
     pub state: String,
     #[schema(value_type = Option<String>, format = Date, required)]
     pub delivered_on: Option<Date>,

@@ -166,7 +166,7 @@ impl Judges {
         Ok(judged)
     }
 
-    /// Every machine of the day, with what is known of it besides its days.
+    /// Every machine and legacy server of the day, with what is known of it besides its days.
     async fn cases(&self, day: Date) -> Result<Vec<Case>, JudgingError> {
         let mut conn = self.db.read().await?;
         let (agreed, exempt) = (store::agreed(&mut conn, day).await?, store::exempt(&mut conn).await?);
@@ -178,6 +178,13 @@ impl Judges {
             if page.is_empty() {
                 break;
             }
+            cases.extend(page);
+        }
+        let mut after = String::new();
+        loop {
+            let page = store::servers(&mut conn, day, &after, READ).await?;
+            let Some(last) = page.last() else { break };
+            after.clone_from(&last.subject.id);
             cases.extend(page);
         }
         for case in &mut cases {

@@ -9,7 +9,7 @@ use crate::{
     },
     ids::{AgreementId, MachineId, VerdictId},
     provider::Intent,
-    request::block::Block,
+    request::block::{Block, WorkloadClass},
     time,
     usage::{
         store::number,
@@ -74,11 +74,7 @@ fn machine(row: &AnyRow, day: Date) -> Result<Case, DbError> {
     Ok(Case {
         subject: Subject {
             id: row.try_get("id")?,
-            department: Department {
-                id: parsed(row, "department_id")?,
-                code: row.try_get("department_code")?,
-                name: row.try_get("department_name")?,
-            },
+            department: department(row)?,
             name: intent.name.clone(),
             system: system.or_else(|| tied.is_none().then_some(project)),
             system_id: parsed_opt(row, "system_id")?,
@@ -95,6 +91,58 @@ fn machine(row: &AnyRow, day: Date) -> Result<Case, DbError> {
         least_disk: size,
         unread: None,
         intent: Some(intent),
+    })
+}
+
+/// Legacy servers that a day's judgement is of, in the same way.
+pub async fn servers(conn: &mut AnyConnection, day: Date, after: &str, most: i64) -> Result<Vec<Case>, DbError> {
+    let rows = sqlx::query(
+        "select servers.id as id, servers.name as name, departments.id as department_id, \
+         departments.code as department_code, departments.name as department_name, servers.cores as cores, \
+         servers.memory_bytes as memory_bytes from servers join departments on departments.id = servers.department_id \
+         where servers.id > $1 and (servers.created_at < $2 or exists ( \
+         select 1 from usage_days where usage_days.subject_id = servers.id and usage_days.day <= $3)) \
+         order by servers.id limit $4",
+    )
+    .bind(after)
+    .bind(end_of(day))
+    .bind(number(day))
+    .bind(most)
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(server).collect()
+}
+
+/// Nobody has told us which system it is, when it came to be, or how large its disks are.
+fn server(row: &AnyRow) -> Result<Case, DbError> {
+    Ok(Case {
+        subject: Subject {
+            id: row.try_get("id")?,
+            department: department(row)?,
+            name: row.try_get("name")?,
+            system: None,
+            system_id: None,
+            vcpu: row.try_get("cores")?,
+            memory_bytes: row.try_get("memory_bytes")?,
+            disk_bytes: None,
+            workload_class: WorkloadClass::default(),
+            state: "server".to_owned(),
+            delivered_on: None,
+        },
+        facts: Facts::default(),
+        host: None,
+        intent: None,
+        least_memory: 0,
+        least_disk: 0,
+        unread: None,
+    })
+}
+
+fn department(row: &AnyRow) -> Result<Department, DbError> {
+    Ok(Department {
+        id: parsed(row, "department_id")?,
+        code: row.try_get("department_code")?,
+        name: row.try_get("department_name")?,
     })
 }
 
