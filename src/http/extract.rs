@@ -2,7 +2,7 @@
 
 use super::{
     Api, DOCUMENT_BYTES,
-    call::{Called, trace_id},
+    carried::{Called, trace_id},
     strict,
 };
 use crate::{
