@@ -46,6 +46,7 @@ use crate::{
         import::Importer,
         judging::{self, service::Judges},
         service::Collector,
+        source::{Source, settings},
         verdict::{RuleSets, RulesError},
         zombie::service::Zombies,
     },
@@ -95,6 +96,8 @@ pub enum StartError {
     Settings(#[from] Faults),
     #[error("配置无法使用：{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("；"))]
     Dns(Vec<crate::dns::SettingsFault>),
+    #[error("配置无法使用：{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("；"))]
+    UsageSource(Vec<settings::SettingsFault>),
     #[error("配置无法使用：{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("；"))]
     Tls(Vec<tls::TlsFault>),
     #[error("配置无法使用：{0}")]
@@ -307,7 +310,8 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
     };
     let courier = courier(distribution.clone(), settings);
     let (worker, registrar) = (worker(&shared, &courier, settings), registrar(&shared, settings));
-    let (collector, gauges) = (collector(&shared, settings), gauges(&shared, settings));
+    let sources: Arc<[Source]> = settings::open(&settings.usage_source).map_err(StartError::UsageSource)?.into();
+    let (collector, gauges) = (collector(&shared, settings, Arc::clone(&sources)), gauges(&shared, settings));
     let reports = reports(&shared.db, settings)?;
     let Shared { db, inventory, providers, bell, pulse, names, metrics, vault } = shared;
     let readiness = readiness(pulse, &vault, settings, stop.clone());
@@ -372,7 +376,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         under_way: UnderWay::default(),
         stop,
         readiness,
-        usage_sources: Vec::new(),
+        sources,
         allowed_hosts: Allowed {
             simulated: settings.allow_simulated_hosts,
             insecure_networks: settings.insecure_networks.clone(),
@@ -382,12 +386,13 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
 }
 
 /// What reads machines' use.
-fn collector(shared: &Shared, settings: &Settings) -> Collector {
+fn collector(shared: &Shared, settings: &Settings, sources: Arc<[Source]>) -> Collector {
     Collector {
         db: shared.db.clone(),
         providers: shared.providers.clone(),
         metrics: shared.metrics.clone(),
         every: Interval::seconds(settings.usage_seconds).unwrap_or(Interval::MINUTE),
+        sources,
     }
 }
 

@@ -30,6 +30,7 @@ pub struct Metrics {
     usage_points: IntCounterVec,
     usage_refusals: IntCounterVec,
     usage_rounds: IntCounterVec,
+    usage_source_rounds: IntCounterVec,
     vcpus: GaugeVec,
     memory_bytes: GaugeVec,
     disk_bytes: GaugeVec,
@@ -184,6 +185,11 @@ impl Metrics {
                 "Times that a host was read for what its machines use, by how it ended.",
                 &["outcome"],
             )?,
+            usage_source_rounds: counter(
+                "jiyue_usage_source_rounds_total",
+                "Times that a source of the settings was asked what servers use, by its name and how it ended.",
+                &["source", "outcome"],
+            )?,
             vcpus: amount(
                 "jiyue_vcpus",
                 "vCPUs requested, approved, allocated, measured (mean of the day so far) and physical (what hosts may give out; a host counts in each of its zones), by zone and kind of provider (none: not placed yet).",
@@ -246,6 +252,11 @@ impl Metrics {
 
     pub fn usage_round(&self, done: bool) {
         self.usage_rounds.with_label_values(&[if done { "done" } else { "failed" }]).inc();
+    }
+
+    /// `done`, `partial`, or why it came to nothing.
+    pub fn usage_source_round(&self, source: &str, outcome: &str) {
+        self.usage_source_rounds.with_label_values(&[source, outcome]).inc();
     }
 
     /// A kind of operation that this broker runs: its counters are there before its first run.

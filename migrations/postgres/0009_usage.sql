@@ -20,11 +20,16 @@ create table usage_days (
     primary key (subject_id, day)
 );
 
--- One row per host that is read: whoever moves due_at on reads it this time, so that of many brokers one does.
+-- One row per host or source that is read: whoever moves due_at on reads it this time, so that of many brokers one does.
 create table usage_rounds (
-    host_id text primary key references hosts (id),
+    -- A host's id, or `source/` and the name of a source in the settings.
+    origin text primary key,
     due_at bigint not null,
+    -- The last round of which something came.
     collected_at bigint,
-    -- Why the last round came to nothing; null when it did not.
-    failure text
+    -- Why some or all of the last round came to nothing, as a word and as a sentence; null when nothing was amiss.
+    failure_code text,
+    failure text,
+    -- Machines and servers that the last round measured; null when nothing at all came of it.
+    measured bigint
 );

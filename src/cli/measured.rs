@@ -1,6 +1,7 @@
 //! Commands about what machines really use.
 
 use super::{IdArg, ListArgs, parsers::name, problem::Failure, run::Session, tables::Kind, upload};
+use crate::client::Filter;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -26,6 +27,11 @@ pub enum UsageCommand {
         #[command(flatten)]
         list: ListArgs,
     },
+    #[command(
+        about = "用量来源（服务设置里的 [[usage_source]]）：最近一次问得怎样",
+        after_help = "例：\n  jiyue usage sources\n\n来源没有好好答复的，它的服务器就是不知道，不当作闲置。"
+    )]
+    Sources,
     /// 一台虚拟机或服务器逐日用了多少
     #[command(after_help = "例：\n  jiyue usage show ID\n  jiyue usage show ID --from 2026-10-01 --to 2026-10-31")]
     Show {
@@ -140,6 +146,10 @@ pub async fn run(session: &Session<'_>, command: UsageCommand) -> Result<(), Fai
         UsageCommand::Advice { day, department, list } => {
             let fields = [("day", day.as_deref()), ("department", department.as_deref())];
             session.list(Kind::Advice, &["usage", "advice"], &fields, &list).await
+        }
+        UsageCommand::Sources => {
+            let sources = session.client.list(&["usage-sources"], &Filter::new()).await?;
+            Ok(session.screen.list(Kind::UsageSource, &sources)?)
         }
         UsageCommand::Show { target, days } => {
             let query: Vec<_> = [("from", days.from.as_deref()), ("to", days.to.as_deref())]

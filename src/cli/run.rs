@@ -428,6 +428,13 @@ impl Session<'_> {
                 self.list(Kind::Server, &["servers"], &fields, &list).await
             }
             ServerCommand::Show(args) => self.show(Kind::Server, "servers", args).await,
+            ServerCommand::Replay { target, from, to } => {
+                let path = ["servers", &target.id, "replay-usage"];
+                let answer = self.client.post(&path, &json!({"from": from, "to": to})).await?;
+                let count = |key: &str| answer.body.get(key).and_then(Value::as_i64).unwrap_or_default();
+                let (found, written) = (count("days_found"), count("days_written"));
+                Ok(self.screen.done(&say!("来源有 {found} 天，写入 {written} 天", found, written), &answer.body)?)
+            }
             ServerCommand::Set { target, name, facts, unmeasured } => {
                 let mut change = object(&said(facts));
                 change.extend(object(&[("name", name.map(Into::into))]));

@@ -42,6 +42,20 @@ pub enum ServerCommand {
     /// 查看一台原有的服务器
     #[command(after_help = "例：\n  jiyue server show ID\n  jiyue usage show ID      它逐日用了多少")]
     Show(ShowArgs),
+    /// 从它的来源补读过去的用量；重复补读不改变什么（运维员）
+    #[command(
+        after_help = "例：\n  jiyue server replay ID --from 2026-09-01 --to 2026-10-31\n\n一次最多 92 天；今天由平台自己读。"
+    )]
+    Replay {
+        #[command(flatten)]
+        target: IdArg,
+        /// 从哪一天起
+        #[arg(long, value_name = "DATE")]
+        from: String,
+        /// 到哪一天为止，含这一天
+        #[arg(long, value_name = "DATE")]
+        to: String,
+    },
     /// 改一台原有的服务器：名称、规格、在哪里测量
     #[command(after_help = "例：
   jiyue server set ID --name 档案库旧服务器二号

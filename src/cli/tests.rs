@@ -81,6 +81,8 @@ fn every_command_parses() {
         "jiyue server show ID",
         "jiyue server set ID --name 新名 --unmeasured",
         "jiyue usage list --kind server",
+        "jiyue usage sources",
+        "jiyue server replay ID --from 2026-09-01 --to 2026-10-31",
         "jiyue usage show ID --from 2026-10-01 -o json",
         "jiyue usage verdicts --day 2026-10-31 --verdict idle --eligible --department edu",
         "jiyue usage verdicts --machine ID",
@@ -418,6 +420,8 @@ fn samples(kind: Kind) -> Vec<Value> {
         Kind::Server => vec![json!({"id": "s-1", "name": "档案库旧服务器", "department": {"id": "d", "code": "mzj",
             "name": "区民政局"}, "cores": 8, "memory_bytes": 34_359_738_368_u64, "source": null, "instance": null,
             "created_at": "2026-11-21T01:00:00Z"})],
+        Kind::UsageSource => vec![json!({"name": "room-1", "kind": "node_exporter", "state": "partial", "servers": 12,
+            "measured": 11, "collected_at": "2026-11-21T01:00:00Z", "failure_code": "timed_out", "failure": "disk：没有按时答复"})],
         Kind::Token => {
             vec![json!({"id": "t-1", "person": "zhang", "name": "张三", "unit": "区信息办", "role": "authority",
             "created_at": "2026-11-21T01:00:00Z"})]
@@ -542,6 +546,9 @@ fn tables_read_well() {
 
     虚拟机  同意于      到期        理由
     m-1     2026-11-21  2027-06-30  停用
+
+    名称    类型           状态      服务器  已测  最近一次          原因
+    room-1  node_exporter  缺一部分      12    11  2026-11-21 09:00  disk：没有按时答复
     ");
 }
 

@@ -157,6 +157,17 @@ pub fn holder(word: &str) -> &str {
     }
 }
 
+/// How a source of usage stands.
+pub fn source_state(word: &str) -> (&str, Tone) {
+    match word {
+        "ok" => ("正常", Tone::Good),
+        "partial" => ("缺一部分", Tone::Bad),
+        "failing" => ("失败", Tone::Bad),
+        "waiting" => ("还没有问", Tone::Busy),
+        other => (other, Tone::Plain),
+    }
+}
+
 /// What usage is told of.
 pub fn subject(word: &str) -> &str {
     match word {

@@ -4,8 +4,8 @@ use super::{
     Answer, Client, ClientError, Filter, Items, Stream, Tagged,
     types::{
         Advised, Agreement, Alarm, AuditRecord, Credentials, Department, Event, Host, Image, Ledger, Machine,
-        Operation, Outcome, Report, Request, Rule, Server, Submitted, System, TaskBook, Transfer, Usage, UsageImport,
-        Verdict, ZombieFinding, ZombieJudgement,
+        Operation, Outcome, Replayed, Report, Request, Rule, Server, Submitted, System, TaskBook, Transfer, Usage,
+        UsageImport, UsageSource, Verdict, ZombieFinding, ZombieJudgement,
     },
 };
 use bytes::Bytes;
@@ -69,6 +69,11 @@ impl Client {
     /// 实际用量, of machines and legacy servers.
     pub fn usage(&self) -> Collection<'_, Usage> {
         self.collection("usage")
+    }
+
+    /// What measures legacy servers, and how it was when last asked.
+    pub fn usage_sources(&self) -> Collection<'_, UsageSource> {
+        self.collection("usage-sources")
     }
 
     /// 判定, one per machine and day.
@@ -503,6 +508,16 @@ impl Collection<'_, ZombieFinding> {
 }
 
 impl Collection<'_, Server> {
+    /// Reads its past from its source; repeating it changes nothing.
+    pub async fn replay(
+        &self,
+        id: &str,
+        from: jiff::civil::Date,
+        to: jiff::civil::Date,
+    ) -> Result<Replayed, ClientError> {
+        self.act(id, "replay-usage", &json!({"from": from, "to": to})).await
+    }
+
     /// `name`, `department`, and where they are known `cores`, `memory_bytes`, `source` and `instance`.
     pub async fn create<B: Serialize + ?Sized>(&self, server: &B) -> Result<Server, ClientError> {
         self.parsed(&[self.path], self.client.post(&[self.path], server).await?)

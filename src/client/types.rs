@@ -38,6 +38,23 @@ views! {
         revoked_reason: Option<String>,
     }
 
+    /// A source of usage, and how it was when last asked.
+    UsageSource {
+        name: String,
+        kind: String,
+        url: String,
+        interval_seconds: i64,
+        state: String,
+        collected_at: Option<Timestamp>,
+        failure_code: Option<String>,
+        failure: Option<String>,
+        servers: i64,
+        measured: i64,
+    }
+
+    /// What reading a server's past came to.
+    Replayed { days_found: i64, days_written: i64 }
+
     /// A legacy server.
     Server {
         id: String,
@@ -517,6 +534,8 @@ mod tests {
         reads::<ZombieFinding>("FindingView");
         reads::<ZombieJudgement>("JudgementView");
         reads::<Server>("ServerView");
+        reads::<UsageSource>("UsageSourceView");
+        reads::<Replayed>("ReplayView");
         reads::<Operation>("Operation");
         reads::<Alarm>("AlarmView");
         reads::<Credentials>("Credentials");

@@ -1,7 +1,7 @@
 //! The settings held against this machine: what would keep the service from doing its work. Looks, and changes nothing.
 
 use super::{Fault, Settings};
-use crate::{db, dns::Zones, jurisdiction::Profile, secret::Vault, serve::tls, time::Clock};
+use crate::{db, dns::Zones, jurisdiction::Profile, secret::Vault, serve::tls, time::Clock, usage::source};
 use std::{
     fs,
     ops::RangeInclusive,
@@ -31,6 +31,10 @@ pub fn faults(settings: &Settings) -> Vec<Fault> {
     if let Err(wrong) = Zones::open(&settings.dns, &Clock::System) {
         let each = wrong.into_iter();
         faults.extend(each.map(|w| Fault::new(format!("dns[{}].{}", w.index, w.field), w.fault, w.mend)));
+    }
+    if let Err(wrong) = source::settings::open(&settings.usage_source) {
+        let each = wrong.into_iter();
+        faults.extend(each.map(|w| Fault::new(format!("usage_source[{}].{}", w.index, w.field), w.fault, w.mend)));
     }
     if EnvFilter::try_new(&settings.log_filter).is_err() {
         let mend = "填写 error、warn、info、debug 或 trace，可以分模块，如 info,jiyue=debug";

@@ -9,7 +9,10 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-use crate::{dns::ZoneSettings, usage::zombie::judge::Thresholds};
+use crate::{
+    dns::ZoneSettings,
+    usage::{source::settings::SourceSettings, zombie::judge::Thresholds},
+};
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::{
@@ -100,6 +103,8 @@ pub struct Settings {
     pub zombie_unused_days: u32,
     /// Days that a department has for its answer.
     pub zombie_answer_days: u32,
+    /// Prometheus-compatible sources that measure legacy servers. In the file only, as `dns`.
+    pub usage_source: Vec<SourceSettings>,
     /// `text` or `json`
     pub log_format: LogFormat,
     /// As in `info,jiyue=debug`.
@@ -152,6 +157,7 @@ impl Default for Settings {
             zombie_unmaintained_days: 365,
             zombie_unused_days: 180,
             zombie_answer_days: 15,
+            usage_source: Vec::new(),
             log_format: LogFormat::Text,
             log_filter: "info".to_owned(),
         }

@@ -3,7 +3,7 @@
 //! Messages never show a value: the database's address may hold a password, and what stands here ends up in a log.
 
 use super::{DOCUMENTED, Fault, Faults, Settings};
-use crate::dns::ZoneSettings;
+use crate::{dns::ZoneSettings, usage::source::settings::SourceSettings};
 use serde::{
     Deserialize, Deserializer,
     de::{Visitor, value::Error as Nothing},
@@ -18,6 +18,9 @@ const LISTED: usize = 10;
 /// Variables that share the prefix and are not settings: the command line's own, and the tests'.
 const NOT_OURS: [&str; 4] = ["JIYUE_SERVER", "JIYUE_TOKEN", "JIYUE_CRASH_AT", "JIYUE_CACHE"];
 
+/// Settings that are lists of blocks; no variable can hold them.
+const BLOCKS: [&str; 2] = ["dns", "usage_source"];
+
 pub fn load(file: Option<&Path>, variables: impl Iterator<Item = (String, String)>) -> Result<Settings, Faults> {
     let mut table = match file {
         Some(file) => from_file(file).map_err(|fault| Faults(vec![fault]))?,
@@ -26,7 +29,11 @@ pub fn load(file: Option<&Path>, variables: impl Iterator<Item = (String, String
     let known = names::<Settings>();
     let mut faults: Vec<Fault> = table
         .iter()
-        .flat_map(|(key, value)| if key == "dns" { zones(value) } else { judge(known, key, value) })
+        .flat_map(|(key, value)| match key.as_str() {
+            "dns" => blocks::<ZoneSettings>(key, &["suffix", "server", "key_name", "key_file"], value),
+            "usage_source" => blocks::<SourceSettings>(key, &["name", "url", "kind"], value),
+            _ => judge(known, key, value),
+        })
         .collect();
     for (variable, text) in variables {
         let Some(key) = variable.strip_prefix("JIYUE_") else { continue };
@@ -61,8 +68,8 @@ fn from_file(file: &Path) -> Result<Table, Fault> {
 
 /// One setting from a variable: of the readings that a text has, the one that the setting takes.
 fn from_variable(known: &[&str], variable: &str, key: &str, text: String) -> Result<(String, Value), Fault> {
-    if key == "dns" {
-        return Err(Fault::new(variable, "这一项不能用环境变量", "写进配置文件的 [[dns]]"));
+    if BLOCKS.contains(&key) {
+        return Err(Fault::new(variable, "这一项不能用环境变量", format!("写进配置文件的 [[{key}]]")));
     }
     let list = text.split(',').map(str::trim).filter(|part| !part.is_empty());
     let mut readings = vec![Value::Array(list.map(|part| Value::String(part.to_owned())).collect())];
@@ -91,32 +98,31 @@ fn judge(known: &[&str], key: &str, value: &Value) -> Vec<Fault> {
     read.err().map(|_| wrong_kind("", key, value)).into_iter().collect()
 }
 
-/// `[[dns]]`: each entry, and in it each word.
-fn zones(value: &Value) -> Vec<Fault> {
+/// `[[dns]]` and `[[usage_source]]`: each entry, and in it each word.
+fn blocks<T: for<'de> Deserialize<'de>>(key: &str, must: &[&str], value: &Value) -> Vec<Fault> {
     let Some(entries) = value.as_array().filter(|entries| entries.iter().all(Value::is_table)) else {
-        return vec![Fault::new("dns", format!("写的是{}", kind(value)), "每个区写一段 [[dns]]，放在文件的最后")];
+        let mend = format!("每个写一段 [[{key}]]，放在文件的最后");
+        return vec![Fault::new(key, format!("写的是{}", kind(value)), mend)];
     };
     let entries = entries.iter().filter_map(Value::as_table).enumerate();
-    entries.flat_map(|(index, entry)| zone(&format!("dns[{index}]."), entry)).collect()
+    entries.flat_map(|(index, entry)| block::<T>(&format!("{key}[{index}]."), must, entry)).collect()
 }
 
-fn zone(place: &str, entry: &Table) -> Vec<Fault> {
-    let known = names::<ZoneSettings>();
-    let must = ["suffix", "server", "key_name", "key_file"];
-    let whole = must.map(|key| (key.to_owned(), Value::String(String::new())));
-    let mut faults: Vec<Fault> = must
-        .into_iter()
-        .filter(|key| !entry.contains_key(*key))
-        .map(|key| Fault::new(format!("{place}{key}"), "没有写", example(key)))
-        .collect();
+/// What an entry must have is text, all of it.
+fn block<T: for<'de> Deserialize<'de>>(place: &str, must: &[&str], entry: &Table) -> Vec<Fault> {
+    let known = names::<T>();
+    let whole = must.iter().map(|key| ((*key).to_owned(), Value::String(String::new())));
+    let absent = must.iter().filter(|key| !entry.contains_key(**key));
+    let mut faults: Vec<Fault> =
+        absent.map(|key| Fault::new(format!("{place}{key}"), "没有写", example(key))).collect();
     for (key, value) in entry {
         if !known.contains(&key.as_str()) {
             faults.push(unknown(known, place, key));
             continue;
         }
-        let mut one = Table::from_iter(whole.clone());
+        let mut one: Table = whole.clone().collect();
         one.insert(key.clone(), value.clone());
-        if Value::Table(one).try_into::<ZoneSettings>().is_err() {
+        if Value::Table(one).try_into::<T>().is_err() {
             faults.push(wrong_kind(place, key, value));
         }
     }

@@ -23,13 +23,16 @@ fn documented() -> Vec<(&'static str, &'static str)> {
 fn the_documented_file_has_every_setting_with_its_default() {
     assert_eq!(from_text(DOCUMENTED, &[]), Ok(Settings::default()));
     let all = documented();
-    let heading = all.iter().position(|(key, _)| *key == "[[dns]]").unwrap();
-    let (plain, dns) = (&all[..heading], &all[heading + 1..]);
+    let at = |name: &str| all.iter().position(|(key, _)| *key == name).unwrap();
+    let (heading, second) = (at("[[dns]]"), at("[[usage_source]]"));
+    let (plain, dns, sources) = (&all[..heading], &all[heading + 1..second], &all[second + 1..]);
     let keys = |of: &[(&'static str, &str)]| of.iter().map(|(key, _)| *key).collect::<Vec<_>>();
-    let known: BTreeSet<_> = names::<Settings>().iter().copied().filter(|name| *name != "dns").collect();
+    let known: BTreeSet<_> =
+        names::<Settings>().iter().copied().filter(|name| !["dns", "usage_source"].contains(name)).collect();
     assert!(known.len() > 25, "{known:?}");
     assert_eq!((keys(plain).len(), keys(plain).into_iter().collect::<BTreeSet<_>>()), (known.len(), known));
     assert_eq!(keys(dns), names::<ZoneSettings>());
+    assert_eq!(keys(sources), names::<SourceSettings>());
 
     // Each line says what the default is; three settings have none, and say so.
     let optional = ["tls_certificate", "tls_key", "fence_command"];
@@ -37,16 +40,17 @@ fn the_documented_file_has_every_setting_with_its_default() {
         |lines: &mut dyn Iterator<Item = &(&str, &str)>| lines.map(|(_, line)| *line).collect::<Vec<_>>().join("\n");
     let defaults = text(&mut plain.iter().filter(|(key, _)| !optional.contains(key)));
     assert_eq!(from_text(&defaults, &[]), Ok(Settings::default()));
-    assert_eq!(DOCUMENTED.matches("默认没有").count(), 3, "two settings in one, one, and [[dns]]");
+    assert_eq!(DOCUMENTED.matches("默认没有").count(), 4, "two settings in one, one, and two lists of blocks");
     // A default that is written down wrong would be found.
     assert_ne!(from_text(&defaults.replace("worker_width = 4", "worker_width = 5"), &[]), Ok(Settings::default()));
 
     // All lines together are a file, and what is left out of [[dns]] is what stands there.
     let whole = from_text(&text(&mut all.iter()), &[]).unwrap();
     assert!(whole.tls().is_some() && whole.fence_command.is_some());
-    let left_out = ["algorithm", "ttl", "fudge_seconds"];
+    let left_out = ["algorithm", "ttl", "fudge_seconds", "interval_seconds", "timeout_seconds"];
     let must = text(&mut all[heading..].iter().filter(|(key, _)| !left_out.contains(key)));
-    assert_eq!(from_text(&must, &[]).unwrap().dns, whole.dns);
+    let short = from_text(&must, &[]).unwrap();
+    assert_eq!((short.dns, short.usage_source), (whole.dns, whole.usage_source));
 }
 
 /// Key and whole sentence of each fault.
@@ -67,7 +71,8 @@ fn keys(faults: &[(String, String)]) -> Vec<&str> {
 fn every_unknown_word_and_every_wrong_kind_is_told_at_once() {
     let text = "listen = 8460\nworker_witdh = 3\nworker_width = \"many\"\nlog_format = \"xml\"\nfoo = 1\n\
         insecure_networks = [\"10.0.0.0/33\"]\ndatabase_url = 3\n\
-        [[dns]]\nsuffix = 3\nserver = \"10.0.0.1\"\nkeyname = \"jiyue\"\nttl = \"long\"\n";
+        [[dns]]\nsuffix = 3\nserver = \"10.0.0.1\"\nkeyname = \"jiyue\"\nttl = \"long\"\n\
+        [[usage_source]]\nname = \"a\"\nurl = 3\ntimeout = 1\nqueries = \"up\"\n";
     let found = faults(from_text(text, &[("JIYUE_STEP_SECONDS", "soon"), ("JIYUE_DNS", "x"), ("JIYUE_FOO", "1")]));
     let mut keys = keys(&found);
     keys.sort_unstable();
@@ -84,6 +89,10 @@ fn every_unknown_word_and_every_wrong_kind_is_told_at_once() {
         "dns[0].suffix",
         "dns[0].keyname",
         "dns[0].ttl",
+        "usage_source[0].kind",
+        "usage_source[0].url",
+        "usage_source[0].timeout",
+        "usage_source[0].queries",
         "JIYUE_STEP_SECONDS",
         "JIYUE_DNS",
         "JIYUE_FOO",

@@ -85,6 +85,7 @@ pub const ACTS: &[(&str, &str, Option<Act>)] = &[
     ("POST", "/v1/servers", Some(Act::ServerCreate)),
     ("GET", "/v1/servers/{id}", Some(Act::ServerRead)),
     ("PATCH", "/v1/servers/{id}", Some(Act::ServerChange)),
+    ("POST", "/v1/servers/{id}/replay-usage", Some(Act::ServerReplay)),
     ("GET", "/v1/servers/{id}/usage", Some(Act::UsageRead)),
     ("GET", "/v1/task-books", Some(Act::TaskBookRead)),
     ("POST", "/v1/task-books", Some(Act::TaskBookImport)),
@@ -103,6 +104,7 @@ pub const ACTS: &[(&str, &str, Option<Act>)] = &[
     ("POST", "/v1/zombie-findings/{id}/file", Some(Act::ZombieFile)),
     ("POST", "/v1/zombie-findings/{id}/reply", Some(Act::ZombieReply)),
     ("GET", "/v1/zombie-findings/{id}/sheet", Some(Act::ZombieRead)),
+    ("GET", "/v1/usage-sources", Some(Act::UsageSourceRead)),
 ];
 
 /// Whether there is a route for this.

@@ -82,6 +82,7 @@ const ORDERS: &[(&str, &Sorts)] = &[
     ("/v1/systems", &system::store::SORTS),
     ("/v1/task-books", &task_book::store::SORTS),
     ("/v1/usage", &usage::store::SORTS),
+    ("/v1/usage-sources", &super::usage::SOURCE_SORTS),
     ("/v1/usage/advice", &verdicts::ADVICE_SORTS),
     ("/v1/verdicts", &usage::judging::store::SORTS),
     ("/v1/zombie-findings", &usage::zombie::store::SORTS),

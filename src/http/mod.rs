@@ -51,7 +51,7 @@ use crate::{
     request::service::Rules,
     secret::Vault,
     system::service::Systems,
-    usage::{import::Importer, judging::service::Judges, zombie::service::Zombies},
+    usage::{import::Importer, judging::service::Judges, source::Source, zombie::service::Zombies},
     watch::service::Watch,
 };
 use axum::{
@@ -96,8 +96,8 @@ pub struct Parts {
     /// The service is about to end: streams that would go on for ever do not.
     pub stop: CancellationToken,
     pub readiness: readiness::Readiness,
-    /// The names of the sources that measure legacy servers.
-    pub usage_sources: Vec<String>,
+    /// What measures legacy servers.
+    pub sources: Arc<[Source]>,
     pub allowed_hosts: crate::capacity::service::Allowed,
 }
 
@@ -171,6 +171,8 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(reports::list))
         .routes(routes!(reports::idle))
         .routes(routes!(reports::show))
+        .routes(routes!(servers::replay))
+        .routes(routes!(usage::sources))
         .routes(routes!(usage::list))
         .routes(routes!(usage::of_machine))
         .routes(routes!(systems::create, systems::list))

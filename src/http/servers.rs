@@ -20,9 +20,10 @@ use crate::{
         Facts, Place, Server, service,
         store::{self, Filter, SORTS},
     },
+    usage::source::service::{MOST_DAYS, replay as replay_of},
 };
 use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -77,6 +78,10 @@ pub struct NewServer {
     pub instance: Option<String>,
 }
 
+fn sources(api: &Api) -> Vec<&str> {
+    api.sources.iter().map(|source| source.name.as_str()).collect()
+}
+
 /// Both or neither.
 fn place(source: Option<String>, instance: Option<String>) -> Result<Option<Place>, Problem> {
     match (source, instance) {
@@ -99,7 +104,7 @@ pub async fn create(
     let new = document.value;
     let measured = place(new.source, new.instance)?;
     let facts = Facts { name: new.name, cores: new.cores, memory_bytes: new.memory_bytes, measured };
-    let facts = facts.checked(&api.usage_sources, None)?;
+    let facts = facts.checked(&sources(&api), None)?;
     let department = find_department(&api.db, &actor, &new.department).await?;
     let server = service::create(&api.db, &actor, &department, facts).await?;
     let known = HashMap::from([(department.id.text(), department)]);
@@ -217,7 +222,55 @@ pub async fn change(
     let departments = departments(&mut conn).await?;
     drop(conn);
     seen.check(&ServerView::of(server.clone(), &departments))?;
-    let facts = patch.on(server.facts.clone())?.checked(&api.usage_sources, server.facts.measured.as_ref())?;
+    let facts = patch.on(server.facts.clone())?.checked(&sources(&api), server.facts.measured.as_ref())?;
     let changed = service::change(&api.db, &actor, &server, facts, revision).await?;
     Ok(Json(ServerView::of(changed, &departments)))
+}
+
+/// 从来源补读过去的用量：起止日期，含两端
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Replay {
+    #[schema(value_type = String, format = Date)]
+    pub from: Date,
+    /// The day under way and what comes after it are left out.
+    #[schema(value_type = String, format = Date)]
+    pub to: Date,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ReplayView {
+    /// Days of which the source had samples.
+    pub days_found: usize,
+    /// Days of which nothing was known before; repeated, none.
+    pub days_written: usize,
+}
+
+/// 从来源补读一台服务器过去的用量；重复补读不改变什么
+#[utoipa::path(post, path = "/v1/servers/{id}/replay-usage", tag = "servers", params(("id" = String, Path)),
+    request_body = Replay,
+    responses((status = 200, body = ReplayView), (status = "4XX", body = ProblemDocument)))]
+pub async fn replay(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+    document: Document<Replay>,
+) -> Result<Json<ReplayView>, Problem> {
+    let scope = policy::scope(&actor, Act::ServerReplay)?.filter();
+    let mut conn = api.db.read().await?;
+    let server = store::find(&mut conn, &id, scope.as_deref()).await?.ok_or_else(|| Problem::not_found("服务器"))?;
+    drop(conn);
+    let Replay { from, to } = document.value;
+    let days = i64::from(from.until(to).map_err(|_| Problem::malformed("/to: 日期相隔太远"))?.get_days());
+    if !(0..MOST_DAYS).contains(&days) {
+        return Err(Problem::malformed(format!("/to: 不能早于 from，一次最多 {MOST_DAYS} 天")));
+    }
+    let place = server.facts.measured.as_ref();
+    let source = api.sources.iter().find(|source| place.is_some_and(|place| place.source == source.name));
+    let Some(source) = source else {
+        let detail = "这台服务器没有用量来源，或来源已不在配置文件里；先用 jiyue server set 指明";
+        return Err(Problem::conflict("server_unmeasured", detail));
+    };
+    let done = replay_of(&api.db, &actor, source, &server, (from, to)).await?;
+    Ok(Json(ReplayView { days_found: done.found, days_written: done.written }))
 }

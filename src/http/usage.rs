@@ -7,6 +7,7 @@ use super::{
     task_books::{department_id, departments},
 };
 use crate::{
+    db::{Batch, Sorts},
     error::{Kind, Problem, ProblemDocument},
     identity::policy::{self, Act},
     ids::DepartmentId,
@@ -14,12 +15,17 @@ use crate::{
     usage::{
         Interval, Window,
         import::{Count, Fault, Imported},
+        source::{
+            Source,
+            service::origin,
+            store::{assigned, health},
+        },
         store::{self, Filter, Subject},
         summary::{DaySummary, Summary},
     },
 };
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
-use jiff::{ToSpan, civil::Date};
+use jiff::{Timestamp, ToSpan, civil::Date};
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
@@ -284,4 +290,78 @@ pub async fn import(
     };
     let imported = api.importer.import(&actor, interval, body.into_data_stream()).await?;
     Ok(Json(imported.into()))
+}
+
+/// How a source of the settings stands.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct UsageSourceView {
+    pub name: String,
+    /// `node_exporter`, `windows_exporter`, `snmp`, `kubevirt` or `custom`.
+    pub kind: &'static str,
+    pub url: String,
+    pub interval_seconds: u32,
+    /// `ok`; `partial`, where some questions had no answer that can be believed; `failing`; or `waiting` for its first round.
+    pub state: &'static str,
+    /// The last round of which something came.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub collected_at: Option<Timestamp>,
+    /// Of the last round, as a word: `unreachable`, `timed_out`, `untrusted`, `token_unreadable`, `redirected`,
+    /// `http_status`, `too_large`, `cut_short`, `garbage`, `refused`, `wrong_type`, `too_many_series`, `future` or `stale`.
+    pub failure_code: Option<String>,
+    /// The same in Chinese, by what was asked.
+    pub failure: Option<String>,
+    /// Servers assigned to it.
+    pub servers: i64,
+    /// Servers and machines that the last round measured.
+    pub measured: i64,
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SourcesQuery {
+    #[param(minimum = 1, maximum = 200)]
+    pub page_size: Option<i64>,
+    pub page_token: Option<String>,
+    pub sort: Option<String>,
+}
+
+pub(super) const SOURCE_SORTS: Sorts = Sorts { id: "name", numbered: false, by: &[("name", "name")], default: "name" };
+
+/// 用量来源：哪些服务器由它测量，最近一次问得怎样
+#[utoipa::path(get, path = "/v1/usage-sources", tag = "usage", params(SourcesQuery),
+    responses((status = 200, body = Page<UsageSourceView>), (status = "4XX", body = ProblemDocument)))]
+pub async fn sources(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Query(query): Query<SourcesQuery>,
+) -> Result<Json<Page<UsageSourceView>>, Problem> {
+    policy::scope(&actor, Act::UsageSourceRead)?;
+    let page = PageQuery { page_size: query.page_size, page_token: query.page_token, sort: query.sort };
+    let cut = Cut::new(&api, "usage-sources", &SOURCE_SORTS, page, &())?;
+    let mut conn = api.db.read().await?;
+    let (health, assigned) = (health(&mut conn).await?, assigned(&mut conn).await?);
+    let of = |source: &Source| {
+        let health = health.get(&origin(&source.name)).cloned().unwrap_or_default();
+        let (failure_code, failure) = health.failure.unzip();
+        UsageSourceView {
+            name: source.name.clone(),
+            kind: source.kind.word(),
+            url: source.url.clone(),
+            interval_seconds: source.interval.as_millis() / 1000,
+            state: match (&failure_code, health.measured) {
+                (None, _) if health.collected_at.is_none() => "waiting",
+                (None, _) => "ok",
+                (Some(_), Some(_)) => "partial",
+                (Some(_), None) => "failing",
+            },
+            collected_at: health.collected_at,
+            failure_code,
+            failure,
+            servers: assigned.get(&source.name).copied().unwrap_or_default(),
+            measured: health.measured.unwrap_or_default(),
+        }
+    };
+    let rows: Vec<_> = api.sources.iter().map(of).collect();
+    Ok(Json(cut.page(Batch::cut(rows, &cut.slice, |row, _| row.name.clone()), |row| row)))
 }

@@ -91,6 +91,8 @@ acts! {
     MachineAgreeReclaim = "machine.agree_reclaim",
     MachineWithdrawReclaim = "machine.withdraw_reclaim",
     ReportRead = "report.read",
+    ServerReplay = "server.replay_usage",
+    UsageSourceRead = "usage_source.read",
 }
 
 /// How far a role's right to an act reaches.
@@ -111,9 +113,10 @@ pub const fn reach(role: Role, act: Act) -> Reach {
         MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild,
         MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop, MachineWithdrawReclaim,
         OperationRead, PlacementExplain, ReportRead, RequestApprove, RequestCancel, RequestCheck, RequestRead,
-        RequestReturn, RequestSubmit, ServerChange, ServerCreate, ServerRead, SystemAttach, SystemChange, SystemCreate,
-        SystemDetach, SystemRead, TaskBookImport, TaskBookRead, TaskBookRevoke, UsageImport, UsageRead, VerdictRead,
-        ZombieAsk, ZombieConfirm, ZombieDismiss, ZombieExempt, ZombieFile, ZombieJudge, ZombieRead, ZombieReply,
+        RequestReturn, RequestSubmit, ServerChange, ServerCreate, ServerRead, ServerReplay, SystemAttach, SystemChange,
+        SystemCreate, SystemDetach, SystemRead, TaskBookImport, TaskBookRead, TaskBookRevoke, UsageImport, UsageRead,
+        UsageSourceRead, VerdictRead, ZombieAsk, ZombieConfirm, ZombieDismiss, ZombieExempt, ZombieFile, ZombieJudge,
+        ZombieRead, ZombieReply,
     };
     match (role, act) {
         (
@@ -164,12 +167,13 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | HostConfirmFenced | HostReadmit | AlarmRead | AlarmAcknowledge | ImageImport | ImageDistribute
             | MachineRead | MachineStart | MachineStop | MachineReboot | MachineMigrate | MachineRebuild
             | MachineRegisterName | MachineLog | OperationRead | LedgerVerify | RequestRead | DepartmentRead
-            | ServerCreate | ServerChange | UsageImport,
+            | ServerCreate | ServerChange | ServerReplay | UsageImport,
         )
         | (Role::Requester | Role::Operator, ImageRead)
         | (
             Role::Authority | Role::Operator | Role::Auditor,
-            PlacementExplain | ServerRead | SystemRead | ZombieRead | UsageRead | VerdictRead | ReportRead,
+            PlacementExplain | ServerRead | SystemRead | ZombieRead | UsageRead | UsageSourceRead | VerdictRead
+            | ReportRead,
         )
         | (Role::Authority | Role::Operator, ZombieJudge | ZombieAsk)
         | (

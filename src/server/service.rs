@@ -21,7 +21,7 @@ const MOST_MEMORY: i64 = 1 << 50;
 impl Facts {
     /// In their canonical form, or the first that cannot be kept. `sources` are those of the settings; a place that is
     /// `kept` as it is need not be among them any more.
-    pub fn checked(self, sources: &[String], kept: Option<&Place>) -> Result<Self, Problem> {
+    pub fn checked(self, sources: &[&str], kept: Option<&Place>) -> Result<Self, Problem> {
         let name = plain("/name", &self.name)?;
         if self.cores.is_some_and(|cores| !(1..=MOST_CORES).contains(&cores)) {
             return Err(Problem::malformed(format!("/cores: 核数须在 1 至 {MOST_CORES} 之间")));
@@ -36,8 +36,8 @@ impl Facts {
         Ok(Self { name, measured, ..self })
     }
 
-    fn place(place: Place, sources: &[String]) -> Result<Place, Problem> {
-        if !sources.contains(&place.source) {
+    fn place(place: Place, sources: &[&str]) -> Result<Place, Problem> {
+        if !sources.contains(&place.source.as_str()) {
             let known =
                 if sources.is_empty() { "一个也没有".to_owned() } else { format!("有 {}", sources.join("、")) };
             let detail = format!("/source: 配置文件里没有这个用量来源（{known}）；先写 [[usage_source]]，或改用已有的");

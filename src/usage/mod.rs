@@ -14,6 +14,7 @@ pub mod judging;
 mod open;
 mod point;
 pub mod service;
+pub mod source;
 pub mod store;
 pub mod summary;
 pub mod task;

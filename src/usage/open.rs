@@ -182,6 +182,13 @@ impl Open {
         if nothing { Step { taken, closed: None } } else { self.settle(taken) }
     }
 
+    /// Counts a cause that the source itself is to blame for, on the day under way.
+    pub fn note(&mut self, cause: Cause) {
+        if let Some(day) = &mut self.day {
+            day.day.note(cause);
+        }
+    }
+
     fn settle(&mut self, taken: Taken) -> Step {
         let mut closed = None;
         if let Some(point) = &taken.point

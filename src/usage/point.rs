@@ -185,10 +185,12 @@ pub enum Cause {
     Impossible,
     NotANumber,
     Negative,
+    /// The source says two things of one subject.
+    Duplicated,
 }
 
 impl Cause {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::First,
         Self::Late,
         Self::Doubled,
@@ -201,6 +203,7 @@ impl Cause {
         Self::Impossible,
         Self::NotANumber,
         Self::Negative,
+        Self::Duplicated,
     ];
 
     pub const fn word(self) -> &'static str {
@@ -217,6 +220,7 @@ impl Cause {
             Self::Impossible => "impossible",
             Self::NotANumber => "not_a_number",
             Self::Negative => "negative",
+            Self::Duplicated => "duplicated",
         }
     }
 

@@ -3,7 +3,8 @@
 use super::{
     open::Step,
     point::{Cause, Interval},
-    store::{self, Meter},
+    source::Source,
+    store::{self, Ending, Meter},
     window::Window,
 };
 use crate::{
@@ -34,6 +35,8 @@ pub struct Collector {
     pub metrics: Metrics,
     /// Between two readings of a machine.
     pub every: Interval,
+    /// What measures servers.
+    pub sources: Arc<[Source]>,
 }
 
 /// What came of some readings.
@@ -48,9 +51,11 @@ pub struct Tally {
 impl Tally {
     pub(super) fn add(&mut self, step: &Step) {
         self.points += u64::from(step.taken.point.is_some());
-        for cause in step.taken.causes() {
-            *self.causes.entry(Cause::word(cause)).or_default() += 1;
-        }
+        step.taken.causes().for_each(|cause| self.refuse(Cause::word(cause)));
+    }
+
+    pub(super) fn refuse(&mut self, cause: &'static str) {
+        *self.causes.entry(cause).or_default() += 1;
     }
 
     pub(super) fn absorb(&mut self, other: Self) {
@@ -65,8 +70,7 @@ impl Collector {
     /// Reads one host, if its time has come and no other broker has taken it. What a host does not answer is unknown: nothing
     /// is written of its machines, and the reason is.
     pub async fn collect(&self, host: HostId) -> Result<(), DbError> {
-        let every = self.every.as_micros();
-        if !self.db.housekeep(async move |tx| store::take_round(tx, host, every).await).await? {
+        if !self.take(host.text(), self.every).await? {
             return Ok(());
         }
         let read = async {
@@ -78,19 +82,29 @@ impl Collector {
                 Err(_) => Err(format!("没有在 {} 秒内答复", limit.as_secs())),
             }
         };
-        let failure = match read.await {
+        let ending = match read.await {
             Ok(readings) => {
+                let measured = Some(readings.len());
                 let tally = self.keep(readings).await?;
                 self.metrics.usage_folded(tally.points, &tally.causes);
-                None
+                Ending { measured, failure: None }
             }
             Err(failure) => {
                 tracing::warn!(host.id = %host, error = %failure, "usage.host.unread");
-                Some(failure)
+                Ending { failure: Some(("unread", failure)), ..Ending::default() }
             }
         };
-        self.metrics.usage_round(failure.is_none());
-        self.db.housekeep(async move |tx| store::end_round(tx, host, failure.as_deref()).await).await
+        self.metrics.usage_round(ending.measured.is_some());
+        self.end(host.text(), ending).await
+    }
+
+    /// Whether this round of a host or source is ours.
+    pub(super) async fn take(&self, origin: String, every: Interval) -> Result<bool, DbError> {
+        self.db.housekeep(async move |tx| store::take_round(tx, &origin, every.as_micros()).await).await
+    }
+
+    pub(super) async fn end(&self, origin: String, ending: Ending) -> Result<(), DbError> {
+        self.db.housekeep(async move |tx| store::end_round(tx, &origin, &ending).await).await
     }
 
     /// Folds one look at a host into the days of its machines.

@@ -4,7 +4,7 @@ use super::{block, codec::Broken, day::Day, open::Open, window::Window};
 use crate::{
     db::{Batch, DbError, Listing, Slice, Sorts, Tx, placeholders},
     identity::store::parsed,
-    ids::{DepartmentId, HostId},
+    ids::DepartmentId,
     machine::Machine,
     provider::Intent,
     server::Server,
@@ -34,16 +34,16 @@ fn corrupt(what: &'static str) -> impl Fn(Broken) -> DbError {
     move |broken| DbError::Corrupt { what: format!("{what}: {broken}") }
 }
 
-/// Takes this round of a host for the caller: false when it is not due, or another broker has it.
-pub async fn take_round(tx: &mut Tx, host: HostId, every_micros: i64) -> Result<bool, DbError> {
+/// Takes this round of a host or source for the caller: false when it is not due, or another broker has it.
+pub async fn take_round(tx: &mut Tx, origin: &str, every_micros: i64) -> Result<bool, DbError> {
     let now = tx.database_now().await?;
     // On a grid, so that a round that is late does not move all that come after it.
     let next = (now / every_micros + 1) * every_micros;
     let done = sqlx::query(
-        "insert into usage_rounds (host_id, due_at) values ($1, $3) \
-         on conflict (host_id) do update set due_at = excluded.due_at where usage_rounds.due_at <= $2",
+        "insert into usage_rounds (origin, due_at) values ($1, $3) \
+         on conflict (origin) do update set due_at = excluded.due_at where usage_rounds.due_at <= $2",
     )
-    .bind(host.text())
+    .bind(origin)
     .bind(now)
     .bind(next)
     .execute(tx.conn())
@@ -51,15 +51,28 @@ pub async fn take_round(tx: &mut Tx, host: HostId, every_micros: i64) -> Result<
     Ok(done.rows_affected() == 1)
 }
 
-/// How the round ended.
-pub async fn end_round(tx: &mut Tx, host: HostId, failure: Option<&str>) -> Result<(), DbError> {
+/// How a round ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ending {
+    /// Machines and servers that it measured, if anything came of it.
+    pub measured: Option<usize>,
+    /// What was amiss: a word and a sentence.
+    pub failure: Option<(&'static str, String)>,
+}
+
+pub async fn end_round(tx: &mut Tx, origin: &str, ending: &Ending) -> Result<(), DbError> {
     let now = tx.database_now().await?;
-    sqlx::query("update usage_rounds set failure = $3, collected_at = coalesce($2, collected_at) where host_id = $1")
-        .bind(host.text())
-        .bind(failure.is_none().then_some(now))
-        .bind(failure)
-        .execute(tx.conn())
-        .await?;
+    sqlx::query(
+        "update usage_rounds set collected_at = coalesce($2, collected_at), failure_code = $3, failure = $4, \
+         measured = $5 where origin = $1",
+    )
+    .bind(origin)
+    .bind(ending.measured.map(|_| now))
+    .bind(ending.failure.as_ref().map(|(code, _)| *code))
+    .bind(ending.failure.as_ref().map(|(_, text)| text.as_str()))
+    .bind(ending.measured.map(|count| i64::try_from(count).unwrap_or(i64::MAX)))
+    .execute(tx.conn())
+    .await?;
     Ok(())
 }
 
@@ -223,7 +236,7 @@ pub async fn named(conn: &mut AnyConnection, names: &[&str]) -> Result<Vec<(Stri
     rows.iter().map(|row| Ok((row.try_get("name")?, target(row, "id")?))).collect()
 }
 
-fn target(row: &AnyRow, id: &str) -> Result<Target, DbError> {
+pub(super) fn target(row: &AnyRow, id: &str) -> Result<Target, DbError> {
     Ok(Target { id: row.try_get(id)?, department: parsed(row, "department_id")? })
 }
 

@@ -164,6 +164,7 @@ impl World {
             ("POST", "/v1/departments") => json!({"code": "mzj", "name": "已经登记的单位"}),
             ("POST", "/v1/hosts") => json!({"name": "sim", "uri": "simulated:", "zones": [
                 {"zone": "internet", "network": "n", "bridge": "b", "cidr": "10.0.0.0/24"}]}),
+            ("POST", path) if path.ends_with("/replay-usage") => json!({"from": "2026-01-01", "to": "2026-01-02"}),
             ("POST", "/v1/servers") => json!({"name": "档案库旧服务器", "department": "mzj"}),
             ("POST", "/v1/task-books") => broker::task_book(),
             ("POST", "/v1/requests" | "/v1/requests/check") => broker::request(),

@@ -33,6 +33,7 @@ const IO: &[(&str, &str)] = &[
     ("watch/task.rs", "goes round"),
     ("usage/task.rs", "goes round"),
     ("report/task.rs", "goes round"),
+    ("usage/source/ask.rs", "asks a Prometheus"),
     ("machine/name/registrar.rs", "drives names to their end"),
     ("dns/mod.rs", "gives an attempt its time"),
     ("dns/exchange.rs", "speaks to a DNS server"),

@@ -50,6 +50,7 @@ mod two_brokers;
 mod uploads;
 mod usage;
 mod usage_import;
+mod usage_sources;
 mod watch;
 mod write_queue;
 mod zombies;

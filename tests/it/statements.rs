@@ -38,6 +38,10 @@ const AT_RUN_TIME: &[(&str, &str)] = &[
     ("usage/gauges/store.rs blocks", "report::what_is_asked_given_and_used_is_told_as_gauges"),
     ("usage/judging/store.rs keep", "report::a_day_is_judged_once_and_kept"),
     ("usage/judging/store.rs newest", "report::a_day_is_judged_once_and_kept"),
+    (
+        "usage/source/store.rs machines_named",
+        "usage_sources::real::a_kubevirt_recording_measures_machines_by_their_names",
+    ),
     ("usage/store.rs days", "usage::what_machines_use_is_read_kept_and_shown"),
     ("usage/store.rs hold_meters", "usage::what_machines_use_is_read_kept_and_shown"),
     ("usage/store.rs keep_days", "usage::what_machines_use_is_read_kept_and_shown"),

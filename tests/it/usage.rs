@@ -116,6 +116,7 @@ async fn a_silent_machine_has_its_day_closed(setup: &Setup, id: &str) {
         providers: Providers::new(db.clone(), &[]),
         metrics: Metrics::new().expect("metrics"),
         every: Interval::MINUTE,
+        sources: Arc::default(),
     };
     let machine: MachineId = id.parse().expect("an id");
     for minute in 0..=3_i64 {

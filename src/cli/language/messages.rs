@@ -18,6 +18,7 @@ pub const MESSAGES: &[(&str, &str)] = &[
     ("--as-of 须为日期，如 2026-10-31", "--as-of has to be a date, as 2026-10-31"),
     ("已同意收回", "Agreed"),
     ("已撤回同意", "The agreement is withdrawn"),
+    ("来源有 {found} 天，写入 {written} 天", "The source has {found} days, {written} were written"),
     ("没有发现问题", "Nothing is wrong"),
     ("有 {bad} 处要处理", "{bad} to be mended"),
     ("配置无法使用，{faults}", "The settings cannot be used: {faults}"),

@@ -50,4 +50,19 @@ pub const USAGE: &[(&str, &str)] = &[
     ),
     ("从哪一天起；默认是最后一天之前的 29 天", "the first day; 29 days before the last by default"),
     ("到哪一天为止，含这一天；默认是今天", "the last day; today by default"),
+    (
+        "用量来源（服务设置里的 [[usage_source]]）：最近一次问得怎样",
+        "sources of usage ([[usage_source]] in the service's settings): how they were when last asked",
+    ),
+    (
+        "从它的来源补读过去的用量；重复补读不改变什么（运维员）",
+        "read its past use from its source; repeating it changes nothing (operator)",
+    ),
+    ("一次最多 92 天；今天由平台自己读。", "At most 92 days at a time; today is read by the service itself."),
+    ("从哪一天起", "the first day"),
+    ("到哪一天为止，含这一天", "the last day"),
+    (
+        "来源没有好好答复的，它的服务器就是不知道，不当作闲置。",
+        "Servers of a source that does not answer well are unknown, not idle.",
+    ),
 ];

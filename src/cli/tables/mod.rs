@@ -113,10 +113,11 @@ pub enum Kind {
     Advice,
     Report,
     Agreement,
+    UsageSource,
 }
 
 impl Kind {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Department,
         Self::TaskBook,
         Self::Host,
@@ -139,6 +140,7 @@ impl Kind {
         Self::Advice,
         Self::Report,
         Self::Agreement,
+        Self::UsageSource,
     ];
 
     /// What people call it.
@@ -166,6 +168,7 @@ impl Kind {
             Self::Advice => "规格建议",
             Self::Report => "报告",
             Self::Agreement => "同意回收",
+            Self::UsageSource => "用量来源",
         }
     }
 
@@ -173,7 +176,7 @@ impl Kind {
     pub const fn key(self) -> &'static str {
         match self {
             Self::Department | Self::Rule => "/code",
-            Self::Host => "/name",
+            Self::Host | Self::UsageSource => "/name",
             Self::Image => "/sha256",
             Self::Credentials | Self::Agreement => "/machine_id",
             Self::Audit => "/seq",
@@ -221,6 +224,7 @@ impl Kind {
             Self::Advice => &reports::ADVICE,
             Self::Report => &reports::REPORT,
             Self::Agreement => &reports::AGREEMENT,
+            Self::UsageSource => &usage::SOURCE,
         }
     }
 
@@ -248,7 +252,8 @@ impl Kind {
             | Self::Verdict
             | Self::Advice
             | Self::Report
-            | Self::Agreement => self.columns(),
+            | Self::Agreement
+            | Self::UsageSource => self.columns(),
         }
     }
 

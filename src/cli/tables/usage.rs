@@ -20,6 +20,16 @@ pub const SERVER: [Column; 8] = [
     Column::new("登记时间", Show::Time("/created_at")).optional(),
 ];
 
+pub const SOURCE: [Column; 7] = [
+    Column::new("名称", Show::Text("/name")),
+    Column::new("类型", Show::Text("/kind")),
+    Column::new("状态", Show::State("/state", words::source_state)),
+    Column::new("服务器", Show::Text("/servers")).right(),
+    Column::new("已测", Show::Text("/measured")).right(),
+    Column::new("最近一次", Show::Time("/collected_at")),
+    Column::new("原因", Show::Text("/failure")),
+];
+
 pub const USAGE: [Column; 11] = [
     Column::new("编号", Show::Text("/id")),
     Column::new("名称", Show::Text("/name")),

@@ -127,6 +127,8 @@ async fn every_typed_act_is_one_of_the_services_own_and_none_is_missing() {
         c.servers().show("ID"),
         c.servers().create(&none),
         c.servers().set("ID", "e", &none),
+        c.servers().replay("ID", date, date),
+        c.usage_sources().list(&all),
         operations.list(&all),
         operations.show("ID"),
         operations.wait("ID"),

@@ -168,8 +168,8 @@ pub async fn exempt(conn: &mut AnyConnection) -> Result<HashMap<String, Date>, D
 /// Why hosts could not be read, by host.
 pub async fn unread_hosts(conn: &mut AnyConnection) -> Result<HashMap<String, String>, DbError> {
     let rows =
-        sqlx::query("select host_id, failure from usage_rounds where failure is not null").fetch_all(conn).await?;
-    rows.iter().map(|row| Ok((row.try_get("host_id")?, row.try_get("failure")?))).collect()
+        sqlx::query("select origin, failure from usage_rounds where failure is not null").fetch_all(conn).await?;
+    rows.iter().map(|row| Ok((row.try_get("origin")?, row.try_get("failure")?))).collect()
 }
 
 /// Whether every machine was judged as of a day.

@@ -48,6 +48,8 @@ const COMMANDS: &[(&str, &str)] = &[
     ("GET /v1/servers/{id}", "server show"),
     ("PATCH /v1/servers/{id}", "server set"),
     ("GET /v1/servers/{id}/usage", "usage show"),
+    ("POST /v1/servers/{id}/replay-usage", "server replay"),
+    ("GET /v1/usage-sources", "usage sources"),
     ("GET /v1/usage", "usage list"),
     ("GET /v1/usage/advice", "usage advice"),
     ("GET /v1/verdicts", "usage verdicts"),

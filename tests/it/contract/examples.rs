@@ -23,6 +23,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("machines_credentials", "databases: it needs a machine with a database"),
     ("machines_register_name", "names: it needs a zone of a DNS server"),
     ("reports_show", "report: it needs a month that is over"),
+    ("servers_replay", "usage_sources::real: it needs a Prometheus"),
     ("operations_events", "contract::events: it is no JSON"),
 ];
 
@@ -159,7 +160,8 @@ fn plainly(value: &mut Value, seen: &mut HashMap<String, String>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_is_what_the_document_says() {
-    let broker = Broker::start(Setup::new(On::Sqlite).with("JIYUE_LISTING_SECONDS", "3600")).await;
+    let setup = Setup::new(On::Sqlite).with("JIYUE_LISTING_SECONDS", "3600").with_silent_sources(&["room-1"]);
+    let broker = Broker::start(setup).await;
     let cast = Cast::arrive(&broker).await;
     broker.furnish(&cast).await;
     let mut walk = Journey::new(&broker);
@@ -196,12 +198,14 @@ async fn every_answer_is_what_the_document_says() {
     walk.call("task_books_show", "相信任〔2026〕17号", authority, None).await;
     walk.call("task_books_revoke", "相信任〔2026〕18号", authority, Some(json!({"reason": "项目终止"}))).await;
 
-    let server = json!({"name": "档案库旧服务器", "department": "mzj", "cores": 8, "memory_bytes": 34_359_738_368_i64});
+    let server = json!({"name": "档案库旧服务器", "department": "mzj", "cores": 8, "memory_bytes": 34_359_738_368_i64,
+        "source": "room-1", "instance": "10.2.0.7:9100"});
     let server = walk.call("servers_create", "", operator, Some(server)).await["id"].as_str().unwrap().to_owned();
     walk.call("servers_change", &server, operator, Some(json!({"name": "档案库旧服务器二号", "cores": 16}))).await;
     walk.call("servers_show", &server, operator, None).await;
     walk.call("servers_list", "", auditor, None).await;
     walk.call("usage_of_server", &server, auditor, None).await;
+    walk.call("usage_sources", "", operator, None).await;
     let machine = requests(&mut walk, &broker, &cast).await;
     machines(&mut walk, &broker, &cast, &machine).await;
     systems(&mut walk, &cast, &machine).await;

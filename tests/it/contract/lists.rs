@@ -19,12 +19,14 @@ use std::{
 
 /// A broker with a few of everything.
 async fn stocked(on: On) -> (Broker, Cast, Raw) {
-    let broker = Broker::start(Setup::new(on)).await;
+    let broker = Broker::start(Setup::new(on).with_silent_sources(&["room-1", "room-2", "room-3"])).await;
     let cast = Cast::arrive(&broker).await;
     broker.furnish(&cast).await;
     for n in 1..4 {
         broker.simulated_host(&cast, &format!("other-{n}")).await;
-        let server = json!({"name": format!("旧服务器{n}"), "department": if n == 1 { "jyj" } else { "mzj" }});
+        let mut server = json!({"name": format!("旧服务器{n}"), "department": if n == 1 { "jyj" } else { "mzj" }});
+        server["source"] = json!(format!("room-{}", 1 + n % 2));
+        server["instance"] = json!(format!("10.2.0.{n}:9100"));
         broker.post("/v1/servers", &cast.operator, &server).await.expect(201);
         let mut book = broker::task_book();
         book["number"] = json!(format!("相信任〔2026〕2{n}号"));

@@ -12,6 +12,7 @@ pub mod line;
 pub mod packing;
 pub mod plain;
 pub mod postgres;
+pub mod prometheus;
 pub mod proxy;
 pub mod psql;
 pub mod raw;
