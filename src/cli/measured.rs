@@ -1,6 +1,6 @@
 //! Commands about what machines really use.
 
-use super::{IdArg, ListArgs, parsers::name, problem::Failure, run::Session, tables::Kind, upload};
+use super::{IdArg, ListArgs, parsers::name, problem::Failure, session::Session, tables::Kind, upload};
 use crate::client::Filter;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;

@@ -33,6 +33,7 @@ mod reports;
 mod requests;
 mod run;
 mod servers;
+mod session;
 mod settings;
 mod systems;
 pub mod tables;

@@ -7,7 +7,7 @@ use super::{
     output::Screen,
     parsers::name,
     problem::Failure,
-    run::Session,
+    session::Session,
     tables::{Kind, REPORT_AGE, REPORT_GROUP, REPORT_IDLE, REPORT_UNKNOWN},
 };
 use crate::{

@@ -4,7 +4,7 @@ use super::{
     IdArg, ListArgs, ShowArgs, changes,
     parsers::{frequency, name, scope},
     problem::Failure,
-    run::{Session, object},
+    session::{Session, object},
     tables::Kind,
 };
 use crate::system::record::{Frequency, Scope};

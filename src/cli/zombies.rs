@@ -5,7 +5,7 @@ use super::{
     language::{say, tr},
     parsers::name,
     problem::Failure,
-    run::{Session, object},
+    session::{Session, object},
     tables::Kind,
 };
 use crate::jurisdiction::Criterion;

@@ -2,34 +2,27 @@
 //! task of its own, and once for all its copies; what only reads is tagged; and who was refused what is written down. One
 //! layer, because each costs as much as a small handler.
 
-use super::{Api, once::once, tag::tagged};
+use super::{
+    Api,
+    carried::{Called, Id},
+    once::once,
+    tag::tagged,
+};
 use crate::{
     error::{Denied, Problem},
-    identity::{Actor, service},
+    identity::service,
 };
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method},
+    http::{HeaderMap, HeaderName, HeaderValue, Method},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use std::{
-    sync::{Arc, OnceLock},
-    time::Instant,
-};
+use std::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// The id of a call, which logs, audit records, operations and libvirt calls carry.
-#[derive(Clone)]
-struct Id(String);
-
-/// The id of the call that is under way.
-pub fn trace_id(extensions: &Extensions) -> String {
-    extensions.get::<Id>().map_or_else(String::new, |id| id.0.clone())
-}
 
 /// One span, one metric and one line of log per call.
 pub async fn pass(State(api): State<Api>, mut request: Request, next: Next) -> Response {
@@ -65,17 +58,6 @@ fn id(headers: &HeaderMap) -> String {
     theirs.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
 
-/// Where [`super::extract::Caller`] leaves word of who called, for what is done after the handler.
-#[derive(Clone, Default)]
-pub struct Called(Arc<OnceLock<Actor>>);
-
-impl Called {
-    pub fn by(&self, actor: &Actor) {
-        // The first to come is the only one.
-        let _ = self.0.set(actor.clone());
-    }
-}
-
 /// Writes down who was refused what by the policy, before the refusal is given.
 async fn recorded(api: &Api, route: &str, mut request: Request, next: Next) -> Response {
     let called = Called::default();
@@ -85,7 +67,7 @@ async fn recorded(api: &Api, route: &str, mut request: Request, next: Next) -> R
         Method::GET | Method::HEAD => tagged(request, next).await,
         _ => detached(api.clone(), request, next).await,
     };
-    if let (Some(denied), Some(actor)) = (response.extensions().get::<Denied>(), called.0.get()) {
+    if let (Some(denied), Some(actor)) = (response.extensions().get::<Denied>(), called.actor()) {
         let path = uri.path().chars().take(200).collect();
         if let Err(problem) =
             service::record_denial(&api.db, actor, format!("{method} {route}"), denied.code, path).await

@@ -2,7 +2,7 @@
 
 use super::{
     Api, DOCUMENT_BYTES,
-    call::{Called, trace_id},
+    carried::{Called, trace_id},
     strict,
 };
 use crate::{
@@ -186,9 +186,11 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Problem> {
-        let encoded = parts.uri.query().unwrap_or_default().as_bytes();
-        if percent_encoding::percent_decode(encoded).any(|byte| byte.is_ascii_control()) {
-            return Err(Problem::malformed("查询参数里有控制字符；请去掉后重试"));
+        let controlled =
+            |text: &&str| percent_encoding::percent_decode(text.as_bytes()).any(|byte| byte.is_ascii_control());
+        if let Some(parameter) = parts.uri.query().unwrap_or_default().split('&').find(controlled) {
+            let name = crate::text::shown(parameter.split('=').next().unwrap_or_default());
+            return Err(Problem::malformed(format!("查询参数 {name} 里有控制字符；请去掉后重试")));
         }
         AxumQuery::try_from_uri(&parts.uri).map(|AxumQuery(value)| Self(value)).map_err(|rejection| {
             Problem::malformed(format!("查询参数无法读取：{}", crate::text::shown(&rejection.body_text())))

@@ -7,6 +7,7 @@ pub mod acts;
 pub mod alarms;
 pub mod bulk;
 mod call;
+mod carried;
 pub mod departments;
 mod document;
 pub mod events;

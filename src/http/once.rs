@@ -6,7 +6,7 @@
 
 use super::{
     Api, acts,
-    call::trace_id,
+    carried::trace_id,
     extract::{Authenticated, bearer},
     upload::UPLOAD_BYTES,
 };

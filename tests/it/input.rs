@@ -222,7 +222,7 @@ async fn a_document_that_cannot_be_read_is_refused_with_its_place() {
             ("?name=&os_type=debian-12", 400),
             ("?name=a%0Ab&os_type=debian-12", 400),
             ("?name=a&os_type=Windows%20XP", 422),
-            ("?name=a&os_type=%00", 422),
+            ("?name=a&os_type=%00", 400),
             ("?name=other&os_type=debian-12", 409),
             ("?name=test-image&os_type=debian-12&stand_in=true", 422),
         ] {

@@ -76,8 +76,8 @@ async fn kept(url: &str) -> Vec<String> {
 /// Hosts are not read any more: what the collector knows of a machine is newer than any history.
 async fn nobody_looks(url: &str) {
     let never = format!(
-        "insert into usage_rounds (host_id, due_at) select id, {0} from hosts where true \
-         on conflict (host_id) do update set due_at = {0}",
+        "insert into usage_rounds (origin, due_at) select id, {0} from hosts where true \
+         on conflict (origin) do update set due_at = {0}",
         i64::MAX
     );
     plain::run(url, &never).await.expect("rounds");

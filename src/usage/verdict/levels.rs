@@ -1,6 +1,6 @@
 //! How much a machine does, day by day, above what it does by itself: its floor, and days that stand out from it.
 
-use super::{Facts, Thresholds, days_between, past::Past, rhythm};
+use super::{Facts, Thresholds, days_between, middle::median, past::Past, rhythm};
 use crate::usage::{
     histogram::Bounds,
     point::Metric,
@@ -29,24 +29,6 @@ pub struct Levels {
     pub floor: [f64; 4],
     /// The middle one of the days' means.
     pub typical: [Option<f64>; 4],
-}
-
-/// The middle value; `None` of nothing.
-pub fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    quantile(&values, 0.5)
-}
-
-/// Of sorted values, by the nearest below.
-#[allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a count of days"
-)]
-fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
-    let at = (q * sorted.len().saturating_sub(1) as f64) as usize;
-    sorted.get(at).copied()
 }
 
 /// A day's mean in the units of [`CORE`]. Days that are known for less than half say nothing.

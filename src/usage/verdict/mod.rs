@@ -7,6 +7,7 @@ mod criteria;
 mod cycle;
 mod judgement;
 mod levels;
+mod middle;
 mod own;
 mod past;
 mod reason;

@@ -1,7 +1,7 @@
 //! Whether use goes with working hours. People come in the morning, leave in the evening and stay away on Sundays; timers do
 //! not. Ranks, not sums: one nightly job, however large, moves nothing.
 
-use super::{Thresholds, levels::median};
+use super::{Thresholds, middle::median};
 use crate::usage::{point::Metric, window::Figures};
 use jiff::civil::Weekday;
 
