@@ -26,10 +26,21 @@ use tokio::time::sleep;
 const PAUSE: Duration = Duration::from_secs(2);
 
 async fn read(host: &LibvirtHost, machine: MachineId) -> Reading {
-    let began = Instant::now();
     let readings = host.readings().await.unwrap();
-    assert!(began.elapsed() < Duration::from_secs(4), "a look took {:.1?}", began.elapsed());
     readings.into_iter().find(|(id, _)| *id == machine).expect("it runs").1
+}
+
+/// Looks do not wait for whoever is silent, who would be waited for each time. The quickest of some: this machine has other
+/// work, too.
+async fn nobody_is_waited_for(host: &LibvirtHost) {
+    let mut quickest = Duration::MAX;
+    for _ in 0..5 {
+        let began = Instant::now();
+        host.readings().await.unwrap();
+        quickest = quickest.min(began.elapsed());
+        sleep(PAUSE / 2).await;
+    }
+    assert!(quickest < Duration::from_secs(4), "the quickest of five looks took {quickest:.1?}");
 }
 
 /// Reads until it is as wanted.
@@ -182,6 +193,7 @@ async fn liars_are_cut_short(
         AGENT,
     );
     until(host, liar.machine, |r| r.guest.is_none()).await;
+    nobody_is_waited_for(host).await;
     until(host, honest.machine, |r| r.guest.is_some()).await;
 
     // It speaks at last, and more than anybody wants to hear. That it was waited for in vain has not cost its channel.
@@ -263,6 +275,7 @@ async fn a_qemu_that_hangs_costs_one_look() {
     let late = farm.host.readings().await;
     println!("the first look: {:?} after {:.1?}", late.as_ref().map(Vec::len), began.elapsed());
     // The look that waits for it is over, one way or the other; the next ones do not wait.
+    nobody_is_waited_for(&farm.host).await;
     let part = read(&farm.host, stuck).await;
     assert!(part.life == whole.life && part.cpu_nanos.is_some(), "{part:?}");
     assert!(read(&farm.host, well).await.cpu_nanos.is_some());
