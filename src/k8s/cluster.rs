@@ -100,8 +100,7 @@ impl Cluster {
         let metadata = json!({"resourceVersion": object.resource_version(), "finalizers": others});
         self.in_time()?;
         let api = self.requests(&object.namespace().unwrap_or_default());
-        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-        match api.patch(&object.name_any(), &params, &Patch::Merge(json!({"metadata": metadata}))).await {
+        match api.patch(&object.name_any(), &by_us(), &Patch::Merge(json!({"metadata": metadata}))).await {
             Ok(_) => Ok(()),
             Err(error) if is_not_found(&error) => Ok(()),
             Err(error) => Err(error.into()),
@@ -117,8 +116,16 @@ impl Cluster {
         applied["status"] = serde_json::to_value(status)?;
         self.in_time()?;
         crash::point("k8s.status");
-        let api = self.requests(&object.namespace().unwrap_or_default());
-        Ok(api.patch_status(&object.name_any(), &ours(), &Patch::Apply(applied)).await?)
+        let (api, name) = (self.requests(&object.namespace().unwrap_or_default()), object.name_any());
+        let written = api.patch_status(&name, &ours(), &Patch::Apply(applied)).await?;
+        if written.status.as_ref() == Some(status) {
+            return Ok(written);
+        }
+        // What others forged into fields that we leave out, an apply leaves standing.
+        let mut bare = head(&written);
+        bare["status"] = stripped(&serde_json::to_value(status)?, &serde_json::to_value(&written.status)?);
+        self.in_time()?;
+        Ok(api.patch_status(&name, &by_us(), &Patch::Merge(bare)).await?)
     }
 
     /// A mirror: the object where it differs, and then its status.
@@ -147,16 +154,43 @@ impl Cluster {
             }
             json!({"apiVersion": whole["apiVersion"], "kind": whole["kind"], "metadata": metadata, key: whole[key]})
         };
-        if !same {
+        for (key, is_same) in [("spec", same), ("status", same_status)] {
+            if is_same {
+                continue;
+            }
             self.in_time()?;
-            api.patch(&name, &ours().force(), &Patch::Apply(part("spec"))).await?;
-        }
-        if !same_status {
-            self.in_time()?;
-            api.patch_status(&name, &ours().force(), &Patch::Apply(part("status"))).await?;
+            let patch = Patch::Apply(part(key));
+            let written = match key {
+                "spec" => api.patch(&name, &ours(), &patch).await?,
+                _ => api.patch_status(&name, &ours(), &patch).await?,
+            };
+            let (wanted, found) = (&whole[key], &serde_json::to_value(&written)?[key]);
+            if wanted != found {
+                self.in_time()?;
+                let patch = Patch::Merge(json!({key: stripped(wanted, found)}));
+                match key {
+                    "spec" => api.patch(&name, &by_us(), &patch).await?,
+                    _ => api.patch_status(&name, &by_us(), &patch).await?,
+                };
+            }
         }
         Ok(())
     }
+}
+
+/// What is wanted, and that nothing else of what was found stays.
+fn stripped(wanted: &Value, found: &Value) -> Value {
+    let mut all = wanted.clone();
+    if let (Some(all), Some(found)) = (all.as_object_mut(), found.as_object()) {
+        for key in found.keys() {
+            all.entry(key.as_str()).or_insert(Value::Null);
+        }
+    }
+    all
+}
+
+fn by_us() -> PatchParams {
+    PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
 }
 
 fn ours() -> PatchParams {

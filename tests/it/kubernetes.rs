@@ -1,8 +1,12 @@
 //! On a real Kubernetes control plane.
 
+mod crowd;
 mod definitions;
+mod faults;
+mod hostile;
 mod lab;
 mod requests;
+mod two;
 
 use crate::support::control_plane::ControlPlane;
 use std::time::{Duration, Instant};

@@ -4,6 +4,7 @@
 use crate::support::{
     broker::{self, Broker, Cast, On, Setup},
     control_plane::ControlPlane,
+    sql::Sql,
 };
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -115,9 +116,35 @@ impl Lab {
         self.broker().post(&path, &self.cast.authority, &json!({})).await.expect(202)
     }
 
-    pub async fn requests(&self) -> Vec<Value> {
-        let page = self.broker().get("/v1/requests?page_size=500", &self.cast.authority).await.expect(200);
-        page["items"].as_array().unwrap().clone()
+    /// Another broker in the place of the first one, with more settings.
+    pub async fn restart(&mut self, adjust: impl Fn(Setup) -> Setup) {
+        drop(self.brokers.remove(0));
+        self.brokers.insert(0, Broker::spawn(adjust(self.setup.clone())));
+    }
+
+    /// All machines that there are, in whatever state.
+    pub async fn machines(&self) -> i64 {
+        self.sql().await.number("select count(*) from machines").await
+    }
+
+    pub async fn sql(&self) -> Sql {
+        Sql::reading(&self.setup.database_url).await
+    }
+
+    /// Whatever befell: each object is one request that holds, and no request has machines beyond what it asked for.
+    pub async fn is_once(&self) {
+        let mut sql = self.sql().await;
+        for (what, statement) in [
+            ("objects that are two requests which hold", "select cast(count(*) as text) from (select domain_objects.name \
+              from (select submissions.name as name from requests join submissions on submissions.id = submission_id \
+              where requests.state in ('submitted', 'approved', 'delivered') and submissions.name like '%.mzj.json') \
+              as domain_objects group by domain_objects.name having count(*) > 1) as twice"),
+            ("requests with more machines than asked for", "select cast(count(*) as text) from (select request_id from \
+              machines group by request_id having count(*) > 1) as more"),
+        ] {
+            assert_eq!(sql.rows(statement).await, [["0"]], "{what}");
+        }
+        assert_eq!(sql.faults().await, [""; 0]);
     }
 }
 
@@ -158,6 +185,11 @@ fn roles() -> Value {
             rule(group, &["machines", "taskbooks"], &["list", "watch", "create", "patch"]),
         ])),
         bind("ClusterRoleBinding", "ClusterRole", "jiyue", None),
+        role("ClusterRole", "books", None, json!([rule(group, &["taskbooks"], &["get", "list", "watch"])])),
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+            "metadata": {"name": "books"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "books"},
+            "subjects": [{"kind": "User", "name": "zhang"}]}),
         role("Role", "team", Some("mzj"), json!([
             rule(group, &["resourcerequests"], &all),
             rule(group, &["machines"], &["get", "list", "watch"]),
