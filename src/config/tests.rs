@@ -29,8 +29,11 @@ fn the_documented_file_has_every_setting_with_its_default() {
     let (plain, dns) = (&all[..heading], &all[heading + 1..second]);
     let (sources, kubernetes) = (&all[second + 1..third], &all[third + 1..]);
     let keys = |of: &[(&'static str, &str)]| of.iter().map(|(key, _)| *key).collect::<Vec<_>>();
-    let known: BTreeSet<_> =
-        names::<Settings>().iter().copied().filter(|name| !["dns", "usage_source", "kubernetes"].contains(name)).collect();
+    let known: BTreeSet<_> = names::<Settings>()
+        .iter()
+        .copied()
+        .filter(|name| !["dns", "usage_source", "kubernetes"].contains(name))
+        .collect();
     assert!(known.len() > 25, "{known:?}");
     assert_eq!((keys(plain).len(), keys(plain).into_iter().collect::<BTreeSet<_>>()), (known.len(), known));
     assert_eq!(keys(dns), names::<ZoneSettings>());

@@ -120,7 +120,11 @@ impl Hands {
                     None => store::insert(tx, &bound).await?,
                     Some(from) => store::rebind(tx, &bound, from).await?,
                 };
-                if is_new { Ok(()) } else { Err(Problem::conflict("object_bound", "这个集群对象已经提交过申请")) }
+                if is_new {
+                    Ok(())
+                } else {
+                    Err(Problem::conflict("object_bound", "这个集群对象已经提交过申请"))
+                }
             })
             .await;
         crash::point("k8s.submitted");

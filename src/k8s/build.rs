@@ -1,10 +1,6 @@
 //! The third step, pure: what is to be done about an object, and the request that it is.
 
-use super::{
-    crd::ResourceRequestSpec,
-    dereference::Facts,
-    validate::Fault,
-};
+use super::{crd::ResourceRequestSpec, dereference::Facts, validate::Fault};
 use crate::{
     identity::Department,
     ids::{MachineId, RequestId},

@@ -173,7 +173,9 @@ fn approved(request: Option<&Request>) -> Said {
     let why = decision.and_then(|d| d.reason.as_deref()).map(|reason| format!("：{reason}")).unwrap_or_default();
     match request.state {
         RequestState::Submitted => said(UNKNOWN, "waiting", "等待审批；审批在集约平台上进行"),
-        RequestState::Returned => said(FALSE, "returned", format!("{by}退回{why}；改好后再次 kubectl apply 即重新提交")),
+        RequestState::Returned => {
+            said(FALSE, "returned", format!("{by}退回{why}；改好后再次 kubectl apply 即重新提交"))
+        }
         RequestState::Cancelling | RequestState::Cancelled if decision.is_none() || request.operation.is_none() => {
             said(FALSE, "cancelled", format!("已撤回{why}"))
         }

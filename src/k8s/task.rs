@@ -99,7 +99,8 @@ impl Controller {
             sleep(AGAIN).await;
         };
         let person = loop {
-            let made = self.db.housekeep(async |tx| identities::upsert_person(tx, "kubernetes", "Kubernetes").await).await;
+            let made =
+                self.db.housekeep(async |tx| identities::upsert_person(tx, "kubernetes", "Kubernetes").await).await;
             match made {
                 Ok(person) => break person,
                 Err(error) => tracing::warn!(%error, "kubernetes.person"),

@@ -104,8 +104,7 @@ impl Work {
         let ((requests, of_requests), (namespaces, of_namespaces)) = (reflector::store(), reflector::store());
         let ((machines, of_machines), (books, of_books)) = (reflector::store(), reflector::store());
         let ((rings, rung), (touch, touched)) = (unbounded_channel(), unbounded_channel());
-        let stores =
-            Stores { requests, namespaces, machines, books };
+        let stores = Stores { requests, namespaces, machines, books };
         let ends = Ends {
             requests: of_requests,
             namespaces: of_namespaces,

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 /// Characters that nobody sees, or that change the order in which others are seen; as `text::is_hidden`.
 const UNSEEN: &str = r"\p{Cf}\x{115F}\x{1160}\x{2028}\x{2029}\x{3164}\x{FFA0}\x{FFF0}-\x{FFF8}";
 const SIZE: &str = "^[1-9][0-9]{0,7}(Mi|Gi|Ti)$";
-const SSH_KEY: &str = r"^\s*(ssh-ed25519|ssh-rsa|sk-ssh-ed25519@openssh\.com) +[A-Za-z0-9+/]{16,}={0,3}( [^\n\r]*)?\s*$";
+const SSH_KEY: &str =
+    r"^\s*(ssh-ed25519|ssh-rsa|sk-ssh-ed25519@openssh\.com) +[A-Za-z0-9+/]{16,}={0,3}( [^\n\r]*)?\s*$";
 
 /// What a cluster is given, in the order of their names: each as it stands in `crd/`.
 pub fn definitions(catalogue: &Catalogue) -> Vec<Value> {
@@ -110,7 +111,10 @@ fn bound(definition: &mut Value, catalogue: &Catalogue) {
         ("disk", size(*bounds.disk.start(), *bounds.disk.end(), "磁盘")),
         ("osType", words(os)),
         ("dbType", words(databases)),
-        ("domain", json!({"minLength": 3, "maxLength": 253, "pattern": r"^[^\s/:@\p{Cc}\p{Cf}]+\.[^\s/:@\p{Cc}\p{Cf}]+$"})),
+        (
+            "domain",
+            json!({"minLength": 3, "maxLength": 253, "pattern": r"^[^\s/:@\p{Cc}\p{Cf}]+\.[^\s/:@\p{Cc}\p{Cf}]+$"}),
+        ),
         ("noDomainReason", prose()),
         ("workloadDescription", prose()),
         ("workloadClass", words(["user_facing", "batch", "test"])),
@@ -138,10 +142,7 @@ fn bound(definition: &mut Value, catalogue: &Catalogue) {
     for (name, more) in fields {
         merge(&mut spec["properties"][name], more);
     }
-    merge(
-        &mut spec["properties"]["sshKeys"]["items"],
-        json!({"minLength": 32, "maxLength": 8192, "pattern": SSH_KEY}),
-    );
+    merge(&mut spec["properties"]["sshKeys"]["items"], json!({"minLength": 32, "maxLength": 8192, "pattern": SSH_KEY}));
     for part in ["name", "contact"] {
         merge(&mut spec["properties"]["omUnit"]["properties"][part], one_line());
     }

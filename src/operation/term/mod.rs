@@ -22,7 +22,11 @@ impl Term {
     /// Must stand before every write of the term, in its transaction. The row stays locked until the commit, so that nobody
     /// else's term begins in between.
     pub async fn hold(self, tx: &mut Tx) -> Result<(), Problem> {
-        if store::hold(tx, self).await? { Ok(()) } else { Err(Problem::conflict(OVER, "另一个 jiyue serve 已经接手")) }
+        if store::hold(tx, self).await? {
+            Ok(())
+        } else {
+            Err(Problem::conflict(OVER, "另一个 jiyue serve 已经接手"))
+        }
     }
 
     /// The same for whoever may act without a term: a person.

@@ -11,7 +11,8 @@ use std::{
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_requests_at_once_are_each_built_exactly_once() {
     let many = times("JIYUE_TEST_CROWD", 60);
-    let lab = Lab::start(On::Sqlite, |setup| setup.with("JIYUE_WORKER_WIDTH", "32").with("JIYUE_BOOTS_AT_ONCE", "64")).await;
+    let lab =
+        Lab::start(On::Sqlite, |setup| setup.with("JIYUE_WORKER_WIDTH", "32").with("JIYUE_BOOTS_AT_ONCE", "64")).await;
     let before = asked(&lab);
     let items: Vec<Value> = (0..many).map(|n| request(&format!("c{n}"), n)).collect();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
@@ -77,7 +78,8 @@ fn asked(lab: &Lab) -> BTreeMap<String, i64> {
     };
     let mut counts = BTreeMap::new();
     for line in metrics.lines().filter(|line| line.starts_with("apiserver_request_total{")) {
-        if label(line, "group").as_deref() != Some("cloud.jiyue.io") || label(line, "verb").as_deref() == Some("WATCH") {
+        if label(line, "group").as_deref() != Some("cloud.jiyue.io") || label(line, "verb").as_deref() == Some("WATCH")
+        {
             continue;
         }
         let part = |name| label(line, name).unwrap_or_default();

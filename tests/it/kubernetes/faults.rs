@@ -63,7 +63,10 @@ async fn a_broker_that_dies_at_any_step_is_followed_by_one_that_ends_it_once() {
     }
     let mut sql = lab.sql().await;
     assert_eq!(sql.rows("select state from machines").await, [["in_bin"]]);
-    assert_eq!(sql.number("select count(*) from kube_requests where deleting_at is not null and released_at is null").await, 0);
+    assert_eq!(
+        sql.number("select count(*) from kube_requests where deleting_at is not null and released_at is null").await,
+        0
+    );
 }
 
 /// Nothing is concluded from what cannot be seen, and what is built meanwhile is built.
@@ -83,7 +86,10 @@ async fn an_api_server_that_is_away_and_a_store_that_forgets_change_nothing() {
     let done = lab.broker().finished(operation["id"].as_str().unwrap(), &lab.cast.authority, LIMIT).await;
     assert_eq!(done["state"], "succeeded", "without the cluster: {done:#}");
     tokio::time::sleep(away).await;
-    assert_eq!(lab.sql().await.column("select distinct state from requests order by state").await, ["delivered", "submitted"]);
+    assert_eq!(
+        lab.sql().await.column("select distinct state from requests order by state").await,
+        ["delivered", "submitted"]
+    );
     lab.plane.revive().await;
     let began = Instant::now();
     lab.until("built", |object| condition(object, "Ready").0 == "True");
@@ -125,7 +131,11 @@ async fn an_api_server_that_is_away_and_a_store_that_forgets_change_nothing() {
     let metrics = lab.broker().get("/metrics", &lab.cast.auditor).await;
     assert!(metrics.body.as_str().unwrap_or_default().contains("jiyue_kubernetes_deletions_waiting 1"), "{metrics:?}");
     // Whoever takes the finalizer off has not stopped it: that it was to be deleted is known.
-    lab.plane.done("admin", &["patch", "rr", "built", "-n", "mzj", "--type=merge", "-p", "{\"metadata\":{\"finalizers\":null}}"], "");
+    lab.plane.done(
+        "admin",
+        &["patch", "rr", "built", "-n", "mzj", "--type=merge", "-p", "{\"metadata\":{\"finalizers\":null}}"],
+        "",
+    );
     lab.until_gone("built");
     lab.restart(|setup| setup).await;
     lab.brokers[0].ready().await;

@@ -12,8 +12,18 @@ use std::{
 type Trick = (&'static str, bool, fn(&mut Value, &mut Dice));
 
 const FIELDS: [&str; 12] = [
-    "vmCount", "cpuCount", "memory", "disk", "osType", "workloadDescription", "networkZone", "mlpsLevel",
-    "deployMilestone", "omPeriodMonths", "omUnit", "sshKeys",
+    "vmCount",
+    "cpuCount",
+    "memory",
+    "disk",
+    "osType",
+    "workloadDescription",
+    "networkZone",
+    "mlpsLevel",
+    "deployMilestone",
+    "omPeriodMonths",
+    "omUnit",
+    "sshKeys",
 ];
 
 const TRICKS: &[Trick] = &[
@@ -29,11 +39,26 @@ const TRICKS: &[Trick] = &[
         o["spec"][field] = json!(true);
     }),
     ("too many", true, |o, dice| {
-        let (field, value) = dice.pick(&[("vmCount", 65), ("vmCount", 0), ("cpuCount", 65), ("mlpsLevel", 5), ("omPeriodMonths", 121), ("cpuCount", -1)]);
+        let (field, value) = dice.pick(&[
+            ("vmCount", 65),
+            ("vmCount", 0),
+            ("cpuCount", 65),
+            ("mlpsLevel", 5),
+            ("omPeriodMonths", 121),
+            ("cpuCount", -1),
+        ]);
         o["spec"][field] = json!(value);
     }),
     ("too large", true, |o, dice| {
-        let (field, value) = dice.pick(&[("memory", "513Gi"), ("memory", "127Mi"), ("disk", "17Ti"), ("disk", "9007199254740993"), ("memory", "1e9"), ("disk", "-1Gi"), ("memory", "99999999Ti")]);
+        let (field, value) = dice.pick(&[
+            ("memory", "513Gi"),
+            ("memory", "127Mi"),
+            ("disk", "17Ti"),
+            ("disk", "9007199254740993"),
+            ("memory", "1e9"),
+            ("disk", "-1Gi"),
+            ("memory", "99999999Ti"),
+        ]);
         o["spec"][field] = json!(value);
     }),
     ("an unseen character", true, |o, dice| {
@@ -52,7 +77,16 @@ const TRICKS: &[Trick] = &[
         }
     }),
     ("a word that is none", true, |o, dice| {
-        let (field, value) = dice.pick(&[("osType", "debian-9"), ("osType", "Debian 12"), ("dbType", "oracle"), ("networkZone", "政务内网"), ("secrecyLevel", "secret"), ("spread", "always"), ("deployMilestone", "2035-02-30"), ("filingBasis", "urgent")]);
+        let (field, value) = dice.pick(&[
+            ("osType", "debian-9"),
+            ("osType", "Debian 12"),
+            ("dbType", "oracle"),
+            ("networkZone", "政务内网"),
+            ("secrecyLevel", "secret"),
+            ("spread", "always"),
+            ("deployMilestone", "2035-02-30"),
+            ("filingBasis", "urgent"),
+        ]);
         o["spec"][field] = json!(value);
     }),
     ("a private key", true, |o, _| o["spec"]["sshKeys"] = json!(["-----BEGIN OPENSSH PRIVATE KEY----- AAAA"])),
@@ -62,16 +96,24 @@ const TRICKS: &[Trick] = &[
     }),
     ("a confusable domain", false, |o, dice| {
         o["spec"].as_object_mut().unwrap().remove("noDomainReason");
-        o["spec"]["domain"] = json!(dice.pick(&["оа.xiangcheng.example", "οa.xiangcheng.example", "oa.xiаngcheng.example", "oa.xiangcheng.example.evil.com", "xn--.xiangcheng.example"]));
+        o["spec"]["domain"] = json!(dice.pick(&[
+            "оа.xiangcheng.example",
+            "οa.xiangcheng.example",
+            "oa.xiаngcheng.example",
+            "oa.xiangcheng.example.evil.com",
+            "xn--.xiangcheng.example"
+        ]));
     }),
-    ("a key that is none", false, |o, _| o["spec"]["sshKeys"] = json!(["ssh-ed25519 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"])),
+    ("a key that is none", false, |o, _| {
+        o["spec"]["sshKeys"] = json!(["ssh-ed25519 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"])
+    }),
     ("somebody else's task book", false, |o, dice| {
-        o["spec"]["taskBook"] = json!(dice.pick(&["相信任〔2026〕18号", "相信任[2026]17号 ", "' or 1=1 --", "相信任〔２０２６〕17号x"]));
+        o["spec"]["taskBook"] =
+            json!(dice.pick(&["相信任〔2026〕18号", "相信任[2026]17号 ", "' or 1=1 --", "相信任〔２０２６〕17号x"]));
     }),
     ("a day gone by", false, |o, _| o["spec"]["deployMilestone"] = json!("2020-01-31")),
     ("a foreign owner", false, |o, _| {
-        o["metadata"]["ownerReferences"] =
-            json!([{"apiVersion": "v1", "kind": "Namespace", "name": "kube-system", "uid": "00000000-0000-0000-0000-000000000000"}]);
+        o["metadata"]["ownerReferences"] = json!([{"apiVersion": "v1", "kind": "Namespace", "name": "kube-system", "uid": "00000000-0000-0000-0000-000000000000"}]);
     }),
     ("an approval of its own", false, |o, _| {
         o["metadata"]["annotations"] = json!({"cloud.jiyue.io/approved": "true", "x": "y".repeat(100_000)});

@@ -41,7 +41,8 @@ impl Lab {
         assert!(crd.status.success());
         plane.done("admin", &["apply", "--server-side", "-f", "-"], &String::from_utf8(crd.stdout).unwrap());
         plane.done("admin", &["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"], "");
-        for (namespace, code) in [("mzj", Some("mzj")), ("jyj", Some("jyj")), ("ours", None), ("lost", Some("nobody"))] {
+        for (namespace, code) in [("mzj", Some("mzj")), ("jyj", Some("jyj")), ("ours", None), ("lost", Some("nobody"))]
+        {
             plane.done("admin", &["create", "namespace", namespace], "");
             if let Some(code) = code {
                 let label = format!("cloud.jiyue.io/department={code}");
@@ -135,12 +136,18 @@ impl Lab {
     pub async fn is_once(&self) {
         let mut sql = self.sql().await;
         for (what, statement) in [
-            ("objects that are two requests which hold", "select cast(count(*) as text) from (select domain_objects.name \
+            (
+                "objects that are two requests which hold",
+                "select cast(count(*) as text) from (select domain_objects.name \
               from (select submissions.name as name from requests join submissions on submissions.id = submission_id \
               where requests.state in ('submitted', 'approved', 'delivered') and submissions.name like '%.mzj.json') \
-              as domain_objects group by domain_objects.name having count(*) > 1) as twice"),
-            ("requests with more machines than asked for", "select cast(count(*) as text) from (select request_id from \
-              machines group by request_id having count(*) > 1) as more"),
+              as domain_objects group by domain_objects.name having count(*) > 1) as twice",
+            ),
+            (
+                "requests with more machines than asked for",
+                "select cast(count(*) as text) from (select request_id from \
+              machines group by request_id having count(*) > 1) as more",
+            ),
         ] {
             assert_eq!(sql.rows(statement).await, [["0"]], "{what}");
         }

@@ -21,7 +21,8 @@ async fn a_request_is_applied_followed_built_and_put_into_the_bin() {
 
     let table = lab.plane.done("zhang", &["get", "jiyue", "-n", "mzj"], "");
     eprintln!("{table}");
-    let row: Vec<_> = table.lines().find(|line| line.starts_with("resourcerequest")).unwrap().split_whitespace().collect();
+    let row: Vec<_> =
+        table.lines().find(|line| line.starts_with("resourcerequest")).unwrap().split_whitespace().collect();
     assert_eq!(&row[1..5], ["Delivered", "True", "1/1", "相信任〔2026〕17号"]);
     let head: Vec<_> = table.lines().find(|l| l.contains("TASKBOOK")).unwrap().split_whitespace().collect();
     assert_eq!(head, ["NAME", "PHASE", "READY", "MACHINES", "TASKBOOK", "DEADLINE", "AGE"]);
@@ -50,7 +51,9 @@ async fn what_an_object_says_of_itself_approves_nothing() {
     assert!(lab.refused("zhang", &label, "").contains("forbidden"));
     let forged = ["patch", "rr", "a", "-n", "mzj", "--subresource=status", "--type=merge", "-p", "{\"status\":{}}"];
     assert!(lab.refused("zhang", &forged, "").contains("forbidden"));
-    for (namespace, reason) in [("ours", "namespace_unassigned"), ("lost", "department_unknown"), ("jyj", "task_book_not_found")] {
+    for (namespace, reason) in
+        [("ours", "namespace_unassigned"), ("lost", "department_unknown"), ("jyj", "task_book_not_found")]
+    {
         plane.done("admin", &["apply", "-f", "-"], &place(request("a", 1), namespace));
         let get = ["get", "rr", "a", "-n", namespace, "-o", "jsonpath={.status.phase} {.status.reason}"];
         let wanted = format!("Refused {reason}");
@@ -70,7 +73,8 @@ async fn what_an_object_says_of_itself_approves_nothing() {
         {"type": "Approved", "status": "True", "reason": "approved", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}});
     let forge = ["patch", "rr", "b", "-n", "mzj", "--subresource=status", "--type=merge", "-p", &status.to_string()];
     plane.done("admin", &forge, "");
-    let told = lab.until("b", |o| condition(o, "Approved") == ("Unknown", "waiting") && o["status"]["phase"] == "Submitted");
+    let told =
+        lab.until("b", |o| condition(o, "Approved") == ("Unknown", "waiting") && o["status"]["phase"] == "Submitted");
     assert!(told["status"].get("approvedGeneration").is_none(), "{told:#}");
     assert_eq!(lab.machines().await, 0);
 
@@ -107,7 +111,17 @@ async fn what_an_object_says_of_itself_approves_nothing() {
     let late = lab.refused("zhang", &["apply", "-f", "-"], &object.to_string());
     assert!(late.contains("申请已经批准"), "{late}");
     lab.broker().signal("STOP");
-    let blank = ["patch", "rr", "b", "-n", "mzj", "--subresource=status", "--type=merge", "-p", "{\"status\":{\"approvedGeneration\":null}}"];
+    let blank = [
+        "patch",
+        "rr",
+        "b",
+        "-n",
+        "mzj",
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        "{\"status\":{\"approvedGeneration\":null}}",
+    ];
     plane.done("admin", &blank, "");
     lab.apply(&object);
     lab.broker().signal("CONT");
@@ -119,7 +133,11 @@ async fn what_an_object_says_of_itself_approves_nothing() {
     // A finalizer that was taken off is put back, and one that waits is withdrawn with its object.
     lab.apply(&request("d", 4));
     let waiting = lab.until_phase("d", "Submitted");
-    lab.plane.done("zhang", &["patch", "rr", "d", "-n", "mzj", "--type=merge", "-p", "{\"metadata\":{\"finalizers\":[]}}"], "");
+    lab.plane.done(
+        "zhang",
+        &["patch", "rr", "d", "-n", "mzj", "--type=merge", "-p", "{\"metadata\":{\"finalizers\":[]}}"],
+        "",
+    );
     lab.until("d", |o| o["metadata"]["finalizers"] == json!(["cloud.jiyue.io/machines"]));
     lab.plane.done("zhang", &["delete", "rr", "d", "-n", "mzj", "--timeout=60s"], "");
     let path = format!("/v1/requests/{}", waiting["status"]["requestId"].as_str().unwrap());

@@ -67,7 +67,9 @@ async fn a_broker_that_wakes_up_after_its_term_writes_nothing() {
         lab.brokers[leader].signal("CONT");
         tokio::time::sleep(Duration::from_millis(1200)).await;
         let after = lab.object(&name).unwrap();
-        if after["status"] != done["status"] || sql.rows("select cast(writes as text), cast(epoch as text) from terms").await != written {
+        if after["status"] != done["status"]
+            || sql.rows("select cast(writes as text), cast(epoch as text) from terms").await != written
+        {
             eprintln!("trial {trial}: {} → {}, {written:?}", done["status"], after["status"]);
             stale += 1;
         }
