@@ -9,6 +9,7 @@ use crate::{
     http::{self, Api, Parts, once::UnderWay, readiness::Readiness},
     identity::door::Door,
     jurisdiction::Profile,
+    k8s::task::Controller,
     machine::{
         approval::Approver,
         build::Build,
@@ -188,7 +189,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     let tls = speak(&settings, hangup)?;
     let encrypted = tls.is_some();
     let stop = CancellationToken::new();
-    let Service { api, worker, rounds, registrar, courier, collector, gauges } =
+    let Service { api, worker, rounds, registrar, courier, collector, gauges, controller } =
         assemble(db, vault, &settings, stop.clone())?;
     let working = tokio::spawn(worker.run(stop.child_token()));
     let watching = tokio::spawn(rounds.run(stop.child_token()));
@@ -198,6 +199,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     let collecting = tokio::spawn(usage::task::run(collector, stop.child_token()));
     let reporting = tokio::spawn(report::task::run(api.reports.clone(), stop.child_token()));
     let gauging = tokio::spawn(gauges.run(stop.child_token()));
+    let controlling = controller.map(|controller| tokio::spawn(controller.run(stop.child_token())));
     let limits = Limits {
         header: Duration::from_secs(settings.http_header_seconds),
         stall: Duration::from_secs(settings.http_stall_seconds),
@@ -215,7 +217,12 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     gauging.abort();
     // Calls end by their own bounds. Steps that are under way come to their end; what is not finished is taken up at the
     // next start.
-    let all = async { tokio::join!(serving, working, registering, sending) };
+    let controlled = async {
+        if let Some(task) = controlling {
+            let _ = task.await;
+        }
+    };
+    let all = async { tokio::join!(serving, working, registering, sending, controlled) };
     if tokio::time::timeout(LAST_STEPS, all).await.is_err() {
         tracing::warn!("service.stopped_with_work_under_way");
     }
@@ -248,6 +255,7 @@ pub struct Service {
     pub courier: Courier,
     pub collector: Collector,
     pub gauges: Gauges,
+    pub controller: Option<Controller>,
 }
 
 /// What most parts stand on.
@@ -382,7 +390,20 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
             insecure_networks: settings.insecure_networks.clone(),
         },
     });
-    Ok(Service { api, worker, rounds, registrar, courier, collector, gauges })
+    Ok(Service { controller: controller(&api, settings), api, worker, rounds, registrar, courier, collector, gauges })
+}
+
+/// What takes requests from a cluster, where one is named.
+fn controller(api: &Api, settings: &Settings) -> Option<Controller> {
+    Some(Controller {
+        db: api.db.clone(),
+        rules: api.rules.clone(),
+        machines: api.machines.clone(),
+        metrics: api.metrics.clone(),
+        settings: settings.kubernetes.clone()?,
+        owner: uuid::Uuid::now_v7().to_string(),
+        lease: settings.lease(),
+    })
 }
 
 /// What reads machines' use.

@@ -8,7 +8,7 @@
 //! doctor           looks at the server's machine: what is wrong, and how to mend it
 //! app, config      builds the parts once, starts them, stops them
 //! serve            the listener: TLS, slow clients, an orderly end
-//! http             router and OpenAPI from one list; one file of handlers per domain
+//! http, k8s        router and OpenAPI from one list, a file of handlers per domain; custom resources and their controller
 //! report           what people print: the idle report, monthly and on demand
 //! usage            what machines really use: meter, daily roll-ups, verdicts
 //! system           政务信息系统: whose they are, what they are for, their machines
@@ -47,6 +47,7 @@ pub mod http;
 pub mod identity;
 pub mod ids;
 pub mod jurisdiction;
+pub mod k8s;
 pub mod labels;
 pub mod machine;
 pub mod metrics;

@@ -41,6 +41,7 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Doctor(args) => cli::doctor::run(&cli.global, args).await,
         Command::Token(command) => cli::local::token(&cli.global, command).await,
         Command::Openapi => cli::local::openapi(),
+        Command::Crd => cli::local::crd(),
         Command::Context(command) => cli::context(&cli.global, command),
         Command::Completion { shell } => cli::completion::completion(shell),
         Command::Man { to } => cli::completion::man(&cli.global, &to),

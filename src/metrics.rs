@@ -35,6 +35,10 @@ pub struct Metrics {
     memory_bytes: GaugeVec,
     disk_bytes: GaugeVec,
     verdicts: IntGaugeVec,
+    kube_leader: IntGaugeVec,
+    kube_objects: IntCounterVec,
+    kube_leaving: IntGaugeVec,
+    kube_oldest: IntGaugeVec,
     usage_coverage: GaugeVec,
     usage_lag: GaugeVec,
     machine_vcpus: GaugeVec,
@@ -202,6 +206,26 @@ impl Metrics {
                 "Machines by what they were judged to be, as of the newest day that was judged.",
                 &["verdict"],
             )?,
+            kube_leader: gauge(
+                "jiyue_kubernetes_leader",
+                "Whether this broker is the one that drives the Kubernetes controller (1) or not (0).",
+                &[],
+            )?,
+            kube_objects: counter(
+                "jiyue_kubernetes_reconciles_total",
+                "Looks at request objects of the cluster, by how they ended.",
+                &["outcome"],
+            )?,
+            kube_leaving: gauge(
+                "jiyue_kubernetes_deletions_waiting",
+                "Request objects that are to be deleted and wait for their machines to enter the bin.",
+                &[],
+            )?,
+            kube_oldest: gauge(
+                "jiyue_kubernetes_deletion_age_seconds",
+                "How long the one of them that has waited longest has.",
+                &[],
+            )?,
             usage_coverage: amount(
                 "jiyue_usage_coverage_ratio",
                 "Share of the machines that run which gave a sample within three intervals.",
@@ -327,6 +351,21 @@ impl Metrics {
 
     pub fn verdicts_are(&self, verdict: &str, number: i64) {
         self.verdicts.with_label_values(&[verdict]).set(number);
+    }
+
+    /// Whether this broker drives the controller.
+    pub fn kube_leads(&self, leads: bool) {
+        self.kube_leader.with_label_values(&[] as &[&str]).set(i64::from(leads));
+    }
+
+    /// `done`, `conflict` or `failed`.
+    pub fn kube_reconciled(&self, outcome: &str) {
+        self.kube_objects.with_label_values(&[outcome]).inc();
+    }
+
+    pub fn kube_leaving(&self, waiting: usize, oldest_seconds: i64) {
+        self.kube_leaving.with_label_values(&[] as &[&str]).set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        self.kube_oldest.with_label_values(&[] as &[&str]).set(oldest_seconds);
     }
 
     /// `share` from 0 to 1.

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     app::{self, StartError},
+    catalogue::Catalogue,
     client::Items,
     config::{Faults, Settings},
     db::Db,
@@ -19,6 +20,7 @@ use crate::{
         store,
     },
     ids::TokenId,
+    k8s::crd,
     rulebook,
 };
 use clap::Args;
@@ -110,6 +112,23 @@ pub fn openapi() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => fail(&error),
+    }
+}
+
+/// The definitions of the custom resources, as `crd/` has them.
+pub fn crd() -> ExitCode {
+    let text = Catalogue::embedded()
+        .map_err(|error| story(&error).join(": "))
+        .and_then(|catalogue| crd::to_yaml(&crd::definitions(&catalogue)).map_err(|error| error.to_string()));
+    match text {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(reason) => {
+            eprintln!("{reason}");
+            ExitCode::from(REFUSED)
+        }
     }
 }
 

@@ -213,6 +213,11 @@ pub enum Command {
     },
     #[command(about = "打印 OpenAPI 文档（不需要服务）", after_help = "例：\n  jiyue openapi > openapi.json")]
     Openapi,
+    #[command(
+        about = "打印 Kubernetes 的资源定义（不需要服务）",
+        after_help = "例：\n  jiyue crd | kubectl apply --server-side -f -"
+    )]
+    Crd,
 }
 
 #[derive(Debug, Subcommand)]

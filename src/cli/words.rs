@@ -62,6 +62,7 @@ pub fn alarm_kind(word: &str) -> &str {
         "altered" => "配置被改",
         "restarted" => "未经平台启动",
         "power_cut" => "被断电",
+        "finalizer_stuck" => "集群里的申请删不掉",
         other => other,
     }
 }

@@ -11,6 +11,7 @@ mod tests;
 
 use crate::{
     dns::ZoneSettings,
+    k8s::settings::KubernetesSettings,
     usage::{source::settings::SourceSettings, zombie::judge::Thresholds},
 };
 use ipnet::IpNet;
@@ -105,6 +106,8 @@ pub struct Settings {
     pub zombie_answer_days: u32,
     /// Prometheus-compatible sources that measure legacy servers. In the file only, as `dns`.
     pub usage_source: Vec<SourceSettings>,
+    /// A cluster whose requests are taken; in the file only, as `dns`.
+    pub kubernetes: Option<KubernetesSettings>,
     /// `text` or `json`
     pub log_format: LogFormat,
     /// As in `info,jiyue=debug`.
@@ -158,6 +161,7 @@ impl Default for Settings {
             zombie_unused_days: 180,
             zombie_answer_days: 15,
             usage_source: Vec::new(),
+            kubernetes: None,
             log_format: LogFormat::Text,
             log_filter: "info".to_owned(),
         }

@@ -3,7 +3,7 @@
 //! Messages never show a value: the database's address may hold a password, and what stands here ends up in a log.
 
 use super::{DOCUMENTED, Fault, Faults, Settings};
-use crate::{dns::ZoneSettings, usage::source::settings::SourceSettings};
+use crate::{dns::ZoneSettings, k8s::settings::KubernetesSettings, usage::source::settings::SourceSettings};
 use serde::{
     Deserialize, Deserializer,
     de::{Visitor, value::Error as Nothing},
@@ -18,8 +18,9 @@ const LISTED: usize = 10;
 /// Variables that share the prefix and are not settings: the command line's own, and the tests'.
 const NOT_OURS: [&str; 4] = ["JIYUE_SERVER", "JIYUE_TOKEN", "JIYUE_CRASH_AT", "JIYUE_CACHE"];
 
-/// Settings that are lists of blocks; no variable can hold them.
+/// Settings that are lists of blocks, and one that is a block; no variable can hold them.
 const BLOCKS: [&str; 2] = ["dns", "usage_source"];
+const BLOCK: &str = "kubernetes";
 
 pub fn load(file: Option<&Path>, variables: impl Iterator<Item = (String, String)>) -> Result<Settings, Faults> {
     let mut table = match file {
@@ -32,6 +33,10 @@ pub fn load(file: Option<&Path>, variables: impl Iterator<Item = (String, String
         .flat_map(|(key, value)| match key.as_str() {
             "dns" => blocks::<ZoneSettings>(key, &["suffix", "server", "key_name", "key_file"], value),
             "usage_source" => blocks::<SourceSettings>(key, &["name", "url", "kind"], value),
+            BLOCK => match value.as_table() {
+                Some(entry) => block::<KubernetesSettings>("kubernetes.", &[], entry),
+                None => vec![Fault::new(key, format!("写的是{}", kind(value)), "写一段 [kubernetes]，放在文件的最后")],
+            },
             _ => judge(known, key, value),
         })
         .collect();
@@ -68,6 +73,9 @@ fn from_file(file: &Path) -> Result<Table, Fault> {
 
 /// One setting from a variable: of the readings that a text has, the one that the setting takes.
 fn from_variable(known: &[&str], variable: &str, key: &str, text: String) -> Result<(String, Value), Fault> {
+    if key == BLOCK {
+        return Err(Fault::new(variable, "这一项不能用环境变量", "写进配置文件的 [kubernetes]"));
+    }
     if BLOCKS.contains(&key) {
         return Err(Fault::new(variable, "这一项不能用环境变量", format!("写进配置文件的 [[{key}]]")));
     }

@@ -25,14 +25,20 @@ fn the_documented_file_has_every_setting_with_its_default() {
     let all = documented();
     let at = |name: &str| all.iter().position(|(key, _)| *key == name).unwrap();
     let (heading, second) = (at("[[dns]]"), at("[[usage_source]]"));
-    let (plain, dns, sources) = (&all[..heading], &all[heading + 1..second], &all[second + 1..]);
+    let third = at("[kubernetes]");
+    let (plain, dns) = (&all[..heading], &all[heading + 1..second]);
+    let (sources, kubernetes) = (&all[second + 1..third], &all[third + 1..]);
     let keys = |of: &[(&'static str, &str)]| of.iter().map(|(key, _)| *key).collect::<Vec<_>>();
-    let known: BTreeSet<_> =
-        names::<Settings>().iter().copied().filter(|name| !["dns", "usage_source"].contains(name)).collect();
+    let known: BTreeSet<_> = names::<Settings>()
+        .iter()
+        .copied()
+        .filter(|name| !["dns", "usage_source", "kubernetes"].contains(name))
+        .collect();
     assert!(known.len() > 25, "{known:?}");
     assert_eq!((keys(plain).len(), keys(plain).into_iter().collect::<BTreeSet<_>>()), (known.len(), known));
     assert_eq!(keys(dns), names::<ZoneSettings>());
     assert_eq!(keys(sources), names::<SourceSettings>());
+    assert_eq!(keys(kubernetes), names::<KubernetesSettings>());
 
     // Each line says what the default is; three settings have none, and say so.
     let optional = ["tls_certificate", "tls_key", "fence_command"];
@@ -47,10 +53,18 @@ fn the_documented_file_has_every_setting_with_its_default() {
     // All lines together are a file, and what is left out of [[dns]] is what stands there.
     let whole = from_text(&text(&mut all.iter()), &[]).unwrap();
     assert!(whole.tls().is_some() && whole.fence_command.is_some());
-    let left_out = ["algorithm", "ttl", "fudge_seconds", "interval_seconds", "timeout_seconds"];
+    let left_out = [
+        "algorithm",
+        "ttl",
+        "fudge_seconds",
+        "interval_seconds",
+        "timeout_seconds",
+        "department_label",
+        "stuck_seconds",
+    ];
     let must = text(&mut all[heading..].iter().filter(|(key, _)| !left_out.contains(key)));
     let short = from_text(&must, &[]).unwrap();
-    assert_eq!((short.dns, short.usage_source), (whole.dns, whole.usage_source));
+    assert_eq!((short.dns, short.usage_source, short.kubernetes), (whole.dns, whole.usage_source, whole.kubernetes));
 }
 
 /// Key and whole sentence of each fault.

@@ -25,11 +25,11 @@ use std::collections::HashMap;
 pub struct AlarmView {
     #[schema(value_type = String, format = Uuid)]
     pub id: AlarmId,
-    /// `foreign`, `stray`, `missing`, `altered`, `restarted` or `power_cut`.
+    /// `foreign`, `stray`, `missing`, `altered`, `restarted`, `power_cut` or `finalizer_stuck`.
     pub kind: &'static str,
-    /// The host's name.
-    pub host: String,
-    /// The domain's name and UUID on the host.
+    /// The host's name; none for an object of a Kubernetes cluster.
+    pub host: Option<String>,
+    /// The domain's name and UUID on the host; of an object its namespace with its name, and its UID.
     pub name: String,
     pub domain_id: String,
     #[schema(value_type = Option<String>, format = Uuid)]
@@ -50,7 +50,7 @@ fn view(alarm: Alarm, hosts: &HashMap<String, String>) -> AlarmView {
     AlarmView {
         id: alarm.id,
         kind: alarm.kind.word(),
-        host: hosts.get(&alarm.host.text()).cloned().unwrap_or_default(),
+        host: alarm.host.and_then(|host| hosts.get(&host.text()).cloned()),
         name: alarm.name,
         domain_id: alarm.domain_id,
         machine_id: alarm.machine,
@@ -75,7 +75,7 @@ pub struct AlarmsQuery {
     /// Those that are over too.
     #[serde(default)]
     pub all: bool,
-    /// `foreign`, `stray`, `missing`, `altered`, `restarted` or `power_cut`.
+    /// `foreign`, `stray`, `missing`, `altered`, `restarted`, `power_cut` or `finalizer_stuck`.
     pub kind: Option<String>,
     /// The host's name or id.
     pub host: Option<String>,

@@ -12,7 +12,7 @@ use crate::{
         policy::{self, Act},
     },
     ids::{MachineId, OperationId},
-    operation::{Kind as OperationKind, NewOperation, store as operations, worker::Bell},
+    operation::{Kind as OperationKind, NewOperation, store as operations, term::Term, worker::Bell},
     provider::disk_image::{self, Header, ReadError},
     secret::Vault,
     task_book,
@@ -61,6 +61,17 @@ const fn act_of(kind: OperationKind) -> Act {
 impl Machines {
     /// Puts an operation on a machine: start, stop, delete (into the recycle bin) or restore.
     pub async fn act(&self, actor: &Actor, id: &str, kind: OperationKind) -> Result<OperationId, Problem> {
+        self.act_in(None, actor, id, kind).await
+    }
+
+    /// The same under a term, which must not be over.
+    pub async fn act_in(
+        &self,
+        term: Option<Term>,
+        actor: &Actor,
+        id: &str,
+        kind: OperationKind,
+    ) -> Result<OperationId, Problem> {
         let scope = policy::scope(actor, act_of(kind))?;
         let machine = self.find(id, scope.filter()).await?;
         may(&machine, kind)?;
@@ -78,6 +89,7 @@ impl Machines {
         let (id, who) = (operation.id, Who::from(actor));
         self.db
             .write(async move |tx| -> Result<(), Problem> {
+                Term::hold_if(term, tx).await?;
                 if matches!(kind, OperationKind::Start | OperationKind::Restore)
                     && task_book::store::is_revoked_for_request(tx.conn(), machine.request).await?
                 {

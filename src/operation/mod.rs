@@ -7,6 +7,7 @@
 pub mod crash;
 pub mod lifecycle;
 pub mod store;
+pub mod term;
 pub mod worker;
 
 use crate::ids::{DepartmentId, MachineId, OperationId, RequestId};

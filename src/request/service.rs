@@ -12,7 +12,7 @@ use crate::{
     audit::{self, Outcome, Record, Who},
     capacity,
     catalogue::Catalogue,
-    db::{Db, DbError},
+    db::{Db, DbError, Tx},
     error::{Kind, Problem},
     identity::{
         Actor,
@@ -21,7 +21,8 @@ use crate::{
     ids::{DepartmentId, OperationId, RequestId, SubmissionId},
     jurisdiction::Profile,
     metrics::Metrics,
-    operation, task_book,
+    operation::{self, term::Term},
+    task_book,
     text::{self, hex},
 };
 use serde_json::{Map, Value, json};
@@ -93,6 +94,17 @@ impl Rules {
         report: &RawReport,
         original: Original,
     ) -> Result<Vec<RequestId>, Problem> {
+        self.submit_with(actor, report, original, async |_, _| Ok(())).await
+    }
+
+    /// The same, and in the same transaction what else has to be so: an error of `also` undoes all of it.
+    pub async fn submit_with(
+        &self,
+        actor: &Actor,
+        report: &RawReport,
+        original: Original,
+        also: impl AsyncFn(&mut Tx, &[RequestId]) -> Result<(), Problem> + Send + 'static,
+    ) -> Result<Vec<RequestId>, Problem> {
         policy::scope(actor, Act::RequestSubmit)?;
         let department = own_department(actor)?;
         let judged = self.judge(department, report).await?;
@@ -125,6 +137,7 @@ impl Rules {
             })
             .collect();
         let (ids, who) = (requests.iter().map(|request| request.id).collect::<Vec<_>>(), Who::from(actor));
+        let made = ids.clone();
         self.db
             .write(async move |tx| -> Result<(), Problem> {
                 store::insert_submission(tx, &submission).await?;
@@ -145,7 +158,7 @@ impl Rules {
                     };
                     audit::record(tx, record).await?;
                 }
-                Ok(())
+                also(tx, &made).await
             })
             .await?;
         for _ in &ids {
@@ -160,16 +173,27 @@ impl Rules {
         let request = self.find(id, scope.filter()).await?;
         may_decide(actor, &request)?;
         let reason = checked_reason(reason)?;
-        self.decide(actor, &request, Act::RequestReturn, RequestState::Returned, Some(reason)).await
+        self.decide(actor, &request, Act::RequestReturn, RequestState::Returned, Some(reason), None).await
     }
 
     /// Withdraws a request: at once while it waits; by turning back its build once it is approved.
     pub async fn cancel(&self, actor: &Actor, id: &str, reason: Option<&str>) -> Result<Cancelled, Problem> {
+        self.cancel_in(None, actor, id, reason).await
+    }
+
+    /// The same under a term, which must not be over.
+    pub async fn cancel_in(
+        &self,
+        term: Option<Term>,
+        actor: &Actor,
+        id: &str,
+        reason: Option<&str>,
+    ) -> Result<Cancelled, Problem> {
         let scope = policy::scope(actor, Act::RequestCancel)?;
         let request = self.find(id, scope.filter()).await?;
         let reason = reason.map(checked_reason).transpose()?;
         if request.state == RequestState::Submitted {
-            self.decide(actor, &request, Act::RequestCancel, RequestState::Cancelled, reason).await?;
+            self.decide(actor, &request, Act::RequestCancel, RequestState::Cancelled, reason, term).await?;
             return Ok(Cancelled::AtOnce);
         }
         let (Some(operation), RequestState::Approved) = (request.operation, request.state) else {
@@ -185,6 +209,7 @@ impl Rules {
         let wish = reason.unwrap_or_else(|| "申请人撤回".to_owned());
         self.db
             .write(async move |tx| -> Result<(), Problem> {
+                Term::hold_if(term, tx).await?;
                 let asked = operation::store::ask_to_cancel(tx, operation, &wish).await?;
                 let moved = store::advance(tx, request.id, RequestState::Approved, RequestEvent::Cancel).await?;
                 if !(asked && moved) {
@@ -231,11 +256,13 @@ impl Rules {
         act: Act,
         to: RequestState,
         reason: Option<String>,
+        term: Option<Term>,
     ) -> Result<(), Problem> {
         let (who, by, unit) = (Who::from(actor), actor.person.id, actor.unit.clone());
         let (id, department) = (request.id, request.department);
         self.db
             .write(async move |tx| -> Result<(), Problem> {
+                Term::hold_if(term, tx).await?;
                 if !store::decide(tx, id, to, by, &unit, reason.as_deref()).await? {
                     return Err(Problem::conflict("request_not_waiting", "申请已不在待审批状态；请重新查询"));
                 }

@@ -26,11 +26,20 @@ pub enum AlarmKind {
     Restarted,
     /// It ought to run, and somebody has cut its power.
     PowerCut,
+    /// An object of a cluster that is to be deleted waits too long for its machines. It is on no host.
+    FinalizerStuck,
 }
 
 impl AlarmKind {
-    pub const ALL: [Self; 6] =
-        [Self::Foreign, Self::Stray, Self::Missing, Self::Altered, Self::Restarted, Self::PowerCut];
+    pub const ALL: [Self; 7] = [
+        Self::Foreign,
+        Self::Stray,
+        Self::Missing,
+        Self::Altered,
+        Self::Restarted,
+        Self::PowerCut,
+        Self::FinalizerStuck,
+    ];
 
     pub const fn word(self) -> &'static str {
         match self {
@@ -40,6 +49,7 @@ impl AlarmKind {
             Self::Altered => "altered",
             Self::Restarted => "restarted",
             Self::PowerCut => "power_cut",
+            Self::FinalizerStuck => "finalizer_stuck",
         }
     }
 
@@ -52,6 +62,7 @@ impl AlarmKind {
             Self::Altered => "配置被改动",
             Self::Restarted => "未经平台启动",
             Self::PowerCut => "被断电",
+            Self::FinalizerStuck => "集群里的申请删不掉",
         }
     }
 
@@ -77,9 +88,10 @@ impl FromStr for AlarmKind {
 #[derive(Clone, Debug)]
 pub struct Alarm {
     pub id: AlarmId,
-    pub host: HostId,
+    /// None for an object of a cluster.
+    pub host: Option<HostId>,
     pub kind: AlarmKind,
-    /// The domain's UUID on its host.
+    /// The domain's UUID on its host, or the object's UID.
     pub domain_id: String,
     pub name: String,
     pub machine: Option<MachineId>,

@@ -233,7 +233,7 @@ async fn settle_alarms(tx: &mut Tx, host: HostId, drift: &Drift) -> Result<(), D
         }
     }
     for finding in &drift.findings {
-        if store::raise(tx, host, finding).await? {
+        if store::raise(tx, Some(host), finding).await? {
             tracing::warn!(host.id = %host, kind = finding.kind.word(), domain = finding.name, "alarm.raised");
             let detail = json!({"kind": finding.kind.word(), "domain": finding.domain_id, "name": finding.name});
             audit::record(tx, on_host(host, "alarm.raised", detail)).await?;

@@ -14,7 +14,7 @@ fn alarm(row: &AnyRow) -> Result<Alarm, DbError> {
         |column: &str| -> Result<_, DbError> { Ok(row.try_get::<Option<i64>, _>(column)?.map(time::from_micros)) };
     Ok(Alarm {
         id: parsed(row, "id")?,
-        host: parsed(row, "host_id")?,
+        host: parsed_opt(row, "host_id")?,
         kind: parsed::<AlarmKind>(row, "kind")?,
         domain_id: row.try_get("domain_id")?,
         name: row.try_get("name")?,
@@ -88,13 +88,13 @@ pub async fn count_open(conn: &mut AnyConnection) -> Result<Vec<(AlarmKind, i64)
 }
 
 /// Enters what was found. True when it is new; otherwise it was seen before and is seen again.
-pub async fn raise(tx: &mut Tx, host: HostId, finding: &Finding) -> Result<bool, DbError> {
+pub async fn raise(tx: &mut Tx, host: Option<HostId>, finding: &Finding) -> Result<bool, DbError> {
     let now = tx.now().as_microsecond();
     let again = sqlx::query(
-        "update alarms set last_seen_at = $4, detail = $5 where host_id = $1 and kind = $2 and domain_id = $3 \
-         and cleared_at is null",
+        "update alarms set last_seen_at = $4, detail = $5 where coalesce(host_id, '') = $1 and kind = $2 \
+         and domain_id = $3 and cleared_at is null",
     )
-    .bind(host.text())
+    .bind(host.map(HostId::text).unwrap_or_default())
     .bind(finding.kind.word())
     .bind(finding.domain_id.as_str())
     .bind(now)
@@ -109,7 +109,7 @@ pub async fn raise(tx: &mut Tx, host: HostId, finding: &Finding) -> Result<bool,
          values ($1, $2, $3, $4, $5, $6, $7, $8, $8) on conflict do nothing",
     )
     .bind(AlarmId::new().text())
-    .bind(host.text())
+    .bind(host.map(HostId::text))
     .bind(finding.kind.word())
     .bind(finding.domain_id.as_str())
     .bind(finding.name.as_str())
@@ -119,6 +119,24 @@ pub async fn raise(tx: &mut Tx, host: HostId, finding: &Finding) -> Result<bool,
     .execute(tx.conn())
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// The open alarm about something that is on no host.
+pub async fn open_off_hosts(
+    conn: &mut AnyConnection,
+    kind: AlarmKind,
+    subject: &str,
+) -> Result<Option<Alarm>, DbError> {
+    let row = sqlx::query(
+        "select id, host_id, kind, domain_id, name, machine_id, detail, first_seen_at, last_seen_at, \
+         acknowledged_by, acknowledged_at, cleared_at from alarms where host_id is null and kind = $1 \
+         and domain_id = $2 and cleared_at is null",
+    )
+    .bind(kind.word())
+    .bind(subject)
+    .fetch_optional(conn)
+    .await?;
+    row.as_ref().map(alarm).transpose()
 }
 
 /// What is no longer so.

@@ -1,11 +1,20 @@
 //! On a real Kubernetes control plane.
 
+mod crowd;
+mod definitions;
+mod faults;
+mod hostile;
+mod lab;
+mod requests;
+mod two;
+
 use crate::support::control_plane::ControlPlane;
 use std::time::{Duration, Instant};
 
 /// What the tests of this file rest on is there: controllers act, the scheduler judges, and nobody may do what no role gives.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_control_plane_is_a_whole_one() {
+    let _alone = lab::alone().await;
     let mut plane = ControlPlane::start().await;
     let version = plane.done("admin", &["version", "-o", "json"], "");
     assert!(version.contains("\"gitVersion\": \"v1.36."), "{version}");

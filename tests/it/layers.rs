@@ -31,6 +31,8 @@ const IO: &[(&str, &str)] = &[
     ("machine/relocate.rs", "is a runner"),
     ("capacity/maintenance.rs", "runs the fence command"),
     ("watch/task.rs", "goes round"),
+    ("k8s/task.rs", "holds the controller's term"),
+    ("k8s/work.rs", "drives the controller's steps"),
     ("usage/task.rs", "goes round"),
     ("report/task.rs", "goes round"),
     ("usage/source/ask.rs", "asks a Prometheus"),
@@ -259,6 +261,16 @@ fn only_the_libvirt_provider_knows_libvirt_and_only_there_is_unsafe() {
     for source in source::all().iter().filter(|source| !source.name.starts_with("provider/libvirt/")) {
         assert_eq!(names(source, &["virt", "virt_sys"]), [""; 0]);
         assert_eq!(source.mentions.unsafes, [0; 0], "{}", source.name);
+    }
+}
+
+#[test]
+fn only_what_speaks_to_a_cluster_knows_its_client() {
+    let planted = Source::parse("machine/planted.rs", "use kube::Api; fn f(_: k8s_openapi::api::core::v1::Pod) {}");
+    assert_eq!(names(&planted, &["kube", "k8s_openapi"]).len(), 2);
+    let may = |name: &str| name.starts_with("k8s/") || name.starts_with("provider/kubevirt");
+    for source in source::all().iter().filter(|source| !may(&source.name)) {
+        assert_eq!(names(source, &["kube", "k8s_openapi", "schemars"]), [""; 0]);
     }
 }
 

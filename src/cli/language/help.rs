@@ -305,6 +305,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("怎样确认的，记入审计", "how it was confirmed, for the audit"),
     ("恢复接收", "take machines again"),
     ("所在单位；申请人的就是其建设单位，不用给", "the unit; a requester's is the department"),
+    ("打印 Kubernetes 的资源定义（不需要服务）", "print the Kubernetes resource definitions (needs no service)"),
     ("打印 OpenAPI 文档（不需要服务）", "print the OpenAPI document (needs no service)"),
     ("打印 bash、zsh、fish 的补全脚本", "print the completion script for bash, zsh or fish"),
     ("打印串口控制台日志", "print the log of the serial console"),

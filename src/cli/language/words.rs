@@ -316,6 +316,7 @@ pub const WORDS: &[(&str, &str)] = &[
     ("虚拟机台数", "Machines"),
     ("虚拟核倍数", "vCPU overcommit"),
     ("被断电", "powered off from outside"),
+    ("集群里的申请删不掉", "an object of the cluster cannot go"),
     ("被服务器拒绝", "refused by the server"),
     ("规则", "rule"),
     ("规格", "Size"),

@@ -172,6 +172,17 @@ impl ControlPlane {
         self.ready().await;
     }
 
+    /// The store forgets all versions but the newest: who watches from an older one is told that it is gone (410).
+    pub async fn compact(&self) {
+        let list = self.done("admin", &["get", "--raw", "/api/v1/namespaces"], "");
+        let list: Value = serde_json::from_str(&list).expect("JSON");
+        let version = list["metadata"]["resourceVersion"].as_str().expect("a version");
+        let url = format!("http://127.0.0.1:{}/v3/kv/compaction", self.etcd);
+        let asked = super::http().post(url).json(&json!({"revision": version, "physical": true})).send().await;
+        let answer = asked.expect("etcd answers");
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
+    }
+
     async fn ready(&self) {
         let began = Instant::now();
         while !self.kubectl("admin", &["get", "--raw", "/readyz"]).status.success() {

@@ -1,0 +1,545 @@
+//! One term at work: what the cluster's watches and the database's own record of acts say has changed is looked at by the
+//! five steps. At rest it asks the API server nothing; its watches are open, that is all.
+
+use super::{
+    apply::{Hands, Outcome},
+    build,
+    cluster::{StepError, is_conflict},
+    crd::{Machine, ResourceRequest, ResourceRequestSpec, TaskBook},
+    dereference::Facts,
+    mirror,
+    settings::KubernetesSettings,
+    status::{self, Refused},
+    store, validate,
+};
+use crate::{
+    audit::{self, Mark},
+    capacity,
+    db::{DbError, Slice},
+    error::{Problem, story},
+    identity::store as identities,
+    metrics::Metrics,
+    request, task_book,
+    watch::{AlarmKind, drift::Finding, store as alarms},
+};
+use futures_util::{StreamExt as _, future::ready, stream};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api, Client, ResourceExt as _,
+    core::PartialObjectMeta,
+    runtime::{
+        WatchStreamExt as _, applier,
+        controller::{self, Action},
+        reflector::{self, ObjectRef, Store},
+        watcher,
+    },
+};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    time::sleep,
+};
+
+/// Between two looks at what the database says has happened.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Between two looks at what is to be deleted.
+const LEAVERS: Duration = Duration::from_secs(5);
+/// Everything is compared once in a while, with what is held in memory: it costs the API server nothing.
+const RESYNC: Duration = Duration::from_secs(600);
+/// What was refused is judged again: a task book may have come.
+const JUDGED_AGAIN: Duration = Duration::from_secs(300);
+/// Longest pause after failures, and before the cluster is tried again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// Objects worked on at once.
+const WIDTH: u16 = 16;
+/// Deeds that one look at an object may lead to.
+const DEEDS: usize = 8;
+const PAGE: i64 = 500;
+const MOST_BOOKS: usize = 200;
+
+type Namespaces = Store<PartialObjectMeta<Namespace>>;
+
+/// One term at work.
+pub struct Work {
+    hands: Hands,
+    settings: KubernetesSettings,
+    metrics: Metrics,
+    stores: Stores,
+    /// Rings for an object.
+    rings: UnboundedSender<ObjectRef<ResourceRequest>>,
+    /// Task books whose mirrors may not be true any more.
+    books: UnboundedSender<String>,
+    /// Objects as our last write left them, for as long as the watch has not caught up, and failures in a row.
+    memory: Mutex<HashMap<String, Memory>>,
+}
+
+#[derive(Default)]
+struct Memory {
+    newest: Option<Arc<ResourceRequest>>,
+    failures: u32,
+}
+
+struct Stores {
+    requests: Store<ResourceRequest>,
+    namespaces: Namespaces,
+    machines: Store<Machine>,
+    books: Store<TaskBook>,
+}
+
+pub struct Ends {
+    requests: reflector::store::Writer<ResourceRequest>,
+    namespaces: reflector::store::Writer<PartialObjectMeta<Namespace>>,
+    machines: reflector::store::Writer<Machine>,
+    books: reflector::store::Writer<TaskBook>,
+    rung: UnboundedReceiver<ObjectRef<ResourceRequest>>,
+    touched: UnboundedReceiver<String>,
+}
+
+impl Work {
+    pub fn new(hands: Hands, settings: KubernetesSettings, metrics: Metrics) -> (Arc<Self>, Ends) {
+        let ((requests, of_requests), (namespaces, of_namespaces)) = (reflector::store(), reflector::store());
+        let ((machines, of_machines), (books, of_books)) = (reflector::store(), reflector::store());
+        let ((rings, rung), (touch, touched)) = (unbounded_channel(), unbounded_channel());
+        let stores = Stores { requests, namespaces, machines, books };
+        let ends = Ends {
+            requests: of_requests,
+            namespaces: of_namespaces,
+            machines: of_machines,
+            books: of_books,
+            rung,
+            touched,
+        };
+        let memory = Mutex::default();
+        (Arc::new(Self { hands, settings, metrics, stores, rings, books: touch, memory }), ends)
+    }
+}
+
+impl Work {
+    /// Works until it is dropped.
+    pub async fn run(self: Arc<Self>, client: Client, ends: Ends) {
+        let Ends { requests, namespaces, machines, books, rung, mut touched } = ends;
+        let config = watcher::Config::default;
+        let seen = watcher(Api::<ResourceRequest>::all(client.clone()), config())
+            .default_backoff()
+            .reflect(requests)
+            .applied_objects()
+            .filter_map(|event| ready(heard(event, "resourcerequests")))
+            .map(|object| ObjectRef::from_obj(&object));
+        let queue = stream::select(seen, stream::unfold(rung, async |mut rung| Some((rung.recv().await?, rung))))
+            .map(|object| Ok::<_, watcher::Error>(controller::ReconcileRequest::from(object)));
+        let at_work = applier(
+            |object, work: Arc<Self>| Box::pin(async move { work.reconcile(object).await }),
+            |object, error, work: Arc<Self>| work.after(&object, error),
+            Arc::clone(&self),
+            self.stores.requests.clone(),
+            queue,
+            controller::Config::default().concurrency(WIDTH),
+        )
+        .for_each(|_| ready(()));
+
+        let of_namespaces = watcher(Api::<PartialObjectMeta<Namespace>>::all(client.clone()), config())
+            .default_backoff()
+            .reflect(namespaces)
+            .applied_objects()
+            .filter_map(|event| ready(heard(event, "namespaces")))
+            .for_each(|namespace| {
+                self.ring_namespace(&namespace.name_any());
+                ready(())
+            });
+        let of_machines = watcher(Api::<Machine>::all(client.clone()), config())
+            .default_backoff()
+            .reflect(machines)
+            .touched_objects()
+            .filter_map(|event| ready(heard(event, "machines")))
+            .for_each(|mirror| {
+                let namespace = mirror.namespace().unwrap_or_default();
+                self.ring(ObjectRef::new(&mirror.spec.request).within(&namespace));
+                ready(())
+            });
+        let of_books = watcher(Api::<TaskBook>::all(client), config())
+            .default_backoff()
+            .reflect(books)
+            .touched_objects()
+            .filter_map(|event| ready(heard(event, "taskbooks")))
+            .for_each(|mirror| {
+                let _ = self.books.send(mirror.name_any());
+                ready(())
+            });
+        let mirroring = async {
+            let _ = self.stores.books.wait_until_ready().await;
+            while let Some(first) = touched.recv().await {
+                let mut ids = BTreeSet::from([first]);
+                while let Ok(more) = touched.try_recv() {
+                    ids.insert(more);
+                }
+                for id in ids {
+                    self.mirror_book(&id).await;
+                }
+            }
+        };
+        // Whichever of them ends, all do; none does before the term is over.
+        tokio::select! {
+            () = at_work => {}
+            () = of_namespaces => {}
+            () = of_machines => {}
+            () = of_books => {}
+            () = mirroring => {}
+            () = self.follow() => {}
+            () = self.leavers() => {}
+            () = self.resync() => {}
+        }
+    }
+
+    fn ring(&self, object: ObjectRef<ResourceRequest>) {
+        // Nobody listens once the term is over.
+        let _ = self.rings.send(object);
+    }
+
+    fn ring_namespace(&self, namespace: &str) {
+        for object in self.stores.requests.state() {
+            if object.namespace().as_deref() == Some(namespace) {
+                self.ring(ObjectRef::from_obj(&*object));
+            }
+        }
+    }
+
+    /// One object, by the five steps.
+    async fn reconcile(&self, object: Arc<ResourceRequest>) -> Result<Action, StepError> {
+        let uid = object.uid().unwrap_or_default();
+        let mut object = self.newest(object);
+        let namespace = object.namespace().unwrap_or_default();
+        let (code, label) = (self.code(&namespace).await?, self.settings.department_label.as_str());
+        let mut refused: Option<Refused> = None;
+        for _ in 0..DEEDS {
+            let facts = Facts::read(&self.hands.db, Arc::clone(&object), code.as_deref()).await?;
+            let judged = validate::judge(&facts, label);
+            let deed = build::plan(&facts, &judged);
+            refused = judged.err().as_ref().map(Refused::from);
+            match self.hands.perform(&facts, deed).await? {
+                Outcome::Done(written) => {
+                    if let Some(written) = written {
+                        object = self.remember(written);
+                    }
+                }
+                Outcome::Rested => break,
+                Outcome::Refused(why) => {
+                    refused = Some(why);
+                    break;
+                }
+                Outcome::Gone => {
+                    self.forget(&uid);
+                    self.metrics.kube_reconciled("done");
+                    return Ok(Action::await_change());
+                }
+            }
+        }
+        let facts = Facts::read(&self.hands.db, Arc::clone(&object), code.as_deref()).await?;
+        self.tell(&facts, refused.as_ref()).await?;
+        self.calm(&uid);
+        self.metrics.kube_reconciled("done");
+        Ok(if facts.request.is_none() || refused.is_some() {
+            Action::requeue(JUDGED_AGAIN)
+        } else {
+            Action::await_change()
+        })
+    }
+
+    /// The fifth step, and the mirrors of its machines.
+    async fn tell(&self, facts: &Facts, refused: Option<&Refused>) -> Result<(), StepError> {
+        let hands = &self.hands;
+        let told = status::compose(facts, refused, hands.term.epoch, hands.db.clock().now());
+        if !status::is_told(facts.object.status.as_ref(), &told) {
+            let written = hands.cluster.put_status(&facts.object, &told).await?;
+            self.remember(Arc::new(written));
+        }
+        if facts.machines.is_empty() || facts.object.metadata.deletion_timestamp.is_some() {
+            return Ok(());
+        }
+        let hosts = {
+            let mut conn = hands.db.read().await?;
+            let hosts = capacity::store::list_hosts(&mut conn).await?;
+            hosts.into_iter().map(|host| (host.id.text(), host.name)).collect()
+        };
+        for mirror in mirror::machines(facts, &hosts) {
+            let before = self.stores.machines.get(&ObjectRef::from_obj(&mirror));
+            hands.cluster.put_machine(&mirror, before.as_deref()).await?;
+        }
+        Ok(())
+    }
+
+    /// The label of a namespace. One that is not known yet is no answer: the object may be older than our view of it.
+    async fn code(&self, namespace: &str) -> Result<Option<String>, StepError> {
+        let _ = self.stores.namespaces.wait_until_ready().await;
+        let seen = self.stores.namespaces.get(&ObjectRef::new(namespace));
+        let seen = seen.ok_or_else(|| StepError::Unseen(format!("namespace {namespace}")))?;
+        Ok(seen.labels().get(&self.settings.department_label).cloned())
+    }
+
+    /// The newer of what the watch has brought and what our own last write left. Versions are counted up by the server.
+    fn newest(&self, seen: Arc<ResourceRequest>) -> Arc<ResourceRequest> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = memory.get_mut(&seen.uid().unwrap_or_default()) else { return seen };
+        match &known.newest {
+            Some(newest) if version(newest) > version(&seen) => Arc::clone(newest),
+            _ => {
+                known.newest = None;
+                seen
+            }
+        }
+    }
+
+    fn remember(&self, written: Arc<ResourceRequest>) -> Arc<ResourceRequest> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.entry(written.uid().unwrap_or_default()).or_default().newest = Some(Arc::clone(&written));
+        written
+    }
+
+    fn calm(&self, uid: &str) {
+        if let Some(known) = self.memory.lock().unwrap_or_else(PoisonError::into_inner).get_mut(uid) {
+            known.failures = 0;
+        }
+    }
+
+    fn forget(&self, uid: &str) {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+
+    /// When to try again what has failed.
+    fn after(&self, object: &ResourceRequest, error: &StepError) -> Action {
+        let uid = object.uid().unwrap_or_default();
+        let failures = {
+            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = memory.entry(uid).or_default();
+            // What was written over in between is not what our last write left.
+            known.newest = None;
+            known.failures = known.failures.saturating_add(1);
+            known.failures
+        };
+        let pause = (Duration::from_millis(100) * (1 << failures.min(8))).min(LONGEST_PAUSE);
+        if is_conflict(error) {
+            self.metrics.kube_reconciled("conflict");
+        } else {
+            self.metrics.kube_reconciled("failed");
+            let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+            tracing::warn!(namespace, name, error = %story(error).join(": "), "kubernetes.object.postponed");
+        }
+        Action::requeue(pause)
+    }
+
+    /// Follows what happens in the database, from before the first listing on.
+    async fn follow(&self) {
+        let mut after = None;
+        loop {
+            match self.news(after).await {
+                Ok((mark, is_full)) => {
+                    if after.is_none() {
+                        self.all_books().await;
+                    }
+                    after = Some(mark);
+                    if is_full {
+                        continue;
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "kubernetes.follow.unread"),
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn news(&self, after: Option<Mark>) -> Result<(Mark, bool), DbError> {
+        let db = &self.hands.db;
+        let mut conn = db.read().await?;
+        let horizon = db.horizon(&mut conn).await?;
+        let Some(after) = after else { return Ok((audit::last(&mut conn, horizon).await?, false)) };
+        let all = audit::happenings(&mut conn, None, after, horizon, PAGE).await?;
+        let mark = all.last().map_or(after, |last| last.mark);
+        let things: BTreeSet<_> = all.iter().map(|it| (it.object_type.as_str(), it.object_id.as_str())).collect();
+        for (kind, id) in things {
+            let bound = match kind {
+                "request" => store::of_request(&mut conn, id).await?,
+                "machine" => store::of_machine(&mut conn, id).await?,
+                "task_book" => {
+                    let _ = self.books.send(id.to_owned());
+                    // It may be the one that some were refused for.
+                    self.ring_refused();
+                    None
+                }
+                _ => None,
+            };
+            let request = match (kind, &bound) {
+                ("request", _) => Some(id.to_owned()),
+                (_, Some(bound)) => Some(bound.request.text()),
+                _ => None,
+            };
+            if let Some(request) = request
+                && let Some(request) = request::store::find(&mut conn, &request, None).await?
+            {
+                let _ = self.books.send(request.task_book.text());
+            }
+            if let Some(bound) = bound {
+                self.ring(ObjectRef::new(&bound.name).within(&bound.namespace));
+            }
+        }
+        Ok((mark, i64::try_from(all.len()).is_ok_and(|many| many == PAGE)))
+    }
+
+    fn ring_refused(&self) {
+        for object in self.stores.requests.state() {
+            if object.status.as_ref().is_none_or(|status| !status.violations.is_empty()) {
+                self.ring(ObjectRef::from_obj(&*object));
+            }
+        }
+    }
+
+    async fn all_books(&self) {
+        let Some(order) = task_book::store::SORTS.order(None) else { return };
+        let mut slice = Slice { order, after: None, size: MOST_BOOKS };
+        loop {
+            let batch = async {
+                let mut conn = self.hands.db.read().await?;
+                task_book::store::list(&mut conn, &task_book::store::Filter::default(), &slice).await
+            };
+            match batch.await {
+                Ok(batch) => {
+                    for book in &batch.items {
+                        let _ = self.books.send(book.id.text());
+                    }
+                    match batch.next {
+                        Some(next) => slice.after = Some(next),
+                        None => return,
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "kubernetes.books.unread");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Writes the mirror of a task book, where it is not true.
+    async fn mirror_book(&self, id: &str) {
+        let written = async {
+            let (held, department) = {
+                let mut conn = self.hands.db.read().await?;
+                let Some(held) = task_book::store::find(&mut conn, id, None).await? else { return Ok(()) };
+                let department = identities::find_department(&mut conn, &held.department.text()).await?;
+                (held, department.map(|department| department.code).unwrap_or_default())
+            };
+            let mirror = mirror::book(&held, &department);
+            let before = self.stores.books.get(&ObjectRef::from_obj(&mirror));
+            self.hands.cluster.put_book(&mirror, before.as_deref()).await
+        };
+        if let Err(error) = written.await {
+            tracing::warn!(book = id, error = %story(&error).join(": "), "kubernetes.book.postponed");
+            let (books, id) = (self.books.clone(), id.to_owned());
+            tokio::spawn(async move {
+                sleep(LONGEST_PAUSE).await;
+                let _ = books.send(id);
+            });
+        }
+    }
+
+    /// What is to be deleted: an alarm where it takes too long, and an end also where the object is gone by somebody's
+    /// hand.
+    async fn leavers(&self) {
+        let _ = self.stores.requests.wait_until_ready().await;
+        loop {
+            if let Err(error) = self.look_at_leavers().await {
+                tracing::warn!(error = %story(&error).join(": "), "kubernetes.leavers.postponed");
+            }
+            sleep(LEAVERS).await;
+        }
+    }
+
+    async fn look_at_leavers(&self) -> Result<(), StepError> {
+        let now = self.hands.db.clock().now();
+        let leaving = store::leaving(&mut *self.hands.db.read().await?).await?;
+        let age = |since: jiff::Timestamp| now.duration_since(since).as_secs();
+        let oldest = leaving.iter().filter_map(|bound| bound.deleting_at).map(age).max();
+        self.metrics.kube_leaving(leaving.len(), oldest.unwrap_or_default());
+        for bound in leaving {
+            let since = bound.deleting_at.map_or(0, age);
+            if since >= i64::from(self.settings.stuck_seconds) {
+                self.alarm(&bound, since).await?;
+            }
+            let here = ObjectRef::<ResourceRequest>::new(&bound.name).within(&bound.namespace);
+            match self.stores.requests.get(&here).filter(|seen| seen.uid().as_deref() == Some(&bound.uid)) {
+                Some(_) => self.ring(here),
+                None => self.take_away_without(&bound).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The object is gone, by somebody who took our finalizer off. That it was to be deleted was read while it was there, so
+    /// what was begun is finished.
+    async fn take_away_without(&self, bound: &store::Bound) -> Result<(), StepError> {
+        let mut object = ResourceRequest::new(&bound.name, ResourceRequestSpec::default());
+        object.metadata.uid = Some(bound.uid.clone());
+        object.metadata.namespace = Some(bound.namespace.clone());
+        let facts = Facts::read(&self.hands.db, Arc::new(object), None).await?;
+        self.hands.take_away(&facts, bound).await.map(drop)
+    }
+
+    async fn alarm(&self, bound: &store::Bound, since: i64) -> Result<(), StepError> {
+        let finding = Finding {
+            kind: AlarmKind::FinalizerStuck,
+            domain_id: bound.uid.clone(),
+            name: format!("{}/{}", bound.namespace, bound.name),
+            machine: None,
+            detail: format!("已等待 {since} 秒，虚拟机还没有全部进入回收站；请看该申请的虚拟机有什么操作没有完成"),
+        };
+        let (term, request) = (self.hands.term, bound.request);
+        let raised = self
+            .hands
+            .db
+            .housekeep(async move |tx| -> Result<bool, Problem> {
+                term.hold(tx).await?;
+                if !alarms::raise(tx, None, &finding).await? {
+                    return Ok(false);
+                }
+                let record = audit::Record {
+                    who: audit::Who::broker("kubernetes"),
+                    action: "alarm.raised",
+                    object_type: "request",
+                    object_id: request.text(),
+                    department_id: None,
+                    outcome: audit::Outcome::Done,
+                    detail: serde_json::json!({"kind": finding.kind.word(), "name": finding.name}),
+                };
+                audit::record(tx, record).await?;
+                Ok(true)
+            })
+            .await
+            .map_err(StepError::Act)?;
+        if raised {
+            tracing::warn!(namespace = bound.namespace, name = bound.name, since, "kubernetes.finalizer.stuck");
+        }
+        Ok(())
+    }
+
+    async fn resync(&self) {
+        loop {
+            sleep(RESYNC).await;
+            for object in self.stores.requests.state() {
+                self.ring(ObjectRef::from_obj(&*object));
+            }
+            self.all_books().await;
+        }
+    }
+}
+
+/// What a watch has brought. What it could not bring, its own backoff tries again.
+fn heard<T>(event: Result<T, watcher::Error>, what: &str) -> Option<T> {
+    event.inspect_err(|error| tracing::warn!(what, error = %story(error).join(": "), "kubernetes.watch")).ok()
+}
+
+/// 0 where the server does not count.
+fn version(object: &ResourceRequest) -> u64 {
+    object.resource_version().and_then(|version| version.parse().ok()).unwrap_or_default()
+}

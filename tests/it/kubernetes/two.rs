@@ -1,0 +1,109 @@
+//! Two brokers on one PostgreSQL. The one whose term it is stands still, past its lease, and wakes when the other has gone on
+//! for it: it must write nothing any more, neither into the database nor into the cluster.
+
+use super::lab::{LIMIT, Lab, condition, configure, request, times};
+use crate::support::{
+    Dice,
+    broker::{Broker, On},
+    scratch,
+};
+use std::{
+    collections::BTreeMap,
+    fs::{File, read_to_string},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_broker_that_wakes_up_after_its_term_writes_nothing() {
+    let trials = times("JIYUE_TEST_PAUSES", 3);
+    // The first stands still by itself in the one place where it hurts most: its status is composed and not yet written.
+    let mut lab = Lab::start(On::Postgres, |setup| setup.with("JIYUE_TEST_STOP_AT", "k8s.status")).await;
+    let mut second = lab.setup.clone();
+    second.env.retain(|(key, _)| key != "JIYUE_TEST_STOP_AT");
+    second.folder = scratch("second");
+    second = second.with("JIYUE_IMAGE_FOLDER", &lab.setup.folder.join("images").to_string_lossy());
+    second = second.with("JIYUE_SECRET_KEY_FILE", &lab.setup.folder.join("secret.key").to_string_lossy());
+    configure(&lab.plane, &second);
+    lab.brokers.push(Broker::start(second).await);
+
+    // Every status that there ever was, in order.
+    let history = lab.plane.folder.join("history");
+    let mut watch = Command::new(crate::support::control_plane::programs().join("kubectl"))
+        .arg("--kubeconfig")
+        .arg(lab.plane.folder.join("admin.kubeconfig"))
+        .args(["get", "rr", "-n", "mzj", "--watch", "--output-watch-events", "-o"])
+        .arg("jsonpath={.object.metadata.name} {.object.status.term}{\"\\n\"}")
+        .stdout(File::create(&history).unwrap())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut dice = Dice::from_env();
+    eprintln!("seed {}", dice.seed);
+    let mut sql = lab.sql().await;
+    let epoch = "select cast(epoch as text) from terms where work = 'kubernetes'";
+    let mut stale = 0;
+    for trial in 0..trials {
+        let name = format!("p{trial}");
+        let leader = leader(&lab).await;
+        let other = 1 - leader;
+        let before = sql.rows(epoch).await;
+        lab.apply(&request(&name, trial));
+        if trial > 0 {
+            tokio::time::sleep(Duration::from_millis(dice.below(500))).await;
+            lab.brokers[leader].signal("STOP");
+        }
+        let began = Instant::now();
+        while sql.rows(epoch).await == before {
+            assert!(began.elapsed() < LIMIT, "trial {trial}: nobody takes over");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let waiting = lab.until_phase(&name, "Submitted");
+        let id = waiting["status"]["requestId"].as_str().unwrap();
+        let path = format!("/v1/requests/{id}/approve");
+        lab.brokers[other].post(&path, &lab.cast.authority, &serde_json::json!({})).await.expect(202);
+        let done = lab.until(&name, |object| condition(object, "Ready").0 == "True");
+        let written = sql.rows("select cast(writes as text), cast(epoch as text) from terms").await;
+        lab.brokers[leader].signal("CONT");
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        let after = lab.object(&name).unwrap();
+        if after["status"] != done["status"]
+            || sql.rows("select cast(writes as text), cast(epoch as text) from terms").await != written
+        {
+            eprintln!("trial {trial}: {} → {}, {written:?}", done["status"], after["status"]);
+            stale += 1;
+        }
+    }
+    let _ = watch.kill();
+    let _ = watch.wait();
+    let mut newest: BTreeMap<String, i64> = BTreeMap::new();
+    let mut writes = 0;
+    for line in read_to_string(&history).unwrap().lines() {
+        let Some((name, term)) = line.split_once(' ') else { continue };
+        let Ok(term) = term.trim().parse::<i64>() else { continue };
+        writes += 1;
+        let known = newest.entry(name.to_owned()).or_insert(term);
+        assert!(term >= *known, "{name} was written in term {term} after term {known}");
+        *known = term;
+    }
+    assert!(writes >= trials, "the history holds {writes} statuses");
+    eprintln!("{trials} trials, {writes} statuses, {stale} stale writes");
+    assert_eq!(stale, 0);
+    assert_eq!(lab.machines().await, i64::try_from(trials).unwrap());
+    lab.is_once().await;
+}
+
+/// Whose term it is.
+async fn leader(lab: &Lab) -> usize {
+    let began = Instant::now();
+    loop {
+        for (n, broker) in lab.brokers.iter().enumerate() {
+            let metrics = broker.get("/metrics", &lab.cast.auditor).await;
+            if metrics.body.as_str().is_some_and(|text| text.contains("jiyue_kubernetes_leader 1")) {
+                return n;
+            }
+        }
+        assert!(began.elapsed() < LIMIT, "nobody leads");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
