@@ -20,12 +20,14 @@ pub fn repository() -> &'static Path {
 }
 
 /// What users can put together of `manifests/`: the resources, then the components.
-const COMPOSITIONS: [(&[&str], &[&str]); 5] = [
+const COMPOSITIONS: [(&[&str], &[&str]); 4] = [
     (&["base"], &[]),
     (&["overlays/postgres"], &[]),
-    (&["base", "overlays/monitoring", "overlays/hosts"], &[]),
     (&["base", "overlays/monitoring"], &["components/tls"]),
-    (&["overlays/postgres", "overlays/monitoring", "overlays/hosts"], &["components/tls"]),
+    (
+        &["overlays/postgres", "overlays/kubevirt", "overlays/monitoring", "overlays/hosts"],
+        &["components/tls"],
+    ),
 ];
 
 /// A kustomization's objects.
