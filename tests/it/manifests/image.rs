@@ -242,9 +242,7 @@ fn the_image_is_bare_nobody_s_root_and_runs_on_a_closed_root() {
     let built = super::build(&["base"], &[]);
     assert_eq!(built.pod()["securityContext"]["runAsUser"], 10001, "the manifests say the same number");
 
-    let ask = |command: &[&str]| {
-        Container::start(&built, &BTreeMap::new(), command).ended(Duration::from_secs(60))
-    };
+    let ask = |command: &[&str]| Container::start(&built, &BTreeMap::new(), command).ended(Duration::from_secs(60));
     let (code, told) = ask(&["/usr/bin/jiyue", "--version"]);
     assert!(code == 0 && told.contains(concat!("jiyue ", env!("CARGO_PKG_VERSION"))), "{code} {told}");
     let (code, told) = ask(&["/usr/bin/jiyue", "serve", "--check", "--config", "/etc/jiyue/jiyue.toml"]);

@@ -24,10 +24,7 @@ const COMPOSITIONS: [(&[&str], &[&str]); 4] = [
     (&["base"], &[]),
     (&["overlays/postgres"], &[]),
     (&["base", "overlays/monitoring"], &["components/tls"]),
-    (
-        &["overlays/postgres", "overlays/kubevirt", "overlays/monitoring", "overlays/hosts"],
-        &["components/tls"],
-    ),
+    (&["overlays/postgres", "overlays/kubevirt", "overlays/monitoring", "overlays/hosts"], &["components/tls"]),
 ];
 
 /// A kustomization's objects.
@@ -47,7 +44,10 @@ pub fn build(resources: &[&str], components: &[&str]) -> Built {
     // Paths of other kustomizations have to be relative.
     let up = "../".repeat(folder.components().count() - 1);
     let list = |names: &[&str]| -> Vec<String> {
-        names.iter().map(|name| format!("{up}{}/manifests/{name}", repository().display().to_string().trim_start_matches('/'))).collect()
+        names
+            .iter()
+            .map(|name| format!("{up}{}/manifests/{name}", repository().display().to_string().trim_start_matches('/')))
+            .collect()
     };
     let mine = serde_json::json!({
         "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
@@ -105,11 +105,15 @@ impl Built {
         let all = self.container()["env"].as_array().cloned().unwrap_or_default();
         let each = all.iter().map(|variable| {
             let reference = &variable["valueFrom"]["secretKeyRef"];
-            let value = variable["value"].as_str().map(str::to_owned).unwrap_or_else(|| {
-                assert_ne!(reference["optional"], true, "without its secret no pod starts");
-                let name = format!("{}/{}", reference["name"].as_str().unwrap(), reference["key"].as_str().unwrap());
-                secrets.get(name.as_str()).unwrap_or_else(|| panic!("nobody has made {name}")).clone()
-            });
+            let value = variable["value"].as_str().map_or_else(
+                || {
+                    assert_ne!(reference["optional"], true, "without its secret no pod starts");
+                    let name =
+                        format!("{}/{}", reference["name"].as_str().unwrap(), reference["key"].as_str().unwrap());
+                    secrets.get(name.as_str()).unwrap_or_else(|| panic!("nobody has made {name}")).clone()
+                },
+                str::to_owned,
+            );
             (variable["name"].as_str().expect("a name").to_owned(), value)
         });
         each.collect()
@@ -213,15 +217,17 @@ fn compositions_are_what_they_say() {
             }
             let over: Vec<_> = spread.iter().map(|one| one["topologyKey"].as_str().unwrap()).collect();
             assert_eq!(over, ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]);
-            assert_eq!(built.only("PersistentVolumeClaim")["spec"]["accessModes"], serde_json::json!(["ReadWriteMany"]));
+            assert_eq!(
+                built.only("PersistentVolumeClaim")["spec"]["accessModes"],
+                serde_json::json!(["ReadWriteMany"])
+            );
         } else {
             assert_eq!((&workload["kind"], &workload["spec"]["replicas"]), (&"StatefulSet".into(), &1.into()));
             assert_eq!(built.of_kind("PodDisruptionBudget").count(), 0);
         }
         let labels = &workload["spec"]["template"]["metadata"]["labels"];
-        let selected = |selector: &Value| {
-            selector.as_object().expect("labels").iter().all(|(key, value)| labels[key] == *value)
-        };
+        let selected =
+            |selector: &Value| selector.as_object().expect("labels").iter().all(|(key, value)| labels[key] == *value);
         assert!(selected(&built.only("Service")["spec"]["selector"]));
         for policy in built.of_kind("NetworkPolicy").filter(|policy| policy["metadata"]["name"] != "default-deny") {
             assert!(selected(&policy["spec"]["podSelector"]["matchLabels"]), "{policy:#}");

@@ -69,7 +69,8 @@ fn started(built: &Built, secrets: &BTreeMap<&str, String>) -> Container {
 
 /// A client that has sent half a call and then stands still.
 fn stalled(container: &Container) -> Child {
-    let script = "exec 3<>/dev/tcp/127.0.0.1/8460; printf 'POST /v1/departments HTTP/1.1\\r\\nhost: x\\r\\n' >&3; sleep 60";
+    let script =
+        "exec 3<>/dev/tcp/127.0.0.1/8460; printf 'POST /v1/departments HTTP/1.1\\r\\nhost: x\\r\\n' >&3; sleep 60";
     let mut command: Command = container.beside("bash");
     command.args(["-c", script]).stdin(Stdio::null()).spawn().expect("bash")
 }
