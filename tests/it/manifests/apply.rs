@@ -70,6 +70,8 @@ fn kept(plane: &ControlPlane, built: &Built) -> Vec<Value> {
             object["metadata"]["resourceVersion"] = Value::Null;
             let managers = object["metadata"]["managedFields"].as_array_mut().expect("managers");
             managers.retain(|manager| manager["manager"] == "kubectl");
+            // An apply that meets a controller's write on its way is tried anew, at a new time.
+            managers.iter_mut().for_each(|manager| manager["time"] = Value::Null);
         }
     }
     objects

@@ -46,6 +46,7 @@ const NOT_SERVED: &[(&str, &str)] = &[
         "virtualmachineinstances/vnc console portforward pause unpause freeze softreboot addvolume guestosinfo userlist filesystemlist sev usbredir",
     ),
     ("export.kubevirt.io", "virtualmachineexports"),
+    ("cloud.jiyue.io", "resourcerequests/finalizers"),
     ("snapshot.kubevirt.io", "virtualmachinesnapshots virtualmachinerestores"),
     ("clone.kubevirt.io", "virtualmachineclones"),
     (
@@ -363,7 +364,7 @@ async fn the_account_may_do_what_the_golden_says_and_nothing_else() {
     {
         assert!(!text.contains(word), "{word}");
     }
-    acts(&plane);
+    acts(&plane, &door).await;
 }
 
 /// A policy counts some moments after it was applied. Then the department's namespace is made, by the broker as always.
@@ -381,7 +382,7 @@ async fn fence_stands(plane: &ControlPlane) {
 }
 
 /// A few of the acts themselves: what is granted is done, and beyond the fence it is refused.
-fn acts(plane: &ControlPlane) {
+async fn acts(plane: &ControlPlane, door: &Door) {
     let object = |version: &str, kind: &str, namespace: &str, more: Value| {
         let mut object =
             json!({"apiVersion": version, "kind": kind, "metadata": {"name": "x", "namespace": namespace}});
@@ -432,9 +433,14 @@ fn acts(plane: &ControlPlane) {
     let request = object("cloud.jiyue.io/v1", "ResourceRequest", "jiyue-mzj", json!({"spec": {}}));
     refused(&create, &request, "cannot create");
     plane.done("admin", &apply, &request);
-    let patch = ["patch", "resourcerequest", "x", "-n", "jiyue-mzj", "--type=merge", "-p"];
-    plane.done("account", &[&patch[..], &["{\"status\": {\"phase\": \"x\"}}", "--subresource=status"]].concat(), "");
-    plane.done("account", &[&patch[..], &["{\"metadata\": {\"finalizers\": [\"cloud.jiyue.io/bin\"]}}"]].concat(), "");
+    // As the controller does it: without reading first.
+    let path = "/apis/cloud.jiyue.io/v1/namespaces/jiyue-mzj/resourcerequests/x";
+    let phase = json!({"status": {"phase": "x"}});
+    let finalizer = json!({"metadata": {"finalizers": ["cloud.jiyue.io/bin"]}});
+    for (path, change) in [(format!("{path}/status"), phase), (path.to_owned(), finalizer)] {
+        let (status, answer) = door.call(Method::PATCH, &path, "application/merge-patch+json", Some(&change)).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
     refused(&["delete", "resourcerequest", "x", "-n", "jiyue-mzj"], "", "cannot delete");
 }
 
