@@ -52,6 +52,10 @@ if [[ -n ${1:-} ]]; then
   # What does not depend on the package is kept under a name of its own, so that it outlives the image.
   bud --layers --target system -t "localhost/jiyue-system:$key" >/dev/null
   name=localhost/jiyue-test:$(sha256sum "$1" | cut -c1-16)
+  # Those of earlier programs go, unless a container of theirs still runs.
+  buildah images --filter "reference=localhost/jiyue-test" --format '{{.Name}}:{{.Tag}}' |
+    while read -r old; do [[ $old == "$name" ]] || buildah rmi "$old" >/dev/null 2>&1 || true; done
+  buildah rmi --prune >/dev/null 2>&1 || true
   bud --layers -t "$name" >/dev/null
   printf '%s\n' "$store" "$driver" "$name"
   exit 0
