@@ -55,6 +55,10 @@ build: ## 编译 jiyue
 deb: ## 造安装包 target/debian/jiyue_*.deb（优化编译，第一次较慢）
 	@scripts/deb.sh
 
+.PHONY: image
+image: ## 造容器镜像 target/image/jiyue-*.tar，不用 Docker（需要 root）
+	@scripts/image.sh
+
 .PHONY: fmt
 fmt: ## 排版源代码
 	@. scripts/env.sh; cargo fmt

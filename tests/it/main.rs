@@ -30,6 +30,7 @@ mod journeys;
 mod kubernetes;
 mod language;
 mod layers;
+mod manifests;
 mod migration;
 mod names;
 mod package;
