@@ -286,7 +286,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
     let catalogue = Arc::new(Catalogue::embedded()?);
     let shared = Shared {
         inventory: Inventory::default(),
-        providers: Providers::new(db.clone(), &settings.insecure_networks),
+        providers: Providers::new(db.clone(), &settings.insecure_networks, &settings.cluster),
         bell: Bell::default(),
         pulse: Pulse::default(),
         names: names(&db, settings)?,
@@ -380,6 +380,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         allowed_hosts: Allowed {
             simulated: settings.allow_simulated_hosts,
             insecure_networks: settings.insecure_networks.clone(),
+            clusters: settings.cluster.clone(),
         },
     });
     Ok(Service { api, worker, rounds, registrar, courier, collector, gauges })

@@ -1,7 +1,7 @@
 //! The settings held against this machine: what would keep the service from doing its work. Looks, and changes nothing.
 
 use super::{Fault, Settings};
-use crate::{db, dns::Zones, jurisdiction::Profile, secret::Vault, serve::tls, time::Clock, usage::source};
+use crate::{db, dns::Zones, jurisdiction::Profile, provider::kubevirt::settings as cluster, secret::Vault, serve::tls, time::Clock, usage::source};
 use std::{
     fs,
     ops::RangeInclusive,
@@ -36,6 +36,10 @@ pub fn faults(settings: &Settings) -> Vec<Fault> {
         let each = wrong.into_iter();
         faults.extend(each.map(|w| Fault::new(format!("usage_source[{}].{}", w.index, w.field), w.fault, w.mend)));
     }
+    let measured = settings.usage_source.iter().filter(|source| source.kind == "kubevirt");
+    let measured: Vec<_> = measured.map(|source| source.name.as_str()).collect();
+    let wrong = cluster::check(&settings.cluster, &measured).into_iter();
+    faults.extend(wrong.map(|w| Fault::new(format!("cluster[{}].{}", w.index, w.field), w.fault, w.mend)));
     if EnvFilter::try_new(&settings.log_filter).is_err() {
         let mend = "填写 error、warn、info、debug 或 trace，可以分模块，如 info,jiyue=debug";
         faults.push(Fault::new("log_filter", "看不懂", mend));

@@ -11,6 +11,7 @@ mod tests;
 
 use crate::{
     dns::ZoneSettings,
+    provider::kubevirt::ClusterSettings,
     usage::{source::settings::SourceSettings, zombie::judge::Thresholds},
 };
 use ipnet::IpNet;
@@ -105,6 +106,9 @@ pub struct Settings {
     pub zombie_answer_days: u32,
     /// Prometheus-compatible sources that measure legacy servers. In the file only, as `dns`.
     pub usage_source: Vec<SourceSettings>,
+    /// Kubernetes clusters with KubeVirt that machines may be built on; each is registered among the hosts by its name. In
+    /// the file only, as `dns`.
+    pub cluster: Vec<ClusterSettings>,
     /// `text` or `json`
     pub log_format: LogFormat,
     /// As in `info,jiyue=debug`.
@@ -158,6 +162,7 @@ impl Default for Settings {
             zombie_unused_days: 180,
             zombie_answer_days: 15,
             usage_source: Vec::new(),
+            cluster: Vec::new(),
             log_format: LogFormat::Text,
             log_filter: "info".to_owned(),
         }

@@ -3,7 +3,7 @@
 //! Messages never show a value: the database's address may hold a password, and what stands here ends up in a log.
 
 use super::{DOCUMENTED, Fault, Faults, Settings};
-use crate::{dns::ZoneSettings, usage::source::settings::SourceSettings};
+use crate::{dns::ZoneSettings, provider::kubevirt::ClusterSettings, usage::source::settings::SourceSettings};
 use serde::{
     Deserialize, Deserializer,
     de::{Visitor, value::Error as Nothing},
@@ -19,7 +19,7 @@ const LISTED: usize = 10;
 const NOT_OURS: [&str; 4] = ["JIYUE_SERVER", "JIYUE_TOKEN", "JIYUE_CRASH_AT", "JIYUE_CACHE"];
 
 /// Settings that are lists of blocks; no variable can hold them.
-const BLOCKS: [&str; 2] = ["dns", "usage_source"];
+const BLOCKS: [&str; 3] = ["dns", "usage_source", "cluster"];
 
 pub fn load(file: Option<&Path>, variables: impl Iterator<Item = (String, String)>) -> Result<Settings, Faults> {
     let mut table = match file {
@@ -32,6 +32,7 @@ pub fn load(file: Option<&Path>, variables: impl Iterator<Item = (String, String
         .flat_map(|(key, value)| match key.as_str() {
             "dns" => blocks::<ZoneSettings>(key, &["suffix", "server", "key_name", "key_file"], value),
             "usage_source" => blocks::<SourceSettings>(key, &["name", "url", "kind"], value),
+            "cluster" => blocks::<ClusterSettings>(key, &["name"], value),
             _ => judge(known, key, value),
         })
         .collect();

@@ -6,7 +6,7 @@
 //! keeps its claims: nothing is given back on the guess that nothing is there.
 
 use super::{
-    Machine, credentials,
+    Machine, credentials, estate,
     distribution::courier::Courier,
     lifecycle::{Event, State},
     name::{self, Names, lifecycle::State as NameState},
@@ -170,6 +170,12 @@ impl Build {
         let provider =
             self.providers.of(machine.host).await.map_err(|e| Turn::Interrupted(RunError::Later(e.to_string())))?;
         let intent = self.with_password(machine).await?;
+        let estate = estate::of(&mut *self.db.read().await?, &*provider, machine).await?;
+        if let Some(estate) = estate
+            && let Err(error) = steps::settle_in(&*provider, &estate, self.patience, stop).await
+        {
+            return Err(self.not_done(held, machine, Part::Image, done, error).await?);
+        }
         let mut permit = None;
         for part in Part::ALL {
             if part == Part::Power {
