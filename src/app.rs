@@ -33,6 +33,7 @@ use crate::{
         Kind, Operation, store,
         worker::{self, Bell, Pulse, Runner, Worker},
     },
+    provider::kubevirt,
     report::{self, service::Reports},
     request::service::Rules,
     secret::{KeyFault, Vault},
@@ -310,7 +311,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
     };
     let courier = courier(distribution.clone(), settings);
     let (worker, registrar) = (worker(&shared, &courier, settings), registrar(&shared, settings));
-    let sources: Arc<[Source]> = settings::open(&settings.usage_source).map_err(StartError::UsageSource)?.into();
+    let sources: Arc<[Source]> = sources(settings)?.into();
     let (collector, gauges) = (collector(&shared, settings, Arc::clone(&sources)), gauges(&shared, settings));
     let reports = reports(&shared.db, settings)?;
     let Shared { db, inventory, providers, bell, pulse, names, metrics, vault } = shared;
@@ -384,6 +385,16 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         },
     });
     Ok(Service { api, worker, rounds, registrar, courier, collector, gauges })
+}
+
+/// The sources of the settings, each with the clusters that name it.
+fn sources(settings: &Settings) -> Result<Vec<Source>, StartError> {
+    let mut sources = settings::open(&settings.usage_source).map_err(StartError::UsageSource)?;
+    for source in &mut sources {
+        let named = settings.cluster.iter().filter(|cluster| cluster.usage_source.as_ref() == Some(&source.name));
+        source.clusters = named.map(|cluster| format!("{}{}", kubevirt::SCHEME, cluster.name)).collect();
+    }
+    Ok(sources)
 }
 
 /// What reads machines' use.

@@ -153,11 +153,7 @@ impl KubevirtCluster {
     async fn instance(&self, machine: &Value) -> Result<Option<Value>, ProviderError> {
         let meta = &machine["metadata"];
         let found = self.cluster.get(INSTANCES, meta["namespace"].as_str(), meta["name"].as_str().unwrap_or_default());
-        let owned = |instance: &Value| {
-            let owners = instance["metadata"]["ownerReferences"].as_array();
-            owners.into_iter().flatten().any(|owner| owner["uid"] == meta["uid"])
-        };
-        Ok(found.await?.filter(owned))
+        Ok(found.await?.filter(|instance| is_owned(instance, machine)))
     }
 
     /// Makes an object, or finds that it is there and ours. The answer says whether it was made now.
@@ -197,19 +193,15 @@ impl KubevirtCluster {
         let Some(seed) = self.own(api::SECRETS, act, intent, &objects::seed_name(intent)).await? else {
             return Err(api::permanent(act, "the seed is missing".to_owned()));
         };
-        let made = seed["metadata"]["annotations"][marks::MADE].as_str();
-        let machine = match (self.machine(act, intent).await?, made) {
-            (Some(machine), Some(uid)) if machine["metadata"]["uid"] == *uid => return Ok(()),
-            (Some(machine), None) => machine,
-            (None, None) => {
-                let object = objects::machine(&self.settings, intent, tenancy);
-                self.made(MACHINES, act, intent, &object).await?.0
+        if let Some(uid) = seed["metadata"]["annotations"][marks::MADE].as_str() {
+            if self.machine(act, intent).await?.is_some_and(|machine| machine["metadata"]["uid"] == *uid) {
+                return Ok(());
             }
-            (_, Some(_)) => {
-                let reason = "it was deleted behind our back, and its disk with it; it is not made anew without its data";
-                return Err(api::permanent(act, reason.to_owned()));
-            }
-        };
+            let reason = "it was deleted behind our back, and its disk with it; it is not made anew without its data";
+            return Err(api::permanent(act, reason.to_owned()));
+        }
+        let object = objects::machine(&self.settings, intent, tenancy);
+        let (machine, _) = self.made(MACHINES, act, intent, &object).await?;
         let note = json!({"metadata": {"annotations": {marks::MADE: machine["metadata"]["uid"]}}});
         self.cluster.change(api::SECRETS, &seed, &note).await.map(drop)
     }
@@ -234,8 +226,15 @@ impl KubevirtCluster {
 
     /// What KubeVirt says of the guest: that it runs and, on the pod network, that its SSH answers a node of the cluster.
     async fn answers(&self, act: &str, intent: &Intent) -> Result<(), ProviderError> {
-        let machine = self.required(act, intent).await?;
-        let instance = self.instance(&machine).await?;
+        let (_, namespace) = self.place_of(act, intent)?;
+        // Only looked at, and what the watches have may be a moment old: then the next look finds it.
+        let instance = match self.watches.peek(&namespace, &intent.name).await? {
+            Some((machine, instance)) if marks::is_of(&machine, intent) => instance.filter(|one| is_owned(one, &machine)),
+            _ => {
+                let machine = self.required(act, intent).await?;
+                self.instance(&machine).await?
+            }
+        };
         let addressed = |instance: &Value| intent.network.link.is_fixed() || seen::address(instance).is_some();
         match &instance {
             Some(instance) if seen::is_ready(instance) && addressed(instance) => Ok(()),
@@ -348,6 +347,11 @@ fn not_ours(kind: Kind, namespace: &str, name: &str) -> ProviderError {
     ProviderError::NotOurs { what: format!("{} {namespace}/{name}", kind.plural) }
 }
 
+fn is_owned(instance: &Value, machine: &Value) -> bool {
+    let owners = instance["metadata"]["ownerReferences"].as_array();
+    owners.into_iter().flatten().any(|owner| owner["uid"] == machine["metadata"]["uid"])
+}
+
 /// Told to go, and not gone.
 fn is_leaving(instance: &Value) -> bool {
     !instance["metadata"]["deletionTimestamp"].is_null()
@@ -409,7 +413,10 @@ impl Provider for KubevirtCluster {
             Part::Image if self.has_image(&intent.image).await? => Ok(()),
             Part::Image => Err(self.no_image(&intent.image)),
             // The disk is made with the machine, and must not be somebody else's already.
-            Part::Disk => self.own(CLAIMS, &act, intent, &objects::disk_name(intent)).await.map(drop),
+            Part::Disk => match self.own(CLAIMS, &act, intent, &objects::disk_name(intent)).await {
+                Err(ProviderError::NotOurs { .. }) if self.machine(&act, intent).await?.is_some() => Ok(()),
+                found => found.map(drop),
+            },
             Part::Seed => self.ensure_seed(&act, intent).await,
             // The cluster gives addresses on its pod network; on another one they stand in the seed. Names are a DNS
             // server's, where the settings name one.

@@ -150,6 +150,18 @@ impl Watches {
         Ok(together(machines.iter(), &instances, wanted))
     }
 
+    /// A machine and its instance as the watches have them, while they stand and know it.
+    pub async fn peek(&self, namespace: &str, name: &str) -> Result<Option<(Value, Option<Value>)>, ProviderError> {
+        self.begin().await?;
+        let (machines, instances) = (lock(&self.state.machines), lock(&self.state.instances));
+        let now = Instant::now();
+        if !machines.stands(now) || !instances.stands(now) {
+            return Ok(None);
+        }
+        let key = (namespace.to_owned(), name.to_owned());
+        Ok(machines.objects.get(&key).map(|machine| (machine.clone(), instances.objects.get(&key).cloned())))
+    }
+
     /// Returns when a watch has told something new.
     pub async fn changed(&self) {
         if self.begin().await.is_err() {
