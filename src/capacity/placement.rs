@@ -234,7 +234,8 @@ fn admit(host: &Candidate, wanted: &Wanted, here: Here) -> Result<Amount, Refusa
     if !here.image {
         return Err(Refusal::ImageUnreachable);
     }
-    if wanted.spread == Spread::Require && here.siblings > 0 {
+    // Within a cluster they keep off each other's nodes: it is told so with each machine.
+    if wanted.spread == Spread::Require && here.siblings > 0 && host.kind == PlaceKind::Host {
         return Err(Refusal::SiblingHere { siblings: here.siblings });
     }
     let size = wanted.size;

@@ -128,6 +128,46 @@ fn the_quick_search_finds_what_the_whole_one_does() {
 }
 
 #[test]
+fn hosts_and_clusters_are_one_list_and_each_says_what_it_cannot_do() {
+    let mut cluster = host("c1", 64, 24);
+    cluster.provider = ProviderKind::Kubevirt;
+    cluster.networks[0].cluster = true;
+    let id = cluster.id;
+    let on = |change: fn(&mut Ask<'static>), segment: Option<&str>, images: Vec<(HostId, String)>| {
+        let mut cluster = cluster.clone();
+        cluster.networks[0].segment = segment.map(str::to_owned);
+        let inventory = of(Reading { hosts: vec![cluster], images, ..Reading::default() });
+        let mut ask = ask(1, 2);
+        change(&mut ask);
+        match inventory.reserve(&ask) {
+            Ok(places) => Ok(places.len()),
+            Err(no) => Err(no.refusals[0].1.reason()),
+        }
+    };
+    let need = |ask: &mut Ask<'static>| ask.image = Some(ImageNeed { sha256: "i", sendable: true });
+    assert_eq!(on(|_| {}, None, vec![]), Ok(2));
+    // Nothing is sent there: it has the image, or not.
+    assert_eq!(on(need, None, vec![]), Err("image_unreachable"));
+    assert_eq!(on(need, None, vec![(id, "i".to_owned())]), Ok(2));
+    // Its pod network keeps no addresses; one beside it does.
+    assert_eq!(on(|ask| ask.wanted.fixed_address = true, None, vec![]), Err("address_floats"));
+    assert_eq!(on(|ask| ask.wanted.fixed_address = true, Some("s"), vec![]), Ok(2));
+    assert_eq!(on(|ask| ask.wanted.database = true, Some("s"), vec![]), Err("no_databases"));
+    assert_eq!(on(|ask| ask.wanted.kind = Some(PlaceKind::Host), None, vec![]), Err("other_kind"));
+    assert_eq!(on(|ask| ask.wanted.mlps_level = MlpsLevel::new(2).unwrap(), None, vec![]), Ok(2));
+    // It keeps machines of a request apart itself, node by node.
+    assert_eq!(on(|ask| ask.wanted.spread = Spread::Require, None, vec![]), Ok(2));
+    // Beside a host, whichever is better takes it; what a cluster cannot do goes to the host.
+    let inventory = of(Reading { hosts: vec![cluster.clone(), host("a", 64, 24)], ..Reading::default() });
+    let mut named = ask(1, 1);
+    named.wanted.fixed_address = true;
+    assert_ne!(inventory.reserve(&named).unwrap()[0].host, id);
+    named.wanted.kind = Some(PlaceKind::Cluster);
+    named.wanted.fixed_address = false;
+    assert_eq!(inventory.reserve(&named).unwrap()[0].host, id);
+}
+
+#[test]
 fn siblings_spread_while_they_can_and_where_they_must() {
     let hosts: Vec<_> = ["a", "b"].map(|name| host(name, 64, 24)).into();
     let inventory = of(Reading { hosts, ..Reading::default() });

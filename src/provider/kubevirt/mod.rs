@@ -15,13 +15,12 @@
 //! | (core) | `resourcequotas`, `limitranges` | patch, create | departments' namespaces |
 //! | `networking.k8s.io` | `networkpolicies` | patch, create | departments' namespaces |
 //! | (core) | `persistentvolumeclaims` | get, patch | departments' namespaces |
-//! | (core) | `persistentvolumeclaims` | get, list | the namespace of images |
+//! | (core) | `persistentvolumeclaims` | get, list, watch | the namespace of images |
 //! | (core) | `nodes`, `pods` | list | cluster; not with a fixed grant |
 //! | `storage.k8s.io` | `storageclasses` | get | cluster; only where one is named |
 //!
 //! Asking for one's own rights (`selfsubjectaccessreviews`) is everybody's. Server-side apply of what is not there yet asks
-//! for `create` too. Departments' namespaces come as departments do, so there the rights are the cluster's; who wants them
-//! narrower makes the namespaces himself and binds the role in each. Not in it: host disks and host networks (a machine's
+//! for `create` too. Departments' namespaces come as departments do, so there the rights are the cluster's. Not in it: host disks and host networks (a machine's
 //! object asks for none), `virtualmachineexports`, everything of `subresources.kubevirt.io` (consoles, port forwarding,
 //! start, stop, migrate), data volumes, pods beside listing them, `escalate`, `bind` and `impersonate`.
 
@@ -95,7 +94,8 @@ impl KubevirtCluster {
     pub fn new(settings: ClusterSettings) -> Self {
         let settings = Arc::new(settings);
         let cluster = Cluster::new(Arc::clone(&settings));
-        Self { watches: Watches::new(cluster.clone()), cluster, settings, places: Arc::default() }
+        let watches = Watches::new(cluster.clone(), &settings.image_namespace);
+        Self { watches, cluster, settings, places: Arc::default() }
     }
 
     /// Whether machines can be built here as far as can be told without building one: what is missing, in Chinese.
@@ -109,6 +109,7 @@ impl KubevirtCluster {
         if missing.is_empty() {
             // A kind that is not served is an error of its own.
             self.cluster.list(INSTANCES, None).await?;
+            self.cluster.list(CLAIMS, Some(&self.settings.image_namespace)).await?;
             let images = &self.settings.image_namespace;
             if self.cluster.get(NAMESPACES, None, images).await?.is_none() {
                 missing.push(format!("没有存放镜像的命名空间 {images}"));
@@ -506,7 +507,7 @@ impl Provider for KubevirtCluster {
     }
 
     async fn images(&self) -> Result<Vec<String>, ProviderError> {
-        let claims = self.cluster.list(CLAIMS, Some(&self.settings.image_namespace)).await?;
+        let claims = self.watches.claims().await?;
         let name = |claim: &Value| claim["metadata"]["name"].as_str()?.strip_prefix("image-").map(str::to_owned);
         Ok(claims.iter().filter(|claim| is_filled(claim)).filter_map(name).collect())
     }

@@ -1,11 +1,11 @@
-//! What a cluster has told us of its machines so far: two watches, kept up with backoff for as long as anybody asks.
+//! What a cluster has told us of its machines and images so far: three watches, kept up with backoff for as long as anybody asks.
 //!
 //! What they have may be old. It is good for looking, and for noticing that something is missing; whoever deletes or makes
 //! anything reads it anew from the server first. And it is only believed while the watches stand: after a fault of one of
 //! them, listings are made from the server until the watch has shown that it is back.
 
 use super::{
-    api::{Cluster, INSTANCES, Kind, MACHINES},
+    api::{CLAIMS, Cluster, INSTANCES, Kind, MACHINES},
     seen,
 };
 use crate::provider::{ProviderError, Seen};
@@ -82,6 +82,8 @@ fn entry(object: &DynamicObject) -> Option<((String, String), Value)> {
 struct State {
     machines: Mutex<Told>,
     instances: Mutex<Told>,
+    /// Volume claims of the namespace of images.
+    images: Mutex<Told>,
     news: Notify,
 }
 
@@ -89,6 +91,8 @@ struct State {
 #[derive(Clone, Debug)]
 pub struct Watches {
     cluster: Cluster,
+    /// The namespace of images.
+    images: Arc<str>,
     state: Arc<State>,
     tasks: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
@@ -109,8 +113,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Watches {
-    pub fn new(cluster: Cluster) -> Self {
-        Self { cluster, state: Arc::default(), tasks: Arc::default() }
+    pub fn new(cluster: Cluster, images: &str) -> Self {
+        Self { cluster, images: images.into(), state: Arc::default(), tasks: Arc::default() }
     }
 
     /// Starts watching, once.
@@ -124,6 +128,15 @@ impl Watches {
             let api = Api::<DynamicObject>::all_with(client.clone(), &resource(kind, name));
             tasks.push(tokio::spawn(follow(api, Arc::clone(&self.state), kind)));
         }
+        let claims = ApiResource {
+            group: String::new(),
+            version: "v1".to_owned(),
+            api_version: "v1".to_owned(),
+            kind: "PersistentVolumeClaim".to_owned(),
+            plural: CLAIMS.plural.to_owned(),
+        };
+        let api = Api::<DynamicObject>::namespaced_with(client, &self.images, &claims);
+        tasks.push(tokio::spawn(follow(api, Arc::clone(&self.state), CLAIMS)));
         Ok(())
     }
 
@@ -148,6 +161,19 @@ impl Watches {
         };
         let instances: Objects = instances.into_iter().map(by_name).collect();
         Ok(together(machines.iter(), &instances, wanted))
+    }
+
+    /// The claims of the namespace of images.
+    pub async fn claims(&self) -> Result<Vec<Value>, ProviderError> {
+        self.begin().await?;
+        let told = {
+            let told = lock(&self.state.images);
+            told.stands(Instant::now()).then(|| told.objects.values().cloned().collect())
+        };
+        match told {
+            Some(claims) => Ok(claims),
+            None => self.cluster.list(CLAIMS, Some(&self.images)).await,
+        }
     }
 
     /// A machine and its instance as the watches have them, while they stand and know it.
@@ -182,7 +208,11 @@ fn resource(kind: Kind, name: &str) -> ApiResource {
 }
 
 async fn follow(api: Api<DynamicObject>, state: Arc<State>, kind: Kind) {
-    let told = if kind == MACHINES { &state.machines } else { &state.instances };
+    let told = match kind {
+        MACHINES => &state.machines,
+        INSTANCES => &state.instances,
+        _ => &state.images,
+    };
     let config = watcher::Config::default().timeout(WATCH_SECONDS);
     let mut events = std::pin::pin!(watcher(api, config).default_backoff());
     while let Some(event) = events.next().await {

@@ -33,6 +33,12 @@ impl Lab {
         plane.done("admin", &["apply", "-f", "-"], &role().to_string());
         let kubeconfig = plane.kubeconfig("broker", None);
         fs::set_permissions(&kubeconfig, fs::Permissions::from_mode(0o600)).expect("the file is ours");
+        // Roles are known to the server a moment after they are written.
+        let may = |verb: &str, what: &str, space: &str| {
+            let out = plane.kubectl("broker", &["auth", "can-i", verb, what, "-n", space]);
+            out.status.success()
+        };
+        until("the role counts", || may("patch", "pvc", "default") && may("watch", "pvc", IMAGES)).await;
         Self { plane, kubeconfig, genuine }
     }
 
@@ -189,7 +195,7 @@ pub fn role() -> Value {
         {"apiVersion": version, "kind": "ClusterRoleBinding", "metadata": {"name": "jiyue"},
             "roleRef": reference("ClusterRole"), "subjects": subjects},
         {"apiVersion": version, "kind": "Role", "metadata": {"name": "jiyue", "namespace": IMAGES},
-            "rules": [rule("", &["persistentvolumeclaims"], &["get", "list"])]},
+            "rules": [rule("", &["persistentvolumeclaims"], &["get", "list", "watch"])]},
         {"apiVersion": version, "kind": "RoleBinding", "metadata": {"name": "jiyue", "namespace": IMAGES},
             "roleRef": reference("Role"), "subjects": subjects},
     ]})
