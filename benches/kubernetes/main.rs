@@ -8,7 +8,12 @@
 //! `make bench-k8s` (`N=500 WIDTH=16`)
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
-#![allow(clippy::cast_precision_loss, clippy::format_collect, dead_code, reason = "counts become figures; shares the tests' support")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::format_collect,
+    dead_code,
+    reason = "counts become figures; shares the tests' support"
+)]
 
 #[path = "../../tests/it/kubevirt/lab.rs"]
 mod lab;
@@ -142,10 +147,23 @@ async fn provider(lab: &Lab, n: usize, width: usize) -> (Duration, Duration) {
 }
 
 /// The same objects under another namespace; without the secret, the machines alone and off.
-async fn by_hand(client: &Client, machine: &Value, secret: Option<&Value>, n: usize, width: usize) -> (Duration, Duration) {
+async fn by_hand(
+    client: &Client,
+    machine: &Value,
+    secret: Option<&Value>,
+    n: usize,
+    width: usize,
+) -> (Duration, Duration) {
     let space = if secret.is_some() { "peer" } else { "bare" };
-    let secrets = ApiResource { group: String::new(), version: "v1".into(), api_version: "v1".into(), kind: "Secret".into(), plural: "secrets".into() };
-    let vms = Api::<DynamicObject>::namespaced_with(client.clone(), space, &resource("VirtualMachine", "virtualmachines"));
+    let secrets = ApiResource {
+        group: String::new(),
+        version: "v1".into(),
+        api_version: "v1".into(),
+        kind: "Secret".into(),
+        plural: "secrets".into(),
+    };
+    let vms =
+        Api::<DynamicObject>::namespaced_with(client.clone(), space, &resource("VirtualMachine", "virtualmachines"));
     let secrets = Api::<DynamicObject>::namespaced_with(client.clone(), space, &secrets);
     let vmi = resource("VirtualMachineInstance", "virtualmachineinstances");
     let vmis = Api::<DynamicObject>::namespaced_with(client.clone(), space, &vmi);

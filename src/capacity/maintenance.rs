@@ -258,7 +258,10 @@ fn no_cluster(host: &Host, what: &str) -> Result<(), Problem> {
     if host.provider != ProviderKind::Kubevirt {
         return Ok(());
     }
-    let detail = format!("{} 是集群，节点的{what}由集群自己做（kubectl drain）；要它不再接收新的虚拟机，用 jiyue host cordon", host.name);
+    let detail = format!(
+        "{} 是集群，节点的{what}由集群自己做（kubectl drain）；要它不再接收新的虚拟机，用 jiyue host cordon",
+        host.name
+    );
     Err(Problem::conflict("host_is_cluster", detail))
 }
 

@@ -216,7 +216,8 @@ fn cluster<'a>(host: &Host, allowed: &'a Allowed) -> Result<Option<&'a ClusterSe
     }
     let found = providers::cluster_of(&allowed.clusters, &host.uri);
     let unknown = || {
-        let detail = format!("/uri: 配置里没有 {} 这个集群；先在配置文件里写一段 [[cluster]]，重启服务后再登记", host.uri);
+        let detail =
+            format!("/uri: 配置里没有 {} 这个集群；先在配置文件里写一段 [[cluster]]，重启服务后再登记", host.uri);
         Problem::new(Kind::Refused, "host_refused", detail)
     };
     found.map(Some).ok_or_else(unknown)
@@ -407,12 +408,16 @@ fn draft(new: &NewHost) -> Result<Host, Problem> {
 /// What a zone of a cluster is attached to.
 fn attachment(index: usize, zone: &NewZone) -> Option<String> {
     let part = |part: &str| {
-        !part.is_empty() && part.len() <= 63 && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        !part.is_empty()
+            && part.len() <= 63
+            && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     match (&zone.segment, zone.network.as_deref()) {
         (None, Some("pod")) if zone.bridge.is_empty() => None,
         (None, Some("pod")) => Some(format!("/zones/{index}/bridge: Pod 网络没有网桥，不用写")),
-        (None, Some(_)) => Some(format!("/zones/{index}/network: 集群上写 pod（Pod 网络），或者用 segment 写明节点接入的网段")),
+        (None, Some(_)) => {
+            Some(format!("/zones/{index}/network: 集群上写 pod（Pod 网络），或者用 segment 写明节点接入的网段"))
+        }
         (Some(_), None) if zone.bridge.split_once('/').is_some_and(|(space, name)| part(space) && part(name)) => None,
         (Some(_), None) => {
             Some(format!("/zones/{index}/bridge: 写明 NetworkAttachmentDefinition，如 jiyue-networks/extranet"))

@@ -1,7 +1,10 @@
 //! The settings held against this machine: what would keep the service from doing its work. Looks, and changes nothing.
 
 use super::{Fault, Settings};
-use crate::{db, dns::Zones, jurisdiction::Profile, provider::kubevirt::settings as cluster, secret::Vault, serve::tls, time::Clock, usage::source};
+use crate::{
+    db, dns::Zones, jurisdiction::Profile, provider::kubevirt::settings as cluster, secret::Vault, serve::tls,
+    time::Clock, usage::source,
+};
 use std::{
     fs,
     ops::RangeInclusive,

@@ -50,7 +50,15 @@ fn the_documented_file_has_every_setting_with_its_default() {
     // All lines together are a file, and what is left out of [[dns]] is what stands there.
     let whole = from_text(&text(&mut all.iter()), &[]).unwrap();
     assert!(whole.tls().is_some() && whole.fence_command.is_some());
-    let left_out = ["algorithm", "ttl", "fudge_seconds", "interval_seconds", "timeout_seconds", "namespace_prefix", "image_namespace"];
+    let left_out = [
+        "algorithm",
+        "ttl",
+        "fudge_seconds",
+        "interval_seconds",
+        "timeout_seconds",
+        "namespace_prefix",
+        "image_namespace",
+    ];
     let must = text(&mut all[heading..].iter().filter(|(key, _)| !left_out.contains(key)));
     let short = from_text(&must, &[]).unwrap();
     assert_eq!((short.dns, short.usage_source, short.cluster), (whole.dns, whole.usage_source, whole.cluster));

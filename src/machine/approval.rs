@@ -315,12 +315,7 @@ fn ask(decision: &Decision, now: i64) -> Ask<'_> {
     Ask {
         wanted: Wanted {
             database: decision.origin.database.is_some(),
-            ..wanted(
-                block,
-                Size { vcpu: block.vcpu, memory: block.memory, disk: block.disk },
-                decision.lease_end,
-                now,
-            )
+            ..wanted(block, Size { vcpu: block.vcpu, memory: block.memory, disk: block.disk }, decision.lease_end, now)
         },
         image: Some(decision.image_need()),
         count: block.machines,

@@ -6,8 +6,9 @@
 //! keeps its claims: nothing is given back on the guess that nothing is there.
 
 use super::{
-    Machine, credentials, estate,
+    Machine, credentials,
     distribution::courier::Courier,
+    estate,
     lifecycle::{Event, State},
     name::{self, Names, lifecycle::State as NameState},
     steps::{self, Patience, StepError},

@@ -18,9 +18,9 @@ use crate::{
     secret::Password,
     units::Bytes,
 };
+use ipnet::Ipv4Net;
 use reading::Readings;
 use serde::{Deserialize, Serialize};
-use ipnet::Ipv4Net;
 use std::{fmt, net::Ipv4Addr, path::PathBuf, time::Duration};
 use uuid::Uuid;
 

@@ -46,7 +46,8 @@ const IO: &[(&str, &str)] = &[
     ("provider/simulated.rs", "plays a host at a distance, so it sleeps"),
 ];
 /// What a pure file does not import.
-const IO_CRATES: &[&str] = &["sqlx", "tokio", "tokio_util", "virt", "virt_sys", "kube", "axum", "reqwest", "tower_http"];
+const IO_CRATES: &[&str] =
+    &["sqlx", "tokio", "tokio_util", "virt", "virt_sys", "kube", "axum", "reqwest", "tower_http"];
 
 fn is_io(file: &str, place: &str) -> bool {
     match place.strip_suffix('/') {

@@ -54,7 +54,17 @@ fn of(reading: Reading) -> Inventory {
 fn ask(memory_gib: i64, count: u32) -> Ask<'static> {
     let size = Size { vcpu: 1, memory: Bytes::gib(memory_gib).unwrap(), disk: Bytes::gib(1).unwrap() };
     let mlps_level = MlpsLevel::new(2).unwrap();
-    let wanted = Wanted { size, zone: ZONE, mlps_level, lease_end: Some(9000), spread: Spread::Prefer, fixed_address: false, database: false, kind: None, now: 100 };
+    let wanted = Wanted {
+        size,
+        zone: ZONE,
+        mlps_level,
+        lease_end: Some(9000),
+        spread: Spread::Prefer,
+        fixed_address: false,
+        database: false,
+        kind: None,
+        now: 100,
+    };
     Ask { wanted, image: None, count, siblings: &[] }
 }
 

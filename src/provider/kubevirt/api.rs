@@ -129,13 +129,16 @@ impl Cluster {
         let act = format!("creating {} {name}", kind.plural);
         let params = PostParams { field_manager: Some(super::marks::MANAGER.to_owned()), ..PostParams::default() };
         let bytes = serde_json::to_vec(object).map_err(|error| permanent(&act, error.to_string()))?;
-        let request = built(&act, Request::new(kind.path(namespace)).create(&params, bytes).map(|mut request| {
-            // Without it the server drops what it does not know, and says so in a header that nobody reads.
-            if let Ok(uri) = format!("{}&fieldValidation=Strict", request.uri()).parse() {
-                *request.uri_mut() = uri;
-            }
-            request
-        }))?;
+        let request = built(
+            &act,
+            Request::new(kind.path(namespace)).create(&params, bytes).map(|mut request| {
+                // Without it the server drops what it does not know, and says so in a header that nobody reads.
+                if let Ok(uri) = format!("{}&fieldValidation=Strict", request.uri()).parse() {
+                    *request.uri_mut() = uri;
+                }
+                request
+            }),
+        )?;
         match self.ask(self.client().await?.request(request)).await {
             Ok(object) => Ok(Created::New(object)),
             Err(Fault::Told(Error::Api(status))) if status.reason == "AlreadyExists" => Ok(Created::Taken),
@@ -195,7 +198,8 @@ impl Cluster {
         loop {
             let params = ListParams { limit: Some(PAGE), continue_token: next.take(), ..ListParams::default() };
             let request = built(&act, Request::new(kind.path(namespace)).list(&params))?;
-            let mut answer = self.ask(self.client().await?.request(request)).await.map_err(|error| self.settle(&act, error))?;
+            let mut answer =
+                self.ask(self.client().await?.request(request)).await.map_err(|error| self.settle(&act, error))?;
             let Value::Array(items) = answer["items"].take() else {
                 return Err(permanent(&act, "the answer is no list".to_owned()));
             };

@@ -36,8 +36,8 @@ mod watch;
 pub use settings::{ClusterSettings, SCHEME, SettingsFault};
 
 use super::{
-    Capacity, Destination, Estate, ImageRef, Intent, Journey, Link, Observed, Part, Provider, ProviderError, Seen, Stop,
-    Tenancy, reading::Readings,
+    Capacity, Destination, Estate, ImageRef, Intent, Journey, Link, Observed, Part, Provider, ProviderError, Seen,
+    Stop, Tenancy, reading::Readings,
 };
 use crate::ids::DepartmentId;
 use api::{CLAIMS, CLASSES, Cluster, Created, INSTANCES, Kind, LIMITS, MACHINES, NAMESPACES, NODES, PODS, POLICIES};
@@ -230,7 +230,9 @@ impl KubevirtCluster {
         let (_, namespace) = self.place_of(act, intent)?;
         // Only looked at, and what the watches have may be a moment old: then the next look finds it.
         let instance = match self.watches.peek(&namespace, &intent.name).await? {
-            Some((machine, instance)) if marks::is_of(&machine, intent) => instance.filter(|one| is_owned(one, &machine)),
+            Some((machine, instance)) if marks::is_of(&machine, intent) => {
+                instance.filter(|one| is_owned(one, &machine))
+            }
             _ => {
                 let machine = self.required(act, intent).await?;
                 self.instance(&machine).await?
@@ -331,7 +333,8 @@ impl KubevirtCluster {
             return Ok(());
         }
         let there = self.belongs(&name, department).await?;
-        let gone = || ProviderError::Transient { act: format!("namespace {name}"), reason: "it has just gone".to_owned() };
+        let gone =
+            || ProviderError::Transient { act: format!("namespace {name}"), reason: "it has just gone".to_owned() };
         if there { Ok(()) } else { Err(gone()) }
     }
 

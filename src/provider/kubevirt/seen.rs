@@ -128,11 +128,9 @@ fn shape(machine: &Value, mark: Option<Mark>) -> Shape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        provider::kubevirt::objects::{
-            self,
-            tests::{cluster, on_cluster, tenancy},
-        },
+    use crate::provider::kubevirt::objects::{
+        self,
+        tests::{cluster, on_cluster, tenancy},
     };
     use serde_json::json;
 

@@ -113,10 +113,8 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// KubeVirt's own definitions where they are, else ones of just the fields that we send.
 fn install_crds(plane: &ControlPlane) -> bool {
-    let folder = std::env::var_os("KUBEVIRT_CRDS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/kubevirt"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("KUBEVIRT_CRDS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/kubevirt"), PathBuf::from);
     let files = ["virtualmachine-crd.json", "virtualmachineinstance-crd.json"].map(|name| folder.join(name));
     if files.iter().all(|file| file.exists()) {
         for file in files {
@@ -127,12 +125,17 @@ fn install_crds(plane: &ControlPlane) -> bool {
     }
     assert!(std::env::var_os("KUBEVIRT_CRDS").is_none(), "KUBEVIRT_CRDS names no folder with {files:?}");
     eprintln!("KubeVirt's own CRDs are not here (KUBEVIRT_CRDS): only the fields that we send are checked, by ours");
-    let pod = include_str!("../../../src/provider/kubevirt/snapshots/jiyue__provider__kubevirt__objects__tests__machine.snap");
+    let pod = include_str!(
+        "../../../src/provider/kubevirt/snapshots/jiyue__provider__kubevirt__objects__tests__machine.snap"
+    );
     let sent: Value = serde_json::from_str(pod.splitn(3, "---\n").nth(2).expect("a snapshot")).expect("JSON");
     let mut spec = shape(&sent["spec"]);
     // A free form in the original too.
-    for path in ["/properties/template/properties/metadata", "/properties/dataVolumeTemplates/items/properties/metadata"] {
-        *spec.pointer_mut(path).expect("in what we send") = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    for path in
+        ["/properties/template/properties/metadata", "/properties/dataVolumeTemplates/items/properties/metadata"]
+    {
+        *spec.pointer_mut(path).expect("in what we send") =
+            json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     }
     let free = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     for (plural, kind, short, spec) in [
@@ -173,9 +176,7 @@ fn shape(value: &Value) -> Value {
 
 /// What stands at the head of the provider, as a role; bound to the user `broker`.
 pub fn role() -> Value {
-    let rule = |group: &str, resources: &[&str], verbs: &[&str]| {
-        json!({"apiGroups": [group], "resources": resources, "verbs": verbs})
-    };
+    let rule = |group: &str, resources: &[&str], verbs: &[&str]| json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
     let wide = [
         rule("kubevirt.io", &["virtualmachines"], &["get", "list", "watch", "create", "patch", "delete"]),
         rule("kubevirt.io", &["virtualmachineinstances"], &["get", "list", "watch", "delete"]),

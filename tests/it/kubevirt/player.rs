@@ -9,10 +9,7 @@ use kube::{
 use serde_json::{Value, json};
 use std::{
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 use tokio::task::JoinHandle;
@@ -37,8 +34,6 @@ pub fn resource(kind: &str, plural: &str) -> ApiResource {
 /// Plays until it is dropped.
 pub struct Player {
     task: JoinHandle<()>,
-    /// Nobody becomes ready while this is set.
-    pub sulks: Arc<AtomicBool>,
 }
 
 impl Drop for Player {
@@ -49,33 +44,31 @@ impl Drop for Player {
 
 impl Player {
     pub async fn begin(kubeconfig: &Path) -> Self {
-        let (client, sulks) = (client(kubeconfig).await, Arc::new(AtomicBool::new(false)));
-        let task = tokio::spawn(play(client, Arc::clone(&sulks)));
-        Self { task, sulks }
+        Self { task: tokio::spawn(play(client(kubeconfig).await)) }
     }
 }
 
-async fn play(client: Client, sulks: Arc<AtomicBool>) {
+async fn play(client: Client) {
     let addresses = AtomicU32::new(7);
     loop {
         // The API server may be down: then the next turn does it.
-        let _ = turn(&client, &addresses, sulks.load(Ordering::Relaxed)).await;
+        let _ = turn(&client, &addresses).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
-async fn turn(client: &Client, addresses: &AtomicU32, sulks: bool) -> Result<(), kube::Error> {
-    let (vm, vmi) = (
-        resource("VirtualMachine", "virtualmachines"),
-        resource("VirtualMachineInstance", "virtualmachineinstances"),
-    );
+async fn turn(client: &Client, addresses: &AtomicU32) -> Result<(), kube::Error> {
+    let (vm, vmi) =
+        (resource("VirtualMachine", "virtualmachines"), resource("VirtualMachineInstance", "virtualmachineinstances"));
     let all = ListParams::default();
     let machines = Api::<DynamicObject>::all_with(client.clone(), &vm).list(&all).await?;
     let instances = Api::<DynamicObject>::all_with(client.clone(), &vmi).list(&all).await?.items;
     for machine in machines {
         let (namespace, name) = (machine.metadata.namespace.clone().unwrap(), machine.metadata.name.clone().unwrap());
         let api = Api::<DynamicObject>::namespaced_with(client.clone(), &namespace, &vmi);
-        let there = instances.iter().find(|i| i.metadata.namespace.as_ref() == Some(&namespace) && i.metadata.name.as_ref() == Some(&name));
+        let there = instances
+            .iter()
+            .find(|i| i.metadata.namespace.as_ref() == Some(&namespace) && i.metadata.name.as_ref() == Some(&name));
         let wanted = machine.data["spec"]["runStrategy"] != "Halted";
         match there {
             None if wanted => {
@@ -92,7 +85,7 @@ async fn turn(client: &Client, addresses: &AtomicU32, sulks: bool) -> Result<(),
             Some(_) if !wanted => {
                 api.delete(&name, &DeleteParams::default()).await?;
             }
-            Some(instance) if instance.data["status"]["phase"].is_null() && !sulks => {
+            Some(instance) if instance.data["status"]["phase"].is_null() => {
                 let address = format!("10.244.1.{}", addresses.fetch_add(1, Ordering::Relaxed));
                 let status = json!({"status": {"phase": "Running", "nodeName": "n1",
                     "interfaces": [{"name": "primary", "ipAddress": address, "ipAddresses": [address]}],

@@ -15,7 +15,10 @@ const LIMIT: Duration = Duration::from_secs(90);
 
 /// A broker that has this cluster in its settings.
 fn setup(lab: &Lab, more: &str) -> Setup {
-    let setup = Setup::new(On::Sqlite).with("JIYUE_IMAGE_RETRY_SECONDS", "2").with("JIYUE_LISTING_SECONDS", "2").with("JIYUE_SILENCE_SECONDS", "3");
+    let setup = Setup::new(On::Sqlite)
+        .with("JIYUE_IMAGE_RETRY_SECONDS", "2")
+        .with("JIYUE_LISTING_SECONDS", "2")
+        .with("JIYUE_SILENCE_SECONDS", "3");
     let text = format!(
         "[[cluster]]\nname = \"c1\"\nkubeconfig = \"{}\"\nstorage_class = \"fast\"\ndisk_gib = 1000\n{more}",
         lab.kubeconfig.display()
@@ -75,7 +78,13 @@ async fn a_request_is_approved_built_and_lived_with_on_a_cluster() {
     broker.post("/v1/task-books", &cast.authority, &broker::task_book()).await.expect(201);
     broker.image(&cast, broker::raw_image()).await;
     // What cannot be is told when the cluster is registered.
-    let unknown = broker.post("/v1/hosts", &cast.operator, &json!({"name": "c2", "uri": "kubernetes:c2", "zones": on_cluster()["zones"]})).await;
+    let unknown = broker
+        .post(
+            "/v1/hosts",
+            &cast.operator,
+            &json!({"name": "c2", "uri": "kubernetes:c2", "zones": on_cluster()["zones"]}),
+        )
+        .await;
     assert_eq!(unknown.code(), "host_refused", "{unknown:?}");
     let host = broker.post("/v1/hosts", &cast.operator, &on_cluster()).await.expect(201);
     assert_eq!(host["provider"], "kubevirt", "{host:#}");
@@ -101,7 +110,8 @@ async fn a_request_is_approved_built_and_lived_with_on_a_cluster() {
     let ended = broker.finished(&operation, &cast.operator, LIMIT).await;
     assert_eq!(ended["state"], "succeeded", "{ended:#}\n{}", broker.log());
     let shown = broker.get(&format!("/v1/requests/{id}"), &cast.operator).await.expect(200);
-    let machines: Vec<_> = shown["machines"].as_array().unwrap().iter().map(|m| m["id"].as_str().unwrap().to_owned()).collect();
+    let machines: Vec<_> =
+        shown["machines"].as_array().unwrap().iter().map(|m| m["id"].as_str().unwrap().to_owned()).collect();
     assert_eq!((machines.len(), lab.names("vm").len()), (2, 2));
     // The address is what the cluster gave, and known soon.
     let first = format!("/v1/machines/{}", machines[0]);
