@@ -87,6 +87,10 @@ bench-build: ## 建虚拟机的速度，与直接用 libvirt 对比（需要 roo
 bench-claim: ## 批准的速度
 	@. scripts/env.sh; cargo bench --locked --bench claim
 
+.PHONY: bench-k8s
+bench-k8s: ## 在集群上建虚拟机的速度，与直接写同样的对象对比；N= 台数
+	@. scripts/env.sh; cargo bench --locked --bench kubernetes
+
 .PHONY: bench-placement
 bench-placement: ## 落位的速度与装箱的疏密；TRACE= 换轨迹文件，PART= 换其中一份
 	@. scripts/env.sh; cargo bench --locked --bench placement

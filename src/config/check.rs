@@ -2,7 +2,14 @@
 
 use super::{Fault, Settings};
 use crate::{
-    db, dns::Zones, jurisdiction::Profile, k8s::settings::KubernetesSettings, secret::Vault, serve::tls, time::Clock,
+    db,
+    dns::Zones,
+    jurisdiction::Profile,
+    k8s::settings::KubernetesSettings,
+    provider::kubevirt::settings as cluster,
+    secret::Vault,
+    serve::tls,
+    time::Clock,
     usage::source,
 };
 use std::{
@@ -41,6 +48,10 @@ pub fn faults(settings: &Settings) -> Vec<Fault> {
     }
     let kubernetes = settings.kubernetes.iter().flat_map(KubernetesSettings::faults);
     faults.extend(kubernetes.map(|w| Fault::new(format!("kubernetes.{}", w.field), w.fault, w.mend)));
+    let measured = settings.usage_source.iter().filter(|source| source.kind == "kubevirt");
+    let measured: Vec<_> = measured.map(|source| source.name.as_str()).collect();
+    let wrong = cluster::check(&settings.cluster, &measured).into_iter();
+    faults.extend(wrong.map(|w| Fault::new(format!("cluster[{}].{}", w.index, w.field), w.fault, w.mend)));
     if EnvFilter::try_new(&settings.log_filter).is_err() {
         let mend = "填写 error、warn、info、debug 或 trace，可以分模块，如 info,jiyue=debug";
         faults.push(Fault::new("log_filter", "看不懂", mend));

@@ -12,6 +12,7 @@ mod tests;
 use crate::{
     dns::ZoneSettings,
     k8s::settings::KubernetesSettings,
+    provider::kubevirt::ClusterSettings,
     usage::{source::settings::SourceSettings, zombie::judge::Thresholds},
 };
 use ipnet::IpNet;
@@ -108,6 +109,9 @@ pub struct Settings {
     pub usage_source: Vec<SourceSettings>,
     /// A cluster whose requests are taken; in the file only, as `dns`.
     pub kubernetes: Option<KubernetesSettings>,
+    /// Kubernetes clusters with KubeVirt that machines may be built on; each is registered among the hosts by its name. In
+    /// the file only, as `dns`.
+    pub cluster: Vec<ClusterSettings>,
     /// `text` or `json`
     pub log_format: LogFormat,
     /// As in `info,jiyue=debug`.
@@ -162,6 +166,7 @@ impl Default for Settings {
             zombie_answer_days: 15,
             usage_source: Vec::new(),
             kubernetes: None,
+            cluster: Vec::new(),
             log_format: LogFormat::Text,
             log_filter: "info".to_owned(),
         }

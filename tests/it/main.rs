@@ -28,6 +28,7 @@ mod impatient;
 mod input;
 mod journeys;
 mod kubernetes;
+mod kubevirt;
 mod language;
 mod layers;
 mod manifests;

@@ -113,7 +113,7 @@ async fn a_silent_machine_has_its_day_closed(setup: &Setup, id: &str) {
     let db = Db::open(options).await.expect("a database");
     let collector = Collector {
         db: db.clone(),
-        providers: Providers::new(db.clone(), &[]),
+        providers: Providers::new(db.clone(), &[], &[]),
         metrics: Metrics::new().expect("metrics"),
         every: Interval::MINUTE,
         sources: Arc::default(),
