@@ -9,18 +9,18 @@ use serde_json::{Map, Value};
 
 /// The field manager of everything that is applied.
 pub const MANAGER: &str = "jiyue";
-pub const MACHINE: &str = "jiyue.gov.cn/machine";
-pub const OPERATION: &str = "jiyue.gov.cn/operation";
-pub const REQUEST: &str = "jiyue.gov.cn/request";
-pub const ZONE: &str = "jiyue.gov.cn/zone";
-pub const DEPARTMENT: &str = "jiyue.gov.cn/department";
+pub const MACHINE: &str = "cloud.jiyue.io/machine";
+pub const OPERATION: &str = "cloud.jiyue.io/operation";
+pub const REQUEST: &str = "cloud.jiyue.io/request";
+pub const ZONE: &str = "cloud.jiyue.io/zone";
+pub const DEPARTMENT: &str = "cloud.jiyue.io/department-id";
 /// The object's own name: a copy under another name is none of ours.
-pub const NAME: &str = "jiyue.gov.cn/name";
+pub const NAME: &str = "cloud.jiyue.io/name";
 /// On a namespace whose pods the broker is among: they may speak to every machine.
-pub const BROKER: &str = "jiyue.gov.cn/broker";
+pub const BROKER: &str = "cloud.jiyue.io/broker";
 /// On a seed: the UID of the machine that was made with it. What is gone after that is not made again, for its disk went
 /// with it.
-pub const MADE: &str = "jiyue.gov.cn/made";
+pub const MADE: &str = "cloud.jiyue.io/made";
 
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 

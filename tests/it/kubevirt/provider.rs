@@ -134,7 +134,7 @@ async fn a_machine_is_built_changed_and_removed_under_the_role_alone() {
     // The API server kept every field that was sent: nothing was pruned behind our back.
     assert_eq!(spec["readinessProbe"]["tcpSocket"]["port"], 22);
     let labels = &made["spec"]["dataVolumeTemplates"][0]["metadata"]["labels"];
-    assert_eq!(labels["jiyue.gov.cn/machine"], machine.machine.text());
+    assert_eq!(labels["cloud.jiyue.io/machine"], machine.machine.text());
     for (kind, name) in [("quota", "jiyue"), ("limitrange", "jiyue"), ("networkpolicy", "zone-government-extranet")] {
         assert!(lab.get(SPACE, kind, name).is_some(), "{kind}");
     }
