@@ -68,6 +68,7 @@ impl Hands {
                     Err(problem) => self.settled(problem).map(|()| Outcome::Done(None)),
                 }
             }
+            Deed::Guard => Ok(Outcome::Done(Some(Arc::new(self.cluster.add_finalizer(&facts.object).await?)))),
             Deed::LetGo => {
                 self.cluster.drop_finalizer(&facts.object).await?;
                 Ok(Outcome::Gone)

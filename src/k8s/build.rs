@@ -18,6 +18,8 @@ pub enum Deed {
     Submit { instead_of: Option<RequestId> },
     /// Another spec than the request that still waits: withdraw that one first.
     Replace { waiting: RequestId },
+    /// Somebody took our finalizer off: put it back.
+    Guard,
     /// It is to be deleted, and has never become anything.
     LetGo,
     /// It is to be deleted; its request and its machines come first.
@@ -33,6 +35,9 @@ pub fn plan(facts: &Facts, judged: &Result<&Department, Fault>) -> Deed {
             // It goes as soon as the others have let go.
             (_, false) => Deed::Rest,
         };
+    }
+    if facts.bound.as_ref().is_some_and(|bound| bound.deleting_at.is_none()) && !facts.has_finalizer() {
+        return Deed::Guard;
     }
     if judged.is_err() || facts.bound.as_ref().is_some_and(|bound| bound.deleting_at.is_some()) {
         return Deed::Rest;
@@ -110,7 +115,7 @@ pub fn place(pointer: &str) -> String {
     let mut place = "spec".to_owned();
     for part in pointer.split('/').filter(|part| !part.is_empty()) {
         if part.bytes().all(|b| b.is_ascii_digit()) {
-            place.push_str(&format!("[{part}]"));
+            place.extend(["[", part, "]"]);
         } else {
             place.push('.');
             place.push_str(&camel(part));

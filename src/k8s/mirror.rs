@@ -15,10 +15,10 @@ use crate::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource as _;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// The mirrors of a request's machines. They go with the request's object, by its cluster's garbage collector.
-pub fn machines(facts: &Facts, hosts: &HashMap<String, String>) -> Vec<MachineObject> {
+pub fn machines(facts: &Facts, hosts: &BTreeMap<String, String>) -> Vec<MachineObject> {
     let Some(bound) = &facts.bound else { return Vec::new() };
     let owner = OwnerReference {
         api_version: MachineObject::api_version(&()).into_owned(),
@@ -31,7 +31,7 @@ pub fn machines(facts: &Facts, hosts: &HashMap<String, String>) -> Vec<MachineOb
     facts.machines.iter().map(|machine| one(machine, facts, &owner, hosts)).collect()
 }
 
-fn one(machine: &Machine, facts: &Facts, owner: &OwnerReference, hosts: &HashMap<String, String>) -> MachineObject {
+fn one(machine: &Machine, facts: &Facts, owner: &OwnerReference, hosts: &BTreeMap<String, String>) -> MachineObject {
     let intent = &machine.intent;
     let spec = MachineSpec {
         id: machine.id.text(),

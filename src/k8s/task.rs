@@ -117,7 +117,7 @@ impl Controller {
             person,
         };
         let (work, ends) = Work::new(hands, self.settings.clone(), self.metrics.clone());
-        work.run(client, ends).await;
+        Box::pin(work.run(client, ends)).await;
     }
 
     async fn connect(&self) -> Result<Client, ConnectError> {

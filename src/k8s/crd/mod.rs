@@ -37,16 +37,16 @@ pub const VERSION: &str = "v1alpha1";
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(deny_unknown_fields)]
 pub struct ResourceRequestSpec {
-    /// 申请依据：task_book（项目任务书，不写即是）、urgent（紧急项目）或 upper_level（上级统筹项目）
+    /// 申请依据：`task_book` 项目任务书，不写即是；`urgent` 紧急项目；`upper_level` 上级统筹项目
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filing_basis: Option<String>,
     /// 任务书编号
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_book: Option<String>,
-    /// 区政府批准文号：申请依据为 urgent 的填写
+    /// 区政府批准文号：申请依据为 `urgent` 的填写
     #[serde(skip_serializing_if = "Option::is_none")]
     pub government_approval: Option<String>,
-    /// 上级统筹项目备案号：申请依据为 upper_level 的填写
+    /// 上级统筹项目备案号：申请依据为 `upper_level` 的填写
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upper_level_filing: Option<String>,
     /// 申请虚拟机数量
@@ -229,7 +229,7 @@ pub struct TaskBookSpec {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskBookStatus {
-    /// InForce or Revoked.
+    /// `InForce` or `Revoked`.
     pub phase: String,
     /// 核定
     pub limit: Amounts,
@@ -283,7 +283,7 @@ pub struct MachineSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MachineStatus {
-    /// Building, Running, Stopped, InBin or Undone.
+    /// `Building`, `Running`, `Stopped`, `InBin` or `Undone`.
     pub phase: String,
     /// 宿主机或集群的名称
     #[serde(skip_serializing_if = "Option::is_none")]
