@@ -8,7 +8,7 @@ use super::{
     parsers::name,
     problem::Failure,
     session::Session,
-    tables::{Kind, REPORT_AGE, REPORT_GROUP, REPORT_IDLE, REPORT_UNKNOWN},
+    tables::{Kind, REPORT_AGE, REPORT_BORDER, REPORT_GROUP, REPORT_IDLE, REPORT_UNKNOWN},
 };
 use crate::{
     app,
@@ -186,6 +186,7 @@ fn show(screen: &Screen, report: &Value) -> Result<(), Failure> {
     for (title, columns, key) in [
         ("按建设单位和系统", &REPORT_GROUP[..], "/groups"),
         ("闲置的", &REPORT_IDLE[..], "/idle"),
+        ("处在阈值附近的", &REPORT_BORDER, "/borderline"),
         ("无法判断的", &REPORT_UNKNOWN[..], "/unknown"),
         ("规格建议", Kind::Advice.columns(), "/advice"),
     ] {

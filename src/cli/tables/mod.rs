@@ -8,7 +8,7 @@ mod usage;
 
 pub use block::{block_lines, read_from};
 pub use columns::{CONTEXT, CONTEXT_SHEET, CONTRADICTION, DIFFERENCE, OUTCOME, READ, REFUSED_HOST, SHORTAGE};
-pub use reports::{REPORT_AGE, REPORT_GROUP, REPORT_IDLE, REPORT_UNKNOWN};
+pub use reports::{REPORT_AGE, REPORT_BORDER, REPORT_GROUP, REPORT_IDLE, REPORT_UNKNOWN};
 
 use super::{
     format::{self, NOTHING},

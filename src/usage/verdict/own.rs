@@ -117,7 +117,7 @@ impl Case<'_> {
         let cycle = cycle::cycle(work, first, self.facts.created, recent.from(), on, t);
         let mut found = Vec::new();
         let forgotten = self.people(&mut found);
-        self.steady(levels, &mut found);
+        let border = self.steady(levels, &mut found);
         self.daily(levels, &mut found);
         let days = worked.iter().filter(|day| **day >= recent.from()).count();
         self.figures.push(Figure::at_most("days_of_work", "days", Some(float(days as u64)), 0.0));
@@ -137,6 +137,9 @@ impl Case<'_> {
         let verdict = if used && self.is_busy() {
             Verdict::Busy
         } else if !found.is_empty() {
+            if found.iter().all(|code| border.contains(code)) {
+                found.push(Code::OnTheBorder);
+            }
             Verdict::Low
         } else {
             found.push(Code::AllQuiet);
@@ -179,7 +182,9 @@ impl Case<'_> {
         forgotten
     }
 
-    fn steady(&mut self, levels: &Levels, found: &mut Vec<Code>) {
+    /// What it does without end. Answers those that a threshold cuts.
+    fn steady(&mut self, levels: &Levels, found: &mut Vec<Code>) -> Vec<Code> {
+        let mut border = Vec::new();
         let codes = [Code::SteadyCpu, Code::SteadyReceived, Code::SteadySent, Code::SteadyDisk];
         for core in 0..4 {
             let Some(middle) = levels.middle[core] else { continue };
@@ -188,8 +193,12 @@ impl Case<'_> {
             if figure.held != super::Held::Certain {
                 found.push(codes[core]);
             }
+            if figure.held == super::Held::Possible {
+                border.push(codes[core]);
+            }
             self.figures.push(figure);
         }
+        border
     }
 
     fn daily(&mut self, levels: &Levels, found: &mut Vec<Code>) {
