@@ -71,9 +71,10 @@ fn main() {
                 values(machines, days) / 1e6,
                 bytes as f64 / 1e9
             );
-            let broker = ingest(&file, machines, days).await;
+            let (broker, token) = ingest(&file, machines, days, part != "report").await;
             if part.is_empty() || part == "report" {
                 report(&broker, &file, &folder, days);
+                evidence(&broker, &token, days).await;
             }
         }
         if part.is_empty() || part == "collect" {
@@ -157,7 +158,7 @@ async fn send(file: &Path, url: &str, token: &str) -> (Duration, String) {
     (began.elapsed(), text)
 }
 
-async fn ingest(file: &Path, machines: i64, days: i64) -> Broker {
+async fn ingest(file: &Path, machines: i64, days: i64, peer: bool) -> (Broker, String) {
     let setup = Setup::new(On::Sqlite)
         .with("JIYUE_LOG_FILTER", "warn")
         .with("JIYUE_WORKER_WIDTH", "0")
@@ -176,13 +177,13 @@ async fn ingest(file: &Path, machines: i64, days: i64) -> Broker {
     let ours = values(machines, days) / ours.as_secs_f64();
     println!("\n{:<44}{:>14}", "until it is on disk", "values/s");
     println!("{:<44}{ours:>14.0}", "jiyue");
-    if let Some(theirs) = victoria(file, rows).await {
+    if let Some(theirs) = if peer { victoria(file, rows).await } else { None } {
         let theirs = values(machines, days) / theirs.as_secs_f64();
         println!("{:<44}{theirs:>14.0}", "VictoriaMetrics");
         println!("{:<44}{:>13.2}×  (at least 1, 3 is the goal)", "ours ÷ theirs", ours / theirs);
     }
     sizes(&broker, machines).await;
-    broker
+    (broker, cast.authority)
 }
 
 /// Until it has flushed; `None` where it is not installed.
@@ -239,6 +240,23 @@ async fn sizes(broker: &Broker, machines: i64) {
         sizes[sizes.len() / 2],
         sizes[sizes.len() - 1]
     );
+}
+
+/// What a day's judgements take, once they are kept, and how long it takes to read them again.
+async fn evidence(broker: &Broker, token: &str, days: i64) {
+    let path = format!("/v1/reports/idle?as_of={}", date(days - 1));
+    let mut took = Vec::new();
+    for _ in 0..2 {
+        let began = Instant::now();
+        broker.get(&path, token).await.expect(200);
+        took.push(began.elapsed().as_secs_f64());
+    }
+    let mut sql = support::sql::Sql::writing(&broker.setup.database_url).await;
+    let median = "select length(evidence) from usage_verdicts order by 1 limit 1 offset \
+                  (select count(*) / 2 from usage_verdicts)";
+    let (median, most) = (sql.number(median).await, sql.number("select max(length(evidence)) from usage_verdicts").await);
+    println!("\n{:<44}{median:>14}  (longest {most})", "bytes of the median verdict's evidence");
+    println!("{:<44}{:>10.2}, {:.2} s", "report by the service: judged and kept, kept", took[0], took[1]);
 }
 
 fn date(day: i64) -> jiff::civil::Date {

@@ -78,7 +78,6 @@ impl Case<'_> {
         let all = recent.coverage();
         self.figures.push(Figure::at_least("coverage", "share", Some(all), t.coverage));
         let mut short = all < t.coverage;
-        let mut gaps = self.year.coverage() < t.coverage;
         self.figures.push(Figure::at_least("history_coverage", "share", Some(self.year.coverage()), t.coverage));
         for (metric, name) in CORE.into_iter().zip(COVERAGE) {
             let covered = recent.coverage_of(metric);
@@ -87,7 +86,6 @@ impl Case<'_> {
             if self.year.knows(metric) {
                 self.figures.push(Figure::at_least(name, "share", Some(covered), t.coverage));
                 short |= covered < t.coverage;
-                gaps |= self.year.coverage_of(metric) < t.coverage;
             }
         }
         let presence = presence(recent);
@@ -99,7 +97,6 @@ impl Case<'_> {
         self.figures.push(Figure::at_least("last_day_coverage", "share", Some(last), t.coverage_last_day));
         for (is, code) in [
             (short, Code::CoverageShort),
-            (gaps, Code::HistoryGaps),
             (last < t.coverage_last_day, Code::CollectorSilent),
             (signals < t.signals || recent.coverage_of(Metric::Cpu) < t.coverage, Code::TooFewSignals),
         ] {
@@ -109,6 +106,14 @@ impl Case<'_> {
         }
         self.reasons.append(&mut codes);
         !self.reasons.is_empty()
+    }
+
+    /// Whether the time before the window has holes. They leave the verdict to the window, which speaks for itself; but what
+    /// may have been in them is not known, and nothing is taken back on that.
+    fn has_gaps(&self) -> bool {
+        let short = |coverage: f64| coverage < self.t.coverage;
+        let mut known = CORE.into_iter().filter(|metric| self.year.knows(*metric));
+        short(self.year.coverage()) || known.any(|metric| short(self.year.coverage_of(metric)))
     }
 
     fn verdict(&mut self, levels: &Levels, worked: &[Date], work: &[Span]) -> Verdict {
@@ -130,6 +135,8 @@ impl Case<'_> {
             match cycle {
                 Cycle::Recurring => found.push(Code::Recurring),
                 Cycle::OnceAYear => found.push(Code::OnceAYear),
+                // The turn that was missed may have come in a hole.
+                Cycle::Missed if self.has_gaps() => found.push(Code::OnceAYear),
                 _ => {}
             }
             self.replication(worked, &mut found);
@@ -147,6 +154,9 @@ impl Case<'_> {
                 Cycle::Stopped | Cycle::Missed => found.push(Code::Stopped),
                 Cycle::OnlyAtFirst => found.push(Code::OnlyAtFirst),
                 _ => {}
+            }
+            if self.has_gaps() {
+                found.push(Code::HistoryGaps);
             }
             Verdict::Idle
         };
@@ -310,7 +320,7 @@ impl Case<'_> {
             }
             let mut seen = days.iter().filter(|day| day.coverage >= 0.5).map(|day| day.date).collect::<Vec<_>>();
             seen.push(days_before(on, -1));
-            if seen.windows(2).any(|pair| days_between(pair[0], pair[1]) - 1 > i64::from(t.gap_days)) {
+            if self.has_gaps() || seen.windows(2).any(|pair| days_between(pair[0], pair[1]) - 1 > i64::from(t.gap_days)) {
                 codes.push(Code::HistoryGaps);
             }
             // That nobody was there is known only where somebody looked.
