@@ -254,7 +254,8 @@ async fn evidence(broker: &Broker, token: &str, days: i64) {
     let mut sql = support::sql::Sql::writing(&broker.setup.database_url).await;
     let median = "select length(evidence) from usage_verdicts order by 1 limit 1 offset \
                   (select count(*) / 2 from usage_verdicts)";
-    let (median, most) = (sql.number(median).await, sql.number("select max(length(evidence)) from usage_verdicts").await);
+    let (median, most) =
+        (sql.number(median).await, sql.number("select max(length(evidence)) from usage_verdicts").await);
     println!("\n{:<44}{median:>14}  (longest {most})", "bytes of the median verdict's evidence");
     println!("{:<44}{:>10.2}, {:.2} s", "report by the service: judged and kept, kept", took[0], took[1]);
 }
@@ -394,7 +395,8 @@ fn report(broker: &Broker, file: &Path, folder: &Path, days: i64) {
             let number = id.rsplit('-').next().and_then(|hex| i64::from_str_radix(hex, 16).ok());
             format!("m{}", number.expect("a number"))
         };
-        let (sure, border): (BTreeSet<_>, BTreeSet<_>) = (idle.iter().map(name).collect(), border.iter().map(name).collect());
+        let (sure, border): (BTreeSet<_>, BTreeSet<_>) =
+            (idle.iter().map(name).collect(), border.iter().map(name).collect());
         let exact_idle: BTreeSet<String> =
             exact.said["idle"].as_array().expect("a list").iter().map(|id| id.as_str().unwrap().to_owned()).collect();
         assert!(!exact_idle.is_empty(), "somebody is idle");

@@ -2,7 +2,13 @@
 
 use super::{Fault, Settings};
 use crate::{
-    db, dns::Zones, jurisdiction::Profile, secret::Vault, serve::tls, time::Clock, usage::{source, verdict::RuleSets},
+    db,
+    dns::Zones,
+    jurisdiction::Profile,
+    secret::Vault,
+    serve::tls,
+    time::Clock,
+    usage::{source, verdict::RuleSets},
 };
 use std::{
     fs,

@@ -312,7 +312,8 @@ pub async fn keep_guests(tx: &mut Tx, guests: &[(&str, i64, &Guest)]) -> Result<
     );
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for (subject, at, guest) in guests {
-        let told = serde_json::to_string(guest).map_err(|_| DbError::Corrupt { what: "usage_guests.told".to_owned() })?;
+        let told =
+            serde_json::to_string(guest).map_err(|_| DbError::Corrupt { what: "usage_guests.told".to_owned() })?;
         query = query.bind(*subject).bind(*at).bind(told);
     }
     query.execute(tx.conn()).await?;

@@ -13,8 +13,8 @@ pub use evidence::{Evidence, Idle, Logins, Rules, judge};
 use super::verdict::{Facts, Verdict};
 use crate::{
     identity::Department,
-    labels::Zone,
     ids::{HostId, SystemId, VerdictId},
+    labels::Zone,
     provider::Intent,
     request::block::WorkloadClass,
 };

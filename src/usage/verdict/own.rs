@@ -320,7 +320,8 @@ impl Case<'_> {
             }
             let mut seen = days.iter().filter(|day| day.coverage >= 0.5).map(|day| day.date).collect::<Vec<_>>();
             seen.push(days_before(on, -1));
-            if self.has_gaps() || seen.windows(2).any(|pair| days_between(pair[0], pair[1]) - 1 > i64::from(t.gap_days)) {
+            if self.has_gaps() || seen.windows(2).any(|pair| days_between(pair[0], pair[1]) - 1 > i64::from(t.gap_days))
+            {
                 codes.push(Code::HistoryGaps);
             }
             // That nobody was there is known only where somebody looked.
