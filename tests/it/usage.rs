@@ -144,8 +144,8 @@ async fn a_silent_machine_has_its_day_closed(setup: &Setup, id: &str) {
                 logins: vec!["root".to_owned(); usize::from(minute == 1)],
                 filesystems: vec![Filesystem {
                     mountpoint: "/".to_owned(),
-                    total: Bytes::gib(20),
-                    used: Bytes::gib(minute + 1),
+                    total: Bytes::gib(20).expect("a size"),
+                    used: Bytes::gib(minute + 1).expect("a size"),
                 }],
                 addresses: vec!["10.66.0.7".parse().expect("an address")],
             }),
@@ -162,7 +162,7 @@ async fn a_silent_machine_has_its_day_closed(setup: &Setup, id: &str) {
         store::guest(&mut conn, id).await.expect("read").expect("what it told last")
     };
     assert_eq!(told_at.as_second(), time::day_begins(day) + 60, "when it told it");
-    assert_eq!((told.logins.as_slice(), told.filesystems[0].used), (&["root".to_owned()][..], Bytes::gib(2)));
+    assert_eq!((told.logins.as_slice(), told.filesystems[0].used.get()), (&["root".to_owned()][..], 2_i64 << 30));
     let so_far = kept().await;
     assert_eq!(so_far.iter().map(Day::samples).collect::<Vec<_>>(), [3]);
     assert_eq!(so_far[0].mean(Metric::Cpu), Some(50.0), "one of two processors");
