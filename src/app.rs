@@ -432,8 +432,10 @@ fn collector(shared: &Shared, settings: &Settings, sources: Arc<[Source]>) -> Co
 /// What makes reports. It needs the database alone, so that they can be made without a server.
 pub fn reports(db: &Db, settings: &Settings) -> Result<Reports, StartError> {
     let catalogue = Arc::new(Catalogue::embedded()?);
+    let sets = RuleSets::open(settings.idle_rules.as_deref())?;
     let rules = judging::Rules {
-        set: RuleSets::embedded()?.find(RuleSets::OWN).cloned().ok_or(StartError::NoIdleRules)?,
+        set: sets.judging().cloned().ok_or(StartError::NoIdleRules)?,
+        assumed: sets.assumed().clone(),
         sizing: Sizing::embedded()?,
         bounds: catalogue.bounds.clone(),
     };

@@ -10,7 +10,7 @@ use crate::{
     secret::Vault,
     serve::tls,
     time::Clock,
-    usage::source,
+    usage::{source, verdict::RuleSets},
 };
 use std::{
     fs,
@@ -34,6 +34,10 @@ pub fn faults(settings: &Settings) -> Vec<Fault> {
         let known = Profile::embedded_ids().collect::<Vec<_>>().join("、");
         let what = format!("用不了（{}）", crate::error::story(&error).join(": "));
         faults.push(Fault::new("jurisdiction", what, format!("填写 {known}，或一个可用的规则文件的路径")));
+    }
+    if let Err(error) = RuleSets::open(settings.idle_rules.as_deref()) {
+        let what = format!("用不了（{}）", crate::error::story(&error).join(": "));
+        faults.push(Fault::new("idle_rules", what, "改正文件；各项的含义见 profiles/idle-rules.yaml".to_owned()));
     }
     if let Some(program) = &settings.fence_command {
         faults.extend(executable(program));

@@ -82,6 +82,8 @@ pub struct Settings {
     pub usage_seconds: u32,
     /// Whether `/metrics` has series of each machine.
     pub usage_machine_metrics: bool,
+    /// Rule sets of idle machines, and what is assumed of images and links, in place of those that ship with the broker.
+    pub idle_rules: Option<PathBuf>,
     /// A host that has not answered for so long is unknown.
     pub silence_seconds: u64,
     /// A program that switches a host off and succeeds only when it is off; called with the host's name and URI.
@@ -154,6 +156,7 @@ impl Default for Settings {
             listing_seconds: 30,
             usage_seconds: 60,
             usage_machine_metrics: true,
+            idle_rules: None,
             silence_seconds: 20,
             fence_command: None,
             dns: Vec::new(),
