@@ -378,13 +378,18 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         stop,
         readiness,
         sources,
-        allowed_hosts: Allowed {
-            simulated: settings.allow_simulated_hosts,
-            insecure_networks: settings.insecure_networks.clone(),
-            clusters: settings.cluster.clone(),
-        },
+        allowed_hosts: allowed(settings),
     });
     Ok(Service { api, worker, rounds, registrar, courier, collector, gauges })
+}
+
+/// Which hosts may be added.
+fn allowed(settings: &Settings) -> Allowed {
+    Allowed {
+        simulated: settings.allow_simulated_hosts,
+        insecure_networks: settings.insecure_networks.clone(),
+        clusters: settings.cluster.clone(),
+    }
 }
 
 /// The sources of the settings, each with the clusters that name it.
