@@ -386,11 +386,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         stop,
         readiness,
         sources,
-        allowed_hosts: Allowed {
-            simulated: settings.allow_simulated_hosts,
-            insecure_networks: settings.insecure_networks.clone(),
-            clusters: settings.cluster.clone(),
-        },
+        allowed_hosts: allowed(settings),
     });
     Ok(Service { controller: controller(&api, settings), api, worker, rounds, registrar, courier, collector, gauges })
 }
@@ -406,6 +402,15 @@ fn controller(api: &Api, settings: &Settings) -> Option<Controller> {
         owner: uuid::Uuid::now_v7().to_string(),
         lease: settings.lease(),
     })
+}
+
+/// Which hosts may be added.
+fn allowed(settings: &Settings) -> Allowed {
+    Allowed {
+        simulated: settings.allow_simulated_hosts,
+        insecure_networks: settings.insecure_networks.clone(),
+        clusters: settings.cluster.clone(),
+    }
 }
 
 /// The sources of the settings, each with the clusters that name it.

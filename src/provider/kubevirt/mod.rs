@@ -79,14 +79,17 @@ const RIGHTS: [(&str, Kind); 17] = [
     ("patch", CLAIMS),
 ];
 
-/// A cluster that runs machines by KubeVirt. Clones are the same one, with the same watches.
+/// Departments' places by namespace and zone, and when they were last made.
+type Places = HashMap<(String, &'static str), (Estate, Instant)>;
+
+/// A cluster that runs machines by `KubeVirt`. Clones are the same one, with the same watches.
 #[derive(Clone, Debug)]
 pub struct KubevirtCluster {
     settings: Arc<ClusterSettings>,
     cluster: Cluster,
     watches: Watches,
     /// Departments' places by namespace and zone, as they were last made.
-    places: Arc<Mutex<HashMap<(String, &'static str), (Estate, Instant)>>>,
+    places: Arc<Mutex<Places>>,
 }
 
 impl KubevirtCluster {

@@ -33,7 +33,7 @@ pub fn disk_name(intent: &Intent) -> String {
     format!("{}-root", intent.name)
 }
 
-fn metadata(namespace: &str, name: &str, labels: Map<String, Value>) -> Value {
+fn metadata(namespace: &str, name: &str, labels: &Map<String, Value>) -> Value {
     json!({"namespace": namespace, "name": name, "labels": labels})
 }
 
@@ -52,7 +52,7 @@ pub fn machine(cluster: &ClusterSettings, intent: &Intent, tenancy: &Tenancy) ->
     json!({
         "apiVersion": "kubevirt.io/v1",
         "kind": "VirtualMachine",
-        "metadata": metadata(&namespace, name, labels.clone()),
+        "metadata": metadata(&namespace, name, &labels),
         "spec": {
             "runStrategy": "Halted",
             "dataVolumeTemplates": [{
@@ -128,14 +128,14 @@ fn apart(tenancy: &Tenancy) -> Value {
     }
 }
 
-/// The cloud-init documents, as KubeVirt makes the guest's NoCloud disk of them; it writes the meta-data itself.
+/// The cloud-init documents, as KubeVirt makes the guest's `NoCloud` disk of them; it writes the meta-data itself.
 pub fn seed(cluster: &ClusterSettings, intent: &Intent, tenancy: &Tenancy) -> Result<Value, seed::SeedError> {
     let documents = seed::documents(intent)?;
     let name = seed_name(intent);
     Ok(json!({
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": metadata(&namespace_of(cluster, tenancy), &name, marks::of(intent, &name)),
+        "metadata": metadata(&namespace_of(cluster, tenancy), &name, &marks::of(intent, &name)),
         "type": "Opaque",
         "stringData": {"userdata": documents.user_data, "networkdata": documents.network_config},
     }))
@@ -159,7 +159,7 @@ pub fn place(cluster: &ClusterSettings, estate: &Estate) -> [Value; 3] {
     let quota = json!({
         "apiVersion": "v1",
         "kind": "ResourceQuota",
-        "metadata": metadata(&namespace, "jiyue", labels()),
+        "metadata": metadata(&namespace, "jiyue", &labels()),
         // A machine in the bin is an object that does not run: what is counted is what runs.
         "spec": {"hard": {
             "count/virtualmachineinstances.kubevirt.io": estate.machines.to_string(),
@@ -171,14 +171,14 @@ pub fn place(cluster: &ClusterSettings, estate: &Estate) -> [Value; 3] {
     let limits = json!({
         "apiVersion": "v1",
         "kind": "LimitRange",
-        "metadata": metadata(&namespace, "jiyue", labels()),
+        "metadata": metadata(&namespace, "jiyue", &labels()),
         // Under a quota every container must say what it asks for; helpers of KubeVirt's that do not get this.
         "spec": {"limits": [{"type": "Container", "defaultRequest": {"cpu": "100m", "memory": "128Mi"}}]},
     });
-    [quota, limits, policy(&namespace, estate, labels())]
+    [quota, limits, policy(&namespace, estate, &labels())]
 }
 
-fn policy(namespace: &str, estate: &Estate, labels: Map<String, Value>) -> Value {
+fn policy(namespace: &str, estate: &Estate, labels: &Map<String, Value>) -> Value {
     let zone = estate.tenancy.zone;
     let within = json!({
         "namespaceSelector": {"matchLabels": {"app.kubernetes.io/managed-by": marks::MANAGER}},
