@@ -55,6 +55,10 @@ build: ## 编译 jiyue
 deb: ## 造安装包 target/debian/jiyue_*.deb（优化编译，第一次较慢）
 	@scripts/deb.sh
 
+.PHONY: image
+image: ## 造容器镜像 target/image/jiyue-*.tar，不用 Docker（需要 root）
+	@scripts/image.sh
+
 .PHONY: fmt
 fmt: ## 排版源代码
 	@. scripts/env.sh; cargo fmt
@@ -82,6 +86,10 @@ bench-build: ## 建虚拟机的速度，与直接用 libvirt 对比（需要 roo
 .PHONY: bench-claim
 bench-claim: ## 批准的速度
 	@. scripts/env.sh; cargo bench --locked --bench claim
+
+.PHONY: bench-k8s
+bench-k8s: ## 在集群上建虚拟机的速度，与直接写同样的对象对比；N= 台数
+	@. scripts/env.sh; cargo bench --locked --bench kubernetes
 
 .PHONY: bench-placement
 bench-placement: ## 落位的速度与装箱的疏密；TRACE= 换轨迹文件，PART= 换其中一份

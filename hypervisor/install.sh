@@ -20,7 +20,8 @@ run="libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients dnsmasq-ba
      bind9-host postgresql-client curl jq cpio kmod fdisk binutils mtools dosfstools e2fsprogs util-linux iproute2 procps xz-utils"
 slow="mmdebstrap debian-archive-keyring grub-pc-bin grub-common openssh-client"
 test="postgresql curl jq openssl openssh-client libreoffice-writer-nogui libreoffice-calc-nogui knot knot-dnsutils
-      prometheus prometheus-node-exporter strace libxml2-utils python3-yaml groff-base zsh fish systemd dpkg-dev mmdebstrap debian-archive-keyring"
+      prometheus prometheus-node-exporter strace libxml2-utils python3-yaml groff-base zsh fish systemd dpkg-dev mmdebstrap debian-archive-keyring
+      buildah"
 
 # Packages whose drivers were split off after Debian 12; taken where they exist.
 run_if_known="libvirt-daemon-driver-network libvirt-daemon-driver-storage libvirt-daemon-driver-nodedev

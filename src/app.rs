@@ -34,6 +34,7 @@ use crate::{
         Kind, Operation, store,
         worker::{self, Bell, Pulse, Runner, Worker},
     },
+    provider::kubevirt,
     report::{self, service::Reports},
     request::service::Rules,
     secret::{KeyFault, Vault},
@@ -294,7 +295,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
     let catalogue = Arc::new(Catalogue::embedded()?);
     let shared = Shared {
         inventory: Inventory::default(),
-        providers: Providers::new(db.clone(), &settings.insecure_networks),
+        providers: Providers::new(db.clone(), &settings.insecure_networks, &settings.cluster),
         bell: Bell::default(),
         pulse: Pulse::default(),
         names: names(&db, settings)?,
@@ -318,7 +319,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
     };
     let courier = courier(distribution.clone(), settings);
     let (worker, registrar) = (worker(&shared, &courier, settings), registrar(&shared, settings));
-    let sources: Arc<[Source]> = settings::open(&settings.usage_source).map_err(StartError::UsageSource)?.into();
+    let sources: Arc<[Source]> = sources(settings)?.into();
     let (collector, gauges) = (collector(&shared, settings, Arc::clone(&sources)), gauges(&shared, settings));
     let reports = reports(&shared.db, settings)?;
     let Shared { db, inventory, providers, bell, pulse, names, metrics, vault } = shared;
@@ -388,6 +389,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         allowed_hosts: Allowed {
             simulated: settings.allow_simulated_hosts,
             insecure_networks: settings.insecure_networks.clone(),
+            clusters: settings.cluster.clone(),
         },
     });
     Ok(Service { controller: controller(&api, settings), api, worker, rounds, registrar, courier, collector, gauges })
@@ -406,6 +408,16 @@ fn controller(api: &Api, settings: &Settings) -> Option<Controller> {
     })
 }
 
+/// The sources of the settings, each with the clusters that name it.
+fn sources(settings: &Settings) -> Result<Vec<Source>, StartError> {
+    let mut sources = settings::open(&settings.usage_source).map_err(StartError::UsageSource)?;
+    for source in &mut sources {
+        let named = settings.cluster.iter().filter(|cluster| cluster.usage_source.as_ref() == Some(&source.name));
+        source.clusters = named.map(|cluster| format!("{}{}", kubevirt::SCHEME, cluster.name)).collect();
+    }
+    Ok(sources)
+}
+
 /// What reads machines' use.
 fn collector(shared: &Shared, settings: &Settings, sources: Arc<[Source]>) -> Collector {
     Collector {
@@ -420,8 +432,10 @@ fn collector(shared: &Shared, settings: &Settings, sources: Arc<[Source]>) -> Co
 /// What makes reports. It needs the database alone, so that they can be made without a server.
 pub fn reports(db: &Db, settings: &Settings) -> Result<Reports, StartError> {
     let catalogue = Arc::new(Catalogue::embedded()?);
+    let sets = RuleSets::open(settings.idle_rules.as_deref())?;
     let rules = judging::Rules {
-        set: RuleSets::embedded()?.find(RuleSets::OWN).cloned().ok_or(StartError::NoIdleRules)?,
+        set: sets.judging().cloned().ok_or(StartError::NoIdleRules)?,
+        assumed: sets.assumed().clone(),
         sizing: Sizing::embedded()?,
         bounds: catalogue.bounds.clone(),
     };

@@ -15,7 +15,15 @@ use sqlx::{
     AnyConnection, AnyPool, ConnectOptions, Connection, Executor, any::AnyConnectOptions, any::AnyPoolOptions,
     migrate::Migrator, pool::PoolConnection,
 };
-use std::{fmt::Write as _, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    fmt::Write as _,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use tokio::sync::{mpsc, oneshot};
 
 pub mod call;
@@ -59,6 +67,7 @@ struct Inner {
     /// Groups go through one lane, so that two claims of one replica can never deadlock; on SQLite it is the only lane.
     grouped: mpsc::Sender<Box<dyn Unit>>,
     single: mpsc::Sender<Box<dyn Unit>>,
+    commits: Arc<AtomicU64>,
     clock: Clock,
 }
 
@@ -86,17 +95,23 @@ impl Db {
             .test_before_acquire(dialect == Dialect::Postgres)
             .after_connect(move |conn, _| Box::pin(async move { conn.execute(read_only(dialect)).await.map(drop) }))
             .connect_lazy_with(quiet(&url)?);
-        let lane = |name: &str| spawn_lane(name, dialect, url.clone(), options.clock.clone());
+        let commits = Arc::default();
+        let lane = |name: &str| spawn_lane(name, dialect, url.clone(), options.clock.clone(), Arc::clone(&commits));
         let grouped = lane("db-claims")?;
         let single = match dialect {
             Dialect::Sqlite => grouped.clone(),
             Dialect::Postgres => lane("db-acts")?,
         };
-        Ok(Self { inner: Arc::new(Inner { dialect, reads, grouped, single, clock: options.clock }) })
+        Ok(Self { inner: Arc::new(Inner { dialect, reads, grouped, single, commits, clock: options.clock }) })
     }
 
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
+    }
+
+    /// Grows with each commit of this broker, before anybody is answered.
+    fn commits(&self) -> u64 {
+        self.inner.commits.load(Ordering::SeqCst)
     }
 
     /// Transactions from this number on could still be open: what they have written is not yet all there is.

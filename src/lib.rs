@@ -23,7 +23,7 @@
 //! error            the closed list of problems, and their HTTP status codes
 //! audit            one record per act, in the act's own transaction
 //! db               one SQL text, the write queue
-//! provider         what we need of a place that runs machines; libvirt, simulated. Knows only the ground.
+//! provider         what we need of a place that runs machines; libvirt, kubevirt, simulated. Knows only the ground.
 //! dns              signed updates of a district's DNS. Knows only the ground.
 //! ground           ids, units, time, text, labels, quantity, place, field, rule, rulebook, violation, yaml,
 //!                  jurisdiction, catalogue, secret, metrics

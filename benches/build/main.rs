@@ -2,8 +2,8 @@
 //!
 //! - `PART=share`: define and start of one machine by a plain client (`virt`, the same domain), by our provider, and by the
 //!   whole broker with its writes. In turn, in one run, on one private libvirtd; medians, and what of ours is our own.
-//! - `PART=fleet`: so many machines on three hosts by TLS: `virsh create` of diskless 32 MiB domains in a loop; virsh
-//!   making the very machines that we make (disk, seed, domain); and the broker, from approval to delivery.
+//! - `PART=fleet`: so many machines on three hosts by TLS: `virsh create` of diskless 32 MiB domains in a loop, without
+//!   a network and in a zone; virsh making the very machines that we make (disk, seed, domain); and the broker, from approval to delivery.
 //!
 //! `make bench-build` (`ROUNDS=21` of the share, `RUNS=1` of the fleet, `N=200` machines as far as the memory goes,
 //! `LOOPS=1` of virsh side by side; `PART=broker`: ours alone, with what its steps took). Needs root, like the tests.

@@ -45,10 +45,19 @@ pub fn define_and_start(connect: &Connect, xml: &str) -> Domain {
     domain
 }
 
-/// 32 MiB, no disk, no network: the least that QEMU makes of a domain.
-pub fn diskless(name: &str) -> String {
+/// 32 MiB, no disk, and these devices; without any it is the least that QEMU makes of a domain.
+pub fn diskless(name: &str, devices: &str) -> String {
     format!(
         "<domain type='qemu'><name>{name}</name><memory unit='MiB'>32</memory><vcpu>1</vcpu>\
-         <os><type arch='x86_64' machine='q35'>hvm</type></os></domain>"
+         <os><type arch='x86_64' machine='q35'>hvm</type></os><devices>{devices}</devices></domain>"
     )
+}
+
+/// The network card of a machine's domain, behind its zone's filter; without the program that would try to start from the
+/// network for ever where there is no disk.
+pub fn card(domain: &str) -> String {
+    let from = domain.find("<interface").expect("a machine has a card");
+    let end = "</interface>";
+    let to = domain[from..].find(end).expect("which ends") + from + end.len();
+    domain[from..to].replace(end, &format!("<rom enabled=\"no\"/>{end}"))
 }

@@ -2,8 +2,9 @@
 //!
 //! - `PART=ingest`: the same CSV file sent by the same HTTP client to `jiyue serve` (SQLite) and to `VictoriaMetrics`, until what
 //!   was sent is on disk: ours when it has answered, theirs when `/internal/force_flush` has.
-//! - `PART=report`: idle machines by the P95 of CPU and network over 30, 14, 7 and 1 days: a process of ours on the database
-//!   that the import has filled, and a process of `DuckDB`'s on its native table, both with a warm page cache.
+//! - `PART=report`: `jiyue report idle --local` on the database that the import has filled, by the default rules, and by a rule
+//!   set that says idle by the P95 of CPU and network over 30, 14, 7 and 1 days; beside each a process of `DuckDB`'s that asks
+//!   its native table for the exact P95 over as many days. Whole processes, warm page cache, and the same list.
 //! - `PART=collect`: what reading 50 real machines of a libvirtd of its own costs (needs root).
 //!
 //! `make bench-usage` (`MACHINES=10000`, `DAYS=30`, `ORDER=time` for lines by instant instead of by machine, `ROUNDS=3`)
@@ -27,7 +28,7 @@ use jiyue::{
     db::{Db, Options},
     ids::MachineId,
     time::Clock,
-    usage::{Metric, Window, service, store},
+    usage::store,
 };
 use serde_json::{Value, json};
 use std::{
@@ -50,13 +51,7 @@ fn setting(name: &str, default: i64) -> i64 {
 }
 
 fn main() {
-    let args: Vec<String> = std::env::args().collect();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    if let [_, act, url, from, to] = &args[..]
-        && act == "--idle"
-    {
-        return runtime.block_on(idle(url, from, to));
-    }
     runtime.block_on(async {
         let part = std::env::var("PART").unwrap_or_default();
         let (machines, days) = (setting("MACHINES", 10_000), setting("DAYS", 30));
@@ -76,9 +71,10 @@ fn main() {
                 values(machines, days) / 1e6,
                 bytes as f64 / 1e9
             );
-            let broker = ingest(&file, machines, days).await;
+            let (broker, token) = ingest(&file, machines, days, part != "report").await;
             if part.is_empty() || part == "report" {
                 report(&broker, &file, &folder, days);
+                evidence(&broker, &token, days).await;
             }
         }
         if part.is_empty() || part == "collect" {
@@ -162,7 +158,7 @@ async fn send(file: &Path, url: &str, token: &str) -> (Duration, String) {
     (began.elapsed(), text)
 }
 
-async fn ingest(file: &Path, machines: i64, days: i64) -> Broker {
+async fn ingest(file: &Path, machines: i64, days: i64, peer: bool) -> (Broker, String) {
     let setup = Setup::new(On::Sqlite)
         .with("JIYUE_LOG_FILTER", "warn")
         .with("JIYUE_WORKER_WIDTH", "0")
@@ -181,13 +177,13 @@ async fn ingest(file: &Path, machines: i64, days: i64) -> Broker {
     let ours = values(machines, days) / ours.as_secs_f64();
     println!("\n{:<44}{:>14}", "until it is on disk", "values/s");
     println!("{:<44}{ours:>14.0}", "jiyue");
-    if let Some(theirs) = victoria(file, rows).await {
+    if let Some(theirs) = if peer { victoria(file, rows).await } else { None } {
         let theirs = values(machines, days) / theirs.as_secs_f64();
         println!("{:<44}{theirs:>14.0}", "VictoriaMetrics");
         println!("{:<44}{:>13.2}×  (at least 1, 3 is the goal)", "ours ÷ theirs", ours / theirs);
     }
     sizes(&broker, machines).await;
-    broker
+    (broker, cast.authority)
 }
 
 /// Until it has flushed; `None` where it is not installed.
@@ -246,56 +242,87 @@ async fn sizes(broker: &Broker, machines: i64) {
     );
 }
 
+/// What a day's judgements take, once they are kept, and how long it takes to read them again.
+async fn evidence(broker: &Broker, token: &str, days: i64) {
+    let path = format!("/v1/reports/idle?as_of={}", date(days - 1));
+    let mut took = Vec::new();
+    for _ in 0..2 {
+        let began = Instant::now();
+        broker.get(&path, token).await.expect(200);
+        took.push(began.elapsed().as_secs_f64());
+    }
+    let mut sql = support::sql::Sql::writing(&broker.setup.database_url).await;
+    let median = "select length(evidence) from usage_verdicts order by 1 limit 1 offset \
+                  (select count(*) / 2 from usage_verdicts)";
+    let (median, most) =
+        (sql.number(median).await, sql.number("select max(length(evidence)) from usage_verdicts").await);
+    println!("\n{:<44}{median:>14}  (longest {most})", "bytes of the median verdict's evidence");
+    println!("{:<44}{:>10.2}, {:.2} s", "report by the service: judged and kept, kept", took[0], took[1]);
+}
+
 fn date(day: i64) -> jiff::civil::Date {
     jiyue::time::civil(jiff::Timestamp::from_second(trace::BEGINS + day * 86_400).expect("an instant"))
 }
 
-/// The process that is measured: opens the database, judges every machine, says who is idle.
-async fn idle(url: &str, from: &str, to: &str) {
-    let db = open(url).await;
-    let window = Window::new(from.parse().expect("a date"), to.parse().expect("a date")).expect("a window");
-    let judged = service::windows(&db, &window, |subject, window| {
-        let mut sides =
-            [(Metric::Cpu, CPU), (Metric::Received, RATE), (Metric::Sent, RATE)].iter().map(|(metric, limit)| {
-                let bounds = window.histogram(*metric).percentile(95.0)?;
-                Some(if bounds.high <= *limit {
-                    0
-                } else if bounds.low < *limit {
-                    1
-                } else {
-                    2
-                })
-            });
-        let worst = sides.by_ref().collect::<Option<Vec<u8>>>()?.into_iter().max()?;
-        (worst < 2).then(|| (subject.to_owned(), worst == 1))
-    });
-    let judged = judged.await.expect("windows");
-    let status = std::fs::read_to_string("/proc/self/status").expect("a status");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
-    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
-    let name = |id: &String| format!("m{}", i64::from_str_radix(&id[24..], 16).expect("a number"));
-    let of = |border: bool| judged.iter().filter(|(_, at)| *at == border).map(|(id, _)| name(id)).collect::<Vec<_>>();
-    println!("{}", json!({"idle": of(false), "borderline": of(true), "peak": peak * 1024}));
+/// What runs of a process came to.
+struct Run {
+    seconds: f64,
+    /// The most memory that it had.
+    peak: u64,
+    said: Value,
 }
 
 /// The median of some runs of a process, and what it said.
-fn timed(rounds: i64, make: impl Fn() -> Command) -> (f64, Value) {
-    let (mut times, mut said) = (Vec::new(), Value::Null);
+fn timed(rounds: i64, make: impl Fn() -> Command) -> Run {
+    let (mut times, mut peak, mut said) = (Vec::new(), 0, Value::Null);
     for _ in 0..=rounds {
+        let out = tempfile::NamedTempFile::new().expect("a file");
         let began = Instant::now();
-        let output = make().stderr(Stdio::inherit()).output().expect("a process");
+        let mut command = make();
+        command.stdout(out.reopen().expect("a file")).stderr(Stdio::inherit());
+        let mut child = command.spawn().expect("a process");
+        // Its high-water mark, as long as there is one to be read: it only rises.
+        let status = format!("/proc/{}/status", child.id());
+        let ended = loop {
+            if let Some(ended) = child.try_wait().expect("a process") {
+                break ended;
+            }
+            let mark = std::fs::read_to_string(&status).ok();
+            let mark = mark.as_deref().and_then(|text| text.lines().find_map(|line| line.strip_prefix("VmHWM:")));
+            if let Some(mark) = mark {
+                peak = peak.max(mark.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        };
         times.push(began.elapsed().as_secs_f64());
-        assert!(output.status.success(), "{output:?}");
-        said = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert!(ended.success(), "{ended}");
+        said = serde_json::from_reader(std::io::BufReader::new(out.reopen().expect("a file"))).expect("JSON");
     }
     // The first was to warm up.
     times.remove(0);
     times.sort_by(f64::total_cmp);
-    (times[times.len() / 2], said)
+    Run { seconds: times[times.len() / 2], peak, said }
 }
 
-fn names(said: &Value, key: &str) -> BTreeSet<String> {
-    said[key].as_array().into_iter().flatten().map(|name| name.as_str().unwrap().to_owned()).collect()
+fn names(said: &Value, key: &str, name: &str) -> BTreeSet<String> {
+    let all = said[key].as_array().into_iter().flatten();
+    all.map(|one| one.pointer(name).and_then(Value::as_str).expect("a name").to_owned()).collect()
+}
+
+/// The rules that ship with the broker, and one more that judges: P95 of three metrics over so many days. Idle is whose values
+/// are below the limits for 95 % of the samples, which is what a percentile by nearest rank says.
+fn rules(folder: &Path, days: i64) -> PathBuf {
+    let own = include_str!("../../profiles/idle-rules.yaml").replace("judged_by: jiyue", "judged_by: p95");
+    let set = format!(
+        "\n  - name: p95\n    version: 1\n    title: P95\n    source: {{publisher: bench, title: bench}}\n    \
+         window_days: {days}\n    criteria:\n      \
+         - {{kind: percent_below, metric: cpu, percent: {CPU}, share: 0.95}}\n      \
+         - {{kind: rate_below, metric: received, bytes_per_second: {RATE}, share: 0.95}}\n      \
+         - {{kind: rate_below, metric: sent, bytes_per_second: {RATE}, share: 0.95}}\n"
+    );
+    let path = folder.join(format!("p95-{days}.yaml"));
+    std::fs::write(&path, own + &set).expect("a file");
+    path
 }
 
 fn report(broker: &Broker, file: &Path, folder: &Path, days: i64) {
@@ -314,44 +341,69 @@ fn report(broker: &Broker, file: &Path, folder: &Path, days: i64) {
         let loaded = peer(&["load", base, file.to_str().expect("a path")]).output().expect("python");
         assert!(loaded.status.success(), "{loaded:?}");
     }
+    let as_of = date(days - 1).to_string();
+    let ours = |rules: Option<&Path>| {
+        let mut command = broker.setup.program();
+        command.args(["report", "idle", "--local", "--as-of", &as_of, "-o", "json"]);
+        command.envs(rules.map(|rules| ("JIYUE_IDLE_RULES", rules)));
+        command
+    };
+    let mega = |bytes: f64| bytes / 1e6;
     println!(
-        "\n{:<20}{:>10}{:>10}{:>9}{:>11}{:>11}{:>8}{:>12}",
-        "window", "jiyue s", "DuckDB s", "", "jiyue MB", "DuckDB MB", "idle", "borderline"
+        "\n{:<20}{:>10}{:>10}{:>9}{:>11}{:>11}{:>7}{:>8}{:>12}",
+        "whole process", "jiyue s", "DuckDB s", "", "jiyue MB", "DuckDB MB", "", "idle", "borderline"
     );
-    for length in [30, 14, 7, 1] {
+    for (length, rules) in
+        [(30, None), (30, Some(30)), (14, Some(14)), (7, Some(7)), (1, Some(1))].map(|(length, rules)| (length, rules))
+    {
         if length > days {
             continue;
         }
-        // The last sample of a day is of its midnight.
-        let (from, to) = (days - length, days);
-        let exe = std::env::current_exe().expect("ourselves");
-        let (first, last) = (date(from).to_string(), date(to - 1).to_string());
-        let (ours, said) = timed(rounds, || {
-            let mut command = Command::new(&exe);
-            command.args(["--idle", &broker.setup.database_url, &first, &last]);
-            command
-        });
-        let mega = |said: &Value| said["peak"].as_f64().unwrap_or_default() / 1e6;
+        let path = rules.map(|length| self::rules(folder, length));
+        let own = timed(rounds, || ours(path.as_deref()));
+        let what = format!("{length} days, {}", if rules.is_some() { "p95" } else { "default" });
+        let (idle, border) = (names(&own.said, "idle", "/subject/id"), names(&own.said, "borderline", "/id"));
+        let row = |theirs: Option<(f64, f64)>| {
+            let figure = |value: Option<f64>, digits: usize, unit: &str| {
+                value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}{unit}"))
+            };
+            let own_peak = mega(own.peak as f64);
+            println!(
+                "{what:<20}{:>10.3}{:>10}{:>9}{own_peak:>11.0}{:>11}{:>7}{:>8}{:>12}",
+                own.seconds,
+                figure(theirs.map(|theirs| theirs.0), 3, ""),
+                figure(theirs.map(|theirs| theirs.0 / own.seconds), 1, "×"),
+                figure(theirs.map(|theirs| theirs.1), 0, ""),
+                figure(theirs.map(|theirs| own_peak / theirs.1), 2, ""),
+                idle.len(),
+                border.len()
+            );
+        };
         if python.is_none() {
-            println!("{:<20}{ours:>10.3}{:>10}{:>9}{:>11.0}", format!("{length} days"), "-", "-", mega(&said));
+            row(None);
             continue;
         }
+        // The last sample of a day is of its midnight.
         let at = |day: i64| (trace::BEGINS + day * 86_400).to_string();
-        let (begins, ends, cpu, rate) = (at(from), at(to), CPU.to_string(), RATE.to_string());
-        let (theirs, exact) = timed(rounds, || peer(&["report", base, &begins, &ends, &cpu, &rate]));
-        let (sure, border, exact_idle) = (names(&said, "idle"), names(&said, "borderline"), names(&exact, "idle"));
-        println!(
-            "{:<20}{ours:>10.3}{theirs:>10.3}{:>8.1}×{:>11.0}{:>11.0}{:>8}{:>12}",
-            format!("{length} days"),
-            theirs / ours,
-            mega(&said),
-            mega(&exact),
-            exact_idle.len(),
-            border.len()
-        );
+        let (begins, ends, cpu, rate) = (at(days - length), at(days), CPU.to_string(), RATE.to_string());
+        let exact = timed(rounds, || peer(&["report", base, &begins, &ends, &cpu, &rate]));
+        row(Some((exact.seconds, mega(exact.said["peak"].as_f64().expect("a number")))));
+        if rules.is_none() {
+            continue;
+        }
+        let name = |id: &String| {
+            let number = id.rsplit('-').next().and_then(|hex| i64::from_str_radix(hex, 16).ok());
+            format!("m{}", number.expect("a number"))
+        };
+        let (sure, border): (BTreeSet<_>, BTreeSet<_>) =
+            (idle.iter().map(name).collect(), border.iter().map(name).collect());
+        let exact_idle: BTreeSet<String> =
+            exact.said["idle"].as_array().expect("a list").iter().map(|id| id.as_str().unwrap().to_owned()).collect();
+        assert!(!exact_idle.is_empty(), "somebody is idle");
         assert!(sure.is_subset(&exact_idle), "named idle, and is not: {:?}", sure.difference(&exact_idle));
         let either: BTreeSet<_> = sure.union(&border).cloned().collect();
         assert!(exact_idle.is_subset(&either), "idle, and not named: {:?}", exact_idle.difference(&either));
+        println!("{:<20}the same list, but for {} on the border", "", exact_idle.difference(&sure).count());
     }
     let _ = std::fs::remove_file(base);
 }

@@ -12,8 +12,8 @@ mod addresses;
 mod tests;
 
 use super::{
-    Amount, Host, HostNetwork, Size,
-    placement::{self, Candidate, Here, Precedence, Refusal, Score, Tenancy, Wanted},
+    Amount, Host, HostNetwork, ProviderKind, Size,
+    placement::{self, Candidate, Here, PlaceKind, Precedence, Refusal, Score, Tenancy, Wanted},
 };
 use crate::{
     error::{HostRefusal, Shortage},
@@ -341,8 +341,10 @@ impl State {
             state.total.memory_bytes = state.total.memory_bytes.saturating_add(host.limit.memory_bytes);
             state.index.insert(host.id, state.candidates.len());
             state.pool_of.push(pool_of);
+            let on_cluster = host.provider == ProviderKind::Kubevirt;
             state.candidates.push(Candidate {
                 id: host.id,
+                kind: if on_cluster { PlaceKind::Cluster } else { PlaceKind::Host },
                 state: host.standing.state(),
                 mlps_level: host.mlps_level,
                 limit: host.limit,
@@ -392,9 +394,13 @@ impl State {
     }
 
     fn here(&self, ask: &Ask<'_>, at: usize, siblings: u32) -> Here {
-        let image = ask.image.is_none_or(|image| image.sendable || self.entries[at].images.contains(image.sha256));
+        // Nothing is sent to a cluster: its images are brought there by its own operators.
+        let sent = self.candidates[at].kind == PlaceKind::Host;
+        let image =
+            ask.image.is_none_or(|image| sent && image.sendable || self.entries[at].images.contains(image.sha256));
         let free_addresses = self.pool_of[at][ask.wanted.zone as usize].map(|pool| self.free[pool]);
-        Here { free_addresses, siblings, image }
+        let fixed_address = sent || self.entries[at].network(ask.wanted.zone).is_some_and(|n| n.segment.is_some());
+        Here { free_addresses, fixed_address, siblings, image }
     }
 
     /// The best host of all.

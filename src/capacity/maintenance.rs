@@ -1,7 +1,7 @@
 //! Acts on hosts that are in service: cordon, drain, and proving that one is off.
 
 use super::{
-    Amount, Host,
+    Amount, Host, ProviderKind,
     inventory::Inventory,
     standing::{Contact, store as standing},
     store,
@@ -66,6 +66,7 @@ impl Maintenance {
     /// Moves every machine away, one after the other; see [`crate::machine::drain`].
     pub async fn drain(&self, actor: &Actor, key: &str) -> Result<Host, Problem> {
         let host = self.find(actor, Act::HostDrain, key).await?;
+        no_cluster(&host, "迁出")?;
         if host.standing.contact != Contact::Reachable {
             return Err(Problem::conflict(
                 "host_not_reachable",
@@ -252,8 +253,21 @@ fn below_use(name: &str) -> Problem {
     )
 }
 
+/// A cluster sees to its nodes itself.
+fn no_cluster(host: &Host, what: &str) -> Result<(), Problem> {
+    if host.provider != ProviderKind::Kubevirt {
+        return Ok(());
+    }
+    let detail = format!(
+        "{} 是集群，节点的{what}由集群自己做（kubectl drain）；要它不再接收新的虚拟机，用 jiyue host cordon",
+        host.name
+    );
+    Err(Problem::conflict("host_is_cluster", detail))
+}
+
 /// A host that answers is not off, whatever anybody says.
 fn may_fence(host: &Host) -> Result<(), Problem> {
+    no_cluster(host, "隔离")?;
     match host.standing.contact {
         Contact::Unknown => Ok(()),
         Contact::Reachable => Err(Problem::conflict(

@@ -109,6 +109,8 @@ impl From<Indicators> for Amount {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProviderKind {
     Libvirt,
+    /// A cluster: many machines under one name, which the cluster places itself.
+    Kubevirt,
     /// For scale and fault tests only; nothing runs there.
     Simulated,
 }
@@ -117,6 +119,7 @@ impl ProviderKind {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Libvirt => "libvirt",
+            Self::Kubevirt => "kubevirt",
             Self::Simulated => "simulated",
         }
     }
@@ -132,6 +135,7 @@ impl FromStr for ProviderKind {
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
         match word {
             "libvirt" => Ok(Self::Libvirt),
+            "kubevirt" => Ok(Self::Kubevirt),
             "simulated" => Ok(Self::Simulated),
             _ => Err(UnknownWord(word.to_owned())),
         }
@@ -185,6 +189,9 @@ pub struct HostNetwork {
     /// The part of the range that machines may have.
     pub first: Ipv4Addr,
     pub last: Ipv4Addr,
+    /// It is a cluster's: without a segment its pod network, with one a network that its nodes attach machines to, which
+    /// `bridge` names as `namespace/name`.
+    pub cluster: bool,
 }
 
 impl HostNetwork {
@@ -205,9 +212,12 @@ impl HostNetwork {
 
     /// How machines are attached to it.
     pub const fn link(&self) -> Link {
-        match self.segment {
-            Some(_) => Link::Bridge { prefix: self.cidr.prefix_len() },
-            None => Link::Network,
+        let prefix = self.cidr.prefix_len();
+        match (&self.segment, self.cluster) {
+            (Some(_), true) => Link::Attached { prefix },
+            (None, true) => Link::Pod,
+            (Some(_), false) => Link::Bridge { prefix },
+            (None, false) => Link::Network,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Where a machine goes. Pure: hosts as [`Candidate`]s in, the best one or a reason per host out.
 //!
 //! A host is refused by the first filter it fails, in this order, which goes from what no waiting cures to what a
-//! departure does: state, network zone, MLPS level, image, anti-affinity, vCPU, memory, disk, addresses. Those that pass
+//! departure does: state, network zone, kind of place, database, fixed address, MLPS level, image, anti-affinity, vCPU, memory, disk, addresses. Those that pass
 //! are ranked by [`Score`], whose order is the order of its fields; the host's id comes last, so that equal hosts are
 //! never chosen between by chance, nor by the order in which they are looked at.
 
@@ -33,14 +33,37 @@ pub struct Wanted {
     /// When the machine's lease ends, in seconds since the epoch; `None` when that is not known.
     pub lease_end: Option<i64>,
     pub spread: Spread,
+    /// Names that a DNS server is to keep: the address must stay what it is.
+    pub fixed_address: bool,
+    /// It serves a database, which is asked before it is handed over.
+    pub database: bool,
+    /// The kind of place that it must go to, if not any.
+    pub kind: Option<PlaceKind>,
     /// The instant of the decision, in seconds since the epoch.
     pub now: i64,
+}
+
+/// A host of its own, or a cluster of many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlaceKind {
+    Host,
+    Cluster,
+}
+
+impl PlaceKind {
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Host => "宿主机",
+            Self::Cluster => "集群",
+        }
+    }
 }
 
 /// A host as the scheduler sees it: what does not change from one decision to the next without the index knowing.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate {
     pub id: HostId,
+    pub kind: PlaceKind,
     pub state: HostState,
     /// The highest level that the host may carry.
     pub mlps_level: MlpsLevel,
@@ -59,6 +82,8 @@ pub struct Candidate {
 pub struct Here {
     /// Free addresses in the zone asked for; `None` where the zone has no network here.
     pub free_addresses: Option<i64>,
+    /// What is given there is kept, and is not the cluster's to choose at each start.
+    pub fixed_address: bool,
     /// Machines of the same request already placed here.
     pub siblings: u32,
     /// The image lies on the host, or the broker has a copy to send.
@@ -194,13 +219,23 @@ fn admit(host: &Candidate, wanted: &Wanted, here: Here) -> Result<Amount, Refusa
     let Some(free_addresses) = here.free_addresses else {
         return Err(Refusal::ZoneMissing { zone });
     };
+    if wanted.kind.is_some_and(|kind| kind != host.kind) {
+        return Err(Refusal::OtherKind { kind: host.kind });
+    }
+    if wanted.database && host.kind == PlaceKind::Cluster {
+        return Err(Refusal::NoDatabases);
+    }
+    if wanted.fixed_address && !here.fixed_address {
+        return Err(Refusal::AddressFloats { zone });
+    }
     if wanted.mlps_level > host.mlps_level {
         return Err(Refusal::LevelLow { asked: wanted.mlps_level, highest: host.mlps_level });
     }
     if !here.image {
         return Err(Refusal::ImageUnreachable);
     }
-    if wanted.spread == Spread::Require && here.siblings > 0 {
+    // Within a cluster they keep off each other's nodes: it is told so with each machine.
+    if wanted.spread == Spread::Require && here.siblings > 0 && host.kind == PlaceKind::Host {
         return Err(Refusal::SiblingHere { siblings: here.siblings });
     }
     let size = wanted.size;

@@ -6,6 +6,7 @@ use crate::{
     ids::HostId,
     provider::{
         Provider,
+        kubevirt::{ClusterSettings, KubevirtCluster, SCHEME},
         libvirt::{LibvirtHost, LibvirtSettings},
         simulated::SimulatedHost,
     },
@@ -21,6 +22,7 @@ use std::{
 pub struct Providers {
     db: Db,
     insecure_networks: Arc<[IpNet]>,
+    clusters: Arc<[ClusterSettings]>,
     open: Arc<Mutex<HashMap<HostId, Arc<dyn Provider>>>>,
 }
 
@@ -29,14 +31,16 @@ pub struct Providers {
 pub enum NoProvider {
     #[error("no host {0}")]
     Unknown(HostId),
+    #[error("the settings have no [[cluster]] for {0}")]
+    NoCluster(String),
     #[error("the host's row could not be read")]
     Db(#[from] DbError),
 }
 
 impl Providers {
-    /// `insecure_networks` are those in which hosts may be spoken to by bare TCP.
-    pub fn new(db: Db, insecure_networks: &[IpNet]) -> Self {
-        Self { db, insecure_networks: insecure_networks.into(), open: Arc::default() }
+    /// `insecure_networks` are those in which hosts may be spoken to by bare TCP; `clusters` are the settings'.
+    pub fn new(db: Db, insecure_networks: &[IpNet], clusters: &[ClusterSettings]) -> Self {
+        Self { db, insecure_networks: insecure_networks.into(), clusters: clusters.into(), open: Arc::default() }
     }
 
     pub async fn of(&self, id: HostId) -> Result<Arc<dyn Provider>, NoProvider> {
@@ -46,7 +50,7 @@ impl Providers {
         let mut conn = self.db.read().await?;
         let host = store::find_host(&mut conn, &id.text()).await?.ok_or(NoProvider::Unknown(id))?;
         // Two tasks may both come here; the first one's provider is kept, so that there is one connection per host.
-        let provider = self.open(&host);
+        let provider = self.open(&host)?;
         Ok(Arc::clone(self.lock().entry(id).or_insert(provider)))
     }
 
@@ -55,16 +59,27 @@ impl Providers {
         settings(host, &self.insecure_networks)
     }
 
-    fn open(&self, host: &Host) -> Arc<dyn Provider> {
-        match host.provider {
+    fn open(&self, host: &Host) -> Result<Arc<dyn Provider>, NoProvider> {
+        Ok(match host.provider {
             ProviderKind::Libvirt => Arc::new(LibvirtHost::new(self.settings(host))),
             ProviderKind::Simulated => Arc::new(SimulatedHost::default()),
-        }
+            ProviderKind::Kubevirt => {
+                let settings = cluster_of(&self.clusters, &host.uri);
+                let settings = settings.ok_or_else(|| NoProvider::NoCluster(host.uri.clone()))?;
+                Arc::new(KubevirtCluster::new(settings.clone()))
+            }
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<HostId, Arc<dyn Provider>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The settings of the cluster that an address names.
+pub fn cluster_of<'a>(clusters: &'a [ClusterSettings], uri: &str) -> Option<&'a ClusterSettings> {
+    let name = uri.strip_prefix(SCHEME)?;
+    clusters.iter().find(|cluster| cluster.name == name)
 }
 
 /// How a host's libvirt is reached.

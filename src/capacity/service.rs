@@ -19,6 +19,7 @@ use crate::{
     labels::{MlpsLevel, Zone},
     provider::{
         Capacity, DomainType, NetworkIntent, Provider, ProviderError,
+        kubevirt::{ClusterSettings, KubevirtCluster, SCHEME},
         libvirt::{self, LibvirtHost, NetworkSetup, Way},
         simulated::SimulatedHost,
     },
@@ -35,7 +36,7 @@ use std::net::Ipv4Addr;
 pub struct NewHost {
     /// 1 to 32 lower-case letters, digits and hyphens.
     pub name: String,
-    /// libvirt's address: `qemu:///system`, `qemu+unix:///system?socket=/path`,
+    /// `kubernetes:NAME` for a cluster that the settings name, else libvirt's address: `qemu:///system`, `qemu+unix:///system?socket=/path`,
     /// `qemu+tls://host/system?pkipath=/folder`, or `qemu+tcp://host/system` in a network that the settings list as
     /// insecure.
     pub uri: String,
@@ -64,9 +65,11 @@ pub struct NewHost {
 pub struct NewZone {
     /// `government_extranet`, `internet` or `government_private`.
     pub zone: String,
-    /// The libvirt network's name; made when it is not there. Not with `segment`.
+    /// The libvirt network's name; made when it is not there. Not with `segment`. On a cluster `pod`, its pod network.
     #[serde(default)]
     pub network: Option<String>,
+    /// The bridge; on a cluster, with `segment`, the network attachment as `namespace/name`.
+    #[serde(default)]
     pub bridge: String,
     /// The range of addresses, of which the first is the host's own, as in `192.168.150.0/24`.
     pub cidr: String,
@@ -112,6 +115,7 @@ fn default_level() -> i64 {
 pub struct Allowed {
     pub simulated: bool,
     pub insecure_networks: Vec<IpNet>,
+    pub clusters: Vec<ClusterSettings>,
 }
 
 /// Prepares the host (pool, networks), boots a probe on it, measures it, and enters it.
@@ -142,13 +146,19 @@ pub async fn add_host(
         }
         agrees(&host, &store::list_hosts(&mut conn).await?)?;
     }
-    let (capacity, domain_type) =
-        explore(&host, &allowed.insecure_networks).await.map_err(|error| unusable(&host, &error))?;
+    let (capacity, domain_type) = match cluster(&host, allowed)? {
+        Some(settings) => (examine(&host, settings).await?, DomainType::Kvm),
+        None => explore(&host, &allowed.insecure_networks).await.map_err(|error| unusable(&host, &error))?,
+    };
     for warning in host.warnings() {
         tracing::warn!(host = host.name, uri = host.uri, "host.insecure: {warning}");
     }
     host.domain_type = domain_type;
-    host.limit = limit(capacity, &new);
+    host.limit = match cluster(&host, allowed)?.and_then(ClusterSettings::grant) {
+        // What the settings grant is meant as it is written.
+        Some(_) => limit(capacity, &NewHost { vcpu_overcommit: 1, memory_reserve_bytes: 0, ..new }),
+        None => limit(capacity, &new),
+    };
     enter(db, actor, host.clone()).await?;
     inventory.stale();
     Ok(host)
@@ -197,6 +207,36 @@ pub async fn enter(db: &Db, actor: &Actor, host: Host) -> Result<(), Problem> {
         Ok(audit::record(tx, record).await?)
     })
     .await
+}
+
+/// The settings of the cluster that the host is, if it is one.
+fn cluster<'a>(host: &Host, allowed: &'a Allowed) -> Result<Option<&'a ClusterSettings>, Problem> {
+    if host.provider != ProviderKind::Kubevirt {
+        return Ok(None);
+    }
+    let found = providers::cluster_of(&allowed.clusters, &host.uri);
+    let unknown = || {
+        let detail =
+            format!("/uri: 配置里没有 {} 这个集群；先在配置文件里写一段 [[cluster]]，重启服务后再登记", host.uri);
+        Problem::new(Kind::Refused, "host_refused", detail)
+    };
+    found.map(Some).ok_or_else(unknown)
+}
+
+/// What a cluster has, if machines can be built there.
+async fn examine(host: &Host, settings: &ClusterSettings) -> Result<Capacity, Problem> {
+    let opened = KubevirtCluster::new(settings.clone());
+    let unusable = |story: &str| {
+        let (name, uri) = (&host.name, &host.uri);
+        let detail = format!("集群 {name}（{uri}）无法使用：{story}");
+        Problem::new(Kind::Refused, "host_unusable", detail)
+    };
+    let failed = |error: ProviderError| {
+        let story = story(&error).join("：");
+        unusable(&format!("{story}；请检查 [[cluster]] 的 kubeconfig、网络和 KubeVirt 后重试"))
+    };
+    let missing = opened.examine().await.map_err(failed)?;
+    if missing.is_empty() { opened.capacity().await.map_err(failed) } else { Err(unusable(&missing.join("；"))) }
 }
 
 async fn explore(host: &Host, insecure_networks: &[IpNet]) -> Result<(Capacity, DomainType), ProviderError> {
@@ -283,6 +323,8 @@ fn draft(new: &NewHost) -> Result<Host, Problem> {
     }
     let provider = if new.uri.starts_with("simulated:") {
         Some(ProviderKind::Simulated)
+    } else if new.uri.starts_with(SCHEME) {
+        Some(ProviderKind::Kubevirt)
     } else {
         match Way::read(&new.uri) {
             Ok(_) => Some(ProviderKind::Libvirt),
@@ -314,9 +356,10 @@ fn draft(new: &NewHost) -> Result<Host, Problem> {
     if new.zones.is_empty() || new.zones.len() > Zone::ALL.len() {
         faults.push("/zones: 至少写明一个网络区域，每个区域一个".to_owned());
     }
+    let on_cluster = provider == Some(ProviderKind::Kubevirt);
     let mut networks: Vec<HostNetwork> = Vec::new();
     for (index, zone) in new.zones.iter().enumerate() {
-        match network(zone) {
+        match network(zone, on_cluster) {
             Ok(network) if networks.iter().any(|held| held.zone == network.zone) => {
                 faults.push(format!("/zones/{index}/zone: 区域 {} 重复", zone.zone));
             }
@@ -334,7 +377,9 @@ fn draft(new: &NewHost) -> Result<Host, Problem> {
                 faults.push(format!("/zones/{index}/network: 写明 libvirt 网络名，或者用 segment 写明共用网段"));
             }
         }
-        if !slug(&zone.bridge, 15) {
+        if on_cluster {
+            faults.extend(attachment(index, zone));
+        } else if !slug(&zone.bridge, 15) {
             faults.push(format!("/zones/{index}/bridge: 网桥名不超过 15 个字符"));
         }
     }
@@ -360,7 +405,29 @@ fn draft(new: &NewHost) -> Result<Host, Problem> {
     }
 }
 
-fn network(new: &NewZone) -> Result<HostNetwork, String> {
+/// What a zone of a cluster is attached to.
+fn attachment(index: usize, zone: &NewZone) -> Option<String> {
+    let part = |part: &str| {
+        !part.is_empty()
+            && part.len() <= 63
+            && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    match (&zone.segment, zone.network.as_deref()) {
+        (None, Some("pod")) if zone.bridge.is_empty() => None,
+        (None, Some("pod")) => Some(format!("/zones/{index}/bridge: Pod 网络没有网桥，不用写")),
+        (None, Some(_)) => {
+            Some(format!("/zones/{index}/network: 集群上写 pod（Pod 网络），或者用 segment 写明节点接入的网段"))
+        }
+        (Some(_), None) if zone.bridge.split_once('/').is_some_and(|(space, name)| part(space) && part(name)) => None,
+        (Some(_), None) => {
+            Some(format!("/zones/{index}/bridge: 写明 NetworkAttachmentDefinition，如 jiyue-networks/extranet"))
+        }
+        // Neither or both, which is told already.
+        _ => None,
+    }
+}
+
+fn network(new: &NewZone, cluster: bool) -> Result<HostNetwork, String> {
     let zone: Zone =
         new.zone.parse().map_err(|_| "/zone: 须为 government_extranet、internet 或 government_private".to_owned())?;
     let cidr: Ipv4Net = new.cidr.parse().map_err(|_| "/cidr: 须为地址段，例如 192.168.150.0/24".to_owned())?;
@@ -388,12 +455,13 @@ fn network(new: &NewZone) -> Result<HostNetwork, String> {
         id: NetworkId::new(),
         zone,
         network: new.network.clone().unwrap_or_default(),
-        bridge: new.bridge.clone(),
+        bridge: if cluster && new.segment.is_none() { "pod".to_owned() } else { new.bridge.clone() },
         cidr,
         gateway,
         dns: new.dns.unwrap_or(gateway),
         segment: new.segment.clone(),
         first,
         last,
+        cluster,
     })
 }

@@ -112,7 +112,7 @@ fn standing(row: &AnyRow) -> Result<Standing, DbError> {
     })
 }
 
-fn network(row: &AnyRow) -> Result<HostNetwork, DbError> {
+fn network(row: &AnyRow, cluster: bool) -> Result<HostNetwork, DbError> {
     let (cidr, gateway) = (parsed::<Ipv4Net>(row, "cidr")?, parsed(row, "gateway")?);
     let (first, last) = usable(cidr);
     Ok(HostNetwork {
@@ -126,10 +126,10 @@ fn network(row: &AnyRow) -> Result<HostNetwork, DbError> {
         segment: row.try_get("segment")?,
         first: parsed_opt(row, "first_address")?.unwrap_or(first),
         last: parsed_opt(row, "last_address")?.unwrap_or(last),
+        cluster,
     })
 }
 
-/// All hosts with their networks, oldest first.
 pub async fn host_revision(conn: &mut AnyConnection, id: HostId) -> Result<Option<i64>, DbError> {
     let row = sqlx::query("select revision from hosts where id = $1").bind(id.text()).fetch_optional(conn).await?;
     Ok(row.map(|row| row.try_get("revision")).transpose()?)
@@ -167,13 +167,14 @@ pub fn sort_value(host: &Host, column: &str) -> String {
     if column == "name" { host.name.clone() } else { host.id.text() }
 }
 
+/// All hosts with their networks, oldest first.
 pub async fn list_hosts(conn: &mut AnyConnection) -> Result<Vec<Host>, DbError> {
     let mut networks: HashMap<String, Vec<HostNetwork>> = HashMap::new();
     let rows = sqlx::query("select id, host_id, zone, network, bridge, cidr, gateway, segment, dns, first_address, last_address from host_networks order by zone")
         .fetch_all(&mut *conn)
         .await?;
     for row in &rows {
-        networks.entry(row.try_get("host_id")?).or_default().push(network(row)?);
+        networks.entry(row.try_get("host_id")?).or_default().push(network(row, false)?);
     }
     let rows = sqlx::query(
         "select id, name, provider, uri, pool, pool_path, domain_type, state, mlps_level, limit_vcpu, \
@@ -186,6 +187,8 @@ pub async fn list_hosts(conn: &mut AnyConnection) -> Result<Vec<Host>, DbError> 
         .map(|row| {
             let mut host = host(row)?;
             host.networks = networks.remove(&host.id.text()).unwrap_or_default();
+            let cluster = host.provider == ProviderKind::Kubevirt;
+            host.networks.iter_mut().for_each(|network| network.cluster = cluster);
             Ok(host)
         })
         .collect()
@@ -221,7 +224,8 @@ pub async fn find_host(conn: &mut AnyConnection, key: &str) -> Result<Option<Hos
     .bind(found.id.text())
     .fetch_all(conn)
     .await?;
-    found.networks = rows.iter().map(network).collect::<Result<_, _>>()?;
+    let cluster = found.provider == ProviderKind::Kubevirt;
+    found.networks = rows.iter().map(|row| network(row, cluster)).collect::<Result<_, _>>()?;
     Ok(Some(found))
 }
 

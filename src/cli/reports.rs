@@ -8,7 +8,7 @@ use super::{
     parsers::name,
     problem::Failure,
     session::Session,
-    tables::{Kind, REPORT_AGE, REPORT_GROUP, REPORT_IDLE, REPORT_UNKNOWN},
+    tables::{Kind, REPORT_AGE, REPORT_BORDER, REPORT_GROUP, REPORT_IDLE, REPORT_UNKNOWN},
 };
 use crate::{
     app,
@@ -130,10 +130,18 @@ pub async fn here(global: &Global, args: &IdleArgs) -> ExitCode {
         Ok(match screen.format() {
             OutputFormat::Csv => put(&report)?.csv,
             OutputFormat::Xlsx => put(&report)?.xlsx,
+            OutputFormat::Json if args.to.is_none() => {
+                let mut text = serde_json::to_vec_pretty(&report).map_err(Problem::internal)?;
+                text.push(b'\n');
+                text
+            }
             _ => serde_json::to_vec(&report).map_err(Problem::internal)?,
         })
     };
+    // Of ten thousand machines it is too long to be read and written once more.
+    let as_it_is = args.to.is_none() && screen.format() == OutputFormat::Json;
     let shown = match made.await {
+        Ok(bytes) if as_it_is => print(&bytes).map_err(Failure::from),
         Ok(bytes) => deliver(&screen, args.to.clone(), &bytes),
         Err(problem) => {
             let problem: Problem = problem;
@@ -163,11 +171,15 @@ fn deliver(screen: &Screen, to: Option<PathBuf>, bytes: &[u8]) -> Result<(), Fai
         return Ok(());
     }
     if matches!(screen.format(), OutputFormat::Csv | OutputFormat::Xlsx) {
-        let mut out = std::io::stdout().lock();
-        return Ok(out.write_all(bytes).and_then(|()| out.flush())?);
+        return Ok(print(bytes)?);
     }
     let report: Value = serde_json::from_slice(bytes).map_err(std::io::Error::other)?;
     if screen.for_people() { show(screen, &report) } else { Ok(screen.document(&report)?) }
+}
+
+fn print(bytes: &[u8]) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush())
 }
 
 fn show(screen: &Screen, report: &Value) -> Result<(), Failure> {
@@ -186,6 +198,7 @@ fn show(screen: &Screen, report: &Value) -> Result<(), Failure> {
     for (title, columns, key) in [
         ("按建设单位和系统", &REPORT_GROUP[..], "/groups"),
         ("闲置的", &REPORT_IDLE[..], "/idle"),
+        ("处在阈值附近的", &REPORT_BORDER, "/borderline"),
         ("无法判断的", &REPORT_UNKNOWN[..], "/unknown"),
         ("规格建议", Kind::Advice.columns(), "/advice"),
     ] {

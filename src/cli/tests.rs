@@ -412,7 +412,9 @@ fn samples(kind: Kind) -> Vec<Value> {
                     "cpu_percent": {"mean": 1.25, "p50": 1.0, "p95": 4.0, "p99": 5.0, "max": 88.0}, "memory_percent": null,
                     "received_bytes": 1_048_576, "sent_bytes": 0},
                 "days": [{"date": "2026-11-21", "samples": 1440, "coverage_percent": 100.0, "cpu_mean_percent": 1.25,
-                    "cpu_max_percent": 88.0, "memory_mean_percent": null, "received_bytes": 1_048_576, "sent_bytes": 0}]}),
+                    "cpu_max_percent": 88.0, "memory_mean_percent": null, "received_bytes": 1_048_576, "sent_bytes": 0}],
+                "guest": {"told_at": "2026-11-21T08:00:00Z", "logins": ["root"], "addresses": ["10.66.0.7"],
+                    "filesystems": [{"mountpoint": "/", "total_bytes": 21_474_836_480_u64, "used_bytes": 1_048_576}]}}),
         ],
         Kind::UsageImport => {
             vec![json!({"rows": 288, "subjects": 1, "points": 286, "days": 0, "interval_seconds": 300,

@@ -2,8 +2,15 @@
 
 use super::{Fault, Settings};
 use crate::{
-    db, dns::Zones, jurisdiction::Profile, k8s::settings::KubernetesSettings, secret::Vault, serve::tls, time::Clock,
-    usage::source,
+    db,
+    dns::Zones,
+    jurisdiction::Profile,
+    k8s::settings::KubernetesSettings,
+    provider::kubevirt::settings as cluster,
+    secret::Vault,
+    serve::tls,
+    time::Clock,
+    usage::{source, verdict::RuleSets},
 };
 use std::{
     fs,
@@ -28,6 +35,10 @@ pub fn faults(settings: &Settings) -> Vec<Fault> {
         let what = format!("用不了（{}）", crate::error::story(&error).join(": "));
         faults.push(Fault::new("jurisdiction", what, format!("填写 {known}，或一个可用的规则文件的路径")));
     }
+    if let Err(error) = RuleSets::open(settings.idle_rules.as_deref()) {
+        let what = format!("用不了（{}）", crate::error::story(&error).join(": "));
+        faults.push(Fault::new("idle_rules", what, "改正文件；各项的含义见 profiles/idle-rules.yaml".to_owned()));
+    }
     if let Some(program) = &settings.fence_command {
         faults.extend(executable(program));
     }
@@ -41,6 +52,10 @@ pub fn faults(settings: &Settings) -> Vec<Fault> {
     }
     let kubernetes = settings.kubernetes.iter().flat_map(KubernetesSettings::faults);
     faults.extend(kubernetes.map(|w| Fault::new(format!("kubernetes.{}", w.field), w.fault, w.mend)));
+    let measured = settings.usage_source.iter().filter(|source| source.kind == "kubevirt");
+    let measured: Vec<_> = measured.map(|source| source.name.as_str()).collect();
+    let wrong = cluster::check(&settings.cluster, &measured).into_iter();
+    faults.extend(wrong.map(|w| Fault::new(format!("cluster[{}].{}", w.index, w.field), w.fault, w.mend)));
     if EnvFilter::try_new(&settings.log_filter).is_err() {
         let mend = "填写 error、warn、info、debug 或 trace，可以分模块，如 info,jiyue=debug";
         faults.push(Fault::new("log_filter", "看不懂", mend));

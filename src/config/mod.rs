@@ -12,6 +12,7 @@ mod tests;
 use crate::{
     dns::ZoneSettings,
     k8s::settings::KubernetesSettings,
+    provider::kubevirt::ClusterSettings,
     usage::{source::settings::SourceSettings, zombie::judge::Thresholds},
 };
 use ipnet::IpNet;
@@ -81,6 +82,8 @@ pub struct Settings {
     pub usage_seconds: u32,
     /// Whether `/metrics` has series of each machine.
     pub usage_machine_metrics: bool,
+    /// Rule sets of idle machines, and what is assumed of images and links, in place of those that ship with the broker.
+    pub idle_rules: Option<PathBuf>,
     /// A host that has not answered for so long is unknown.
     pub silence_seconds: u64,
     /// A program that switches a host off and succeeds only when it is off; called with the host's name and URI.
@@ -108,6 +111,9 @@ pub struct Settings {
     pub usage_source: Vec<SourceSettings>,
     /// A cluster whose requests are taken; in the file only, as `dns`.
     pub kubernetes: Option<KubernetesSettings>,
+    /// Kubernetes clusters with KubeVirt that machines may be built on; each is registered among the hosts by its name. In
+    /// the file only, as `dns`.
+    pub cluster: Vec<ClusterSettings>,
     /// `text` or `json`
     pub log_format: LogFormat,
     /// As in `info,jiyue=debug`.
@@ -150,6 +156,7 @@ impl Default for Settings {
             listing_seconds: 30,
             usage_seconds: 60,
             usage_machine_metrics: true,
+            idle_rules: None,
             silence_seconds: 20,
             fence_command: None,
             dns: Vec::new(),
@@ -162,6 +169,7 @@ impl Default for Settings {
             zombie_answer_days: 15,
             usage_source: Vec::new(),
             kubernetes: None,
+            cluster: Vec::new(),
             log_format: LogFormat::Text,
             log_filter: "info".to_owned(),
         }

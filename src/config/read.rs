@@ -3,7 +3,10 @@
 //! Messages never show a value: the database's address may hold a password, and what stands here ends up in a log.
 
 use super::{DOCUMENTED, Fault, Faults, Settings};
-use crate::{dns::ZoneSettings, k8s::settings::KubernetesSettings, usage::source::settings::SourceSettings};
+use crate::{
+    dns::ZoneSettings, k8s::settings::KubernetesSettings, provider::kubevirt::ClusterSettings,
+    usage::source::settings::SourceSettings,
+};
 use serde::{
     Deserialize, Deserializer,
     de::{Visitor, value::Error as Nothing},
@@ -19,7 +22,7 @@ const LISTED: usize = 10;
 const NOT_OURS: [&str; 4] = ["JIYUE_SERVER", "JIYUE_TOKEN", "JIYUE_CRASH_AT", "JIYUE_CACHE"];
 
 /// Settings that are lists of blocks, and one that is a block; no variable can hold them.
-const BLOCKS: [&str; 2] = ["dns", "usage_source"];
+const BLOCKS: [&str; 3] = ["dns", "usage_source", "cluster"];
 const BLOCK: &str = "kubernetes";
 
 pub fn load(file: Option<&Path>, variables: impl Iterator<Item = (String, String)>) -> Result<Settings, Faults> {
@@ -37,6 +40,7 @@ pub fn load(file: Option<&Path>, variables: impl Iterator<Item = (String, String
                 Some(entry) => block::<KubernetesSettings>("kubernetes.", &[], entry),
                 None => vec![Fault::new(key, format!("写的是{}", kind(value)), "写一段 [kubernetes]，放在文件的最后")],
             },
+            "cluster" => blocks::<ClusterSettings>(key, &["name"], value),
             _ => judge(known, key, value),
         })
         .collect();

@@ -25,28 +25,29 @@ fn the_documented_file_has_every_setting_with_its_default() {
     let all = documented();
     let at = |name: &str| all.iter().position(|(key, _)| *key == name).unwrap();
     let (heading, second) = (at("[[dns]]"), at("[[usage_source]]"));
-    let third = at("[kubernetes]");
+    let (third, fourth) = (at("[kubernetes]"), at("[[cluster]]"));
     let (plain, dns) = (&all[..heading], &all[heading + 1..second]);
-    let (sources, kubernetes) = (&all[second + 1..third], &all[third + 1..]);
+    let (sources, kubernetes, clusters) = (&all[second + 1..third], &all[third + 1..fourth], &all[fourth + 1..]);
     let keys = |of: &[(&'static str, &str)]| of.iter().map(|(key, _)| *key).collect::<Vec<_>>();
     let known: BTreeSet<_> = names::<Settings>()
         .iter()
         .copied()
-        .filter(|name| !["dns", "usage_source", "kubernetes"].contains(name))
+        .filter(|name| !["dns", "usage_source", "kubernetes", "cluster"].contains(name))
         .collect();
     assert!(known.len() > 25, "{known:?}");
     assert_eq!((keys(plain).len(), keys(plain).into_iter().collect::<BTreeSet<_>>()), (known.len(), known));
     assert_eq!(keys(dns), names::<ZoneSettings>());
     assert_eq!(keys(sources), names::<SourceSettings>());
     assert_eq!(keys(kubernetes), names::<KubernetesSettings>());
+    assert_eq!(keys(clusters), names::<ClusterSettings>());
 
-    // Each line says what the default is; three settings have none, and say so.
-    let optional = ["tls_certificate", "tls_key", "fence_command"];
+    // Each line says what the default is; four settings have none, and say so.
+    let optional = ["tls_certificate", "tls_key", "fence_command", "idle_rules"];
     let text =
         |lines: &mut dyn Iterator<Item = &(&str, &str)>| lines.map(|(_, line)| *line).collect::<Vec<_>>().join("\n");
     let defaults = text(&mut plain.iter().filter(|(key, _)| !optional.contains(key)));
     assert_eq!(from_text(&defaults, &[]), Ok(Settings::default()));
-    assert_eq!(DOCUMENTED.matches("默认没有").count(), 4, "two settings in one, one, and two lists of blocks");
+    assert_eq!(DOCUMENTED.matches("默认没有").count(), 6, "two settings in one, two, and three lists of blocks");
     // A default that is written down wrong would be found.
     assert_ne!(from_text(&defaults.replace("worker_width = 4", "worker_width = 5"), &[]), Ok(Settings::default()));
 
@@ -61,10 +62,13 @@ fn the_documented_file_has_every_setting_with_its_default() {
         "timeout_seconds",
         "department_label",
         "stuck_seconds",
+        "namespace_prefix",
+        "image_namespace",
     ];
     let must = text(&mut all[heading..].iter().filter(|(key, _)| !left_out.contains(key)));
     let short = from_text(&must, &[]).unwrap();
-    assert_eq!((short.dns, short.usage_source, short.kubernetes), (whole.dns, whole.usage_source, whole.kubernetes));
+    assert_eq!((short.dns, short.usage_source), (whole.dns, whole.usage_source));
+    assert_eq!((short.kubernetes, short.cluster), (whole.kubernetes, whole.cluster));
 }
 
 /// Key and whole sentence of each fault.
@@ -180,7 +184,7 @@ fn what_cannot_serve_is_told_key_by_key_and_nothing_is_changed() {
     assert_eq!(fs::read_dir(folder).unwrap().count(), 0, "looking makes nothing");
     fs::write(folder.join("file"), "x").unwrap();
     fs::set_permissions(folder.join("file"), fs::Permissions::from_mode(0o600)).unwrap();
-    let wrong: [(&str, Change); 30] = [
+    let wrong: [(&str, Change); 32] = [
         ("http_header_seconds", |s, _| s.http_header_seconds = 0),
         ("http_stall_seconds", |s, _| s.http_stall_seconds = 3601),
         ("database_read_connections", |s, _| s.database_read_connections = 0),
@@ -208,6 +212,8 @@ fn what_cannot_serve_is_told_key_by_key_and_nothing_is_changed() {
         ("image_folder", |s, f| s.image_folder = f.join("file")),
         ("image_folder", |s, _| s.image_folder = "/proc/nowhere".into()),
         ("jurisdiction", |s, _| s.jurisdiction = "atlantis".to_owned()),
+        ("idle_rules", |s, f| s.idle_rules = Some(f.join("nowhere"))),
+        ("idle_rules", |s, f| s.idle_rules = Some(f.join("file"))),
         ("fence_command", |s, f| s.fence_command = Some(f.join("file"))),
         ("fence_command", |s, _| s.fence_command = Some("fence".into())),
         ("log_filter", |s, _| s.log_filter = "jiyue=loud".to_owned()),

@@ -8,7 +8,10 @@ use sqlx::AnyConnection;
 use std::{
     any::{Any, TypeId},
     panic::AssertUnwindSafe,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -189,11 +192,12 @@ pub fn spawn_lane(
     dialect: Dialect,
     url: String,
     clock: Clock,
+    commits: Arc<AtomicU64>,
 ) -> Result<mpsc::Sender<Box<dyn Unit>>, DbError> {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let start = |source| DbError::Start { source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(start)?;
-    let lane = Lane { dialect, url, clock, receiver };
+    let lane = Lane { dialect, url, clock, commits, receiver };
     thread::Builder::new().name(name.to_owned()).spawn(move || runtime.block_on(lane.serve())).map_err(start)?;
     Ok(sender)
 }
@@ -202,6 +206,8 @@ struct Lane {
     dialect: Dialect,
     url: String,
     clock: Clock,
+    /// Counted up for whoever remembers what he has read.
+    commits: Arc<AtomicU64>,
     receiver: mpsc::Receiver<Box<dyn Unit>>,
 }
 
@@ -272,7 +278,10 @@ impl Lane {
                 }
             }
         }
-        tx.execute("commit").await.map_err(DbError::at_commit)?;
+        let committed = tx.execute("commit").await;
+        // Also where the answer was lost: it may have been written.
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        committed.map_err(DbError::at_commit)?;
         *held = Some(tx.conn);
         Ok(())
     }

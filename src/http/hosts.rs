@@ -32,7 +32,7 @@ pub struct HostView {
     #[schema(value_type = String, format = Uuid)]
     pub id: HostId,
     pub name: String,
-    /// `libvirt`, or `simulated`, where nothing runs.
+    /// `libvirt`; `kubevirt`, a cluster; or `simulated`, where nothing runs.
     pub provider: &'static str,
     pub uri: String,
     /// `kvm` or `qemu` (software emulation), found by booting a probe.

@@ -60,6 +60,7 @@ pub struct MachineView {
     /// Absent for project teams: which host carries a machine is the operators' business.
     pub host: Option<String>,
     pub zone: &'static str,
+    /// On a cluster's pod network the cluster gives it, another one at each start; empty until it has.
     pub address: String,
     pub mac: String,
     pub vcpu: u32,
@@ -189,7 +190,7 @@ impl Names {
             operation_id: machine.operation,
             host: host.filter(|_| self.sees_hosts).map(|(name, _)| name.clone()),
             zone: machine.zone.word(),
-            address: machine.intent.network.address.to_string(),
+            address: machine.address().map(|address| address.to_string()).unwrap_or_default(),
             mac: machine.intent.network.mac,
             vcpu: machine.intent.vcpu,
             memory_bytes: machine.intent.memory.get(),

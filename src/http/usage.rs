@@ -11,7 +11,9 @@ use crate::{
     error::{Kind, Problem, ProblemDocument},
     identity::policy::{self, Act},
     ids::DepartmentId,
-    machine, server,
+    machine,
+    provider::reading::{Filesystem, Guest},
+    server,
     usage::{
         Interval, Window,
         import::{Count, Fault, Imported},
@@ -89,6 +91,41 @@ pub struct SubjectUsageByDay {
     pub subject: SubjectUsage,
     /// Days with samples.
     pub days: Vec<DaySummary>,
+    /// What the agent in the guest has told last; `null` where there is none, or it was silent ever since.
+    #[schema(required)]
+    pub guest: Option<GuestTold>,
+}
+
+/// A guest's own word. It is the guest's, not ours.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct GuestTold {
+    #[schema(value_type = String, format = DateTime)]
+    pub told_at: Timestamp,
+    /// User names that are logged in.
+    pub logins: Vec<String>,
+    pub filesystems: Vec<GuestFilesystem>,
+    pub addresses: Vec<String>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct GuestFilesystem {
+    pub mountpoint: String,
+    pub total_bytes: i64,
+    pub used_bytes: i64,
+}
+
+fn told((told_at, guest): (Timestamp, Guest)) -> GuestTold {
+    let filesystem = |fs: Filesystem| GuestFilesystem {
+        mountpoint: fs.mountpoint,
+        total_bytes: fs.total.get(),
+        used_bytes: fs.used.get(),
+    };
+    GuestTold {
+        told_at,
+        logins: guest.logins,
+        filesystems: guest.filesystems.into_iter().map(filesystem).collect(),
+        addresses: guest.addresses.iter().map(ToString::to_string).collect(),
+    }
 }
 
 fn window(api: &Api, from: Option<Date>, to: Option<Date>) -> Result<Window, Problem> {
@@ -144,7 +181,8 @@ async fn by_day(conn: &mut AnyConnection, subject: Subject, mut window: Window) 
         window.add(&day);
     }
     let days = window.days().iter().map(DaySummary::from).collect();
-    Ok(SubjectUsageByDay { subject: view(subject, &window), days })
+    let guest = store::guest(conn, &subject.id).await?.map(told);
+    Ok(SubjectUsageByDay { subject: view(subject, &window), days, guest })
 }
 
 /// 一台虚拟机逐日用了多少

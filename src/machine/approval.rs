@@ -22,7 +22,7 @@ use crate::{
     db::{Db, DbError, Group, JobError, Tx},
     error::{HostRefusals, Kind, Problem},
     identity::{
-        Actor,
+        self, Actor,
         policy::{self, Act},
     },
     ids::{HostId, OperationId, TaskBookId},
@@ -231,6 +231,8 @@ impl Approver {
         let origin = origin::choose(&self.rules.catalogue, &images, &request.block.os, Some(&request.block.database))?;
         large_enough(&request, &origin)?;
         self.rules.still_admissible(&mut conn, &request, &book).await?;
+        let department = identity::store::find_department(&mut conn, &request.department.text()).await?;
+        let department = department.ok_or_else(|| Problem::not_found("单位"))?;
         drop(conn);
         let size = Size { vcpu: request.block.vcpu, memory: request.block.memory, disk: request.block.disk };
         let amount =
@@ -239,6 +241,7 @@ impl Approver {
             actor: actor.clone(),
             comment,
             request: request.clone(),
+            department: department.code,
             book,
             image_is_here: origin.image.is_here(),
             origin,
@@ -310,12 +313,10 @@ pub(super) fn lease_end(block: &Block, today: Date) -> Date {
 fn ask(decision: &Decision, now: i64) -> Ask<'_> {
     let block = &decision.request.block;
     Ask {
-        wanted: wanted(
-            block,
-            Size { vcpu: block.vcpu, memory: block.memory, disk: block.disk },
-            decision.lease_end,
-            now,
-        ),
+        wanted: Wanted {
+            database: decision.origin.database.is_some(),
+            ..wanted(block, Size { vcpu: block.vcpu, memory: block.memory, disk: block.disk }, decision.lease_end, now)
+        },
         image: Some(decision.image_need()),
         count: block.machines,
         siblings: &[],
@@ -330,6 +331,9 @@ pub(super) fn wanted(block: &Block, size: Size, lease_end: Date, now: i64) -> Wa
         mlps_level: block.mlps_level,
         lease_end: Some(time::day_begins(lease_end)),
         spread: block.spread,
+        fixed_address: block.machine_names().is_some(),
+        database: false,
+        kind: None,
         now,
     }
 }

@@ -8,6 +8,7 @@
 use super::{
     Machine, credentials,
     distribution::courier::Courier,
+    estate,
     lifecycle::{Event, State},
     name::{self, Names, lifecycle::State as NameState},
     steps::{self, Patience, StepError},
@@ -170,6 +171,12 @@ impl Build {
         let provider =
             self.providers.of(machine.host).await.map_err(|e| Turn::Interrupted(RunError::Later(e.to_string())))?;
         let intent = self.with_password(machine).await?;
+        let estate = estate::of(&mut *self.db.read().await?, &*provider, machine).await?;
+        if let Some(estate) = estate
+            && let Err(error) = steps::settle_in(&*provider, &estate, self.patience, stop).await
+        {
+            return Err(self.not_done(held, machine, Part::Image, done, error).await?);
+        }
         let mut permit = None;
         for part in Part::ALL {
             if part == Part::Power {

@@ -79,6 +79,9 @@ pub struct Asked {
     pub database: Option<String>,
     pub lease_end: Option<Date>,
     pub spread: Spread,
+    /// A name is to be registered for it.
+    pub fixed_address: bool,
+    pub serves_database: bool,
 }
 
 /// Decides without claiming.
@@ -91,7 +94,7 @@ pub async fn explain(
     let scope = policy::scope(actor, Act::PlacementExplain)?;
     let (now, today) = (db.clock().now().as_second(), db.clock().today());
     let mut conn = db.read().await?;
-    let asked = match &question.request {
+    let mut asked = match &question.request {
         Some(_) if question.speaks_of_sizes() => {
             return Err(refused("/request: 给了申请编号，就不能再给规格和条件"));
         }
@@ -104,6 +107,8 @@ pub async fn explain(
                 zone: block.zone,
                 mlps_level: block.mlps_level,
                 lease_end: Some(approval::lease_end(&block, today)),
+                fixed_address: block.machine_names().is_some(),
+                serves_database: false,
                 os: Some(block.os),
                 database: Some(block.database),
                 spread: block.spread,
@@ -114,7 +119,9 @@ pub async fn explain(
     let image = match &asked.os {
         Some(os) => {
             let images = store::images_of(&mut conn, os).await?;
-            Some(origin::choose(catalogue, &images, os, asked.database.as_deref())?.image)
+            let origin = origin::choose(catalogue, &images, os, asked.database.as_deref())?;
+            asked.serves_database = origin.database.is_some();
+            Some(origin.image)
         }
         None => None,
     };
@@ -138,6 +145,9 @@ impl Asked {
             mlps_level: self.mlps_level,
             lease_end: self.lease_end.map(time::day_begins),
             spread: self.spread,
+            fixed_address: self.fixed_address,
+            database: self.serves_database,
+            kind: None,
             now,
         }
     }
@@ -189,6 +199,8 @@ fn understand(question: &Question, today: Date) -> Result<Asked, Vec<String>> {
             database: None,
             lease_end: months.map(|months| today.saturating_add(i64::from(months).months())),
             spread: question.spread.unwrap_or_default(),
+            fixed_address: false,
+            serves_database: false,
         }),
         _ => Err(faults),
     }

@@ -10,8 +10,9 @@ use crate::{
     },
     identity::{Actor, policy::Act},
     ids::{MachineId, OperationId},
+    labels::Spread,
     operation::{Kind, NewOperation},
-    provider::{ImageRef, Intent, NetworkIntent},
+    provider::{ImageRef, Intent, NetworkIntent, Tenancy},
     request::store::{Approved, Request},
     task_book,
 };
@@ -24,6 +25,8 @@ pub struct Decision {
     pub actor: Actor,
     pub comment: Option<String>,
     pub request: Request,
+    /// The department's code.
+    pub department: String,
     pub book: task_book::store::Held,
     pub origin: Origin,
     /// This broker has the image's file. Looked at before: the transaction does no other IO.
@@ -131,6 +134,13 @@ fn compose_machine(
             dns: place.network.dns,
         },
         ssh_keys: request.block.ssh_keys.clone(),
+        tenancy: place.network.cluster.then(|| Tenancy {
+            department: request.department,
+            code: decision.department.clone(),
+            request: request.id,
+            zone: request.block.zone,
+            apart: request.block.spread == Spread::Require,
+        }),
     };
     let claim = Claim {
         machine: id,
@@ -161,6 +171,7 @@ fn compose_machine(
         binned_at: None,
         run: None,
         stuck_reason: None,
+        address_seen: None,
     };
     (claim, machine)
 }

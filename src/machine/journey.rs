@@ -17,7 +17,7 @@ use crate::{
     capacity::{
         self, Amount, Host,
         inventory::{Ask, ImageNeed, Inventory, Move, NoPlace},
-        placement::Wanted,
+        placement::{PlaceKind, Wanted},
         standing::Contact,
         transfer::store::{self as transfer, Journey},
     },
@@ -104,6 +104,9 @@ impl Machines {
                 Some(host.ok_or_else(|| Problem::not_found("目的宿主机"))?.id)
             }
         };
+        if machine.intent.tenancy.is_some() {
+            return Err(on_cluster());
+        }
         if only == Some(machine.host) {
             return Err(Problem::malformed("/to: 它就在这台宿主机上；不写 to 则自动选择"));
         }
@@ -208,7 +211,11 @@ impl Kin {
         let others = all.iter().filter(|other| other.id != machine.id && other.state.holds().0);
         let size = Spec::of(&machine.intent).size();
         Ok(Self {
-            wanted: approval::wanted(&request.block, size, machine.lease_end, now),
+            // What has begun on a host goes on on one; a cluster moves its machines itself.
+            wanted: Wanted {
+                kind: Some(PlaceKind::Host),
+                ..approval::wanted(&request.block, size, machine.lease_end, now)
+            },
             elsewhere: others.map(|other| other.host).collect(),
         })
     }
@@ -281,6 +288,11 @@ fn not_fenced(host: &Host) -> Problem {
             host.name
         ),
     )
+}
+
+fn on_cluster() -> Problem {
+    let detail = "虚拟机在集群上，由集群自己在节点之间迁移；不能迁到宿主机，也不能由宿主机迁来";
+    Problem::conflict("machine_on_cluster", detail)
 }
 
 fn not_movable() -> Problem {

@@ -6,6 +6,7 @@ pub mod change;
 pub mod credentials;
 pub mod distribution;
 pub mod drain;
+mod estate;
 pub mod explain;
 pub mod image;
 mod intent;
@@ -29,6 +30,7 @@ use crate::{
 };
 use jiff::{Timestamp, civil::Date};
 use lifecycle::State;
+use std::net::Ipv4Addr;
 
 /// 虚拟机
 #[derive(Clone, Debug)]
@@ -56,4 +58,14 @@ pub struct Machine {
     pub run: Option<i64>,
     /// Why it could not be moved away, when it should.
     pub stuck_reason: Option<String>,
+    /// The address that it was last seen to have, where its place gives it another one at each start.
+    pub address_seen: Option<Ipv4Addr>,
+}
+
+impl Machine {
+    /// Where it is reached; `None` while its place has not given it an address yet.
+    pub fn address(&self) -> Option<Ipv4Addr> {
+        let network = &self.intent.network;
+        if network.link.is_fixed() { Some(network.address) } else { self.address_seen }
+    }
 }

@@ -3,6 +3,7 @@
 use super::{
     Machine,
     build::settle,
+    estate,
     lifecycle::{Event, State},
     name::{self, Names},
     steps::{self, Patience, StepError},
@@ -56,7 +57,15 @@ impl Runner for Power {
         let outcome = if fenced && matches!(operation.kind, Kind::Stop | Kind::Bin) {
             Ok(())
         } else {
-            self.act(held, operation.kind, &machine, &*provider).await
+            let settled = if matches!(operation.kind, Kind::Start | Kind::Restore) {
+                self.settle_in(held, &machine, &*provider).await?
+            } else {
+                Ok(())
+            };
+            match settled {
+                Ok(()) => self.act(held, operation.kind, &machine, &*provider).await,
+                Err(error) => Err(error),
+            }
         };
         let failure = match outcome {
             Ok(()) => None,
@@ -93,6 +102,20 @@ impl Power {
         self.names.bell.ring();
         let later = || RunError::Later("the name's former record is still being removed".to_owned());
         if on_its_way { Ok(()) } else { Err(later()) }
+    }
+
+    /// What has to be so before a machine goes up, or grows.
+    pub(super) async fn settle_in(
+        &self,
+        held: &Held,
+        machine: &Machine,
+        provider: &dyn Provider,
+    ) -> Result<Result<(), StepError>, RunError> {
+        let estate = estate::of(&mut *self.db.read().await?, provider, machine).await?;
+        Ok(match estate {
+            Some(estate) => steps::settle_in(provider, &estate, self.patience, &held.stop).await,
+            None => Ok(()),
+        })
     }
 
     async fn act(&self, held: &Held, kind: Kind, machine: &Machine, provider: &dyn Provider) -> Result<(), StepError> {

@@ -35,7 +35,12 @@ impl Runner for Resize {
             return Err(RunError::Later("a resize without its plan".to_owned()));
         };
         let provider = self.power.providers.of(machine.host).await.map_err(|e| RunError::Later(e.to_string()))?;
-        let (failure, reached) = match self.reshape(held, &machine, from, to, &*provider).await {
+        let settled = self.power.settle_in(held, &machine, &*provider).await?;
+        let reshaped = match settled {
+            Ok(()) => self.reshape(held, &machine, from, to, &*provider).await,
+            Err(error) => Err(error),
+        };
+        let (failure, reached) = match reshaped {
             Ok(()) => (None, to),
             Err(error @ StepError::Failed { .. }) if is_final(&error) => {
                 let reached = self.back(held, &machine, from, to, &*provider).await?;

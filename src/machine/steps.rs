@@ -2,7 +2,7 @@
 
 use crate::{
     metrics::Metrics,
-    provider::{Intent, Part, Provider, ProviderError},
+    provider::{Estate, Intent, Part, Provider, ProviderError},
 };
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -75,6 +75,29 @@ pub async fn ensure(
             return Err(StepError::Failed { part, source: error });
         }
         tracing::debug!(machine.id = %intent.machine, step = %part, %error, "machine.step.again");
+        wait(&mut pause, stop).await;
+    }
+}
+
+/// Has the department's place made what its task books say; repeated as any part is.
+pub async fn settle_in(
+    provider: &dyn Provider,
+    estate: &Estate,
+    patience: Patience,
+    stop: &CancellationToken,
+) -> Result<(), StepError> {
+    let (began, mut pause) = (Instant::now(), FIRST_PAUSE);
+    loop {
+        if stop.is_cancelled() {
+            return Err(StepError::Stopped);
+        }
+        match provider.settle_in(estate).await {
+            Ok(()) => return Ok(()),
+            Err(error) if error.is_transient() && began.elapsed() < patience.other => {
+                tracing::debug!(department = estate.tenancy.code, %error, "machine.place.again");
+            }
+            Err(source) => return Err(StepError::Failed { part: Part::Image, source }),
+        }
         wait(&mut pause, stop).await;
     }
 }

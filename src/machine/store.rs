@@ -11,6 +11,7 @@ use crate::{
 };
 use jiff::civil::Date;
 use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
+use std::net::Ipv4Addr;
 
 pub async fn insert_all(tx: &mut Tx, machines: &[&Machine]) -> Result<(), DbError> {
     let now = tx.now().as_microsecond();
@@ -63,13 +64,14 @@ fn machine(row: &AnyRow) -> Result<Machine, DbError> {
         binned_at: instant("binned_at")?,
         run: row.try_get("run_id")?,
         stuck_reason: row.try_get("stuck_reason")?,
+        address_seen: parsed_opt(row, "address_seen")?,
     })
 }
 
 pub async fn find(conn: &mut AnyConnection, id: &str, department: Option<&str>) -> Result<Option<Machine>, DbError> {
     let row = sqlx::query(
         "select id, request_id, department_id, host_id, ordinal, state, intent, zone, lease_end, contact, \
-         operation_id, created_at, ready_at, binned_at, run_id, stuck_reason from machines \
+         operation_id, created_at, ready_at, binned_at, run_id, stuck_reason, address_seen from machines \
          where id = $1 and (cast($2 as text) is null or department_id = $2)",
     )
     .bind(id)
@@ -83,7 +85,7 @@ pub async fn find(conn: &mut AnyConnection, id: &str, department: Option<&str>) 
 pub async fn of_request(conn: &mut AnyConnection, request: &str) -> Result<Vec<Machine>, DbError> {
     let rows = sqlx::query(
         "select id, request_id, department_id, host_id, ordinal, state, intent, zone, lease_end, contact, \
-         operation_id, created_at, ready_at, binned_at, run_id, stuck_reason from machines where request_id = $1 order by ordinal",
+         operation_id, created_at, ready_at, binned_at, run_id, stuck_reason, address_seen from machines where request_id = $1 order by ordinal",
     )
     .bind(request)
     .fetch_all(conn)
@@ -95,7 +97,7 @@ pub async fn of_request(conn: &mut AnyConnection, request: &str) -> Result<Vec<M
 pub async fn of_host(conn: &mut AnyConnection, host: HostId) -> Result<Vec<Machine>, DbError> {
     let rows = sqlx::query(
         "select id, request_id, department_id, host_id, ordinal, state, intent, zone, lease_end, contact, \
-         operation_id, created_at, ready_at, binned_at, run_id, stuck_reason from machines where host_id = $1 \
+         operation_id, created_at, ready_at, binned_at, run_id, stuck_reason, address_seen from machines where host_id = $1 \
          and state <> 'undone' order by id",
     )
     .bind(host.text())
@@ -108,7 +110,7 @@ pub async fn of_host(conn: &mut AnyConnection, host: HostId) -> Result<Vec<Machi
 pub async fn bound_for(conn: &mut AnyConnection, host: HostId) -> Result<Vec<Machine>, DbError> {
     let rows = sqlx::query(
         "select id, request_id, department_id, machines.host_id as host_id, ordinal, state, intent, zone, lease_end, \
-         contact, machines.operation_id as operation_id, created_at, ready_at, binned_at, run_id, stuck_reason from machines \
+         contact, machines.operation_id as operation_id, created_at, ready_at, binned_at, run_id, stuck_reason, address_seen from machines \
          join journeys on journeys.machine_id = machines.id where journeys.host_id = $1 order by id",
     )
     .bind(host.text())
@@ -122,6 +124,16 @@ pub async fn learn_run(tx: &mut Tx, id: MachineId, run: Option<i64>) -> Result<(
     sqlx::query("update machines set run_id = $2 where id = $1 and operation_id is null")
         .bind(id.text())
         .bind(run)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// The address that the place has given a machine which keeps none.
+pub async fn learn_address(tx: &mut Tx, id: MachineId, address: Ipv4Addr) -> Result<(), DbError> {
+    sqlx::query("update machines set address_seen = $2 where id = $1")
+        .bind(id.text())
+        .bind(address.to_string())
         .execute(tx.conn())
         .await?;
     Ok(())
@@ -162,7 +174,7 @@ pub struct Filter<'a> {
 pub async fn list(conn: &mut AnyConnection, filter: &Filter<'_>, slice: &Slice) -> Result<Batch<Machine>, DbError> {
     Listing::new(
         "id, request_id, department_id, host_id, ordinal, state, intent, zone, lease_end, contact, \
-         operation_id, created_at, ready_at, binned_at, run_id, stuck_reason",
+         operation_id, created_at, ready_at, binned_at, run_id, stuck_reason, address_seen",
         "machines",
     )
     .only("department_id", filter.scope)

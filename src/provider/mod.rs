@@ -5,6 +5,7 @@
 //! Providers know the ground floor only: no SQL, no rules, no HTTP.
 
 pub mod disk_image;
+pub mod kubevirt;
 pub mod libvirt;
 pub mod reading;
 pub mod seed;
@@ -12,10 +13,12 @@ pub mod simulated;
 
 use crate::{
     catalogue::database::Engine,
-    ids::{MachineId, OperationId},
+    ids::{DepartmentId, MachineId, OperationId, RequestId},
+    labels::Zone,
     secret::Password,
     units::Bytes,
 };
+use ipnet::Ipv4Net;
 use reading::Readings;
 use serde::{Deserialize, Serialize};
 use std::{fmt, net::Ipv4Addr, path::PathBuf, time::Duration};
@@ -41,6 +44,34 @@ pub struct Intent {
     pub ssh_keys: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseIntent>,
+    /// Whose it is, where the place keeps departments apart: on a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenancy: Option<Tenancy>,
+}
+
+/// Whose a machine is, and what it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tenancy {
+    pub department: DepartmentId,
+    /// The department's code, a slug that never changes.
+    pub code: String,
+    pub request: RequestId,
+    pub zone: Zone,
+    /// The request's machines must not share a node.
+    pub apart: bool,
+}
+
+/// What a department may have on a place in all, by its task books, and the zone that the next machine goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Estate {
+    pub tenancy: Tenancy,
+    /// Machines that may run at once.
+    pub machines: i64,
+    pub vcpu: i64,
+    pub memory: Bytes,
+    pub disk: Bytes,
+    /// The zone's addresses on this place.
+    pub range: Ipv4Net,
 }
 
 /// The database that a machine is made to serve.
@@ -144,15 +175,24 @@ pub enum Link {
     Network,
     /// A bridge that the host has and shares with other hosts: the address stands in the seed.
     Bridge { prefix: u8 },
+    /// A cluster's pod network: the cluster gives an address at each start, and nobody can reserve one.
+    Pod,
+    /// A network beside the pod network that the cluster's nodes attach to (Multus): the address stands in the seed.
+    Attached { prefix: u8 },
 }
 
 impl Link {
     /// libvirt's word for it.
     pub const fn word(self) -> &'static str {
         match self {
-            Self::Network => "network",
+            Self::Network | Self::Pod | Self::Attached { .. } => "network",
             Self::Bridge { .. } => "bridge",
         }
+    }
+
+    /// Whether a machine keeps the address that was reserved for it.
+    pub const fn is_fixed(self) -> bool {
+        !matches!(self, Self::Pod)
     }
 }
 
@@ -249,6 +289,8 @@ pub struct Seen {
     pub mark: Option<Mark>,
     pub power: Power,
     pub shape: Shape,
+    /// The address that it has been given, where that is not the intent's to say.
+    pub address: Option<Ipv4Addr>,
 }
 
 /// Whether a domain runs, and if not, how that came.
@@ -279,6 +321,8 @@ pub struct Shape {
 pub enum Destination {
     Libvirt(libvirt::LibvirtSettings),
     Simulated(simulated::SimulatedHost),
+    /// A cluster, which takes in nobody from elsewhere.
+    Cluster,
 }
 
 /// A machine's way from one host to another. The intents differ in their network only: both carry the same machine and
@@ -347,6 +391,14 @@ impl ProviderError {
 /// A place that runs machines.
 #[async_trait::async_trait]
 pub trait Provider: Send + Sync + fmt::Debug {
+    /// Whether departments have places of their own here, which [`Self::settle_in`] makes.
+    fn keeps_departments_apart(&self) -> bool {
+        false
+    }
+    /// Makes a department's place what its task books say, before anything of it is built or grows.
+    async fn settle_in(&self, _: &Estate) -> Result<(), ProviderError> {
+        Ok(())
+    }
     /// What the place has in all.
     async fn capacity(&self) -> Result<Capacity, ProviderError>;
     /// Makes one part of the machine true; "already so, and ours" is success.
@@ -425,6 +477,7 @@ pub(crate) mod tests {
                 "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam a".into(),
             ],
             database: None,
+            tenancy: None,
         }
     }
 

@@ -3,6 +3,7 @@
 
 use crate::{ids::MachineId, units::Bytes};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// Counters and gauges; `None` is "the source does not tell", never zero.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +26,7 @@ pub struct Reading {
 }
 
 /// What an agent inside the guest tells.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guest {
     /// Logins that are open, by user name, sorted.
     pub logins: Vec<String>,
@@ -34,7 +35,7 @@ pub struct Guest {
     pub addresses: Vec<std::net::IpAddr>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filesystem {
     pub mountpoint: String,
     pub total: Bytes,

@@ -105,13 +105,25 @@ struct Match {
     macaddress: String,
 }
 
+/// What cloud-init reads, as text.
+pub struct Documents {
+    pub meta_data: String,
+    pub user_data: String,
+    pub network_config: String,
+}
+
+pub fn documents(intent: &Intent) -> Result<Documents, SeedError> {
+    Ok(Documents {
+        meta_data: yaml(&meta_data(intent))?,
+        user_data: format!("#cloud-config\n{}", user_data(intent)?.to_yaml()?),
+        network_config: yaml(&network_config(intent))?,
+    })
+}
+
 /// The volume's bytes.
 pub fn volume(intent: &Intent) -> Result<Vec<u8>, SeedError> {
-    let files = [
-        ("meta-data", yaml(&meta_data(intent))?),
-        ("user-data", format!("#cloud-config\n{}", user_data(intent)?.to_yaml()?)),
-        ("network-config", yaml(&network_config(intent))?),
-    ];
+    let Documents { meta_data, user_data, network_config } = documents(intent)?;
+    let files = [("meta-data", meta_data), ("user-data", user_data), ("network-config", network_config)];
     let mut disk = Cursor::new(vec![0; SIZE]);
     let write = |disk: &mut Cursor<Vec<u8>>| -> std::io::Result<()> {
         fatfs::format_volume(&mut *disk, FormatVolumeOptions::new().volume_label(*b"CIDATA     "))?;
@@ -194,11 +206,11 @@ fn network_config(intent: &Intent) -> NetworkConfig {
     let network = &intent.network;
     let r#match = Match { macaddress: network.mac.clone() };
     let primary = match network.link {
-        Link::Network => {
+        Link::Network | Link::Pod => {
             Ethernet { r#match, dhcp4: true, addresses: Vec::new(), routes: Vec::new(), nameservers: None }
         }
-        // Nobody serves addresses on a bridge that hosts share.
-        Link::Bridge { prefix } => Ethernet {
+        // Nobody serves addresses on a network that hosts share.
+        Link::Bridge { prefix } | Link::Attached { prefix } => Ethernet {
             r#match,
             dhcp4: false,
             addresses: vec![format!("{}/{prefix}", network.address)],

@@ -333,6 +333,7 @@ impl State {
                 mark: Some(Mark { machine: *id, operation: *operation }),
                 power: if m.parts.contains(&Part::Power) { Power::On(1) } else { Power::Cut },
                 shape: m.shape(),
+                address: None,
             });
         let foreign = self.foreign.iter().map(|name| Seen {
             // The same at each listing, as a domain's own would be.
@@ -341,6 +342,7 @@ impl State {
             mark: None,
             power: Power::On(1),
             shape: Shape::default(),
+            address: None,
         });
         ours.chain(foreign).collect()
     }

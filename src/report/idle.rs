@@ -7,7 +7,7 @@ use crate::{
     usage::{
         advice::Advice,
         judging::{Evidence, Idle},
-        verdict::Verdict,
+        verdict::{Code, Figure, Held, Verdict},
     },
 };
 use jiff::civil::Date;
@@ -143,6 +143,19 @@ pub struct Advised {
     pub advice: Advice,
 }
 
+/// A machine that only a histogram's bin keeps from being called idle.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Borderline {
+    pub id: String,
+    pub name: String,
+    pub department: Department,
+    #[schema(required)]
+    pub system: Option<String>,
+    /// What lies on its threshold.
+    #[schema(value_type = Vec<Object>)]
+    pub figures: Vec<Figure>,
+}
+
 /// The rules that a judgement of the report was made by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
 pub struct RulesUsed {
@@ -173,6 +186,9 @@ pub struct IdleReport {
     pub idle: Vec<Evidence>,
     /// Those of which nobody can say, with the cause.
     pub unknown: Vec<Evidence>,
+    /// Those that a threshold cuts the histogram's bin of: used as far as anybody can tell, and idle if their true value is
+    /// in the lower part of its bin.
+    pub borderline: Vec<Borderline>,
     pub exempt: Vec<Evidence>,
     pub advice: Vec<Advised>,
 }
@@ -215,6 +231,7 @@ pub fn report(head: Head<'_>, mut all: Vec<Evidence>) -> IdleReport {
     rules.sort();
     rules.dedup();
     let advice = all.iter().flat_map(advised).collect();
+    let borderline = all.iter().filter_map(borderline).collect();
     let totals = Totals::of(&all);
     let (mut idle, mut unknown, mut exempt) = (Vec::new(), Vec::new(), Vec::new());
     for evidence in all {
@@ -236,9 +253,21 @@ pub fn report(head: Head<'_>, mut all: Vec<Evidence>) -> IdleReport {
         groups,
         idle,
         unknown,
+        borderline,
         exempt,
         advice,
     }
+}
+
+fn borderline(evidence: &Evidence) -> Option<Borderline> {
+    let (subject, judgement) = (&evidence.subject, &evidence.judgement);
+    judgement.reasons.iter().any(|reason| reason.code == Code::OnTheBorder).then(|| Borderline {
+        id: subject.id.clone(),
+        name: subject.name.clone(),
+        department: subject.department.clone(),
+        system: subject.system.clone(),
+        figures: judgement.figures.iter().filter(|figure| figure.held == Held::Possible).cloned().collect(),
+    })
 }
 
 /// Each piece of advice on a machine with whose it is.

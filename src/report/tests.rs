@@ -8,7 +8,7 @@ use crate::{
         Day, Interval, OpenDay, Point, Traffic,
         advice::Sizing,
         judging::{Case, Evidence, Rules, Subject, judge},
-        verdict::{Facts, RuleSets, Verdict},
+        verdict::{Assumed, Facts, RuleSets, Verdict},
     },
 };
 use jiff::{
@@ -43,6 +43,7 @@ fn evidence(name: &str, used: i64, quiet: i64) -> Evidence {
     let rules = Rules {
         set: RuleSets::embedded().unwrap().find(RuleSets::OWN).unwrap().clone(),
         sizing: Sizing::embedded().unwrap(),
+        assumed: Assumed::default(),
         bounds: Catalogue::embedded().unwrap().bounds,
     };
     let case = Case {
@@ -64,6 +65,7 @@ fn evidence(name: &str, used: i64, quiet: i64) -> Evidence {
         intent: None,
         least_memory: 0,
         least_disk: 0,
+        made_of: None,
         unread: None,
     };
     let days: Vec<Day> = (0..used + quiet)

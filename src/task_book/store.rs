@@ -231,6 +231,23 @@ pub async fn lease_limit_of_request(
     row.map(|row| Ok((row.try_get("number")?, parsed(&row, "until")?))).transpose()
 }
 
+/// What a department's task books allow in all; of a revoked one, what is still in use.
+pub async fn granted(conn: &mut AnyConnection, department: DepartmentId) -> Result<[i64; 4], DbError> {
+    let row = sqlx::query(
+        "select cast(coalesce(sum(case when revoked_at is null then limit_machines else used_machines end), 0) as bigint) \
+         as machines, \
+         cast(coalesce(sum(case when revoked_at is null then limit_vcpu else used_vcpu end), 0) as bigint) as vcpu, \
+         cast(coalesce(sum(case when revoked_at is null then limit_memory_bytes else used_memory_bytes end), 0) as bigint) \
+         as memory_bytes, \
+         cast(coalesce(sum(case when revoked_at is null then limit_disk_bytes else used_disk_bytes end), 0) as bigint) \
+         as disk_bytes from task_books where department_id = $1",
+    )
+    .bind(department.text())
+    .fetch_one(conn)
+    .await?;
+    Ok([row.try_get("machines")?, row.try_get("vcpu")?, row.try_get("memory_bytes")?, row.try_get("disk_bytes")?])
+}
+
 /// Whether the task book behind a request was revoked.
 pub async fn is_revoked_for_request(conn: &mut AnyConnection, request: RequestId) -> Result<bool, DbError> {
     let revoked: Option<i64> = sqlx::query_scalar(

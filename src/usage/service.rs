@@ -146,15 +146,17 @@ async fn fold(tx: &mut Tx, readings: &HashMap<String, Reading>, every: Interval)
     let mut machines = store::targets(tx.conn(), &machines).await?;
     machines.sort_unstable();
     let mut meters: Vec<Meter> = store::hold_meters(tx, &machines.iter().collect::<Vec<_>>()).await?;
-    let mut closed = Vec::new();
+    let (mut closed, mut guests) = (Vec::new(), Vec::new());
     for (meter, machine) in meters.iter_mut().zip(&machines) {
         let Some(reading) = readings.get(&machine.id) else { continue };
         let step = meter.open.take(reading, every, now);
         tally.add(&step);
+        guests.extend(reading.guest.as_ref().map(|guest| (&machine.id[..], reading.at.as_microsecond(), guest)));
         closed.extend(step.closed.map(|day| (&machine.id[..], day)));
     }
     store::keep_days(tx, &closed).await?;
     store::keep_meters(tx, &meters).await?;
+    store::keep_guests(tx, &guests).await?;
     Ok(tally)
 }
 

@@ -6,11 +6,12 @@ use crate::{
     identity::store::parsed,
     ids::DepartmentId,
     machine::Machine,
-    provider::Intent,
+    provider::{Intent, reading::Guest},
     server::Server,
+    time,
 };
 use futures_util::TryStreamExt;
-use jiff::civil::Date;
+use jiff::{Timestamp, civil::Date};
 use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
 use std::{
     collections::{BTreeMap, HashMap, btree_map::Entry},
@@ -297,6 +298,41 @@ pub async fn keep_meters(tx: &mut Tx, meters: &[Meter]) -> Result<(), DbError> {
     }
     query.execute(tx.conn()).await?;
     Ok(())
+}
+
+/// Keeps what guests have told of themselves; what was told before is gone with that.
+pub async fn keep_guests(tx: &mut Tx, guests: &[(&str, i64, &Guest)]) -> Result<(), DbError> {
+    if guests.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "insert into usage_guests (subject_id, told_at, told) values {} \
+         on conflict (subject_id) do update set told_at = excluded.told_at, told = excluded.told",
+        placeholders(guests.len(), 3)
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for (subject, at, guest) in guests {
+        let told =
+            serde_json::to_string(guest).map_err(|_| DbError::Corrupt { what: "usage_guests.told".to_owned() })?;
+        query = query.bind(*subject).bind(*at).bind(told);
+    }
+    query.execute(tx.conn()).await?;
+    Ok(())
+}
+
+/// What a machine's guest has told last, and when.
+pub async fn guest(conn: &mut AnyConnection, subject: &str) -> Result<Option<(Timestamp, Guest)>, DbError> {
+    let row = sqlx::query("select told_at, told from usage_guests where subject_id = $1")
+        .bind(subject)
+        .fetch_optional(conn)
+        .await?;
+    row.map(|row| {
+        let told: &str = row.try_get("told")?;
+        let guest =
+            serde_json::from_str(told).map_err(|_| DbError::Corrupt { what: "usage_guests.told".to_owned() })?;
+        Ok((time::from_micros(row.try_get("told_at")?), guest))
+    })
+    .transpose()
 }
 
 /// Subjects whose day under way is over, for nothing has come of them since.

@@ -6,7 +6,7 @@ use crate::{
     machine::{Machine, lifecycle::State},
     provider::{Mark, Power, Seen, Shape},
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, net::Ipv4Addr};
 
 /// A machine that belongs on the host.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Expected {
     pub vcpu: u32,
     pub memory_bytes: i64,
     pub mac: String,
+    /// Its place gives it an address at each start: the one that is known.
+    pub floats: Option<Option<Ipv4Addr>>,
 }
 
 impl Expected {
@@ -34,6 +36,7 @@ impl Expected {
             vcpu: machine.intent.vcpu,
             memory_bytes: machine.intent.memory.get(),
             mac: machine.intent.network.mac.to_ascii_lowercase(),
+            floats: (!machine.intent.network.link.is_fixed()).then_some(machine.address_seen),
         }
     }
 }
@@ -58,6 +61,8 @@ pub struct Drift {
     pub shut_down: Vec<MachineId>,
     /// Runs to remember.
     pub runs: Vec<(MachineId, i64)>,
+    /// Addresses that places have given.
+    pub addresses: Vec<(MachineId, Ipv4Addr)>,
 }
 
 /// Judges a listing. `before` and `after` are what was known before the listing was asked for and after it had come: what
@@ -89,6 +94,13 @@ pub fn judge(before: &[Expected], seen: &[Seen], after: &[Expected]) -> Drift {
             let detail = "带有集约的标记，但账上它不在这台宿主机上；集约不会动它".to_owned();
             drift.findings.push(finding(AlarmKind::Stray, domain, Some(mark.machine), detail));
             continue;
+        }
+        // Whatever is under way on it: nobody but its place knows.
+        let floats = second.get(&id).and_then(|expected| expected.floats);
+        if let (Some(known), Some(address)) = (floats, domain.address)
+            && known != Some(address)
+        {
+            drift.addresses.push((id, address));
         }
         if let Some(expected) = still(&id) {
             compare(&mut drift, expected, domain);
@@ -177,6 +189,7 @@ mod tests {
             vcpu: 1,
             memory_bytes: 1 << 30,
             mac: "52:54:00:00:00:01".into(),
+            floats: None,
         }
     }
 
@@ -192,6 +205,7 @@ mod tests {
                 disks: vec![format!("{}.{}.root.qcow2", e.mark.machine, e.mark.operation)],
                 macs: vec!["52:54:00:00:00:01".into()],
             },
+            address: None,
         }
     }
 
@@ -201,6 +215,17 @@ mod tests {
 
     fn one(e: &Expected, domain: &Seen) -> Drift {
         judge(std::slice::from_ref(e), std::slice::from_ref(domain), std::slice::from_ref(e))
+    }
+
+    #[test]
+    fn an_address_is_learned_where_the_place_gives_it_and_nowhere_else() {
+        let given = Ipv4Addr::new(10, 244, 1, 7);
+        let e = expected();
+        let at = |e: &Expected| one(e, &Seen { address: Some(given), ..seen(e) }).addresses;
+        assert_eq!(at(&e), []);
+        let floating = Expected { floats: Some(None), busy: true, ..e };
+        assert_eq!(at(&floating), [(floating.mark.machine, given)]);
+        assert_eq!(at(&Expected { floats: Some(Some(given)), ..floating }), []);
     }
 
     #[test]

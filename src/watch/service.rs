@@ -110,6 +110,9 @@ impl Watch {
                     audit::record(tx, on_host(host, "host.found", json!({}))).await?;
                 }
                 settle_alarms(tx, host, &drift).await?;
+                for (machine, address) in &drift.addresses {
+                    machines::learn_address(tx, *machine, *address).await?;
+                }
                 for (machine, run) in &drift.runs {
                     machines::learn_run(tx, *machine, Some(*run)).await?;
                 }

@@ -19,6 +19,9 @@ use tokio_util::sync::CancellationToken;
 const AGAIN: Duration = Duration::from_secs(3);
 /// Events come in swarms; one listing answers for all.
 const SETTLE: Duration = Duration::from_millis(500);
+/// After a listing that events asked for, the host is left alone for so many times as long as it took: while hundreds of
+/// machines are being built, each of them an event, looking at all the others would take more of the host than building.
+const LEAVE_ALONE: u32 = 9;
 
 pub struct Rounds {
     pub watch: Watch,
@@ -74,6 +77,7 @@ async fn rounds_of(watch: Watch, host: HostId, every: Duration, silence: Duratio
     let mut heard_at = Instant::now();
     let mut lost = false;
     while !stop.is_cancelled() {
+        let began = Instant::now();
         let pause = match watch.look(host).await {
             Ok(true) => {
                 (heard_at, lost) = (Instant::now(), false);
@@ -94,6 +98,7 @@ async fn rounds_of(watch: Watch, host: HostId, every: Duration, silence: Duratio
                 AGAIN.min(every)
             }
         };
+        let settle = settle(began.elapsed(), every);
         let provider = watch.providers.of(host).await.ok();
         let something = async {
             match &provider {
@@ -104,7 +109,27 @@ async fn rounds_of(watch: Watch, host: HostId, every: Duration, silence: Duratio
         };
         tokio::select! {
             () = stop.cancelled() => {}
-            outcome = timeout(pause, something) => if outcome.is_ok() { sleep(SETTLE).await },
+            outcome = timeout(pause, something) => if outcome.is_ok() { sleep(settle).await },
         }
+    }
+}
+
+/// How long to wait after an event for others to come, by how long the last listing took; never longer than a listing is
+/// due anyway.
+fn settle(took: Duration, every: Duration) -> Duration {
+    SETTLE.max(took * LEAVE_ALONE).min(every)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listings_take_a_tenth_of_the_time_at_most_and_come_at_least_when_due() {
+        let (millis, every) = (Duration::from_millis, Duration::from_secs(30));
+        assert_eq!(settle(millis(20), every), SETTLE);
+        assert_eq!(settle(millis(300), every), millis(2700));
+        assert_eq!(settle(Duration::from_secs(10), every), every);
+        assert_eq!(settle(millis(20), millis(100)), millis(100));
     }
 }

@@ -10,11 +10,15 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use std::{
     collections::HashMap,
     sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
 };
 use tokio::task::JoinSet;
 
 async fn open(on: On) -> Db {
-    let setup = Setup::new(on);
+    again(&Setup::new(on)).await
+}
+
+async fn again(setup: &Setup) -> Db {
     let options = Options { url: setup.database_url.clone(), read_connections: 2, clock: Clock::System };
     Db::open(options).await.expect("a database")
 }
@@ -44,8 +48,9 @@ async fn name(db: &Db, code: &str, name: &str) {
     db.write::<_, _, DbError>(job).await.expect("written");
 }
 
-/// How often the database was asked by the test of many callers.
+/// How often the database was asked by the test of many callers, and by that of two brokers.
 static ASKED: AtomicUsize = AtomicUsize::new(0);
+static ASKED_HERE: AtomicUsize = AtomicUsize::new(0);
 
 fn names<'a>(conn: &'a mut AnyConnection, keys: &'a [&'a str]) -> Finding<'a, String> {
     Box::pin(async move {
@@ -54,6 +59,9 @@ fn names<'a>(conn: &'a mut AnyConnection, keys: &'a [&'a str]) -> Finding<'a, St
         }
         if keys.iter().any(|key| key.starts_with("many")) {
             ASKED.fetch_add(1, Ordering::Relaxed);
+        }
+        if keys.contains(&"polled") {
+            ASKED_HERE.fetch_add(1, Ordering::Relaxed);
         }
         let list = (1..=keys.len()).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
         let mut query = sqlx::query(AssertSqlSafe(format!("select id, name from departments where id in ({list})")));
@@ -119,6 +127,32 @@ async fn whoever_asks_after_a_commit_sees_it_and_what_is_settled_is_not_asked_ag
         // Nobody changes what is settled; that this does shows that it is remembered.
         name(&db, "a", "changed all the same").await;
         assert_eq!(gather.get("a").await.unwrap().as_deref().map(String::as_str), Some("settled"), "{on:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_another_broker_commits_is_seen_soon_and_polling_costs_little() {
+    for on in [On::Sqlite, On::Postgres] {
+        let setup = Setup::new(on);
+        let (here, there) = (again(&setup).await, again(&setup).await);
+        let gather = gather(&here);
+        name(&there, "polled", "0").await;
+        let (mut looks, before) = (0, ASKED_HERE.load(Ordering::Relaxed));
+        for n in 0..5 {
+            let now = n.to_string();
+            name(&there, "polled", &now).await;
+            let written = Instant::now();
+            while gather.get("polled").await.unwrap().as_deref() != Some(&now) {
+                looks += 1;
+                assert!(written.elapsed() < Duration::from_secs(5), "{on:?}: {n} is never seen");
+            }
+            for _ in 0..1000 {
+                assert_eq!(gather.get("polled").await.unwrap().as_deref(), Some(&now), "{on:?}");
+            }
+        }
+        let asked = ASKED_HERE.load(Ordering::Relaxed) - before;
+        println!("{on:?}: {asked} statements for {} looks", looks + 5000);
+        assert!(asked < 500, "{on:?}: {asked} statements for {} looks", looks + 5000);
     }
 }
 

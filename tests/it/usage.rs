@@ -10,8 +10,9 @@ use jiyue::{
     db::{Db, Options},
     ids::MachineId,
     metrics::Metrics,
-    provider::reading::Reading,
+    provider::reading::{Filesystem, Guest, Reading},
     time::{self, Clock},
+    units::Bytes,
     usage::{Day, Interval, Metric, service::Collector, store},
 };
 use serde_json::{Value, json};
@@ -97,8 +98,14 @@ async fn what_machines_use_is_read_kept_and_shown() {
             assert_eq!((refused.status.as_u16(), refused.code()), (400, "malformed"), "{wrong}: {refused:?}");
         }
 
+        assert_eq!(used["guest"], Value::Null, "it has no agent");
         broker.kill();
         a_silent_machine_has_its_day_closed(&setup, &id).await;
+        let broker = Broker::start(setup.clone()).await;
+        let told = broker.get(&path, &cast.requester).await.expect(200);
+        assert_eq!(told.pointer("/guest/logins"), Some(&json!(["root"])), "{told:#}");
+        assert_eq!(told.pointer("/guest/filesystems/0/used_bytes"), Some(&json!(2_i64 << 30)));
+        assert_eq!(told.pointer("/guest/addresses"), Some(&json!(["10.66.0.7"])));
     }
 }
 
@@ -113,7 +120,7 @@ async fn a_silent_machine_has_its_day_closed(setup: &Setup, id: &str) {
     let db = Db::open(options).await.expect("a database");
     let collector = Collector {
         db: db.clone(),
-        providers: Providers::new(db.clone(), &[]),
+        providers: Providers::new(db.clone(), &[], &[]),
         metrics: Metrics::new().expect("metrics"),
         every: Interval::MINUTE,
         sources: Arc::default(),
@@ -132,7 +139,16 @@ async fn a_silent_machine_has_its_day_closed(setup: &Setup, id: &str) {
             written_bytes: None,
             received_bytes: None,
             sent_bytes: None,
-            guest: None,
+            // The agent falls silent after its second answer.
+            guest: (minute < 2).then(|| Guest {
+                logins: vec!["root".to_owned(); usize::from(minute == 1)],
+                filesystems: vec![Filesystem {
+                    mountpoint: "/".to_owned(),
+                    total: Bytes::gib(20).expect("a size"),
+                    used: Bytes::gib(minute + 1).expect("a size"),
+                }],
+                addresses: vec!["10.66.0.7".parse().expect("an address")],
+            }),
         };
         collector.keep(vec![(machine, reading)]).await.expect("kept");
     }
@@ -141,6 +157,12 @@ async fn a_silent_machine_has_its_day_closed(setup: &Setup, id: &str) {
         let mut days = store::days(&mut conn, &[id.to_owned()], day, day).await.expect("days");
         days.remove(id).unwrap_or_default()
     };
+    let (told_at, told) = {
+        let mut conn = db.read().await.expect("a connection");
+        store::guest(&mut conn, id).await.expect("read").expect("what it told last")
+    };
+    assert_eq!(told_at.as_second(), time::day_begins(day) + 60, "when it told it");
+    assert_eq!((told.logins.as_slice(), told.filesystems[0].used.get()), (&["root".to_owned()][..], 2_i64 << 30));
     let so_far = kept().await;
     assert_eq!(so_far.iter().map(Day::samples).collect::<Vec<_>>(), [3]);
     assert_eq!(so_far[0].mean(Metric::Cpu), Some(50.0), "one of two processors");

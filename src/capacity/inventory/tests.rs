@@ -36,6 +36,7 @@ fn host(name: &str, memory_gib: i64, addresses: u8) -> Host {
             segment: None,
             first,
             last,
+            cluster: false,
         }],
     }
 }
@@ -53,7 +54,17 @@ fn of(reading: Reading) -> Inventory {
 fn ask(memory_gib: i64, count: u32) -> Ask<'static> {
     let size = Size { vcpu: 1, memory: Bytes::gib(memory_gib).unwrap(), disk: Bytes::gib(1).unwrap() };
     let mlps_level = MlpsLevel::new(2).unwrap();
-    let wanted = Wanted { size, zone: ZONE, mlps_level, lease_end: Some(9000), spread: Spread::Prefer, now: 100 };
+    let wanted = Wanted {
+        size,
+        zone: ZONE,
+        mlps_level,
+        lease_end: Some(9000),
+        spread: Spread::Prefer,
+        fixed_address: false,
+        database: false,
+        kind: None,
+        now: 100,
+    };
     Ask { wanted, image: None, count, siblings: &[] }
 }
 
@@ -124,6 +135,46 @@ fn the_quick_search_finds_what_the_whole_one_does() {
         drop(state);
         inventory.reserve(&one).unwrap();
     }
+}
+
+#[test]
+fn hosts_and_clusters_are_one_list_and_each_says_what_it_cannot_do() {
+    let mut cluster = host("c1", 64, 24);
+    cluster.provider = ProviderKind::Kubevirt;
+    cluster.networks[0].cluster = true;
+    let id = cluster.id;
+    let on = |change: fn(&mut Ask<'static>), segment: Option<&str>, images: Vec<(HostId, String)>| {
+        let mut cluster = cluster.clone();
+        cluster.networks[0].segment = segment.map(str::to_owned);
+        let inventory = of(Reading { hosts: vec![cluster], images, ..Reading::default() });
+        let mut ask = ask(1, 2);
+        change(&mut ask);
+        match inventory.reserve(&ask) {
+            Ok(places) => Ok(places.len()),
+            Err(no) => Err(no.refusals[0].1.reason()),
+        }
+    };
+    let need = |ask: &mut Ask<'static>| ask.image = Some(ImageNeed { sha256: "i", sendable: true });
+    assert_eq!(on(|_| {}, None, vec![]), Ok(2));
+    // Nothing is sent there: it has the image, or not.
+    assert_eq!(on(need, None, vec![]), Err("image_unreachable"));
+    assert_eq!(on(need, None, vec![(id, "i".to_owned())]), Ok(2));
+    // Its pod network keeps no addresses; one beside it does.
+    assert_eq!(on(|ask| ask.wanted.fixed_address = true, None, vec![]), Err("address_floats"));
+    assert_eq!(on(|ask| ask.wanted.fixed_address = true, Some("s"), vec![]), Ok(2));
+    assert_eq!(on(|ask| ask.wanted.database = true, Some("s"), vec![]), Err("no_databases"));
+    assert_eq!(on(|ask| ask.wanted.kind = Some(PlaceKind::Host), None, vec![]), Err("other_kind"));
+    assert_eq!(on(|ask| ask.wanted.mlps_level = MlpsLevel::new(2).unwrap(), None, vec![]), Ok(2));
+    // It keeps machines of a request apart itself, node by node.
+    assert_eq!(on(|ask| ask.wanted.spread = Spread::Require, None, vec![]), Ok(2));
+    // Beside a host, whichever is better takes it; what a cluster cannot do goes to the host.
+    let inventory = of(Reading { hosts: vec![cluster.clone(), host("a", 64, 24)], ..Reading::default() });
+    let mut named = ask(1, 1);
+    named.wanted.fixed_address = true;
+    assert_ne!(inventory.reserve(&named).unwrap()[0].host, id);
+    named.wanted.kind = Some(PlaceKind::Cluster);
+    named.wanted.fixed_address = false;
+    assert_eq!(inventory.reserve(&named).unwrap()[0].host, id);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Why a host cannot take a machine: a word for programs, a sentence for people, and the numbers for both.
 
+use super::PlaceKind;
 use crate::{
     capacity::standing::HostState,
     error::HostRefusal,
@@ -15,6 +16,16 @@ pub enum Refusal {
         state: HostState,
     },
     ZoneMissing {
+        zone: Zone,
+    },
+    /// It has to be a host, or a cluster, and this is the other one.
+    OtherKind {
+        kind: PlaceKind,
+    },
+    /// A cluster hands over no databases: the broker could not ask them.
+    NoDatabases,
+    /// Names are to be registered, and the zone's network here keeps no addresses.
+    AddressFloats {
         zone: Zone,
     },
     /// The host may not carry a system of this level.
@@ -55,6 +66,9 @@ impl Refusal {
         match self {
             Self::NotActive { .. } => "not_active",
             Self::ZoneMissing { .. } => "zone_missing",
+            Self::OtherKind { .. } => "other_kind",
+            Self::NoDatabases => "no_databases",
+            Self::AddressFloats { .. } => "address_floats",
             Self::LevelLow { .. } => "mlps_level_low",
             Self::ImageUnreachable => "image_unreachable",
             Self::SiblingHere { .. } => "sibling_here",
@@ -74,9 +88,13 @@ impl Refusal {
             Self::DiskShort { asked, free, .. } => ("disk_bytes", asked, free),
             Self::AddressesShort { free, .. } => ("addresses", 1, free),
             Self::LevelLow { asked, highest } => ("mlps_level", asked.get().into(), highest.get().into()),
-            Self::NotActive { .. } | Self::ZoneMissing { .. } | Self::ImageUnreachable | Self::SiblingHere { .. } => {
-                ("hosts", 1, 0)
-            }
+            Self::NotActive { .. }
+            | Self::ZoneMissing { .. }
+            | Self::OtherKind { .. }
+            | Self::NoDatabases
+            | Self::AddressFloats { .. }
+            | Self::ImageUnreachable
+            | Self::SiblingHere { .. } => ("hosts", 1, 0),
         }
     }
 
@@ -102,6 +120,11 @@ impl fmt::Display for Refusal {
         match *self {
             Self::NotActive { state } => write!(f, "{}", state.label()),
             Self::ZoneMissing { zone } => write!(f, "没有接入{}", zone.label()),
+            Self::OtherKind { kind } => write!(f, "是{}，这里须用另一种", kind.label()),
+            Self::NoDatabases => f.write_str("是集群，不交付数据库：集约无法在集群里验收数据库口令"),
+            Self::AddressFloats { zone } => {
+                write!(f, "{}在这里是集群的 Pod 网络，地址每次启动都会变，不能登记域名", zone.label())
+            }
             Self::LevelLow { asked, highest } => write!(f, "最高承载等保 {highest} 级，申请为 {asked} 级"),
             Self::ImageUnreachable => f.write_str("主机上没有所需镜像，服务上也没有可发送的副本"),
             Self::SiblingHere { siblings } => write!(f, "已有本申请的 {siblings} 台虚拟机，而申请要求各台分散"),

@@ -2,7 +2,7 @@ use super::*;
 use crate::units::Bytes;
 
 const ZONE: Zone = Zone::GovernmentExtranet;
-const HERE: Here = Here { free_addresses: Some(10), siblings: 0, image: true };
+const HERE: Here = Here { free_addresses: Some(10), fixed_address: true, siblings: 0, image: true };
 
 fn wanted() -> Wanted {
     Wanted {
@@ -12,12 +12,16 @@ fn wanted() -> Wanted {
         lease_end: Some(1000),
         spread: Spread::Prefer,
         now: 100,
+        fixed_address: true,
+        database: false,
+        kind: None,
     }
 }
 
 /// A host with one machine that has been there since 50 and stays until 1000.
 fn host(memory_gib: i64) -> Candidate {
     Candidate {
+        kind: PlaceKind::Host,
         id: HostId::new(),
         state: HostState::Active,
         mlps_level: MlpsLevel::new(3).unwrap(),

@@ -10,6 +10,7 @@ pub const MESSAGES: &[(&str, &str)] = &[
     ("按建设单位和系统", "By department and system"),
     ("闲置的", "Idle"),
     ("无法判断的", "Unknown"),
+    ("处在阈值附近的", "On a threshold"),
     ("报告已存到 {to}", "The report is in {to}"),
     (
         "-o csv 和 -o xlsx 只用于 jiyue report idle 和 jiyue report show",

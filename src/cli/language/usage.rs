@@ -1,6 +1,11 @@
 //! The help of the commands about servers and about what is really used.
 
 pub const USAGE: &[(&str, &str)] = &[
+    ("系统里的代理说的：文件系统", "Filesystems, as the agent in the guest tells"),
+    ("挂载点", "Mount point"),
+    ("容量", "Size"),
+    ("登录着的", "Logged in"),
+    ("系统里的地址", "Addresses in the guest"),
     ("导入历史用量（运维员）：CSV，可用 gzip 压缩", "import a history of usage (operators): CSV, gzip allowed"),
     ("CSV 文件", "CSV file"),
     ("采样间隔（秒）；默认从文件里看出来", "seconds between samples; read off the file by default"),

@@ -8,7 +8,7 @@ mod usage;
 
 pub use block::{block_lines, read_from};
 pub use columns::{CONTEXT, CONTEXT_SHEET, CONTRADICTION, DIFFERENCE, OUTCOME, READ, REFUSED_HOST, SHORTAGE};
-pub use reports::{REPORT_AGE, REPORT_GROUP, REPORT_IDLE, REPORT_UNKNOWN};
+pub use reports::{REPORT_AGE, REPORT_BORDER, REPORT_GROUP, REPORT_IDLE, REPORT_UNKNOWN};
 
 use super::{
     format::{self, NOTHING},
@@ -240,13 +240,13 @@ impl Kind {
             Self::Operation => &OPERATION_SHEET,
             Self::Rule => &RULE_SHEET,
             Self::Image => &IMAGE_SHEET,
+            Self::Usage => &usage::USAGE_SHEET,
             Self::Department
             | Self::Token
             | Self::Alarm
             | Self::Credentials
             | Self::Event
             | Self::Audit
-            | Self::Usage
             | Self::UsageImport
             | Self::Server
             | Self::Verdict
@@ -266,7 +266,10 @@ impl Kind {
             Self::System => &[("虚拟机", "/machines", &MEMBER)],
             Self::Zombie => &[("认定条件", "/judgement/criteria", &CRITERION)],
             Self::Image => &[("在各宿主机上", "/hosts", &TRANSFER)],
-            Self::Usage => &[("逐日", "/days", &usage::DAY)],
+            Self::Usage => &[
+                ("逐日", "/days", &usage::DAY),
+                ("系统里的代理说的：文件系统", "/guest/filesystems", &usage::FILESYSTEM),
+            ],
             Self::UsageImport => {
                 &[("未计入的", "/refused", &usage::REFUSED), ("其中最前的", "/first_refused", &usage::FIRST_REFUSED)]
             }

@@ -80,6 +80,12 @@ pub const REPORT_UNKNOWN: [Column; 4] = [
     Column::new("原因", Show::Of(reasons)),
 ];
 
+pub const REPORT_BORDER: [Column; 3] = [
+    Column::new("编号", Show::Text("/id")),
+    Column::new("名称", Show::Text("/name")),
+    Column::new("系统", Show::Text("/system")),
+];
+
 /// The cause where one is known, and what the rules say. As the service said it.
 fn reasons(row: &Value, _: &TimeZone) -> String {
     let reasons = row.pointer("/judgement/reasons").and_then(Value::as_array).into_iter().flatten();

@@ -55,6 +55,30 @@ pub const DAY: [Column; 8] = [
     Column::new("发送", Show::Field("/sent_bytes")).right(),
 ];
 
+pub const FILESYSTEM: [Column; 3] = [
+    Column::new("挂载点", Show::Text("/mountpoint")),
+    Column::new("已用", Show::Field("/used_bytes")).right(),
+    Column::new("容量", Show::Field("/total_bytes")).right(),
+];
+
+/// As in the list, and what the guest itself has told.
+pub const USAGE_SHEET: [Column; 13] = {
+    let mut all = [USAGE[0]; 13];
+    let mut n = 0;
+    while n < USAGE.len() {
+        all[n] = USAGE[n];
+        n += 1;
+    }
+    all[11] = Column::new("登录着的", Show::Of(|row, _| joined(row, "/guest/logins"))).optional();
+    all[12] = Column::new("系统里的地址", Show::Of(|row, _| joined(row, "/guest/addresses"))).optional();
+    all
+};
+
+fn joined(row: &Value, pointer: &str) -> String {
+    let all = row.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+    all.filter_map(Value::as_str).collect::<Vec<_>>().join(comma())
+}
+
 pub const IMPORT: [Column; 6] = [
     Column::new("行数", Show::Text("/rows")),
     Column::new("机器数", Show::Text("/subjects")),

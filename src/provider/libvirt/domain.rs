@@ -239,7 +239,14 @@ pub fn list(connect: &Connect) -> Result<Vec<Seen>, Fault> {
         if probe::is_running_probe(&name, &read) {
             continue;
         }
-        seen.push(Seen { id, name, mark: Mark::read(&read), power: power(&domain)?, shape: domain_xml::shape(&read) });
+        seen.push(Seen {
+            id,
+            name,
+            mark: Mark::read(&read),
+            power: power(&domain)?,
+            shape: domain_xml::shape(&read),
+            address: None,
+        });
     }
     Ok(seen)
 }

@@ -82,7 +82,7 @@ fn zone(network: &NetworkIntent, away: &[Ipv4Net]) -> Element {
     let own = match network.link {
         Link::Network => host_as_gateway(network.gateway),
         // The gateway is a router somewhere else, which looks after itself.
-        Link::Bridge { .. } => Vec::new(),
+        Link::Bridge { .. } | Link::Pod | Link::Attached { .. } => Vec::new(),
     };
     filter(&zone_name(network))
         .child(Element::new("filterref").attr("filter", GUEST))

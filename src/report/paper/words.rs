@@ -37,6 +37,7 @@ pub fn figure(code: &str) -> &str {
         "cpu_peak" => "CPU 最高",
         "daily_traffic_most" => "一天流量最多",
         "cpu_below" => "CPU 低于阈值的时间",
+        "memory_below" => "内存低于阈值的时间",
         "sent_below" => "发送低于阈值的时间",
         "received_below" => "接收低于阈值的时间",
         "cpu_maxima_percentile" => "CPU 高峰的百分位",

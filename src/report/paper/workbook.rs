@@ -170,6 +170,7 @@ pub fn idle(report: &IdleReport) -> Result<Vec<u8>, PaperError> {
     workbook.push_worksheet(machines(report, &about("闲置虚拟机"))?);
     workbook.push_worksheet(evidence(report, &about("判定证据"))?);
     workbook.push_worksheet(unknown(report, &about("无法判断与豁免"))?);
+    workbook.push_worksheet(borderline(report, &about("处在阈值附近"))?);
     workbook.push_worksheet(advice(report, &about("规格建议"))?);
     Ok(workbook.save_to_buffer()?)
 }
@@ -288,6 +289,13 @@ fn evidence(report: &IdleReport, title: &str) -> Result<Worksheet, XlsxError> {
             ]);
             page.row(&cells)?;
         }
+        for sentence in &evidence.assumed {
+            let mut cells = own.clone();
+            cells.push(Cell::Text("假设"));
+            cells.extend([Cell::Empty, Cell::Empty, Cell::Empty, Cell::Empty, Cell::Empty]);
+            cells.push(Cell::Text(sentence));
+            page.row(&cells)?;
+        }
     }
     page.close()
 }
@@ -304,6 +312,29 @@ fn unknown(report: &IdleReport, title: &str) -> Result<Worksheet, XlsxError> {
             Cell::Owned(words::reasons(evidence)),
         ]);
         page.row(&cells)?;
+    }
+    page.close()
+}
+
+fn borderline(report: &IdleReport, title: &str) -> Result<Worksheet, XlsxError> {
+    let mut columns = WHOSE.to_vec();
+    columns.extend([("指标", 26.0, false), ("单位", 10.0, false), ("不低于", 14.0, false), ("不高于", 14.0, false)]);
+    columns.push(("阈值", 14.0, false));
+    let mut page = Page::new("阈值附近", title, &columns)?;
+    for machine in &report.borderline {
+        for figure in &machine.figures {
+            page.row(&[
+                Cell::Text(&machine.department.name),
+                machine.system.as_deref().map_or(Cell::Empty, Cell::Text),
+                Cell::Text(&machine.name),
+                Cell::Text(&machine.id),
+                Cell::Text(words::figure(&figure.name)),
+                Cell::Text(words::unit(&figure.unit)),
+                maybe(figure.low, Cell::Number),
+                maybe(figure.high, Cell::Number),
+                Cell::Number(figure.threshold),
+            ])?;
+        }
     }
     page.close()
 }

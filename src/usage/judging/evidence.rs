@@ -7,7 +7,7 @@ use crate::{
         Day, Metric, Window,
         advice::{self, Advice, Life, Size, Sizing},
         summary::Summary,
-        verdict::{self, Judgement, Method, RuleSet, Verdict},
+        verdict::{self, Assumed, Judgement, Method, RuleSet, Verdict},
     },
 };
 use jiff::civil::Date;
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub struct Rules {
     pub set: RuleSet,
     pub sizing: Sizing,
+    pub assumed: Assumed,
     pub bounds: catalogue::Bounds,
 }
 
@@ -69,11 +70,16 @@ pub struct Evidence {
     #[schema(required)]
     pub cause: Option<String>,
     pub advice: Vec<Advice>,
+    /// What was not measured and taken for true, each with where it is from.
+    #[serde(default)]
+    pub assumed: Vec<String>,
 }
 
 /// What the rules say of a case at the end of a day. `days` are the machine's, in order.
 pub fn judge(rules: &Rules, case: &Case, days: &[Day], on: Date) -> Evidence {
-    let judgement = verdict::judge(&rules.set, &case.facts, days.iter(), on);
+    let mut facts = case.facts;
+    let assumed = case.made_of.as_ref().map(|of| rules.assumed.tell(&mut facts, &of.os, &of.image, of.zone));
+    let judgement = verdict::judge(&rules.set, &facts, days.iter(), on);
     let mut recent = Window::ending(on, rules.set.window_days);
     for day in days {
         recent.add(day);
@@ -103,6 +109,7 @@ pub fn judge(rules: &Rules, case: &Case, days: &[Day], on: Date) -> Evidence {
         cause: cause(case, &judgement, &past),
         judgement,
         advice,
+        assumed: assumed.unwrap_or_default(),
     }
 }
 

@@ -14,6 +14,7 @@ use super::verdict::{Facts, Verdict};
 use crate::{
     identity::Department,
     ids::{HostId, SystemId, VerdictId},
+    labels::Zone,
     provider::Intent,
     request::block::WorkloadClass,
 };
@@ -58,8 +59,18 @@ pub struct Case {
     /// What its image and its database need, in bytes.
     pub least_memory: i64,
     pub least_disk: i64,
+    /// What it is made of and where it stands, for what is assumed of such machines.
+    pub made_of: Option<MadeOf>,
     /// Why its host could not be read, if it could not.
     pub unread: Option<String>,
+}
+
+/// A machine's system and image, by their keys, and its zone.
+#[derive(Clone, Debug)]
+pub struct MadeOf {
+    pub os: String,
+    pub image: String,
+    pub zone: Zone,
 }
 
 /// A judgement that was kept.

@@ -204,20 +204,24 @@ impl Judges {
         let hours = 24 * (i64::from(self.rules.lookback()) - 1);
         let from = day.checked_sub(SignedDuration::from_hours(hours)).unwrap_or(Date::MIN);
         let lots: Vec<Vec<Case>> = cases.chunks(JUDGED_TOGETHER).map(<[Case]>::to_vec).collect();
-        let judged: Vec<Vec<Evidence>> = stream::iter(lots.into_iter().map(|lot| async move {
-            let ids: Vec<String> = lot.iter().map(|case| case.subject.id.clone()).collect();
-            let mut conn = self.db.read().await?;
-            let mut days = usage::store::days(&mut conn, &ids, from, day).await?;
-            drop(conn);
-            let rules = Arc::clone(&self.rules);
-            let judged = spawn_blocking(move || {
-                let one = |case: &Case| {
-                    let days = days.remove(&case.subject.id).unwrap_or_default();
-                    evidence::judge(&rules, case, &days, day)
-                };
-                lot.iter().map(one).collect::<Vec<_>>()
+        let judged: Vec<Vec<Evidence>> = stream::iter(lots.into_iter().map(|lot| {
+            let (db, rules) = (self.db.clone(), Arc::clone(&self.rules));
+            // Each a task of its own: to decode days is half of the work, and no thread is to do it for all lots.
+            let judged = tokio::spawn(async move {
+                let ids: Vec<String> = lot.iter().map(|case| case.subject.id.clone()).collect();
+                let mut conn = db.read().await?;
+                let mut days = usage::store::days(&mut conn, &ids, from, day).await?;
+                drop(conn);
+                let judged = spawn_blocking(move || {
+                    let one = |case: &Case| {
+                        let days = days.remove(&case.subject.id).unwrap_or_default();
+                        evidence::judge(&rules, case, &days, day)
+                    };
+                    lot.iter().map(one).collect::<Vec<_>>()
+                });
+                Ok::<_, JudgingError>(judged.await?)
             });
-            Ok::<_, JudgingError>(judged.await?)
+            async move { judged.await? }
         }))
         .buffered(LOTS)
         .try_collect()

@@ -1,6 +1,6 @@
 //! SQL of judgements, and of what they are made of.
 
-use super::{Agreement, Case, Evidence, Kept, Subject};
+use super::{Agreement, Case, Evidence, Kept, MadeOf, Subject};
 use crate::{
     db::{Batch, DbError, Listing, Slice, Sorts, Tx, placeholders},
     identity::{
@@ -35,6 +35,7 @@ pub async fn machines(conn: &mut AnyConnection, day: Date, after: &str, most: i6
          departments.name as department_name, machines.host_id as host_id, \
          machines.state as state, machines.intent as intent, machines.ready_at as ready_at, requests.block as block, \
          task_books.project_name as project_name, images.virtual_size_bytes as virtual_size_bytes, \
+         images.os_type as os_type, images.name as image_name, machines.zone as zone, \
          system_machines.machine_id as tied, systems.id as system_id, systems.name as system_name from machines \
          join departments on departments.id = machines.department_id \
          join requests on requests.id = machines.request_id \
@@ -89,6 +90,11 @@ fn machine(row: &AnyRow, day: Date) -> Result<Case, DbError> {
         host: parsed_opt(row, "host_id")?,
         least_memory: 0,
         least_disk: size,
+        made_of: Some(MadeOf {
+            os: row.try_get("os_type")?,
+            image: row.try_get("image_name")?,
+            zone: parsed(row, "zone")?,
+        }),
         unread: None,
         intent: Some(intent),
     })
@@ -134,6 +140,7 @@ fn server(row: &AnyRow) -> Result<Case, DbError> {
         intent: None,
         least_memory: 0,
         least_disk: 0,
+        made_of: None,
         unread: None,
     })
 }

@@ -24,6 +24,8 @@ pub struct Source {
     /// Of one question.
     pub timeout: Duration,
     pub queries: Queries,
+    /// Addresses of the clusters whose machines it measures, as hosts have them; of none, whichever it knows the names of.
+    pub clusters: Vec<String>,
     token: Option<PathBuf>,
     http: ask::Http,
 }

@@ -150,11 +150,11 @@ impl Collector {
             after = last;
         }
         for names in names.chunks(MOST) {
-            let (answers, names) = (Arc::clone(&answers), names.to_vec());
+            let (answers, names, clusters) = (Arc::clone(&answers), names.to_vec(), source.clusters.clone());
             let (tally, seen) = self
                 .db
                 .housekeep(async move |tx| -> Result<_, DbError> {
-                    let machines = store::machines_named(tx.conn(), &names).await?;
+                    let machines = store::machines_named(tx.conn(), &names, &clusters).await?;
                     fold(tx, &answers, machines, when).await
                 })
                 .await?;

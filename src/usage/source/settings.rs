@@ -129,6 +129,7 @@ fn open_one(s: &SourceSettings) -> Result<Source, Vec<Wrong>> {
             interval,
             timeout: Duration::from_secs(s.timeout_seconds.into()),
             queries,
+            clusters: Vec::new(),
             token: s.bearer_token_file.clone(),
             http,
         }),

@@ -40,10 +40,15 @@ pub async fn servers_of(
         .collect()
 }
 
-/// The machines of these names that libvirt does not read. Of two that have one name neither is meant.
-pub async fn machines_named(conn: &mut AnyConnection, names: &[String]) -> Result<Vec<Measured>, DbError> {
+/// The machines of these names that libvirt does not read; where the settings say whose source it is, those on that cluster
+/// alone. Of two that have one name neither is meant.
+pub async fn machines_named(
+    conn: &mut AnyConnection,
+    names: &[String],
+    clusters: &[String],
+) -> Result<Vec<Measured>, DbError> {
     let sql = format!(
-        "select m.id, m.department_id, m.name from machines m join hosts h on h.id = m.host_id \
+        "select m.id, m.department_id, m.name, h.uri from machines m join hosts h on h.id = m.host_id \
          where h.provider <> 'libvirt' and m.state not in ('undone', 'in_bin') and m.name in {} order by m.id",
         placeholders(1, names.len())
     );
@@ -53,6 +58,9 @@ pub async fn machines_named(conn: &mut AnyConnection, names: &[String]) -> Resul
     }
     let mut found: Vec<Measured> = Vec::new();
     for row in query.fetch_all(conn).await? {
+        if !clusters.is_empty() && !clusters.contains(&row.try_get::<String, _>("uri")?) {
+            continue;
+        }
         found.push(Measured { instance: row.try_get("name")?, cores: None, subject: target(&row, "id")? });
     }
     let mut times: HashMap<String, usize> = HashMap::new();

@@ -58,6 +58,15 @@ fn figure(criterion: &Criterion, facts: &Facts, window: &Window) -> Figure {
             let held = window.share_below_vcpus(*vcpus).map(|share| (share.certain, share.possible));
             Figure::share_at_least("cpu_below", held, *share)
         }
+        Criterion::PercentBelow { metric, percent, share } => {
+            let metric = metric.metric();
+            let held = window.histogram(metric).share_below(*percent);
+            Figure::share_at_least(
+                if metric == Metric::Memory { "memory_below" } else { "cpu_below" },
+                held.map(|share| (share.certain, share.possible)),
+                *share,
+            )
+        }
         Criterion::RateBelow { metric, bytes_per_second, share } => {
             let metric = metric.metric();
             let held = window.histogram(metric).share_below(*bytes_per_second);

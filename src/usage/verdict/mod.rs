@@ -3,6 +3,7 @@
 //! Rules are data ([`RuleSets`], `profiles/idle-rules.yaml`). Deciding takes days, facts and a date, and nothing else: the
 //! same three give the same [`Judgement`] at any time, which is why one can be asked for again and held against what was kept.
 
+mod assumed;
 mod criteria;
 mod cycle;
 mod judgement;
@@ -16,10 +17,11 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
+pub use assumed::{Assumed, ImageFloor, ZoneLink};
 pub use cycle::Cycle;
 pub use judgement::{Coverage, Eligibility, Facts, Figure, Floor, Held, Judgement, Owner, Span, Verdict};
 pub use reason::{Code, Reason};
-pub use rules::{Criterion, Method, RuleSet, RuleSets, RulesError, Source, Thresholds};
+pub use rules::{Criterion, Direction, Method, Percent, RuleSet, RuleSets, RulesError, Source, Thresholds};
 
 use past::Past;
 

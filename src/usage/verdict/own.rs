@@ -78,7 +78,6 @@ impl Case<'_> {
         let all = recent.coverage();
         self.figures.push(Figure::at_least("coverage", "share", Some(all), t.coverage));
         let mut short = all < t.coverage;
-        let mut gaps = self.year.coverage() < t.coverage;
         self.figures.push(Figure::at_least("history_coverage", "share", Some(self.year.coverage()), t.coverage));
         for (metric, name) in CORE.into_iter().zip(COVERAGE) {
             let covered = recent.coverage_of(metric);
@@ -87,7 +86,6 @@ impl Case<'_> {
             if self.year.knows(metric) {
                 self.figures.push(Figure::at_least(name, "share", Some(covered), t.coverage));
                 short |= covered < t.coverage;
-                gaps |= self.year.coverage_of(metric) < t.coverage;
             }
         }
         let presence = presence(recent);
@@ -99,7 +97,6 @@ impl Case<'_> {
         self.figures.push(Figure::at_least("last_day_coverage", "share", Some(last), t.coverage_last_day));
         for (is, code) in [
             (short, Code::CoverageShort),
-            (gaps, Code::HistoryGaps),
             (last < t.coverage_last_day, Code::CollectorSilent),
             (signals < t.signals || recent.coverage_of(Metric::Cpu) < t.coverage, Code::TooFewSignals),
         ] {
@@ -111,13 +108,21 @@ impl Case<'_> {
         !self.reasons.is_empty()
     }
 
+    /// Whether the time before the window has holes. They leave the verdict to the window, which speaks for itself; but what
+    /// may have been in them is not known, and nothing is taken back on that.
+    fn has_gaps(&self) -> bool {
+        let short = |coverage: f64| coverage < self.t.coverage;
+        let mut known = CORE.into_iter().filter(|metric| self.year.knows(*metric));
+        short(self.year.coverage()) || known.any(|metric| short(self.year.coverage_of(metric)))
+    }
+
     fn verdict(&mut self, levels: &Levels, worked: &[Date], work: &[Span]) -> Verdict {
         let (t, recent, on) = (self.t, self.recent, self.recent.to());
         let first = self.year.first_evidence().unwrap_or(on);
         let cycle = cycle::cycle(work, first, self.facts.created, recent.from(), on, t);
         let mut found = Vec::new();
         let forgotten = self.people(&mut found);
-        self.steady(levels, &mut found);
+        let border = self.steady(levels, &mut found);
         self.daily(levels, &mut found);
         let days = worked.iter().filter(|day| **day >= recent.from()).count();
         self.figures.push(Figure::at_most("days_of_work", "days", Some(float(days as u64)), 0.0));
@@ -130,6 +135,8 @@ impl Case<'_> {
             match cycle {
                 Cycle::Recurring => found.push(Code::Recurring),
                 Cycle::OnceAYear => found.push(Code::OnceAYear),
+                // The turn that was missed may have come in a hole.
+                Cycle::Missed if self.has_gaps() => found.push(Code::OnceAYear),
                 _ => {}
             }
             self.replication(worked, &mut found);
@@ -137,6 +144,9 @@ impl Case<'_> {
         let verdict = if used && self.is_busy() {
             Verdict::Busy
         } else if !found.is_empty() {
+            if found.iter().all(|code| border.contains(code)) {
+                found.push(Code::OnTheBorder);
+            }
             Verdict::Low
         } else {
             found.push(Code::AllQuiet);
@@ -144,6 +154,9 @@ impl Case<'_> {
                 Cycle::Stopped | Cycle::Missed => found.push(Code::Stopped),
                 Cycle::OnlyAtFirst => found.push(Code::OnlyAtFirst),
                 _ => {}
+            }
+            if self.has_gaps() {
+                found.push(Code::HistoryGaps);
             }
             Verdict::Idle
         };
@@ -179,7 +192,9 @@ impl Case<'_> {
         forgotten
     }
 
-    fn steady(&mut self, levels: &Levels, found: &mut Vec<Code>) {
+    /// What it does without end. Answers those that a threshold cuts.
+    fn steady(&mut self, levels: &Levels, found: &mut Vec<Code>) -> Vec<Code> {
+        let mut border = Vec::new();
         let codes = [Code::SteadyCpu, Code::SteadyReceived, Code::SteadySent, Code::SteadyDisk];
         for core in 0..4 {
             let Some(middle) = levels.middle[core] else { continue };
@@ -188,8 +203,12 @@ impl Case<'_> {
             if figure.held != super::Held::Certain {
                 found.push(codes[core]);
             }
+            if figure.held == super::Held::Possible {
+                border.push(codes[core]);
+            }
             self.figures.push(figure);
         }
+        border
     }
 
     fn daily(&mut self, levels: &Levels, found: &mut Vec<Code>) {
@@ -301,7 +320,8 @@ impl Case<'_> {
             }
             let mut seen = days.iter().filter(|day| day.coverage >= 0.5).map(|day| day.date).collect::<Vec<_>>();
             seen.push(days_before(on, -1));
-            if seen.windows(2).any(|pair| days_between(pair[0], pair[1]) - 1 > i64::from(t.gap_days)) {
+            if self.has_gaps() || seen.windows(2).any(|pair| days_between(pair[0], pair[1]) - 1 > i64::from(t.gap_days))
+            {
                 codes.push(Code::HistoryGaps);
             }
             // That nobody was there is known only where somebody looked.

@@ -1,17 +1,25 @@
 //! Rule sets: data, each with its source, read and checked once at the start.
 
+use super::assumed::{Assumed, ImageFloor, ZoneLink};
 use crate::{
     usage::point::Metric,
     yaml::{self, YamlError},
 };
 use jiff::civil::Date;
 use serde::Deserialize;
+use std::path::Path;
 
 const EMBEDDED: &str = include_str!("../../../profiles/idle-rules.yaml");
 
 /// Why rule sets cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RulesError {
+    #[error("the idle rules {path} cannot be read")]
+    Read {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("the idle rules are not valid YAML for rule sets")]
     Yaml(#[source] YamlError),
     /// Every fault at once, each as `pointer: what`.
@@ -44,6 +52,8 @@ pub enum Criterion {
     DailyTrafficBelow { bytes: f64 },
     /// CPU was below this for such a share of the time.
     CpuBelow { vcpus: f64, share: f64 },
+    /// CPU or memory was below this for such a share of the time: a percentile, by nearest rank.
+    PercentBelow { metric: Percent, percent: f64, share: f64 },
     /// Received or sent was below this for such a share of the time.
     RateBelow { metric: Direction, bytes_per_second: f64, share: f64 },
     /// A percentile of the half hours' highest samples of CPU.
@@ -66,6 +76,22 @@ impl Direction {
         match self {
             Self::Received => Metric::Received,
             Self::Sent => Metric::Sent,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Percent {
+    Cpu,
+    Memory,
+}
+
+impl Percent {
+    pub const fn metric(self) -> Metric {
+        match self {
+            Self::Cpu => Metric::Cpu,
+            Self::Memory => Metric::Memory,
         }
     }
 }
@@ -165,14 +191,28 @@ pub struct RuleSet {
     pub method: Method,
 }
 
-/// All of them, our own among them.
+/// All of them, our own among them, with what is assumed of machines.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RuleSets(Vec<RuleSet>);
+pub struct RuleSets {
+    sets: Vec<RuleSet>,
+    judged_by: String,
+    assumed: Assumed,
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawSets {
+    #[serde(default = "own")]
+    judged_by: String,
+    #[serde(default)]
+    floors: Vec<ImageFloor>,
+    #[serde(default)]
+    links: Vec<ZoneLink>,
     rule_sets: Vec<RawSet>,
+}
+
+fn own() -> String {
+    RuleSets::OWN.to_owned()
 }
 
 #[derive(Deserialize)]
@@ -198,10 +238,18 @@ impl RuleSets {
         Self::parse(EMBEDDED)
     }
 
+    /// An operator's own from a file; those that ship with the broker where there is none.
+    pub fn open(path: Option<&Path>) -> Result<Self, RulesError> {
+        let Some(path) = path else { return Self::embedded() };
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| RulesError::Read { path: path.display().to_string(), source })?;
+        Self::parse(&text)
+    }
+
     pub fn parse(text: &str) -> Result<Self, RulesError> {
-        let raw: RawSets = yaml::from_str(text).map_err(RulesError::Yaml)?;
+        let mut raw: RawSets = yaml::from_str(text).map_err(RulesError::Yaml)?;
         let (mut sets, mut faults) = (Vec::<RuleSet>::new(), Vec::new());
-        for (n, raw) in raw.rule_sets.into_iter().enumerate() {
+        for (n, raw) in std::mem::take(&mut raw.rule_sets).into_iter().enumerate() {
             let at = format!("/rule_sets/{n}");
             if raw.name.is_empty()
                 || !raw.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -240,15 +288,33 @@ impl RuleSets {
         if !sets.iter().any(|set| set.name == Self::OWN && matches!(set.method, Method::Signals(_))) {
             faults.push(format!("/rule_sets: none is named {} and judges by signals", Self::OWN));
         }
-        if faults.is_empty() { Ok(Self(sets)) } else { Err(RulesError::Faulty(faults)) }
+        if !sets.iter().any(|set| set.name == raw.judged_by) {
+            faults.push(format!("/judged_by: there is no set {}", crate::text::shown(&raw.judged_by)));
+        }
+        let assumed = Assumed { floors: raw.floors, links: raw.links };
+        faults.extend(assumed.faults());
+        if faults.is_empty() {
+            Ok(Self { sets, judged_by: raw.judged_by, assumed })
+        } else {
+            Err(RulesError::Faulty(faults))
+        }
     }
 
     pub fn all(&self) -> &[RuleSet] {
-        &self.0
+        &self.sets
     }
 
     pub fn find(&self, name: &str) -> Option<&RuleSet> {
-        self.0.iter().find(|set| set.name == name)
+        self.sets.iter().find(|set| set.name == name)
+    }
+
+    /// The one that machines are judged by.
+    pub fn judging(&self) -> Option<&RuleSet> {
+        self.find(&self.judged_by)
+    }
+
+    pub const fn assumed(&self) -> &Assumed {
+        &self.assumed
     }
 }
 
@@ -274,6 +340,10 @@ impl Criterion {
             Self::DailyTrafficBelow { bytes } => check("bytes", *bytes, ANY),
             Self::CpuBelow { vcpus, share } => {
                 check("vcpus", *vcpus, ANY);
+                check("share", *share, 1.0);
+            }
+            Self::PercentBelow { percent, share, .. } => {
+                check("percent", *percent, 100.0);
                 check("share", *share, 1.0);
             }
             Self::RateBelow { bytes_per_second, share, .. } => {

@@ -15,7 +15,7 @@ use jiyue::{
         Day,
         advice::Sizing,
         judging::{self, Case, Evidence, Rules, Subject},
-        verdict::{Facts, RuleSets, Verdict},
+        verdict::{Assumed, Facts, RuleSets, Verdict},
     },
 };
 use std::{path::Path, process::Command};
@@ -27,6 +27,7 @@ fn evidence() -> Evidence {
     let rules = Rules {
         set: RuleSets::embedded().expect("rules").find(RuleSets::OWN).expect("ours").clone(),
         sizing: Sizing::embedded().expect("sizing"),
+        assumed: Assumed::default(),
         bounds: Catalogue::embedded().expect("a catalogue").bounds,
     };
     let case = Case {
@@ -48,6 +49,7 @@ fn evidence() -> Evidence {
         intent: None,
         least_memory: 0,
         least_disk: 0,
+        made_of: None,
         unread: None,
     };
     let days: Vec<Day> = (0..60).rev().map(|ago| day(on.checked_sub(ago.days()).unwrap(), 0.4, 50.0)).collect();

@@ -75,6 +75,10 @@ impl ControlPlane {
         let accounts = KeyPair::generate().expect("a key");
         this.write("sa.key", &accounts.serialize_pem());
         this.write("sa.pub", &accounts.public_key_pem());
+        // What the broker asks, by the server's own word; nobody else is written down.
+        let policy = json!({"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
+            "rules": [{"level": "Metadata", "users": ["broker"]}, {"level": "None"}]});
+        this.write("audit-policy.json", &policy.to_string());
         this.kubeconfig("admin", Some("system:masters"));
         this.kubeconfig("system:kube-controller-manager", None);
         this.kubeconfig("system:kube-scheduler", None);
@@ -142,6 +146,8 @@ impl ControlPlane {
                 "--service-account-key-file=sa.pub",
                 "--service-account-signing-key-file=sa.key",
                 "--service-cluster-ip-range=10.0.0.0/24",
+                "--audit-policy-file=audit-policy.json",
+                "--audit-log-path=audit.log",
             ],
         );
     }
@@ -191,6 +197,17 @@ impl ControlPlane {
             assert!(began.elapsed() < READY_LIMIT, "the API server is not ready:\n{}", end.join("\n"));
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+    }
+
+    /// How often the user `broker` has asked, by verb and resource.
+    pub fn asked(&self) -> BTreeMap<String, u32> {
+        let log = fs::read_to_string(self.folder.join("audit.log")).unwrap_or_default();
+        let mut asked = BTreeMap::new();
+        for event in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+            let (verb, resource) = (event["verb"].as_str(), event["objectRef"]["resource"].as_str());
+            *asked.entry(format!("{} {}", verb.unwrap_or("?"), resource.unwrap_or("?"))).or_default() += 1;
+        }
+        asked
     }
 
     fn write(&self, name: &str, content: &str) -> PathBuf {

@@ -41,5 +41,6 @@ pub fn plain(name: String, image: ImageRef, network: NetworkIntent) -> Intent {
         network,
         ssh_keys: Vec::new(),
         database: None,
+        tenancy: None,
     }
 }

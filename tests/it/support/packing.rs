@@ -193,6 +193,7 @@ pub fn hosts(count: usize, shape: Shape) -> Vec<Host> {
             segment: None,
             first: "10.0.0.2".parse().unwrap(),
             last: "10.15.255.254".parse().unwrap(),
+            cluster: false,
         }],
     };
     (0..count).map(host).collect()
@@ -215,6 +216,9 @@ pub fn ask(vcpu: i64, memory: i64, now: i64, lease_end: Option<i64>) -> Ask<'sta
         mlps_level: MlpsLevel::HIGHEST,
         lease_end,
         spread: Spread::Prefer,
+        fixed_address: false,
+        database: false,
+        kind: None,
         now,
     };
     Ask { wanted, image: None, count: 1, siblings: &[] }

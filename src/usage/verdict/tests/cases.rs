@@ -139,7 +139,6 @@ fn missing_data_is_never_idle() {
     for (what, days, code) in [
         ("two days of the window", known(|n, _| (10..12).contains(&n)), CoverageShort),
         ("an hour and a half of each day", known(|n, hour| hour < 1 + n % 2 && n < 31), CoverageShort),
-        ("a month of last year", known(|n, _| (100..130).contains(&n)), HistoryGaps),
         ("most of today", known(|n, hour| n == 0 && hour > 10), CollectorSilent),
         ("all", Vec::new(), CoverageShort),
     ] {
@@ -154,6 +153,23 @@ fn missing_data_is_never_idle() {
     // A day of thirty-one may be missing; more than three of a year in a row bar reclaim, which the owner may waive.
     let judgement = own(&Facts::default(), &known(|n, _| (100..105).contains(&n) || n == 9));
     assert_eq!((judgement.verdict, why_not(&judgement)), (Verdict::Idle, vec![HistoryGaps, OwnerNotAgreed]));
+    // So does a month's outage, and an hour or two of each day before the window; the window speaks for itself.
+    for gone in [|n: i64, _| (100..130).contains(&n), |n: i64, hour: i64| n >= 31 && hour < 2] {
+        let judgement = own(&Facts::default(), &known(gone));
+        assert_eq!((judgement.verdict, codes(&judgement)), (Verdict::Idle, vec![AllQuiet, HistoryGaps]));
+        assert_eq!(why_not(&judgement), [HistoryGaps, OwnerNotAgreed]);
+    }
+    // A season that was due in the outage may have come.
+    let season = |n: i64, hour: i64, gone: bool| match n {
+        31..61 if gone => None,
+        388..396 if is_open(n, hour) => Some(Hour { cpu: 40.0, received: 50_000.0, sent: 90_000.0, ..QUIET }),
+        _ => quiet(n, hour),
+    };
+    for (gone, verdict) in [(false, Verdict::Idle), (true, Verdict::Low)] {
+        let facts = Facts { created: Some(before(900)), ..Facts::default() };
+        let judgement = own(&facts, &history(YEAR, |n, hour| season(n, hour, gone)));
+        assert_eq!(judgement.verdict, verdict, "{judgement:?}");
+    }
     // Fewer than three signals.
     let mut open = OpenDay::new(ON);
     for hour in 0..24 {

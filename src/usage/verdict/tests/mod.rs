@@ -8,6 +8,7 @@
     reason = "figures of tests are small, and some are exact"
 )]
 
+mod assumed;
 mod cases;
 mod histories;
 mod seasons;

@@ -1,0 +1,6 @@
+//! Machines on a cluster: a real API server with KubeVirt's own definitions, under RBAC; `virt-controller` is played.
+
+mod lab;
+mod player;
+mod provider;
+mod requests;

@@ -1,0 +1,315 @@
+//! The provider by itself, against the API server.
+
+use super::{
+    lab::Lab,
+    player::{Player, client, say},
+};
+use jiyue::{
+    ids::{DepartmentId, MachineId, OperationId, RequestId},
+    labels::Zone,
+    provider::{
+        Estate, ImageFormat, ImageRef, Intent, Link, NetworkIntent, Observed, Part, Power, Provider, ProviderError,
+        Stop, Tenancy, kubevirt::KubevirtCluster,
+    },
+    units::Bytes,
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const SPACE: &str = "jiyue-mzj";
+
+fn intent(name: &str, number: u8) -> Intent {
+    Intent {
+        machine: MachineId::new(),
+        operation: OperationId::new(),
+        name: name.into(),
+        fqdn: None,
+        vcpu: 2,
+        memory: Bytes::gib(4).unwrap(),
+        disk: Bytes::gib(10).unwrap(),
+        image: ImageRef {
+            sha256: "ab".repeat(32),
+            format: ImageFormat::Qcow2,
+            size: Bytes::mib(17).unwrap(),
+            path: "/nonexistent".into(),
+        },
+        network: NetworkIntent {
+            network: "pod".into(),
+            link: Link::Pod,
+            mac: format!("52:54:0a:f4:00:{number:02x}"),
+            address: [10, 244, 0, number].into(),
+            gateway: [10, 244, 0, 1].into(),
+            dns: [10, 244, 0, 1].into(),
+        },
+        ssh_keys: vec!["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam a".into()],
+        database: None,
+        tenancy: Some(Tenancy {
+            department: DepartmentId("01890000-0000-7000-8000-000000000003".parse().unwrap()),
+            code: "mzj".into(),
+            request: RequestId::new(),
+            zone: Zone::GovernmentExtranet,
+            apart: false,
+        }),
+    }
+}
+
+fn estate(intent: &Intent) -> Estate {
+    Estate {
+        tenancy: intent.tenancy.clone().unwrap(),
+        machines: 3,
+        vcpu: 16,
+        memory: Bytes::gib(64).unwrap(),
+        disk: Bytes::gib(500).unwrap(),
+        range: "10.244.0.0/16".parse().unwrap(),
+    }
+}
+
+/// Repeats what may go away by itself, for a while.
+async fn ensure(cluster: &KubevirtCluster, part: Part, intent: &Intent) -> Result<(), ProviderError> {
+    for _ in 0..100 {
+        match cluster.ensure(part, intent).await {
+            Err(error) if error.is_transient() => tokio::time::sleep(Duration::from_millis(100)).await,
+            done => return done,
+        }
+    }
+    cluster.ensure(part, intent).await
+}
+
+async fn build(cluster: &KubevirtCluster, intent: &Intent) {
+    cluster.settle_in(&estate(intent)).await.unwrap();
+    for part in Part::ALL {
+        ensure(cluster, part, intent).await.unwrap_or_else(|error| panic!("{part}: {error:?}"));
+    }
+}
+
+async fn remove(cluster: &KubevirtCluster, intent: &Intent) -> Result<(), ProviderError> {
+    for part in Part::ALL.into_iter().rev() {
+        // The cluster's own collector takes its time to know of new kinds.
+        let mut left = 900;
+        loop {
+            match cluster.remove(part, intent).await {
+                Err(error) if error.is_transient() && left > 0 => left -= 1,
+                done => break done?,
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    Ok(())
+}
+
+/// Each part twice, by two brokers; then everything that becomes of a machine, and that nothing is left of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_is_built_changed_and_removed_under_the_role_alone() {
+    let lab = Lab::start().await;
+    lab.storage_class();
+    println!("the definitions are KubeVirt's own: {}", lab.genuine);
+    let (cluster, machine) = (lab.provider(), intent("gw-web-1", 5));
+    assert_eq!(cluster.examine().await.unwrap(), [""; 0]);
+    // Without its image nothing is begun.
+    let missing = cluster.ensure(Part::Image, &machine).await.unwrap_err();
+    assert!(!missing.is_transient() && missing.to_string().contains("image-abab"), "{missing}");
+    assert_eq!(cluster.images().await.unwrap(), [""; 0]);
+    lab.image(&machine.image.sha256).await;
+    for _ in 0..100 {
+        // The watch tells it in a moment.
+        if cluster.images().await.unwrap() == [machine.image.sha256.clone()] {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(cluster.images().await.unwrap(), [machine.image.sha256.clone()]);
+
+    let player = Player::begin(&lab.plane.folder.join("admin.kubeconfig")).await;
+    cluster.settle_in(&estate(&machine)).await.unwrap();
+    for part in Part::ALL {
+        ensure(&cluster, part, &machine).await.unwrap_or_else(|error| panic!("{part}: {error:?}"));
+        ensure(&lab.provider(), part, &machine).await.unwrap_or_else(|error| panic!("{part} again: {error:?}"));
+    }
+    assert_eq!(lab.names("vm"), [format!("{SPACE}/gw-web-1")]);
+    let made = lab.get(SPACE, "vm", "gw-web-1").unwrap();
+    let spec = &made["spec"]["template"]["spec"];
+    assert_eq!((&spec["domain"]["cpu"]["cores"], &made["spec"]["runStrategy"]), (&json!(2), &json!("RerunOnFailure")));
+    assert_eq!(spec["domain"]["memory"]["guest"], (4_i64 << 30).to_string());
+    assert!(made["spec"].get("instancetype").is_none());
+    // The API server kept every field that was sent: nothing was pruned behind our back.
+    assert_eq!(spec["readinessProbe"]["tcpSocket"]["port"], 22);
+    let labels = &made["spec"]["dataVolumeTemplates"][0]["metadata"]["labels"];
+    assert_eq!(labels["cloud.jiyue.io/machine"], machine.machine.text());
+    for (kind, name) in [("quota", "jiyue"), ("limitrange", "jiyue"), ("networkpolicy", "zone-government-extranet")] {
+        assert!(lab.get(SPACE, kind, name).is_some(), "{kind}");
+    }
+    assert_eq!(cluster.observe(&machine).await.unwrap(), Observed::Running);
+    seen(&cluster, "running", |power| matches!(power, Power::On(_))).await;
+
+    cluster.stop(&machine, Stop::Graceful(Duration::from_secs(20))).await.unwrap();
+    cluster.stop(&machine, Stop::Now).await.unwrap();
+    assert_eq!(cluster.observe(&machine).await.unwrap(), Observed::Off);
+    assert_eq!(lab.names("vmi"), [""; 0]);
+    seen(&cluster, "stopped", |power| power == Power::Cut).await;
+
+    // Larger, with a disk that the played CDI has made of the template.
+    let disk = "gw-web-1-root";
+    let owner = json!([{"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "name": "gw-web-1",
+        "uid": made["metadata"]["uid"]}]);
+    lab.claim(SPACE, disk, labels, "10Gi", &owner).await;
+    let larger = Intent { vcpu: 4, memory: Bytes::gib(8).unwrap(), disk: Bytes::gib(20).unwrap(), ..machine.clone() };
+    cluster.reshape(&larger).await.unwrap();
+    cluster.reshape(&larger).await.unwrap();
+    let now = lab.get(SPACE, "vm", "gw-web-1").unwrap();
+    let domain = &now["spec"]["template"]["spec"]["domain"];
+    assert_eq!((&domain["cpu"]["cores"], &domain["memory"]["guest"]), (&json!(4), &json!((8_i64 << 30).to_string())));
+    let claim = lab.get(SPACE, "pvc", disk).unwrap();
+    assert_eq!(claim["spec"]["resources"]["requests"]["storage"], (20_i64 << 30).to_string());
+
+    for part in [Part::Domain, Part::Power, Part::Answer] {
+        ensure(&cluster, part, &larger).await.unwrap();
+    }
+    let before = lab.get(SPACE, "vmi", "gw-web-1").unwrap()["metadata"]["uid"].clone();
+    cluster.reboot(&larger).await.unwrap();
+    ensure(&cluster, Part::Answer, &larger).await.unwrap();
+    assert_ne!(lab.get(SPACE, "vmi", "gw-web-1").unwrap()["metadata"]["uid"], before);
+
+    // A second one costs the API server few requests, by its own word.
+    let before = lab.plane.asked();
+    let second = intent("gw-web-2", 6);
+    build(&cluster, &second).await;
+    let mut cost = lab.plane.asked();
+    cost.retain(|kind, count| {
+        *count -= before.get(kind).unwrap_or(&0);
+        *count > 0
+    });
+    assert!(cost.values().sum::<u32>() <= 12 && cost.contains_key("create virtualmachines"), "{cost:?}");
+    println!("requests for one machine: {cost:?}");
+    remove(&cluster, &second).await.unwrap();
+
+    // A guest that shuts itself down is off, and comes up again when it is told to.
+    let admin = client(&lab.plane.folder.join("admin.kubeconfig")).await;
+    say(&admin, SPACE, "gw-web-1", &json!({"phase": "Succeeded"})).await;
+    seen(&cluster, "shut down", |power| power == Power::ShutDown).await;
+    for part in [Part::Power, Part::Answer] {
+        ensure(&cluster, part, &larger).await.unwrap();
+    }
+
+    remove(&cluster, &larger).await.unwrap();
+    remove(&cluster, &larger).await.unwrap();
+    let left: Vec<_> = ["vm", "vmi", "secret", "pvc"]
+        .iter()
+        .flat_map(|kind| lab.names(kind))
+        .filter(|name| name.starts_with("jiyue-"))
+        .collect();
+    assert_eq!(left, [format!("jiyue-images/image-{}", machine.image.sha256)]);
+    drop(player);
+}
+
+/// Waits until the listing, which is the watch's, says so of the only machine.
+async fn seen(cluster: &KubevirtCluster, what: &str, holds: impl Fn(Power) -> bool) {
+    for _ in 0..100 {
+        let all = cluster.list().await.unwrap();
+        if matches!(&all[..], [one] if holds(one.power)) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("never {what}: {:?}", cluster.list().await);
+}
+
+fn admin(lab: &Lab, args: &[&str], object: &Value) {
+    lab.plane.done("admin", args, &object.to_string());
+}
+
+/// What carries our names and not our marks is left as it is; what was ours and is gone is not made anew in silence.
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_are_left_alone_and_what_was_deleted_is_missed() {
+    let lab = Lab::start().await;
+    lab.storage_class();
+    lab.image(&intent("x", 2).image.sha256).await;
+    let _player = Player::begin(&lab.plane.folder.join("admin.kubeconfig")).await;
+    let cluster = lab.provider();
+    let ours = intent("ours", 5);
+    build(&cluster, &ours).await;
+
+    // A machine, a secret and a claim of somebody else's under names that we would give.
+    let template = lab.get(SPACE, "vm", "ours").unwrap()["spec"]["template"].clone();
+    let stranger = json!({"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine",
+        "metadata": {"namespace": SPACE, "name": "theirs"}, "spec": {"runStrategy": "Always", "template": template}});
+    admin(&lab, &["create", "-f", "-"], &stranger);
+    let theirs = intent("theirs", 6);
+    let secret = |name: &str| {
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": SPACE, "name": name},
+            "stringData": {"userdata": "theirs"}})
+    };
+    ensure(&cluster, Part::Seed, &theirs).await.unwrap();
+    let refused = cluster.ensure(Part::Domain, &theirs).await.unwrap_err();
+    assert!(matches!(refused, ProviderError::NotOurs { .. }), "{refused:?}");
+    assert_eq!(cluster.observe(&theirs).await.unwrap(), Observed::Foreign);
+    for part in [Part::Power, Part::Domain] {
+        let refused = cluster.remove(part, &theirs).await.unwrap_err();
+        assert!(matches!(refused, ProviderError::NotOurs { .. }), "{part}: {refused:?}");
+    }
+    assert!(matches!(cluster.stop(&theirs, Stop::Now).await, Err(ProviderError::NotOurs { .. })));
+    assert!(matches!(cluster.reshape(&theirs).await, Err(ProviderError::NotOurs { .. })));
+    // The same name with another operation's mark is not this operation's either.
+    let later = Intent { operation: OperationId::new(), ..ours.clone() };
+    assert!(matches!(cluster.remove(Part::Domain, &later).await, Err(ProviderError::NotOurs { .. })));
+    admin(&lab, &["create", "-f", "-"], &secret("other-seed"));
+    let other = intent("other", 7);
+    assert!(matches!(cluster.ensure(Part::Seed, &other).await, Err(ProviderError::NotOurs { .. })));
+    assert!(matches!(cluster.remove(Part::Seed, &other).await, Err(ProviderError::NotOurs { .. })));
+    assert_eq!(lab.get(SPACE, "vm", "theirs").unwrap()["spec"]["runStrategy"], "Always");
+    assert!(lab.get(SPACE, "secret", "other-seed").is_some());
+
+    // A namespace of our name that is not ours.
+    let mut elsewhere = intent("elsewhere", 8);
+    elsewhere.tenancy.as_mut().unwrap().code = "fgj".into();
+    admin(
+        &lab,
+        &["create", "-f", "-"],
+        &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "jiyue-fgj"}}),
+    );
+    assert!(matches!(cluster.settle_in(&estate(&elsewhere)).await, Err(ProviderError::NotOurs { .. })));
+    assert_eq!(lab.get("jiyue-fgj", "quota", "jiyue"), None);
+
+    // The stranger is told of as one, ours as ours, and a copy with all our labels as a stranger.
+    let mut copy = lab.get(SPACE, "vm", "ours").unwrap();
+    copy["metadata"] = json!({"namespace": SPACE, "name": "copy", "labels": copy["metadata"]["labels"]});
+    copy.as_object_mut().unwrap().remove("status");
+    admin(&lab, &["create", "-f", "-"], &copy);
+    let mut marks = Vec::new();
+    for _ in 0..50 {
+        let all = cluster.list().await.unwrap();
+        marks = all.into_iter().map(|one| (one.name, one.mark.map(|mark| mark.machine))).collect();
+        marks.sort();
+        if marks.len() == 3 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let wanted = [("copy".to_owned(), None), ("ours".to_owned(), Some(ours.machine)), ("theirs".to_owned(), None)];
+    assert_eq!(marks, wanted);
+
+    // Deleted behind our back, its disk with it: it is missed, and not made again as if nothing were.
+    lab.plane.done("admin", &["delete", "vm", "ours", "-n", SPACE], "");
+    assert_eq!(cluster.observe(&ours).await.unwrap(), Observed::Absent);
+    let refused = cluster.ensure(Part::Domain, &ours).await.unwrap_err();
+    assert!(!refused.is_transient() && refused.to_string().contains("behind our back"), "{refused}");
+    assert_eq!(lab.get(SPACE, "vm", "ours"), None);
+    remove(&cluster, &ours).await.unwrap();
+
+    // The role is no more than it says.
+    for (verb, what) in [
+        ("create", "virtualmachineinstances"),
+        ("list", "secrets"),
+        ("delete", "namespaces"),
+        ("create", "pods"),
+        ("get", "virtualmachineinstances.subresources.kubevirt.io/console"),
+        ("update", "virtualmachines.subresources.kubevirt.io/start"),
+        ("create", "virtualmachineexports.export.kubevirt.io"),
+        ("delete", "persistentvolumeclaims"),
+        ("create", "clusterroles"),
+    ] {
+        let (kind, part) = what.split_once('/').unwrap_or((what, ""));
+        let subresource = format!("--subresource={part}");
+        let out = lab.plane.kubectl("broker", &["auth", "can-i", verb, kind, "-n", SPACE, &subresource]);
+        assert!(String::from_utf8_lossy(&out.stdout).starts_with("no"), "{verb} {what}");
+    }
+}
