@@ -32,7 +32,7 @@ async fn a_broker_that_dies_at_any_step_is_followed_by_one_that_ends_it_once() {
             }
         }
         let here = (*place).to_owned();
-        lab.restart(|setup| setup.with("JIYUE_CRASH_AT", &here)).await;
+        lab.restart(|setup| setup.with("JIYUE_CRASH_AT", &here));
         match *way {
             "apply" => drop(lab.apply(&object)),
             "edit" => {
@@ -42,7 +42,7 @@ async fn a_broker_that_dies_at_any_step_is_followed_by_one_that_ends_it_once() {
             _ => drop(lab.plane.done("zhang", &["delete", "rr", &name, "-n", "mzj", "--wait=false"], "")),
         }
         assert!(lab.brokers[0].died(LIMIT), "it never came to {place}:\n{}", lab.brokers[0].log());
-        lab.restart(|setup| setup).await;
+        lab.restart(|setup| setup);
         lab.brokers[0].ready().await;
         let began = Instant::now();
         match *way {
@@ -114,7 +114,7 @@ async fn an_api_server_that_is_away_and_a_store_that_forgets_change_nothing() {
     assert_eq!(rows, expected.map(|(name, state)| vec![format!("{name}.mzj.json"), state.to_owned()]));
 
     // With the worker paused nothing enters the bin: the object waits, and after its time that is an alarm.
-    lab.restart(|setup| setup.with("JIYUE_WORKER_WIDTH", "0")).await;
+    lab.restart(|setup| setup.with("JIYUE_WORKER_WIDTH", "0"));
     lab.brokers[0].ready().await;
     lab.plane.done("zhang", &["delete", "rr", "built", "-n", "mzj", "--wait=false"], "");
     let began = Instant::now();
@@ -137,7 +137,7 @@ async fn an_api_server_that_is_away_and_a_store_that_forgets_change_nothing() {
         "",
     );
     lab.until_gone("built");
-    lab.restart(|setup| setup).await;
+    lab.restart(|setup| setup);
     lab.brokers[0].ready().await;
     let began = Instant::now();
     loop {

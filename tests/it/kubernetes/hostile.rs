@@ -105,7 +105,7 @@ const TRICKS: &[Trick] = &[
         ]));
     }),
     ("a key that is none", false, |o, _| {
-        o["spec"]["sshKeys"] = json!(["ssh-ed25519 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"])
+        o["spec"]["sshKeys"] = json!(["ssh-ed25519 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]);
     }),
     ("somebody else's task book", false, |o, dice| {
         o["spec"]["taskBook"] =
@@ -197,7 +197,7 @@ async fn hostile_objects_are_refused_or_answered_and_nothing_is_built() {
         *reasons.entry((what, answers[*name].as_str())).or_default() += 1;
     }
     eprintln!("{refused} of {many} refused at apply; the others: {reasons:#?}");
-    for ((what, reason), _) in &reasons {
+    for (what, reason) in reasons.keys() {
         let harmless = ["an approval of its own", "finalizers of its own"].contains(what);
         assert_eq!(*reason == "accepted", harmless, "{what}: {reason}");
     }

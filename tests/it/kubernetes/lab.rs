@@ -118,7 +118,7 @@ impl Lab {
     }
 
     /// Another broker in the place of the first one, with more settings.
-    pub async fn restart(&mut self, adjust: impl Fn(Setup) -> Setup) {
+    pub fn restart(&mut self, adjust: impl Fn(Setup) -> Setup) {
         drop(self.brokers.remove(0));
         self.brokers.insert(0, Broker::spawn(adjust(self.setup.clone())));
     }

@@ -112,12 +112,12 @@ async fn a_machine_is_built_changed_and_removed_under_the_role_alone() {
     lab.image(&machine.image.sha256).await;
     for _ in 0..100 {
         // The watch tells it in a moment.
-        if cluster.images().await.unwrap() == [machine.image.sha256.clone()] {
+        if cluster.images().await.unwrap() == std::slice::from_ref(&machine.image.sha256) {
             break;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert_eq!(cluster.images().await.unwrap(), [machine.image.sha256.clone()]);
+    assert_eq!(cluster.images().await.unwrap(), std::slice::from_ref(&machine.image.sha256));
 
     let player = Player::begin(&lab.plane.folder.join("admin.kubeconfig")).await;
     cluster.settle_in(&estate(&machine)).await.unwrap();

@@ -5,9 +5,9 @@ use crate::support::control_plane::ControlPlane;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// The fields of a ServiceMonitor that we send, and no others: the operator's own definition is not to be had here. That it
+/// The fields of a `ServiceMonitor` that we send, and no others: the operator's own definition is not to be had here. That it
 /// has these fields is known from its documentation only.
-const SERVICE_MONITORS: &str = r#"
+const SERVICE_MONITORS: &str = r"
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: servicemonitors.monitoring.coreos.com}
@@ -44,7 +44,7 @@ spec:
                         properties:
                           serverName: {type: string}
                           ca: {type: object, properties: {secret: {type: object, required: [name, key], properties: {name: {type: string}, key: {type: string}}}}}
-"#;
+";
 
 /// As `kubectl apply --server-side` is used by hand; what it said.
 fn apply(plane: &ControlPlane, text: &str, more: &[&str]) -> Result<String, String> {
@@ -71,7 +71,9 @@ fn kept(plane: &ControlPlane, built: &Built) -> Vec<Value> {
             let managers = object["metadata"]["managedFields"].as_array_mut().expect("managers");
             managers.retain(|manager| manager["manager"] == "kubectl");
             // An apply that meets a controller's write on its way is tried anew, at a new time.
-            managers.iter_mut().for_each(|manager| manager["time"] = Value::Null);
+            for manager in managers {
+                manager["time"] = Value::Null;
+            }
         }
     }
     objects
