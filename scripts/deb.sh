@@ -20,8 +20,11 @@ if [[ -z $program ]]; then
   program=${CARGO_TARGET_DIR:-target}/release/jiyue
 fi
 
-# What the program says of itself.
+# What the program says of itself; two packages at once would take it from under each other.
 assets=target/assets
+mkdir -p target
+exec 8>target/assets.lock
+flock 8
 rm -rf "$assets"
 mkdir -p "$assets/usr/share/doc/jiyue"
 cp README.md "$assets/usr/share/doc/jiyue/"
