@@ -93,10 +93,13 @@ async fn collect() {
     let farm = Farm::new();
     let ids: Vec<MachineId> = (0..count).map(|_| MachineId::new()).collect();
     farm.start(ids.iter().map(|id| (*id, mark(*id))));
+    // The daemon is in a namespace of processes of its own, which its keeper has made.
+    let keeper = std::fs::read_to_string(farm.libvirt.folder.join("pid")).expect("the keeper's number");
+    let theirs = std::fs::read_link(format!("/proc/{}/ns/pid_for_children", keeper.trim())).expect("a namespace");
     let daemon = std::fs::read_dir("/proc").expect("processes").flatten().find_map(|entry| {
         let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let command = std::fs::read_to_string(entry.path().join("cmdline")).ok()?;
-        let own = command.contains(farm.libvirt.folder.to_str()?) && command.contains("libvirtd");
+        let name = std::fs::read_to_string(entry.path().join("comm")).ok()?;
+        let own = name.trim() == "libvirtd" && std::fs::read_link(entry.path().join("ns/pid")).ok()? == theirs;
         own.then_some(pid)
     });
     let daemon = daemon.expect("its daemon").to_string();
