@@ -24,9 +24,7 @@ mod support;
 
 use futures_util::{StreamExt, stream};
 use jiyue::{
-    ids::{DepartmentId, MachineId, OperationId, RequestId},
-    labels::Zone,
-    provider::{Estate, ImageFormat, ImageRef, Intent, Link, NetworkIntent, Part, Provider, Tenancy},
+    provider::{Estate, Intent, Part, Provider},
     units::Bytes,
 };
 use kube::{
@@ -79,40 +77,8 @@ async fn main() {
 }
 
 fn intent(number: usize) -> Intent {
-    let low = u8::try_from(number % 250).unwrap() + 2;
-    let high = u8::try_from(number / 250).unwrap();
-    Intent {
-        machine: MachineId::new(),
-        operation: OperationId::new(),
-        name: format!("bench-{number}"),
-        fqdn: None,
-        vcpu: 2,
-        memory: Bytes::gib(4).unwrap(),
-        disk: Bytes::gib(10).unwrap(),
-        image: ImageRef {
-            sha256: "ab".repeat(32),
-            format: ImageFormat::Qcow2,
-            size: Bytes::mib(17).unwrap(),
-            path: "/nonexistent".into(),
-        },
-        network: NetworkIntent {
-            network: "pod".into(),
-            link: Link::Pod,
-            mac: format!("52:54:0a:f4:{high:02x}:{low:02x}"),
-            address: [10, 244, high, low].into(),
-            gateway: [10, 244, 0, 1].into(),
-            dns: [10, 244, 0, 1].into(),
-        },
-        ssh_keys: Vec::new(),
-        database: None,
-        tenancy: Some(Tenancy {
-            department: DepartmentId("01890000-0000-7000-8000-000000000003".parse().unwrap()),
-            code: "bench".into(),
-            request: RequestId::new(),
-            zone: Zone::GovernmentExtranet,
-            apart: false,
-        }),
-    }
+    let place = [number / 250, number % 250 + 2].map(|part| u8::try_from(part).unwrap());
+    lab::intent("bench", &format!("bench-{number}"), place)
 }
 
 async fn provider(lab: &Lab, n: usize, width: usize) -> (Duration, Duration) {

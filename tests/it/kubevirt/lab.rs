@@ -2,7 +2,15 @@
 //! and nothing else. KubeVirt itself is not there: `virt-controller` is played by [`Player`], which writes what it would.
 
 use crate::support::control_plane::ControlPlane;
-use jiyue::provider::kubevirt::{ClusterSettings, KubevirtCluster};
+use jiyue::{
+    ids::{DepartmentId, MachineId, OperationId, RequestId},
+    labels::Zone,
+    provider::{
+        ImageFormat, ImageRef, Intent, Link, NetworkIntent, Tenancy,
+        kubevirt::{ClusterSettings, KubevirtCluster},
+    },
+    units::Bytes,
+};
 use serde_json::{Map, Value, json};
 use std::{
     fs,
@@ -200,4 +208,40 @@ pub fn role() -> Value {
         {"apiVersion": version, "kind": "RoleBinding", "metadata": {"name": "jiyue", "namespace": IMAGES},
             "roleRef": reference("Role"), "subjects": subjects},
     ]})
+}
+
+/// A machine of a department, by its code, on the pod network at 10.244 and these.
+pub fn intent(code: &str, name: &str, [high, low]: [u8; 2]) -> Intent {
+    Intent {
+        machine: MachineId::new(),
+        operation: OperationId::new(),
+        name: name.into(),
+        fqdn: None,
+        vcpu: 2,
+        memory: Bytes::gib(4).unwrap(),
+        disk: Bytes::gib(10).unwrap(),
+        image: ImageRef {
+            sha256: "ab".repeat(32),
+            format: ImageFormat::Qcow2,
+            size: Bytes::mib(17).unwrap(),
+            path: "/nonexistent".into(),
+        },
+        network: NetworkIntent {
+            network: "pod".into(),
+            link: Link::Pod,
+            mac: format!("52:54:0a:f4:{high:02x}:{low:02x}"),
+            address: [10, 244, high, low].into(),
+            gateway: [10, 244, 0, 1].into(),
+            dns: [10, 244, 0, 1].into(),
+        },
+        ssh_keys: vec!["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam a".into()],
+        database: None,
+        tenancy: Some(Tenancy {
+            department: DepartmentId("01890000-0000-7000-8000-000000000003".parse().unwrap()),
+            code: code.into(),
+            request: RequestId::new(),
+            zone: Zone::GovernmentExtranet,
+            apart: false,
+        }),
+    }
 }

@@ -1,16 +1,12 @@
 //! The provider by itself, against the API server.
 
 use super::{
-    lab::Lab,
+    lab::{self, Lab},
     player::{Player, client, say},
 };
 use jiyue::{
-    ids::{DepartmentId, MachineId, OperationId, RequestId},
-    labels::Zone,
-    provider::{
-        Estate, ImageFormat, ImageRef, Intent, Link, NetworkIntent, Observed, Part, Power, Provider, ProviderError,
-        Stop, Tenancy, kubevirt::KubevirtCluster,
-    },
+    ids::OperationId,
+    provider::{Estate, Intent, Observed, Part, Power, Provider, ProviderError, Stop, kubevirt::KubevirtCluster},
     units::Bytes,
 };
 use serde_json::{Value, json};
@@ -19,38 +15,7 @@ use std::time::Duration;
 const SPACE: &str = "jiyue-mzj";
 
 fn intent(name: &str, number: u8) -> Intent {
-    Intent {
-        machine: MachineId::new(),
-        operation: OperationId::new(),
-        name: name.into(),
-        fqdn: None,
-        vcpu: 2,
-        memory: Bytes::gib(4).unwrap(),
-        disk: Bytes::gib(10).unwrap(),
-        image: ImageRef {
-            sha256: "ab".repeat(32),
-            format: ImageFormat::Qcow2,
-            size: Bytes::mib(17).unwrap(),
-            path: "/nonexistent".into(),
-        },
-        network: NetworkIntent {
-            network: "pod".into(),
-            link: Link::Pod,
-            mac: format!("52:54:0a:f4:00:{number:02x}"),
-            address: [10, 244, 0, number].into(),
-            gateway: [10, 244, 0, 1].into(),
-            dns: [10, 244, 0, 1].into(),
-        },
-        ssh_keys: vec!["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam a".into()],
-        database: None,
-        tenancy: Some(Tenancy {
-            department: DepartmentId("01890000-0000-7000-8000-000000000003".parse().unwrap()),
-            code: "mzj".into(),
-            request: RequestId::new(),
-            zone: Zone::GovernmentExtranet,
-            apart: false,
-        }),
-    }
+    lab::intent("mzj", name, [0, number])
 }
 
 fn estate(intent: &Intent) -> Estate {
