@@ -252,16 +252,16 @@ pub const HOST_SILENCE: Series = gauge(
     "How long a host has been unknown; 0 for one that answers, or that is fenced.",
 );
 pub const MACHINES: Series = gauge("jiyue_machines", &[closed("state", MACHINE_STATES)], "Machines by state.");
-pub const ALARMS_OPEN: Series = gauge(
-    "jiyue_alarms_open",
-    &[closed("kind", ALARMS)],
-    "Alarms about what hosts run that nobody has cleared.",
-);
+pub const ALARMS_OPEN: Series =
+    gauge("jiyue_alarms_open", &[closed("kind", ALARMS)], "Alarms about what hosts run that nobody has cleared.");
 pub const NAMES: Series =
     gauge("jiyue_names", &[closed("state", NAME_STATES)], "Names that are kept in a DNS server, by state.");
 pub const NAME_ATTEMPTS: Series = counter(
     "jiyue_name_attempts_total",
-    &[closed("act", &["register", "remove"]), closed("outcome", &["done", "silent", "refused_key", "taken", "refused"])],
+    &[
+        closed("act", &["register", "remove"]),
+        closed("outcome", &["done", "silent", "refused_key", "taken", "refused"]),
+    ],
     "Attempts at a DNS server, by what was wanted and what it came to.",
 );
 pub const USAGE_POINTS: Series =
@@ -316,11 +316,8 @@ pub const KUBE_LEAVING: Series = gauge(
     &[],
     "Request objects that are to be deleted and wait for their machines to enter the bin.",
 );
-pub const KUBE_OLDEST: Series = gauge(
-    "jiyue_kubernetes_deletion_age_seconds",
-    &[],
-    "How long the one of them that has waited longest has.",
-);
+pub const KUBE_OLDEST: Series =
+    gauge("jiyue_kubernetes_deletion_age_seconds", &[], "How long the one of them that has waited longest has.");
 pub const COVERAGE: Series = gauge(
     "jiyue_usage_coverage_ratio",
     &[],

@@ -42,6 +42,7 @@ mod race;
 mod real;
 mod report;
 mod secrets;
+mod seeing;
 mod servers;
 mod service;
 mod slow;

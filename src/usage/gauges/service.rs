@@ -129,12 +129,7 @@ impl Gauges {
         self.metrics.stocks(&stocks);
         for verdict in Verdict::ALL {
             let count = verdicts.iter().find(|count| count.verdict == verdict.word()).cloned().unwrap_or_default();
-            self.metrics.verdicts_are(
-                verdict.word(),
-                count.number,
-                count.vcpu as f64,
-                count.memory_bytes as f64,
-            );
+            self.metrics.verdicts_are(verdict.word(), count.number, count.vcpu as f64, count.memory_bytes as f64);
         }
         if self.machines {
             self.metrics.machines_use(&uses);
@@ -145,10 +140,8 @@ impl Gauges {
     /// What waits for somebody, and how full task books are.
     async fn waiting(&self, conn: &mut AnyConnection, now: i64, today: Date) -> Result<(), DbError> {
         let operations = store::operations(conn).await?;
-        let open: Vec<_> = operations
-            .into_iter()
-            .map(|open| (open.kind, open.state, open.number, age(now, open.oldest)))
-            .collect();
+        let open: Vec<_> =
+            operations.into_iter().map(|open| (open.kind, open.state, open.number, age(now, open.oldest))).collect();
         self.metrics.operations_open(&open);
         let requests = store::requests(conn).await?;
         for (state, aged) in
