@@ -476,9 +476,11 @@ async fn what_is_asked_given_and_used_is_told_as_gauges() {
         for sql in [
             "update task_books set revoked_at = 1".to_owned(),
             format!(
-                "insert into operations (id, kind, department_id, state, steps_total, trace_id, started_by, created_at) \
-                 select 'stuck', 'migrate', department_id, 'running', 1, 't', 's', {} from task_books",
-                beside.db.clock().now().as_microsecond() - 7_200_000_000
+                "insert into operations (id, kind, department_id, state, steps_total, trace_id, started_by, created_at, \
+                 lease_until) select 'stuck', 'migrate', department_id, 'running', 1, 't', 's', {}, {} from task_books",
+                beside.db.clock().now().as_microsecond() - 7_200_000_000,
+                // Nobody is to take it up.
+                i64::MAX
             ),
         ] {
             plain::run(url, &sql).await.unwrap();
