@@ -5,13 +5,15 @@ use super::{crd::ResourceRequest, store, store::Bound};
 use crate::{
     db::{Db, DbError},
     identity::{Department, store as identities},
+    ids::RequestId,
     machine::{self, Machine},
     operation::{self, Operation},
     request::{self, store::Request},
     text::hex,
+    usage::judging,
 };
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Our mark on what must not go before its machines are in the bin.
 pub const FINALIZER: &str = "cloud.jiyue.io/machines";
@@ -38,8 +40,12 @@ pub struct Facts {
     pub bound: Option<Bound>,
     pub request: Option<Request>,
     pub machines: Vec<Machine>,
+    /// The word of the last judgement of each machine's use, by the machine's id.
+    pub verdicts: BTreeMap<String, String>,
     /// The build.
     pub operation: Option<Operation>,
+    /// It asks for nothing: it shows a request of its department that came by another way.
+    pub is_mirror: bool,
 }
 
 impl Facts {
@@ -67,13 +73,27 @@ impl Facts {
             bound,
             request: None,
             machines: Vec::new(),
+            verdicts: BTreeMap::new(),
             operation: None,
+            is_mirror: false,
         };
         if let Some(bound) = &facts.bound {
-            let id = bound.request.text();
-            facts.request = request::store::find(&mut conn, &id, None).await?;
+            facts.request = request::store::find(&mut conn, &bound.request.text(), None).await?;
+        } else if let (Ok(id), Owner::Of(department)) = (facts.name.parse::<RequestId>(), &facts.owner) {
+            // A mirror by its name alone, whoever made it: it shows to a department what is the department's own.
+            let (id, own) = (id.text(), department.id.text());
+            if store::of_request(&mut conn, &id).await?.is_none() {
+                facts.request = request::store::find(&mut conn, &id, Some(&own)).await?;
+                facts.is_mirror = facts.request.is_some();
+            }
+        }
+        if let Some(request) = &facts.request {
+            let id = request.id.text();
             facts.machines = machine::store::of_request(&mut conn, &id).await?;
-            if let Some(operation) = facts.request.as_ref().and_then(|request| request.operation) {
+            if !facts.machines.is_empty() {
+                facts.verdicts = judging::store::of_request(&mut conn, &id).await?.into_iter().collect();
+            }
+            if let Some(operation) = request.operation {
                 facts.operation = operation::store::find(&mut conn, &operation.text()).await?;
             }
         }
@@ -84,7 +104,7 @@ impl Facts {
         self.object.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER)
     }
 
-    /// Other than what the request was made of.
+    /// Other than what the request was made of. What a mirror should be, it is made again.
     pub fn is_edited(&self) -> bool {
         self.bound.as_ref().is_some_and(|bound| bound.spec_sha256 != self.spec_sha256)
     }
