@@ -112,9 +112,8 @@ impl Cluster {
         object: &ResourceRequest,
         status: &ResourceRequestStatus,
     ) -> Result<ResourceRequest, StepError> {
-        crash::point("k8s.status");
         let api = self.requests(&object.namespace().unwrap_or_default());
-        self.put_part(&api, head(object), "status", &serde_json::to_value(status)?).await
+        self.put_part(&api, head(object), "status", &serde_json::to_value(status)?, "k8s.status").await
     }
 
     /// What a mirror of a request asks for, which is nobody's to say but the database's.
@@ -124,7 +123,7 @@ impl Cluster {
         spec: &ResourceRequestSpec,
     ) -> Result<ResourceRequest, StepError> {
         let api = self.requests(&object.namespace().unwrap_or_default());
-        self.put_part(&api, head(object), "spec", &serde_json::to_value(spec)?).await
+        self.put_part(&api, head(object), "spec", &serde_json::to_value(spec)?, "k8s.spec").await
     }
 
     /// A mirror of a request, unless something of its name is there: that is looked at like every object.
@@ -159,51 +158,60 @@ impl Cluster {
         let whole = serde_json::to_value(mirror)?;
         let head = |metadata| json!({"apiVersion": whole["apiVersion"], "kind": whole["kind"], "metadata": metadata});
         if !same {
-            self.put_part(api, head(whole["metadata"].clone()), "spec", &whole["spec"]).await?;
-            crash::point("k8s.mirror");
+            self.put_part(api, head(whole["metadata"].clone()), "spec", &whole["spec"], "k8s.mirror").await?;
         }
         if !same_status {
-            self.put_part(api, head(json!({"name": mirror.name_any()})), "status", &whole["status"]).await?;
+            let head = head(json!({"name": mirror.name_any()}));
+            self.put_part(api, head, "status", &whole["status"], "k8s.mirror_status").await?;
         }
         Ok(())
     }
 
     /// Makes one part of an object what is wanted and nothing else, in one call or two: what others have put into fields that
     /// we leave out, an apply leaves standing. The second call rests on what the first has left.
-    async fn put_part<K>(&self, api: &Api<K>, head: Value, key: &'static str, wanted: &Value) -> Result<K, StepError>
+    async fn put_part<K>(
+        &self,
+        api: &Api<K>,
+        head: Value,
+        key: &'static str,
+        wanted: &Value,
+        point: &str,
+    ) -> Result<K, StepError>
     where
         K: kube::Resource + Clone + Debug + Serialize + DeserializeOwned,
     {
         let name = head["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let mut applied = head;
         applied[key] = wanted.clone();
-        let written = self.patch(api, &name, key, &ours(), &Patch::Apply(applied)).await?;
+        self.in_time()?;
+        // Where it hurts most to stand still: the term has just been looked at.
+        crash::point(point);
+        let written = patch(api, &name, key, &ours(), &Patch::Apply(applied)).await?;
         let found = serde_json::to_value(&written)?;
         if found[key] == *wanted {
             return Ok(written);
         }
         let rests_on = json!({"uid": written.uid(), "resourceVersion": written.resource_version()});
         let bare = Patch::Merge(json!({"metadata": rests_on, key: stripped(wanted, &found[key])}));
-        self.patch(api, &name, key, &by_us(), &bare).await
-    }
-
-    async fn patch<K>(
-        &self,
-        api: &Api<K>,
-        name: &str,
-        key: &str,
-        params: &PatchParams,
-        patch: &Patch<Value>,
-    ) -> Result<K, StepError>
-    where
-        K: Clone + Debug + DeserializeOwned,
-    {
         self.in_time()?;
-        Ok(match key {
-            "status" => api.patch_status(name, params, patch).await?,
-            _ => api.patch(name, params, patch).await?,
-        })
+        patch(api, &name, key, &by_us(), &bare).await
     }
+}
+
+async fn patch<K>(
+    api: &Api<K>,
+    name: &str,
+    key: &str,
+    params: &PatchParams,
+    patch: &Patch<Value>,
+) -> Result<K, StepError>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
+    Ok(match key {
+        "status" => api.patch_status(name, params, patch).await?,
+        _ => api.patch(name, params, patch).await?,
+    })
 }
 
 /// What is wanted, and that nothing else of what was found stays.

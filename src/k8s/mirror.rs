@@ -142,3 +142,43 @@ fn left(limit: &Indicators, used: &Indicators) -> Indicators {
 fn amounts(of: &Indicators) -> Amounts {
     Amounts { machines: of.machines, vcpu: of.vcpu, memory: quantity(of.memory), disk: quantity(of.disk) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        catalogue::Catalogue,
+        jurisdiction::Profile,
+        k8s::build,
+        request::{
+            raw::{RawBlock, RawReport},
+            rules::{self, Ground},
+        },
+    };
+    use jiff::civil::date;
+    use serde_json::{Value, json};
+
+    /// What a mirror says, asked for, would be the same request.
+    #[test]
+    fn a_mirror_says_the_whole_of_a_block() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let profile = Profile::embedded("xiangcheng").unwrap();
+        let ground = || Ground { catalogue: &catalogue, profile: &profile, today: date(2026, 11, 20) };
+        let sample: Value = serde_saphyr::from_str(include_str!("../../samples/request.yaml")).unwrap();
+        let plain: RawBlock = serde_json::from_value(sample).unwrap();
+        let with = |changes: Value| {
+            let mut all = serde_json::to_value(&plain).unwrap();
+            all.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+            serde_json::from_value::<RawBlock>(all).unwrap()
+        };
+        let urgent = json!({"filing_basis": "urgent", "task_book": null, "government_approval": "相政复〔2026〕3号",
+            "domain": null, "no_domain_reason": "仅供内部调用", "spread": "require", "remarks": "尽快",
+            "workload_class": "batch", "memory": "1536 MiB"});
+        let upper = json!({"filing_basis": "upper_level", "task_book": null, "upper_level_filing": "苏数〔2026〕9号"});
+        for raw in [plain.clone(), with(urgent), with(upper)] {
+            let blocks = rules::check(&RawReport::from(raw), ground(), None).unwrap();
+            let report = build::report(&spec(&blocks[0])).unwrap();
+            assert_eq!(rules::check(&report, ground(), None).unwrap(), blocks);
+        }
+    }
+}

@@ -27,7 +27,7 @@ pub mod cluster;
 pub mod crd;
 pub mod dereference;
 pub mod mirror;
-mod mirrors;
+pub mod mirrors;
 pub mod settings;
 pub mod status;
 pub mod store;

@@ -84,7 +84,8 @@ mod tests {
     fn a_way_in_that_others_can_read_is_refused_without_a_byte_of_it() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("kubeconfig");
-        let text = "apiVersion: v1\nkind: Config\nclusters: []\ncontexts: []\nusers:\n- {name: u, user: {token: s3cret}}\n";
+        let text =
+            "apiVersion: v1\nkind: Config\nclusters: []\ncontexts: []\nusers:\n- {name: u, user: {token: s3cret}}\n";
         fs::write(&file, text).unwrap();
         let judge = |mode| {
             fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();

@@ -255,9 +255,11 @@ impl Work {
     async fn tell(&self, facts: &Facts, refused: Option<&Refused>) -> Result<(), StepError> {
         let hands = &self.hands;
         let told = status::compose(facts, refused, hands.term.epoch, hands.db.clock().now());
+        let mut is_there = false;
         if !status::is_told(facts.object.status.as_ref(), &told) {
             let written = hands.cluster.put_status(&facts.object, &told).await?;
             self.remember(Arc::new(written));
+            is_there = true;
         }
         if facts.machines.is_empty() || facts.object.metadata.deletion_timestamp.is_some() {
             return Ok(());
@@ -269,6 +271,14 @@ impl Work {
         };
         for mirror in mirror::machines(facts, &hosts) {
             let before = self.stores.machines.get(&ObjectRef::from_obj(&mirror));
+            if before.is_none() && !is_there {
+                // It may have gone with an object of whose end we have not heard: made again, it would go again at once.
+                let live = hands.cluster.live(&facts.namespace, &facts.name).await?;
+                if live.is_none_or(|live| live.metadata.uid.as_deref() != Some(&facts.uid)) {
+                    return Ok(());
+                }
+                is_there = true;
+            }
             hands.cluster.put_machine(&mirror, before.as_deref()).await?;
         }
         Ok(())

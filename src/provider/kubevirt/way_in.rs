@@ -46,7 +46,10 @@ mod tests {
         assert_eq!(judge("good", &config("{token: s3cret}"), 0o600), "");
         for mode in [0o644, 0o660, 0o604] {
             let open = judge("open", &config("{token: s3cret}"), mode);
-            assert!(open.contains(&format!("{mode:o}")) && open.contains("chmod 600") && !open.contains("s3cret"), "{open}");
+            assert!(
+                open.contains(&format!("{mode:o}")) && open.contains("chmod 600") && !open.contains("s3cret"),
+                "{open}"
+            );
         }
         for call in ["exec: {command: /bin/s3cret, apiVersion: v1}", "auth-provider: {name: s3cret, config: {}}"] {
             let called = judge("exec", &config(&format!("{{{call}}}")), 0o600);

@@ -35,6 +35,7 @@ const PLACES: &[(&str, Way)] = &[
     ("build.0.disk", Way::Approve),
     ("build.deliver", Way::Approve),
     ("k8s.mirror", Way::Approve),
+    ("k8s.mirror_status", Way::Approve),
     ("k8s.binned", Way::Bin),
     ("k8s.mirrored", Way::Ask),
 ];
@@ -63,7 +64,9 @@ async fn a_broker_that_dies_at_any_step_is_followed_by_one_that_ends_it_once() {
                 object["spec"]["cpuCount"] = json!(3);
                 lab.apply(&object);
             }
-            Way::Delete | Way::Bin => drop(lab.plane.done("zhang", &["delete", "rr", &name, "-n", "mzj", "--wait=false"], "")),
+            Way::Delete | Way::Bin => {
+                drop(lab.plane.done("zhang", &["delete", "rr", &name, "-n", "mzj", "--wait=false"], ""))
+            }
             Way::Approve | Way::Ask => {
                 lab.brokers[0].ready().await;
                 let (path, token, body) = match way {

@@ -41,6 +41,7 @@ struct Inner {
     flow: watch::Sender<Flow>,
     passed: AtomicUsize,
     conflicts: AtomicUsize,
+    machines: AtomicUsize,
     gone: AtomicUsize,
 }
 
@@ -70,7 +71,8 @@ impl Gate {
         let (http, server) = client(plane, user);
         let counter = AtomicUsize::default;
         let (flow, _) = watch::channel(Flow::Open);
-        let inner = Arc::new(Inner { http, server, flow, passed: counter(), conflicts: counter(), gone: counter() });
+        let (passed, conflicts, machines, gone) = (counter(), counter(), counter(), counter());
+        let inner = Arc::new(Inner { http, server, flow, passed, conflicts, machines, gone });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let router = Router::new().fallback(hand_on).with_state(Arc::clone(&inner));
@@ -113,6 +115,11 @@ impl Gate {
         self.inner.conflicts.load(Ordering::SeqCst)
     }
 
+    /// How many mirrors of machines the broker has made.
+    pub fn machines(&self) -> usize {
+        self.inner.machines.load(Ordering::SeqCst)
+    }
+
     /// How often the server has said that the version which a watch of requests would begin from is gone (410).
     pub fn gone(&self) -> usize {
         self.inner.gone.load(Ordering::SeqCst)
@@ -144,6 +151,9 @@ async fn hand_on(State(inner): State<Arc<Inner>>, request: Request) -> Response 
     let status = answer.status();
     match status {
         StatusCode::CONFLICT => _ = inner.conflicts.fetch_add(1, Ordering::SeqCst),
+        StatusCode::CREATED if parts.uri.path().contains("/machines/") => {
+            _ = inner.machines.fetch_add(1, Ordering::SeqCst);
+        }
         StatusCode::GONE if is_narrowed => _ = inner.gone.fetch_add(1, Ordering::SeqCst),
         _ => {}
     }

@@ -20,11 +20,15 @@ use std::{
 const CAUGHT_UP: Duration = Duration::from_secs(60);
 
 async fn behind_a_gate() -> (Lab, Gate) {
-    Lab::start_by(On::Sqlite, |setup| setup, async |plane| {
-        plane.kubeconfig("jiyue", None);
-        let gate = Gate::open(plane, "jiyue").await;
-        (gate.kubeconfig.clone(), gate)
-    })
+    Lab::start_by(
+        On::Sqlite,
+        |setup| setup,
+        async |plane| {
+            plane.kubeconfig("jiyue", None);
+            let gate = Gate::open(plane, "jiyue").await;
+            (gate.kubeconfig.clone(), gate)
+        },
+    )
     .await
 }
 
@@ -59,6 +63,7 @@ async fn an_object_that_was_made_again_under_its_name_is_not_the_one_that_was_se
         tokio::time::sleep(Duration::from_secs(1)).await;
 
         gate.hold();
+        let made = gate.machines();
         delete(&lab, &name);
         strip(&lab, &name);
         lab.until_gone(&name);
@@ -67,6 +72,15 @@ async fn an_object_that_was_made_again_under_its_name_is_not_the_one_that_was_se
         lab.apply(&again);
         let fresh = lab.object(&name).expect("made again");
         assert_ne!(uid(&fresh), uid(&before));
+
+        // Its machine's mirror goes with it, by the cluster's collector, and is not made again for an object that is no more.
+        let began = Instant::now();
+        while lab.plane.done("admin", &["get", "jm", "-n", "mzj", "-o", "name"], "").lines().count() > trial {
+            assert!(began.elapsed() < LIMIT, "nothing collects the mirror");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(gate.machines(), made, "made for an object that is no more");
 
         // An act in the database makes the broker look, by the picture that it has: the old object, alive.
         let stop = format!("/v1/machines/{machine}/stop");
@@ -247,7 +261,9 @@ async fn in_a_storm_of_conflicts_each_request_is_built_once() {
         lab.until(&name, |object| condition(object, "Ready").0 == "True");
     }
     let took = calm.elapsed();
-    eprintln!("{writes} writes of others, {conflicts} conflicts met by the broker, {approved} approved in the storm; caught up {took:?} after it");
+    eprintln!(
+        "{writes} writes of others, {conflicts} conflicts met by the broker, {approved} approved in the storm; caught up {took:?} after it"
+    );
     assert!(conflicts >= MANY, "no storm: {conflicts} conflicts");
     assert!(took < CAUGHT_UP, "{took:?}");
     assert_eq!(lab.machines().await, i64::try_from(MANY).unwrap());

@@ -103,9 +103,8 @@ async fn join(lab: &mut Lab) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_submission_that_wakes_up_after_its_term_is_none() {
     // Long enough for a deletion in between, on a slow machine.
-    let adjust = |setup: Setup| {
-        setup.with("JIYUE_TEST_STOP_AT", "k8s.submitting").with("JIYUE_WORKER_LEASE_SECONDS", "12")
-    };
+    let adjust =
+        |setup: Setup| setup.with("JIYUE_TEST_STOP_AT", "k8s.submitting").with("JIYUE_WORKER_LEASE_SECONDS", "12");
     let mut lab = Lab::start(On::Postgres, adjust).await;
     join(&mut lab).await;
     assert_eq!(leader(&lab).await, 0, "the first one there");
