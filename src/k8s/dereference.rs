@@ -46,6 +46,8 @@ pub struct Facts {
     pub operation: Option<Operation>,
     /// It asks for nothing: it shows a request of its department that came by another way.
     pub is_mirror: bool,
+    /// It bears a request's id as its name and is no mirror: left over where a namespace has changed hands, say.
+    pub is_namesake: bool,
 }
 
 impl Facts {
@@ -76,16 +78,18 @@ impl Facts {
             verdicts: BTreeMap::new(),
             operation: None,
             is_mirror: false,
+            is_namesake: false,
         };
         if let Some(bound) = &facts.bound {
             facts.request = request::store::find(&mut conn, &bound.request.text(), None).await?;
-        } else if let (Ok(id), Owner::Of(department)) = (facts.name.parse::<RequestId>(), &facts.owner) {
+        } else if let Ok(id) = facts.name.parse::<RequestId>()
+            && let Some(request) = request::store::find(&mut conn, &id.text(), None).await?
+        {
             // A mirror by its name alone, whoever made it: it shows to a department what is the department's own.
-            let (id, own) = (id.text(), department.id.text());
-            if store::of_request(&mut conn, &id).await?.is_none() {
-                facts.request = request::store::find(&mut conn, &id, Some(&own)).await?;
-                facts.is_mirror = facts.request.is_some();
-            }
+            let is_own = matches!(&facts.owner, Owner::Of(department) if department.id == request.department);
+            facts.is_mirror = is_own && store::of_request(&mut conn, &id.text()).await?.is_none();
+            facts.is_namesake = !facts.is_mirror;
+            facts.request = facts.is_mirror.then_some(request);
         }
         if let Some(request) = &facts.request {
             let id = request.id.text();

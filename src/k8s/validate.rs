@@ -43,6 +43,11 @@ pub fn judge<'a>(facts: &'a Facts, label: &str) -> Result<&'a Department, Fault>
         }
         Owner::Of(department) => department,
     };
+    if facts.is_namesake {
+        let message =
+            format!("对象的名字 {} 是另一份申请的编号，不会当作申请受理；要申请的换一个名字，不要的删掉", facts.name);
+        return fault("name_is_a_request", message);
+    }
     if facts.bound.as_ref().is_some_and(|bound| bound.department != department.id) {
         let message = format!(
             "命名空间 {} 已改归 {}；原来提交的申请仍属原单位，在这里改不了，请平台管理员核对标签 {label}",

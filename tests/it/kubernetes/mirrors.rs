@@ -148,14 +148,13 @@ async fn a_mirror_comes_with_the_namespace_and_does_not_come_back_once_its_reque
     for id in &ids {
         lab.until_phase(id, "Submitted");
     }
-    // Somebody else's object is never taken for a mirror, whatever its name.
-    let foreign = super::lab::request(&ids[0], 99);
-    let mut foreign = foreign;
+    // In somebody else's namespace it is neither shown nor asked for.
+    let mut foreign = super::lab::request(&ids[0], 99);
     foreign["metadata"]["namespace"] = json!("jyj");
     lab.plane.done("admin", &["create", "-f", "-"], &foreign.to_string());
     let get = ["get", "rr", &ids[0], "-n", "jyj", "-o", "jsonpath={.status.phase} {.status.reason}"];
     let began = Instant::now();
-    while lab.plane.done("admin", &get, "") != "Refused task_book_not_found" {
+    while lab.plane.done("admin", &get, "") != "Refused name_is_a_request" {
         assert!(began.elapsed() < LIMIT, "{}", lab.plane.done("admin", &get, ""));
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
