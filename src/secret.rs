@@ -217,7 +217,9 @@ pub fn open_to_others(metadata: &fs::Metadata) -> Option<u32> {
 }
 
 const fn is_open(mode: u32, owner: u32, reader: u32) -> bool {
-    let is_mounted = owner == 0 && reader != 0 && mode & 0o037 == 0;
+    /// All but what the owner may, and that the group may read.
+    const MORE: u32 = 0o037;
+    let is_mounted = owner == 0 && reader != 0 && mode & MORE == 0;
     mode & 0o077 != 0 && !is_mounted
 }
 

@@ -151,7 +151,8 @@ mod tests {
         jurisdiction::Profile,
         k8s::build,
         request::{
-            raw::{RawBlock, RawReport},
+            fields::RawBlock,
+            raw::RawReport,
             rules::{self, Ground},
         },
     };
