@@ -65,20 +65,17 @@ async fn a_broker_that_dies_at_any_step_is_followed_by_one_that_ends_it_once() {
                 lab.apply(&object);
             }
             Way::Delete | Way::Bin => {
-                drop(lab.plane.done("zhang", &["delete", "rr", &name, "-n", "mzj", "--wait=false"], ""))
+                drop(lab.plane.done("zhang", &["delete", "rr", &name, "-n", "mzj", "--wait=false"], ""));
             }
             Way::Approve | Way::Ask => {
                 lab.brokers[0].ready().await;
-                let (path, token, body) = match way {
-                    Way::Ask => {
-                        let mut block = broker::request();
-                        block["申请虚拟机数量"] = json!(1);
-                        ("/v1/requests".to_owned(), &lab.cast.requester, block)
-                    }
-                    _ => {
-                        let id = waiting["status"]["requestId"].as_str().unwrap();
-                        (format!("/v1/requests/{id}/approve"), &lab.cast.authority, json!({}))
-                    }
+                let (path, token, body) = if *way == Way::Ask {
+                    let mut block = broker::request();
+                    block["申请虚拟机数量"] = json!(1);
+                    ("/v1/requests".to_owned(), &lab.cast.requester, block)
+                } else {
+                    let id = waiting["status"]["requestId"].as_str().unwrap();
+                    (format!("/v1/requests/{id}/approve"), &lab.cast.authority, json!({}))
                 };
                 // It may die before it answers.
                 let url = format!("{}{path}", lab.broker().url);
