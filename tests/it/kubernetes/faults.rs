@@ -54,7 +54,7 @@ async fn a_broker_that_dies_at_any_step_is_followed_by_one_that_ends_it_once() {
         }
         if *way == Way::Bin {
             lab.approve(&waiting).await;
-            lab.until(&name, |object| condition(object, "Ready").0 == "True");
+            lab.until_ready(&name);
         }
         let here = (*place).to_owned();
         lab.restart(|setup| setup.with("JIYUE_CRASH_AT", &here));
@@ -108,10 +108,10 @@ async fn a_broker_that_dies_at_any_step_is_followed_by_one_that_ends_it_once() {
                 assert!(*way == Way::Ask || kept["block"]["vcpu"] == cpus, "{place}: {kept:#}");
                 eprintln!("{place}: caught up {:?} after the restart", began.elapsed());
                 lab.approve(&told).await;
-                lab.until(&name, |object| condition(object, "Ready").0 == "True");
+                lab.until_ready(&name);
             }
             Way::Approve => {
-                lab.until(&name, |object| condition(object, "Ready").0 == "True");
+                lab.until_ready(&name);
                 eprintln!("{place}: built {:?} after the restart", began.elapsed());
                 let mirrors = || lab.plane.done("admin", &["get", "jm", "-n", "mzj", "--no-headers"], "");
                 let (count, began) = (lab.machines().await, Instant::now());
@@ -166,7 +166,7 @@ async fn an_api_server_that_is_away_and_a_store_that_forgets_change_nothing() {
     );
     lab.plane.revive().await;
     let began = Instant::now();
-    lab.until("built", |object| condition(object, "Ready").0 == "True");
+    lab.until_ready("built");
     let took = began.elapsed();
     eprintln!("away {away:?}; caught up {took:?} after its return");
     assert!(took < Duration::from_secs(60));

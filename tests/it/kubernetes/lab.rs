@@ -118,6 +118,12 @@ impl Lab {
         self.until(name, |object| object["status"]["phase"] == phase)
     }
 
+    /// Waits until all its machines run and were handed over: they run before that.
+    #[track_caller]
+    pub fn until_ready(&self, name: &str) -> Value {
+        self.until(name, |object| condition(object, "Ready").0 == "True" && object["status"]["phase"] == "Delivered")
+    }
+
     #[track_caller]
     pub fn until_gone(&self, name: &str) {
         self.until(name, Value::is_null);

@@ -65,7 +65,7 @@ async fn a_request_of_the_api_shows_in_its_departments_namespace_and_its_object_
 
     let path = format!("/v1/requests/{id}/approve");
     lab.broker().post(&path, &lab.cast.authority, &json!({})).await.expect(202);
-    let done = lab.until(&id, |object| condition(object, "Ready").0 == "True");
+    let done = lab.until_ready(&id);
     assert_eq!(done["status"]["phase"], "Delivered");
     let mirrors = until_mirrors(&lab, "one running", |all| all.len() == 1 && all[0]["status"]["phase"] == "Running");
     assert_eq!(mirrors[0]["metadata"]["ownerReferences"][0]["uid"], done["metadata"]["uid"]);
@@ -74,7 +74,7 @@ async fn a_request_of_the_api_shows_in_its_departments_namespace_and_its_object_
 
     // Whoever deletes it deletes what shows.
     plane.done("zhang", &["delete", "rr", &id, "-n", "mzj", "--timeout=30s"], "");
-    let back = lab.until(&id, |object| condition(object, "Ready").0 == "True");
+    let back = lab.until_ready(&id);
     assert_ne!(back["metadata"]["uid"], done["metadata"]["uid"]);
     until_mirrors(&lab, "back", |all| {
         all.len() == 1 && all[0]["metadata"]["ownerReferences"][0]["uid"] == back["metadata"]["uid"]

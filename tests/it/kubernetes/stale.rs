@@ -3,7 +3,7 @@
 
 use super::{
     gate::{self, Gate},
-    lab::{LIMIT, Lab, condition, request, times},
+    lab::{LIMIT, Lab, request, times},
 };
 use crate::support::broker::On;
 use reqwest::StatusCode;
@@ -55,7 +55,7 @@ async fn an_object_that_was_made_again_under_its_name_is_not_the_one_that_was_se
         lab.apply(&request(&name, 2 * trial));
         let waiting = lab.until_phase(&name, "Submitted");
         lab.approve(&waiting).await;
-        let before = lab.until(&name, |object| condition(object, "Ready").0 == "True");
+        let before = lab.until_ready(&name);
         let path = format!("/v1/requests/{}", before["status"]["requestId"].as_str().unwrap());
         let kept = lab.broker().get(&path, &lab.cast.authority).await.expect(200);
         let machine = kept["machines"][0]["id"].as_str().expect("a machine").to_owned();
@@ -107,7 +107,7 @@ async fn an_object_that_was_made_again_under_its_name_is_not_the_one_that_was_se
         assert_eq!(uid(&second), uid(&fresh));
         assert_ne!(second["status"]["requestId"], before["status"]["requestId"]);
         lab.approve(&second).await;
-        lab.until(&name, |object| condition(object, "Ready").0 == "True");
+        lab.until_ready(&name);
         let mut sql = lab.sql().await;
         let twice = format!(
             "select machines.state from machines join requests on requests.id = request_id join submissions on \
@@ -145,7 +145,7 @@ async fn a_watch_that_has_lost_its_place_is_caught_up_and_nothing_follows_from_w
     for name in ["built", "lost"] {
         let waiting = lab.until_phase(name, "Submitted");
         lab.approve(&waiting).await;
-        lab.until(name, |object| condition(object, "Ready").0 == "True");
+        lab.until_ready(name);
     }
     for name in ["goes", "edited", "stays"] {
         lab.until_phase(name, "Submitted");
@@ -258,7 +258,7 @@ async fn in_a_storm_of_conflicts_each_request_is_built_once() {
             // It may have been approved, and its status be old.
             lab.broker().post(&path, &lab.cast.authority, &json!({})).await;
         }
-        lab.until(&name, |object| condition(object, "Ready").0 == "True");
+        lab.until_ready(&name);
     }
     let took = calm.elapsed();
     eprintln!(

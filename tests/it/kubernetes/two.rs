@@ -1,7 +1,7 @@
 //! Two brokers on one PostgreSQL. The one whose term it is stands still, past its lease, and wakes when the other has gone on
 //! for it: it must write nothing any more, neither into the database nor into the cluster.
 
-use super::lab::{LIMIT, Lab, condition, configure, request, times};
+use super::lab::{LIMIT, Lab, configure, request, times};
 use crate::support::{
     Dice,
     broker::{Broker, On, Setup},
@@ -56,9 +56,8 @@ async fn a_broker_that_wakes_up_after_its_term_writes_nothing() {
         let id = waiting["status"]["requestId"].as_str().unwrap();
         let path = format!("/v1/requests/{id}/approve");
         lab.brokers[other].post(&path, &lab.cast.authority, &serde_json::json!({})).await.expect(202);
-        // To the very end, after which whoever's term it is has nothing more to say: machines run before they are delivered.
-        let done = lab
-            .until(&name, |object| condition(object, "Ready").0 == "True" && object["status"]["phase"] == "Delivered");
+        // Whoever's term it is has nothing more to say after that.
+        let done = lab.until_ready(&name);
         let written = sql.rows("select cast(writes as text), cast(epoch as text) from terms").await;
         lab.brokers[leader].signal("CONT");
         tokio::time::sleep(Duration::from_millis(1200)).await;
