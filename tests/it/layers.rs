@@ -34,7 +34,7 @@ const IO: &[(&str, &str)] = &[
     ("k8s/cluster.rs", "writes to a cluster"),
     ("k8s/crd/", "derives its types from kube's, and asks nobody"),
     ("k8s/mirror.rs", "names its types by kube's trait, and asks nobody"),
-    ("k8s/settings.rs", "looks whether a way in can be read"),
+    ("k8s/mirrors.rs", "keeps what shows in a cluster"),
     ("k8s/task.rs", "holds the controller's term"),
     ("k8s/work.rs", "drives the controller's steps"),
     ("usage/task.rs", "goes round"),
@@ -47,7 +47,7 @@ const IO: &[(&str, &str)] = &[
     ("provider/kubevirt/mod.rs", "drives a cluster"),
     ("provider/kubevirt/api.rs", "speaks to a cluster's API"),
     ("provider/kubevirt/watch.rs", "follows a cluster's watches"),
-    ("provider/kubevirt/settings.rs", "looks whether a way in can be read"),
+    ("provider/kubevirt/way_in.rs", "looks whether a way in can be read"),
     ("machine/estate.rs", "reads what a department's place has to be"),
     ("provider/simulated.rs", "plays a host at a distance, so it sleeps"),
 ];

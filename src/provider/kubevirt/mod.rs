@@ -32,6 +32,7 @@ mod quantity;
 mod seen;
 pub mod settings;
 mod watch;
+pub mod way_in;
 
 pub use settings::{ClusterSettings, SCHEME, SettingsFault};
 

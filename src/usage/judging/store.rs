@@ -383,6 +383,25 @@ pub async fn newest(conn: &mut AnyConnection, machines: &[String], day: Date) ->
     rows.iter().map(kept).collect()
 }
 
+/// The newest verdict on each machine of a request, of days whose judgements are whole: machine and word.
+pub async fn of_request(conn: &mut AnyConnection, request: &str) -> Result<Vec<(String, String)>, DbError> {
+    let rows = sqlx::query(
+        "select subject_id, verdict from usage_verdicts join machines on machines.id = subject_id \
+         where machines.request_id = $1 and day = (select max(whole.day) from usage_verdict_days whole \
+         join usage_verdicts other on other.day = whole.day where other.subject_id = usage_verdicts.subject_id)",
+    )
+    .bind(request)
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| Ok((row.try_get("subject_id")?, row.try_get("verdict")?))).collect()
+}
+
+/// The newest day whose judgements are whole.
+pub async fn last_day(conn: &mut AnyConnection) -> Result<Option<String>, DbError> {
+    let row = sqlx::query("select max(day) as day from usage_verdict_days").fetch_one(conn).await?;
+    Ok(row.try_get("day")?)
+}
+
 /// How many machines have each verdict as of the newest day that was judged, and which day that is.
 pub async fn counts(conn: &mut AnyConnection) -> Result<Vec<(String, i64)>, DbError> {
     let rows = sqlx::query(
