@@ -29,6 +29,7 @@ mod capacity;
 mod marks;
 mod objects;
 mod quantity;
+mod recent;
 mod seen;
 pub mod settings;
 mod watch;
@@ -42,19 +43,22 @@ use super::{
 use crate::ids::DepartmentId;
 use api::{CLAIMS, CLASSES, Cluster, Created, INSTANCES, Kind, LIMITS, MACHINES, NAMESPACES, NODES, PODS, POLICIES};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use recent::Recent;
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 use watch::Watches;
 
 /// A department's place is looked after again when it was last made so long ago.
 const PLACE_KEEPS: Duration = Duration::from_mins(5);
 /// Between two looks at a machine that is on its way up or down.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long one look waits for a guest to answer.
+const ANSWER_AWAITED: Duration = Duration::from_secs(2);
 /// KubeVirt ends a guest that does not shut down; its own controllers take a moment besides.
 const BEYOND_GRACE: Duration = Duration::from_secs(20);
 
@@ -90,6 +94,7 @@ pub struct KubevirtCluster {
     watches: Watches,
     /// Departments' places by namespace and zone, as they were last made.
     places: Arc<Mutex<Places>>,
+    recent: Arc<Recent>,
 }
 
 impl KubevirtCluster {
@@ -98,7 +103,7 @@ impl KubevirtCluster {
         let settings = Arc::new(settings);
         let cluster = Cluster::new(Arc::clone(&settings));
         let watches = Watches::new(cluster.clone(), &settings.image_namespace);
-        Self { watches, cluster, settings, places: Arc::default() }
+        Self { watches, cluster, settings, places: Arc::default(), recent: Arc::default() }
     }
 
     /// Whether machines can be built here as far as can be told without building one: what is missing, in Chinese.
@@ -148,6 +153,21 @@ impl KubevirtCluster {
         self.own(MACHINES, act, intent, &intent.name).await
     }
 
+    /// The same, as the server has just answered it to us, for a change that it judges by the object's version.
+    async fn own_lately(
+        &self,
+        kind: Kind,
+        act: &str,
+        intent: &Intent,
+        name: &str,
+    ) -> Result<Option<Value>, ProviderError> {
+        let (_, namespace) = self.place_of(act, intent)?;
+        match self.recent.take(kind, &namespace, name).filter(|object| marks::is_of(object, intent)) {
+            Some(object) => Ok(Some(object)),
+            None => self.own(kind, act, intent, name).await,
+        }
+    }
+
     async fn required(&self, act: &str, intent: &Intent) -> Result<Value, ProviderError> {
         let missing = || api::permanent(act, "the virtual machine is not there".to_owned());
         self.machine(act, intent).await?.ok_or_else(missing)
@@ -184,17 +204,20 @@ impl KubevirtCluster {
         let wanted = objects::seed(&self.settings, intent, tenancy);
         let wanted = wanted.map_err(|error| api::permanent(act, error.to_string()))?;
         let (there, new) = self.made(api::SECRETS, act, intent, &wanted).await?;
-        if new || holds(&there, &wanted) {
-            return Ok(());
-        }
-        self.cluster.change(api::SECRETS, &there, &json!({"stringData": wanted["stringData"]})).await.map(drop)
+        let there = if new || holds(&there, &wanted) {
+            there
+        } else {
+            self.cluster.change(api::SECRETS, &there, &json!({"stringData": wanted["stringData"]})).await?
+        };
+        self.recent.note(api::SECRETS, there);
+        Ok(())
     }
 
     /// The machine's object. One that was made before and is gone is not made again: its disk belonged to it and went with
     /// it, and an empty machine under the old name would look as if nothing had happened.
     async fn ensure_machine(&self, act: &str, intent: &Intent) -> Result<(), ProviderError> {
         let (tenancy, _) = self.place_of(act, intent)?;
-        let Some(seed) = self.own(api::SECRETS, act, intent, &objects::seed_name(intent)).await? else {
+        let Some(seed) = self.own_lately(api::SECRETS, act, intent, &objects::seed_name(intent)).await? else {
             return Err(api::permanent(act, "the seed is missing".to_owned()));
         };
         if let Some(uid) = seed["metadata"]["annotations"][marks::MADE].as_str() {
@@ -207,11 +230,14 @@ impl KubevirtCluster {
         let object = objects::machine(&self.settings, intent, tenancy);
         let (machine, _) = self.made(MACHINES, act, intent, &object).await?;
         let note = json!({"metadata": {"annotations": {marks::MADE: machine["metadata"]["uid"]}}});
-        self.cluster.change(api::SECRETS, &seed, &note).await.map(drop)
+        self.cluster.change(api::SECRETS, &seed, &note).await?;
+        self.recent.note(MACHINES, machine);
+        Ok(())
     }
 
     async fn ensure_power(&self, act: &str, intent: &Intent) -> Result<(), ProviderError> {
-        let machine = self.required(act, intent).await?;
+        let missing = || api::permanent(act, "the virtual machine is not there".to_owned());
+        let machine = self.own_lately(MACHINES, act, intent, &intent.name).await?.ok_or_else(missing)?;
         if !seen::wants_to_run(&machine) {
             return self.strategy(&machine, seen::ON).await;
         }
@@ -229,26 +255,33 @@ impl KubevirtCluster {
     }
 
     /// What KubeVirt says of the guest: that it runs and, on the pod network, that its SSH answers a node of the cluster.
+    /// Waits a moment for it, as long as the watches tell.
     async fn answers(&self, act: &str, intent: &Intent) -> Result<(), ProviderError> {
         let (_, namespace) = self.place_of(act, intent)?;
-        // Only looked at, and what the watches have may be a moment old: then the next look finds it.
-        let instance = match self.watches.peek(&namespace, &intent.name).await? {
-            Some((machine, instance)) if marks::is_of(&machine, intent) => {
-                instance.filter(|one| is_owned(one, &machine))
-            }
-            _ => {
-                let machine = self.required(act, intent).await?;
-                self.instance(&machine).await?
+        let addressed = |instance: &Value| intent.network.link.is_fixed() || seen::address(instance).is_some();
+        let ready = |one: &Option<Value>| one.as_ref().is_some_and(|one| seen::is_ready(one) && addressed(one));
+        let deadline = Instant::now() + ANSWER_AWAITED;
+        let instance = loop {
+            let mut news = self.watches.news();
+            // Only looked at, and what the watches have may be a moment old: then the next look finds it.
+            match self.watches.peek(&namespace, &intent.name).await? {
+                Some((machine, instance)) if marks::is_of(&machine, intent) => {
+                    let instance = instance.filter(|one| is_owned(one, &machine));
+                    if ready(&instance) || timeout_at(deadline, news.changed()).await.is_err() {
+                        break instance;
+                    }
+                }
+                _ if self.watches.stand() && timeout_at(deadline, news.changed()).await.is_ok() => {}
+                _ => {
+                    let machine = self.required(act, intent).await?;
+                    break self.instance(&machine).await?;
+                }
             }
         };
-        let addressed = |instance: &Value| intent.network.link.is_fixed() || seen::address(instance).is_some();
-        match &instance {
-            Some(instance) if seen::is_ready(instance) && addressed(instance) => Ok(()),
-            _ => {
-                let reason = seen::obstacle(instance.as_ref());
-                Err(ProviderError::Transient { act: act.to_owned(), reason })
-            }
+        if ready(&instance) {
+            return Ok(());
         }
+        Err(ProviderError::Transient { act: act.to_owned(), reason: seen::obstacle(instance.as_ref()) })
     }
 
     /// Waits until this instance has gone; another one in its place is gone too.
@@ -520,6 +553,11 @@ impl Provider for KubevirtCluster {
 
     async fn has_image(&self, image: &ImageRef) -> Result<bool, ProviderError> {
         let name = objects::image_name(&image.sha256);
+        // Only a yes is believed of the watch. One that has just become untrue leaves a machine waiting for its disk, and
+        // its build is undone.
+        if self.watches.claim(&name).await?.as_ref().is_some_and(is_filled) {
+            return Ok(true);
+        }
         let claim = self.cluster.get(CLAIMS, Some(&self.settings.image_namespace), &name).await?;
         Ok(claim.as_ref().is_some_and(is_filled))
     }
