@@ -170,6 +170,12 @@ impl Build {
     ) -> Result<(), Turn> {
         let provider =
             self.providers.of(machine.host).await.map_err(|e| Turn::Interrupted(RunError::Later(e.to_string())))?;
+        // Known to be away: others get the turn at once, and a listing that comes back says when it is over.
+        if matches!(provider.destination(), Destination::Cluster)
+            && capacity::standing::store::is_unknown(&mut *self.db.read().await?, machine.host).await?
+        {
+            return Err(Turn::Interrupted(RunError::Later("the cluster is away".to_owned())));
+        }
         let intent = self.with_password(machine).await?;
         let estate = estate::of(&mut *self.db.read().await?, &*provider, machine).await?;
         if let Some(estate) = estate

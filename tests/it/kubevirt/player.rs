@@ -136,7 +136,10 @@ impl Stage {
         let Some(machine) = find(&self.vms, machines()) else { return Ok(()) };
         let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), namespace, &instances());
         let wanted = machine.data["spec"]["runStrategy"] != "Halted";
-        match find(&self.vmis, instances()) {
+        let owned = |instance: &Arc<DynamicObject>| {
+            instance.owner_references().iter().any(|owner| Some(&owner.uid) == machine.metadata.uid.as_ref())
+        };
+        match find(&self.vmis, instances()).filter(owned) {
             None if wanted => {
                 let template = &machine.data["spec"]["template"];
                 let owner = json!([{"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "name": name,

@@ -216,6 +216,32 @@ async fn strangers_are_left_alone_and_what_was_deleted_is_missed() {
     // The same name with another operation's mark is not this operation's either.
     let later = Intent { operation: OperationId::new(), ..ours.clone() };
     assert!(matches!(cluster.remove(Part::Domain, &later).await, Err(ProviderError::NotOurs { .. })));
+    // An instance of our machine's name that it does not own is none of it, whatever is done to the machine.
+    ensure(&cluster, Part::Power, &ours).await.unwrap();
+    cluster.stop(&ours, Stop::Now).await.unwrap();
+    let instance = json!({"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstance",
+        "metadata": {"namespace": SPACE, "name": "ours"}, "spec": template["spec"]});
+    admin(&lab, &["create", "-f", "-"], &instance);
+    assert_eq!(cluster.observe(&ours).await.unwrap(), Observed::Off);
+    cluster.stop(&ours, Stop::Now).await.unwrap();
+    assert!(cluster.reboot(&ours).await.is_err());
+    assert!(lab.get(SPACE, "vmi", "ours").is_some());
+    lab.plane.done("admin", &["delete", "vmi", "ours", "-n", SPACE], "");
+    for part in [Part::Power, Part::Answer] {
+        ensure(&cluster, part, &ours).await.unwrap();
+    }
+    // Its seed stays as long as it does: without it the machine could not start again.
+    let early = cluster.remove(Part::Seed, &ours).await.unwrap_err();
+    assert!(early.is_transient() && lab.get(SPACE, "secret", "ours-seed").is_some(), "{early:?}");
+    // Killed between the machine and the note of it: the next run finds both, and makes neither again.
+    let uid = lab.get(SPACE, "vm", "ours").unwrap()["metadata"]["uid"].clone();
+    let noted =
+        || lab.get(SPACE, "secret", "ours-seed").unwrap()["metadata"]["annotations"]["cloud.jiyue.io/made"].clone();
+    lab.plane.done("admin", &["annotate", "secret", "ours-seed", "-n", SPACE, "cloud.jiyue.io/made-"], "");
+    assert_eq!(noted(), Value::Null);
+    ensure(&cluster, Part::Domain, &ours).await.unwrap();
+    assert_eq!((noted(), &lab.get(SPACE, "vm", "ours").unwrap()["metadata"]["uid"]), (uid.clone(), &uid));
+
     admin(&lab, &["create", "-f", "-"], &secret("other-seed"));
     let other = intent("other", 7);
     assert!(matches!(cluster.ensure(Part::Seed, &other).await, Err(ProviderError::NotOurs { .. })));
