@@ -23,6 +23,7 @@ mod lab;
 mod peer;
 #[path = "../../tests/it/kubevirt/player.rs"]
 mod player;
+mod spent;
 #[path = "../../tests/it/support/mod.rs"]
 mod support;
 mod view;
@@ -133,6 +134,7 @@ async fn by_broker(lab: &Lab, setup: Setup, view: &View, n: usize) -> Ours {
     let before = difference(&quiet, &asked(lab));
 
     let ids: Vec<_> = view.requests("mzj", "Submitted").iter().map(|o| o["status"]["requestId"].clone()).collect();
+    let spent = spent::by_program(lab, &broker);
     let began = Instant::now();
     let acts = ids.chunks(200).map(|some| {
         let (broker, cast) = (&broker, &cast);
@@ -153,6 +155,15 @@ async fn by_broker(lab: &Lab, setup: Setup, view: &View, n: usize) -> Ours {
     view::until(LIMIT, "all mirrors run", async || view.mirrors("mzj") == n).await;
     let mirrored = began.elapsed();
     told("the last mirror says that its machine runs");
+    println!("processor seconds meanwhile:");
+    for (program, seconds) in spent::by_program(lab, &broker) {
+        println!("{program:>28} {:>8.2}", seconds - spent.get(&program).unwrap_or(&0.0));
+    }
+    let metrics = broker.get("/metrics", &cast.auditor).await;
+    println!("milliseconds a step, on average:");
+    for (step, took) in spent::by_step(metrics.body.as_str().unwrap_or_default()) {
+        println!("{step:>28} {took:>8.1}");
+    }
 
     // Addresses that a listing finds later are mirrored too; then nothing is left to be done.
     let mut last = asked(lab);

@@ -204,7 +204,8 @@ async fn strangers_are_left_alone_and_what_was_deleted_is_missed() {
             "stringData": {"userdata": "theirs"}})
     };
     ensure(&cluster, Part::Seed, &theirs).await.unwrap();
-    let refused = cluster.ensure(Part::Domain, &theirs).await.unwrap_err();
+    ensure(&cluster, Part::Domain, &theirs).await.unwrap();
+    let refused = cluster.ensure(Part::Power, &theirs).await.unwrap_err();
     assert!(matches!(refused, ProviderError::NotOurs { .. }), "{refused:?}");
     assert_eq!(cluster.observe(&theirs).await.unwrap(), Observed::Foreign);
     for part in [Part::Power, Part::Domain] {
@@ -239,7 +240,7 @@ async fn strangers_are_left_alone_and_what_was_deleted_is_missed() {
         || lab.get(SPACE, "secret", "ours-seed").unwrap()["metadata"]["annotations"]["cloud.jiyue.io/made"].clone();
     lab.plane.done("admin", &["annotate", "secret", "ours-seed", "-n", SPACE, "cloud.jiyue.io/made-"], "");
     assert_eq!(noted(), Value::Null);
-    ensure(&cluster, Part::Domain, &ours).await.unwrap();
+    ensure(&cluster, Part::Power, &ours).await.unwrap();
     assert_eq!((noted(), &lab.get(SPACE, "vm", "ours").unwrap()["metadata"]["uid"]), (uid.clone(), &uid));
 
     admin(&lab, &["create", "-f", "-"], &secret("other-seed"));
@@ -281,8 +282,10 @@ async fn strangers_are_left_alone_and_what_was_deleted_is_missed() {
     // Deleted behind our back, its disk with it: it is missed, and not made again as if nothing were.
     lab.plane.done("admin", &["delete", "vm", "ours", "-n", SPACE], "");
     assert_eq!(cluster.observe(&ours).await.unwrap(), Observed::Absent);
-    let refused = cluster.ensure(Part::Domain, &ours).await.unwrap_err();
-    assert!(!refused.is_transient() && refused.to_string().contains("behind our back"), "{refused}");
+    for part in [Part::Domain, Part::Power] {
+        let refused = cluster.ensure(part, &ours).await.unwrap_err();
+        assert!(!refused.is_transient() && refused.to_string().contains("behind our back"), "{part}: {refused}");
+    }
     assert_eq!(lab.get(SPACE, "vm", "ours"), None);
     remove(&cluster, &ours).await.unwrap();
 
