@@ -92,30 +92,36 @@ impl KubevirtCluster {
     pub(super) async fn answers(&self, act: &str, intent: &Intent) -> Result<(), ProviderError> {
         let (_, namespace) = self.place_of(act, intent)?;
         let addressed = |instance: &Value| intent.network.link.is_fixed() || seen::address(instance).is_some();
-        let ready = |one: &Option<Value>| one.as_ref().is_some_and(|one| seen::is_ready(one) && addressed(one));
+        let ready = |one: &Value| seen::is_ready(one) && addressed(one);
         let deadline = Instant::now() + ANSWER_AWAITED;
-        let (machine, instance) = loop {
+        loop {
             let mut news = self.watches.news();
             // Only looked at, and what the watches have may be a moment old: then the next look finds it.
-            match self.watches.peek(&namespace, &intent.name).await? {
-                Some((machine, instance)) if marks::is_of(&machine, intent) => {
-                    let instance = instance.filter(|one| is_owned(one, &machine));
-                    if ready(&instance) || timeout_at(deadline, news.changed()).await.is_err() {
-                        break (machine, instance);
-                    }
-                }
-                _ if self.watches.stand() && timeout_at(deadline, news.changed()).await.is_ok() => {}
-                _ => {
-                    let machine = self.required(act, intent).await?;
-                    let instance = self.instance(&machine).await?;
-                    break (machine, instance);
-                }
+            let told = self.watches.peek(&namespace, &intent.name, |machine, instance| {
+                let instance = instance.filter(|one| is_owned(one, machine));
+                marks::is_of(machine, intent) && instance.is_some_and(ready)
+            });
+            if told.await? == Some(true) {
+                return Ok(());
+            }
+            if !self.watches.stand() || timeout_at(deadline, news.changed()).await.is_err() {
+                break;
+            }
+        }
+        let told = self.watches.peek(&namespace, &intent.name, |machine, instance| {
+            marks::is_of(machine, intent)
+                .then(|| seen::obstacle(machine, instance.filter(|one| is_owned(one, machine))))
+        });
+        let reason = if let Some(Some(reason)) = told.await? {
+            reason
+        } else {
+            let machine = self.required(act, intent).await?;
+            match self.instance(&machine).await? {
+                Some(instance) if ready(&instance) => return Ok(()),
+                instance => seen::obstacle(&machine, instance.as_ref()),
             }
         };
-        if ready(&instance) {
-            return Ok(());
-        }
-        Err(ProviderError::Transient { act: act.to_owned(), reason: seen::obstacle(&machine, instance.as_ref()) })
+        Err(ProviderError::Transient { act: act.to_owned(), reason })
     }
 }
 

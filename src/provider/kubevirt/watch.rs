@@ -197,8 +197,13 @@ impl Watches {
         Ok(if told.stands(Instant::now()) { told.objects.get(&key).cloned() } else { None })
     }
 
-    /// A machine and its instance as the watches have them, while they stand and know it.
-    pub async fn peek(&self, namespace: &str, name: &str) -> Result<Option<(Value, Option<Value>)>, ProviderError> {
+    /// What `judge` makes of a machine and its instance as the watches have them, while they stand and know it.
+    pub async fn peek<T>(
+        &self,
+        namespace: &str,
+        name: &str,
+        judge: impl FnOnce(&Value, Option<&Value>) -> T,
+    ) -> Result<Option<T>, ProviderError> {
         self.begin().await?;
         let (machines, instances) = (lock(&self.state.machines), lock(&self.state.instances));
         let now = Instant::now();
@@ -206,7 +211,7 @@ impl Watches {
             return Ok(None);
         }
         let key = (namespace.to_owned(), name.to_owned());
-        Ok(machines.objects.get(&key).map(|machine| (machine.clone(), instances.objects.get(&key).cloned())))
+        Ok(machines.objects.get(&key).map(|machine| judge(machine, instances.objects.get(&key))))
     }
 
     /// Returns when a watch has told something new.

@@ -13,6 +13,13 @@ use crate::{
     },
     usage_sources::player::{Player as Exporter, http},
 };
+use jiyue::{
+    provider::{
+        Provider as _,
+        kubevirt::{ClusterSettings, KubevirtCluster},
+    },
+    units::Bytes,
+};
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -72,7 +79,12 @@ async fn a_cluster_is_added_on_the_command_line_with_what_its_nodes_have_left() 
     assert_eq!(code, Some(0), "{told}");
     let host = broker.get("/v1/hosts/c1", &cast.operator).await.expect(200);
     // 7.9 and 4 processors less 1.5, 24 GiB less 2; the disk is a setting.
-    let left = json!({"vcpu": 10, "memory_bytes": 22_i64 << 30, "disk_bytes": 1000_i64 << 30});
+    let measuring = ClusterSettings { vcpu: None, memory_gib: None, ..lab.settings() };
+    let measured = KubevirtCluster::new(measuring).capacity().await.unwrap();
+    let gib = |n| Bytes::gib(n).unwrap();
+    assert_eq!((measured.vcpu, measured.memory, measured.disk), (10, gib(22), gib(1000)));
+    // Of that, as of every host unless it is said otherwise: processors four times, memory but for one GiB.
+    let left = json!({"vcpu": 40, "memory_bytes": 21_i64 << 30, "disk_bytes": 1000_i64 << 30});
     assert_eq!((&host["capacity"], &host["provider"]), (&left, &json!("kubevirt")), "{host:#}");
 
     // A request says where it wants to go, and the place that is not there is told with its reason.
@@ -204,7 +216,7 @@ async fn a_machine_on_a_cluster_is_measured_and_goes_into_the_bin_and_out_of_it(
     let before = lab.get(&space, "vm", &name).unwrap();
     assert_eq!(act(&broker, &cast, id, "delete").await["state"], "succeeded");
     let binned = lab.get(&space, "vm", &name).unwrap();
-    assert_eq!((&binned["spec"]["runStrategy"], lab.names("vmi")), (&json!("Halted"), vec![String::new()]));
+    assert_eq!((&binned["spec"]["runStrategy"], lab.names("vmi")), (&json!("Halted"), Vec::<String>::new()));
     let path = format!("/v1/machines/{id}");
     assert_eq!(broker.get(&path, &cast.requester).await.expect(200)["state"], "in_bin");
     let begun = broker.post(&format!("{path}/restore"), &cast.requester, &json!({})).await.expect(202);

@@ -250,6 +250,17 @@ async fn strangers_are_left_alone_and_what_was_deleted_is_missed() {
     assert_eq!(lab.get(SPACE, "vm", "theirs").unwrap()["spec"]["runStrategy"], "Always");
     assert!(lab.get(SPACE, "secret", "other-seed").is_some());
 
+    // What we rest a write on may be too old: the server refuses it then, and what has been noted since is not undone.
+    let late = intent("late", 9);
+    ensure(&cluster, Part::Seed, &late).await.unwrap();
+    let note = "cloud.jiyue.io/made=of-another-broker";
+    lab.plane.done("admin", &["annotate", "secret", "late-seed", "-n", SPACE, note], "");
+    let stale = cluster.ensure(Part::Power, &late).await.unwrap_err();
+    assert!(stale.is_transient() && stale.to_string().contains("409"), "{stale:?}");
+    let refused = ensure(&cluster, Part::Power, &late).await.unwrap_err();
+    assert!(!refused.is_transient() && refused.to_string().contains("behind our back"), "{refused}");
+    remove(&cluster, &late).await.unwrap();
+
     // A namespace of our name that is not ours.
     let mut elsewhere = intent("elsewhere", 8);
     elsewhere.tenancy.as_mut().unwrap().code = "fgj".into();
