@@ -46,6 +46,8 @@ const IO: &[(&str, &str)] = &[
     ("provider/libvirt/", "speaks to libvirt"),
     ("provider/kubevirt/mod.rs", "drives a cluster"),
     ("provider/kubevirt/api.rs", "speaks to a cluster's API"),
+    ("provider/kubevirt/building.rs", "makes a machine's objects, and waits a moment for its guest"),
+    ("provider/kubevirt/recent.rs", "keeps an answer for a moment"),
     ("provider/kubevirt/watch.rs", "follows a cluster's watches"),
     ("provider/kubevirt/way_in.rs", "looks whether a way in can be read"),
     ("machine/estate.rs", "reads what a department's place has to be"),

@@ -75,6 +75,9 @@ pub struct ResourceRequestSpec {
     /// 分散要求：require 为每台各在一台宿主机上
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spread: Option<String>,
+    /// 落位要求：libvirt 为建在宿主机上，kubevirt 为建在集群上
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
     /// 备注
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remarks: Option<String>,
