@@ -31,6 +31,13 @@ test: ## 全部检查与测试（需要 root）
 test-slow: ## make test 之外的慢测试：完整的 Debian 云镜像（需要 root，要几分钟）
 	@exec scripts/test-slow.sh
 
+.PHONY: test-k8s
+test-k8s: ## 从集群接申请的故障与重压，次数是验收用的（要一个多小时）；PAUSES=、CROWD=、HOSTILE=、STALE=、AWAY=秒、STORM=秒
+	@. scripts/env.sh; export JIYUE_TEST_PAUSES=$${PAUSES:-100} JIYUE_TEST_CROWD=$${CROWD:-500} \
+	  JIYUE_TEST_HOSTILE=$${HOSTILE:-200} JIYUE_TEST_STALE=$${STALE:-20} JIYUE_TEST_AWAY_SECONDS=$${AWAY:-300} \
+	  JIYUE_TEST_STORM_SECONDS=$${STORM:-60}; \
+	  cargo test --locked --features crash-points --test it kubernetes:: -- --nocapture
+
 .PHONY: eval-forms
 eval-forms: ## 评测可研报告的读取与审核；SEED= 换一批，N= 换份数
 	@. scripts/env.sh; cargo test --locked --test it forms::evaluation -- --nocapture
@@ -73,7 +80,7 @@ deny: ## 依赖的许可、来源与重复
 
 .PHONY: fuzz-api
 fuzz-api: ## 按接口文档编造请求，各角色共十万个以上；EXAMPLES= 每个接口的个数，SEED= 换一批
-	@. scripts/env.sh; EXAMPLES=$${EXAMPLES:-450} cargo test --locked --features crash-points --test it fuzz_api:: -- --nocapture
+	@. scripts/env.sh; EXAMPLES=$${EXAMPLES:-200} cargo test --locked --features crash-points --test it fuzz_api:: -- --nocapture
 
 .PHONY: bench-api
 bench-api: ## 接口的速度：读一个操作与空的 axum 对比，百万行列表与千行对比；PART=read|list

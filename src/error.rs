@@ -102,8 +102,8 @@ pub struct Shortage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct HostRefusal {
     pub host: String,
-    /// `not_active`, `zone_missing`, `mlps_level_low`, `image_unreachable`, `sibling_here`, `vcpu_short`, `memory_short`,
-    /// `disk_short` or `addresses_short`.
+    /// `not_active`, `zone_missing`, `other_kind`, `no_databases`, `address_floats`, `mlps_level_low`, `image_unreachable`,
+    /// `image_not_on_cluster`, `sibling_here`, `vcpu_short`, `memory_short`, `disk_short` or `addresses_short`.
     pub reason: &'static str,
     /// Chinese, with the numbers.
     pub message: String,

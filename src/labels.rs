@@ -186,6 +186,45 @@ impl FromStr for Spread {
     }
 }
 
+/// 落位要求: what kind of place the machines of a request are to be built on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderWish {
+    /// 不限: wherever they fit best.
+    #[default]
+    Any,
+    /// 宿主机: a host of its own.
+    Libvirt,
+    /// 集群: a Kubernetes cluster.
+    Kubevirt,
+}
+
+/// Not a kind of place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("neither any nor libvirt nor kubevirt")]
+pub struct BadProviderWish;
+
+impl ProviderWish {
+    /// For leaving the usual case out of documents.
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    pub fn is_any(&self) -> bool {
+        *self == Self::Any
+    }
+}
+
+impl FromStr for ProviderWish {
+    type Err = BadProviderWish;
+    fn from_str(s: &str) -> Result<Self, BadProviderWish> {
+        let text = fold(s);
+        match text.split('(').next().unwrap_or_default() {
+            "any" | "不限" | "无要求" => Ok(Self::Any),
+            "libvirt" | "宿主机" => Ok(Self::Libvirt),
+            "kubevirt" | "集群" => Ok(Self::Kubevirt),
+            _ => Err(BadProviderWish),
+        }
+    }
+}
+
 /// 密级要求. Only what is not secret can be held; everything else is refused on reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -358,6 +397,21 @@ mod tests {
             assert_eq!(text.parse(), Ok(spread), "{text}");
         }
         assert_eq!("随便".parse::<Spread>(), Err(BadSpread));
+    }
+
+    #[test]
+    fn wishes_are_read_by_word_and_label() {
+        for (text, wish) in [
+            ("any", ProviderWish::Any),
+            ("不限", ProviderWish::Any),
+            ("libvirt（宿主机）", ProviderWish::Libvirt),
+            ("宿主机", ProviderWish::Libvirt),
+            ("KubeVirt", ProviderWish::Kubevirt),
+            (" 集群 ", ProviderWish::Kubevirt),
+        ] {
+            assert_eq!(text.parse(), Ok(wish), "{text}");
+        }
+        assert_eq!("公有云".parse::<ProviderWish>(), Err(BadProviderWish));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use std::{
     fmt, fs,
     io::Write,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -206,11 +206,27 @@ fn create(file: &Path) -> Result<(), KeyFault> {
     }
 }
 
+/// The mode of a file that holds a secret, where others than its reader can read it too.
+///
+/// Accepted is what its owner alone can read; and, of a reader that is not root, what belongs to root and whose group can
+/// read it and do no more. So a Secret is mounted for a pod with an `fsGroup`: the group is the pod's own, whoever owns it is
+/// nobody in the pod, and there is no other way to read it. Root needs no group, so to root such a file is open to others.
+pub fn open_to_others(metadata: &fs::Metadata) -> Option<u32> {
+    let mode = metadata.permissions().mode() & 0o777;
+    is_open(mode, metadata.uid(), rustix::process::geteuid().as_raw()).then_some(mode)
+}
+
+const fn is_open(mode: u32, owner: u32, reader: u32) -> bool {
+    /// All but what the owner may, and that the group may read.
+    const MORE: u32 = 0o037;
+    let is_mounted = owner == 0 && reader != 0 && mode & MORE == 0;
+    mode & 0o077 != 0 && !is_mounted
+}
+
 fn read(file: &Path) -> Result<[u8; KEY_BYTES], KeyFault> {
     let shown = file.display();
     let metadata = fs::metadata(file).map_err(|error| fault(format!("{shown} 打不开（{error}）"), "检查路径与权限"))?;
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
+    if let Some(mode) = open_to_others(&metadata) {
         return Err(fault(format!("{shown} 的权限是 {mode:o}，别人也能读"), &format!("chmod 600 {shown}")));
     }
     let text = fs::read_to_string(file)
@@ -267,6 +283,27 @@ mod tests {
         }
         let shown = format!("{password:?} {sealed:?} {vault:?}");
         assert!(!shown.contains(password.reveal()), "{shown}");
+    }
+
+    #[test]
+    fn a_file_of_roots_that_its_group_may_read_is_a_mounted_secret_and_root_needs_none() {
+        const POD: u32 = 10_001;
+        for (mode, owner, reader, open) in [
+            (0o600, POD, POD, false),
+            (0o400, 0, 0, false),
+            (0o440, 0, POD, false),
+            (0o640, 0, POD, false),
+            // Root, whose own file this is, could have kept it to itself.
+            (0o440, 0, 0, true),
+            (0o440, POD, POD, true),
+            (0o440, 1000, POD, true),
+            (0o460, 0, POD, true),
+            (0o450, 0, POD, true),
+            (0o444, 0, POD, true),
+            (0o604, POD, POD, true),
+        ] {
+            assert_eq!(is_open(mode, owner, reader), open, "{mode:o} of {owner}, read by {reader}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub use tenancy::Tenancy;
 use super::{Amount, Size, standing::HostState};
 use crate::{
     ids::HostId,
-    labels::{MlpsLevel, Spread, Zone},
+    labels::{MlpsLevel, ProviderWish, Spread, Zone},
 };
 use serde::Serialize;
 use std::cmp::Reverse;
@@ -51,6 +51,22 @@ pub enum PlaceKind {
 }
 
 impl PlaceKind {
+    /// What a request's wish leaves; `None` where any will do.
+    pub const fn wished(wish: ProviderWish) -> Option<Self> {
+        match wish {
+            ProviderWish::Any => None,
+            ProviderWish::Libvirt => Some(Self::Host),
+            ProviderWish::Kubevirt => Some(Self::Cluster),
+        }
+    }
+
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Host => Self::Cluster,
+            Self::Cluster => Self::Host,
+        }
+    }
+
     pub const fn label(self) -> &'static str {
         match self {
             Self::Host => "宿主机",
@@ -232,7 +248,10 @@ fn admit(host: &Candidate, wanted: &Wanted, here: Here) -> Result<Amount, Refusa
         return Err(Refusal::LevelLow { asked: wanted.mlps_level, highest: host.mlps_level });
     }
     if !here.image {
-        return Err(Refusal::ImageUnreachable);
+        return Err(match host.kind {
+            PlaceKind::Host => Refusal::ImageUnreachable,
+            PlaceKind::Cluster => Refusal::ImageNotOnCluster,
+        });
     }
     // Within a cluster they keep off each other's nodes: it is told so with each machine.
     if wanted.spread == Spread::Require && here.siblings > 0 && host.kind == PlaceKind::Host {

@@ -59,6 +59,9 @@ pub fn fields(args: &FormArg) -> Result<Map<String, Value>, DocumentError> {
     if let Some(number) = &args.task_book {
         fields.insert("task_book".to_owned(), Value::from(number.as_str()));
     }
+    if let Some(provider) = args.provider {
+        fields.insert("provider".to_owned(), json!(provider));
+    }
     if let (Some(name), contact) = (&args.om_unit, &args.om_contact) {
         fields.insert("om_unit".to_owned(), json!({"name": name, "contact": contact.clone().unwrap_or_default()}));
     }

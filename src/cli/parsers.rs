@@ -5,7 +5,7 @@ use super::{
     language::{comma, say},
 };
 use crate::{
-    labels::{MlpsLevel, Spread, Zone},
+    labels::{MlpsLevel, ProviderWish, Spread, Zone},
     system::record::{Frequency, Scope},
 };
 
@@ -69,6 +69,11 @@ pub fn level(s: &str) -> Result<MlpsLevel, String> {
 
 pub fn spread(s: &str) -> Result<Spread, String> {
     s.parse().map_err(|_| say!("应是 prefer（尽量）或 require（必须）"))
+}
+
+/// The kind of place to build on.
+pub fn provider(s: &str) -> Result<ProviderWish, String> {
+    s.parse().map_err(|_| say!("应是 any（不限）、libvirt（宿主机）或 kubevirt（集群）"))
 }
 
 /// Who uses a system, by the Chinese name or the word.

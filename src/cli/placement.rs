@@ -4,13 +4,13 @@ use super::{
     OutputFormat, format,
     language::{comma, say, tr},
     output::Screen,
-    parsers::{count, level, name, size, spread, zone},
+    parsers::{count, level, name, provider, size, spread, zone},
     problem::Failure,
     tables::{Column, REFUSED_HOST, Show},
 };
 use crate::{
     client::Client,
-    labels::{MlpsLevel, Spread, Zone},
+    labels::{MlpsLevel, ProviderWish, Spread, Zone},
 };
 use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
@@ -34,7 +34,7 @@ pub enum PlacementCommand {
 pub struct ExplainArgs {
     /// 申请编号；不给则写明规格
     #[arg(value_parser = name, required_unless_present_any = ["vcpu", "memory", "disk", "zone"])]
-    #[arg(conflicts_with_all = ["vcpu", "memory", "disk", "zone", "count", "mlps_level", "os", "months", "spread"])]
+    #[arg(conflicts_with_all = ["vcpu", "memory", "disk", "zone", "count", "mlps_level", "os", "months", "spread", "provider"])]
     pub id: Option<String>,
     /// 每台的 CPU 核数
     #[arg(long, value_name = "N", value_parser = count, requires_all = ["memory", "disk", "zone"])]
@@ -63,6 +63,9 @@ pub struct ExplainArgs {
     /// 各台分散：prefer（尽量，默认）、require（必须）
     #[arg(long, value_parser = spread)]
     pub spread: Option<Spread>,
+    /// 落位要求：any（不限，默认）、libvirt（宿主机）、kubevirt（集群）
+    #[arg(long, value_parser = provider)]
+    pub provider: Option<ProviderWish>,
 }
 
 impl ExplainArgs {
@@ -78,6 +81,7 @@ impl ExplainArgs {
             ("os", self.os.clone().map(Value::from)),
             ("om_period_months", self.months.map(Value::from)),
             ("spread", self.spread.map(|spread| json!(spread))),
+            ("provider", self.provider.map(|provider| json!(provider))),
         ];
         let given = fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
         Value::Object(given.collect::<Map<_, _>>())

@@ -1,7 +1,11 @@
 //! `jiyue request …`, as types.
 
-use super::{IdArg, ListArgs, ShowArgs, WaitArg, forms, language::say, parsers::name};
-use crate::request::form::label;
+use super::{
+    IdArg, ListArgs, ShowArgs, WaitArg, forms,
+    language::say,
+    parsers::{name, provider},
+};
+use crate::{labels::ProviderWish, request::form::label};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -118,6 +122,9 @@ pub struct FormArg {
     /// 运维单位联系方式
     #[arg(long, value_name = "TEXT", requires = "om_unit")]
     pub om_contact: Option<String>,
+    /// 落位要求（文件里没有写时）：any（不限，默认）、libvirt（宿主机）、kubevirt（集群）
+    #[arg(long, value_parser = provider)]
+    pub provider: Option<ProviderWish>,
     /// 补充文件里没有的字段，可重复，如 --set 网络区域=政务外网
     #[arg(long = "set", value_name = "FIELD=VALUE", value_parser = pair)]
     pub set: Vec<(String, String)>,
@@ -129,6 +136,7 @@ impl FormArg {
         forms::is_form(&self.file)
             || self.task_book.is_some()
             || self.om_unit.is_some()
+            || self.provider.is_some()
             || !self.ssh_keys.is_empty()
             || !self.set.is_empty()
     }

@@ -329,6 +329,9 @@ pub fn value(key: &str, word: &str) -> Option<&'static str> {
         ("workload_class", "test") => "测试",
         ("spread", "prefer") => "尽量",
         ("spread", "require") => "必须",
+        ("provider", "any") => "不限",
+        ("provider", "libvirt") => "宿主机",
+        ("provider", "kubevirt") => "集群",
         ("database", "none") => "无",
         _ => return None,
     })
@@ -379,7 +382,7 @@ pub fn field(key: &str) -> Option<&'static str> {
 }
 
 /// The fields of a checked block and what to call them, in the form's order. Sizes are per machine there.
-pub const BLOCK: [(&str, &str); 20] = [
+pub const BLOCK: [(&str, &str); 21] = [
     ("task_book", "任务书编号"),
     ("machines", "申请虚拟机数量"),
     ("domain", "域名"),
@@ -392,6 +395,7 @@ pub const BLOCK: [(&str, &str); 20] = [
     ("workload_description", "运行内容"),
     ("workload_class", "业务类别"),
     ("spread", "分散要求"),
+    ("provider", "落位要求"),
     ("remarks", "备注"),
     ("zone", "网络区域"),
     ("secrecy_level", "密级要求"),

@@ -1,14 +1,13 @@
 //! `[[dns]]` in the settings: checked once, at the start.
 
 use super::{Zone, exchange::Key};
-use crate::time::Clock;
+use crate::{secret::open_to_others, time::Clock};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hickory_proto::rr::{Name, TSigner, rdata::tsig::TsigAlgorithm};
 use serde::Deserialize;
 use std::{
     fs,
     net::{IpAddr, SocketAddr},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -181,8 +180,7 @@ fn secret(file: &Path) -> Result<Vec<u8>, Wrong> {
         Ok(metadata) => metadata,
         Err(error) => return wrong("key_file", format!("{shown} 打不开（{error}）"), "检查路径与权限"),
     };
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
+    if let Some(mode) = open_to_others(&metadata) {
         return wrong("key_file", format!("{shown} 的权限是 {mode:o}，别人也能读"), &format!("chmod 600 {shown}"));
     }
     let text = match fs::read_to_string(file) {
@@ -205,7 +203,7 @@ fn secret(file: &Path) -> Result<Vec<u8>, Wrong> {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use std::os::unix::fs::OpenOptionsExt;
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
     const SECRET: &str = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=";
 

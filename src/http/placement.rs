@@ -7,7 +7,7 @@ use super::{
 use crate::{
     capacity::{inventory::Explanation, placement::Score},
     error::{HostRefusal, Problem, ProblemDocument},
-    labels::Spread,
+    labels::{ProviderWish, Spread},
     machine::explain::{self, Asked, Question},
 };
 use axum::{Json, extract::State};
@@ -43,6 +43,7 @@ pub struct AskedView {
     pub os: Option<String>,
     pub lease_end: Option<String>,
     pub spread: Spread,
+    pub provider: ProviderWish,
 }
 
 /// Where one machine would go.
@@ -84,6 +85,7 @@ impl From<Asked> for AskedView {
             os: asked.os,
             lease_end: asked.lease_end.map(|day| day.to_string()),
             spread: asked.spread,
+            provider: asked.provider,
         }
     }
 }

@@ -152,11 +152,11 @@ pub async fn advice(
     let day = query.day.unwrap_or_else(|| api.judges.yesterday());
     let page = PageQuery { page_size: query.page_size, page_token: query.page_token, sort: query.sort };
     let cut = Cut::new(&api, "usage-advice", &ADVICE_SORTS, page, &(scope.filter(), &department, day))?;
-    let kept = api.judges.of_day(day, scope.filter().as_deref(), Keep::Yes).await?;
-    let all: Vec<Advised> = kept
+    let judged = api.judges.lines(day, scope.filter().as_deref(), Keep::Yes).await?;
+    let all: Vec<Advised> = judged
         .iter()
-        .filter(|kept| department.as_ref().is_none_or(|id| kept.evidence.subject.department.id.text() == *id))
-        .flat_map(|kept| advised(&kept.evidence))
+        .filter(|line| department.as_ref().is_none_or(|id| line.subject().department.id.text() == *id))
+        .flat_map(|line| advised(line.subject(), line.advice()))
         .collect();
     let batch = Batch::cut(all, &cut.slice, |advised, column| match column {
         "name" => advised.name.clone(),

@@ -6,6 +6,7 @@ use super::{
     cluster::{Cluster, StepError},
     crd::ResourceRequest,
     dereference::{Facts, Owner},
+    mirror,
     status::Refused,
     store::{self, Bound},
 };
@@ -69,6 +70,11 @@ impl Hands {
                 }
             }
             Deed::Guard => Ok(Outcome::Done(Some(Arc::new(self.cluster.add_finalizer(&facts.object).await?)))),
+            Deed::Mend => {
+                let Some(request) = &facts.request else { return Ok(Outcome::Rested) };
+                let written = self.cluster.put_spec(&facts.object, &mirror::spec(&request.block)).await?;
+                Ok(Outcome::Done(Some(Arc::new(written))))
+            }
             Deed::LetGo => {
                 self.cluster.drop_finalizer(&facts.object).await?;
                 Ok(Outcome::Gone)
@@ -109,6 +115,7 @@ impl Hands {
             released_at: None,
         };
         let term = self.term;
+        crash::point("k8s.submitting");
         let made = self
             .rules
             .submit_with(&actor, &report, original, async move |tx, ids| {

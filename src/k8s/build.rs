@@ -1,6 +1,6 @@
 //! The third step, pure: what is to be done about an object, and the request that it is.
 
-use super::{crd::ResourceRequestSpec, dereference::Facts, validate::Fault};
+use super::{crd::ResourceRequestSpec, dereference::Facts, mirror, validate::Fault};
 use crate::{
     identity::Department,
     ids::{MachineId, RequestId},
@@ -20,6 +20,8 @@ pub enum Deed {
     Replace { waiting: RequestId },
     /// Somebody took our finalizer off: put it back.
     Guard,
+    /// A mirror that says something else than the request: written over.
+    Mend,
     /// It is to be deleted, and has never become anything.
     LetGo,
     /// It is to be deleted; its request and its machines come first.
@@ -28,6 +30,13 @@ pub enum Deed {
 
 /// What is to be done about an object.
 pub fn plan(facts: &Facts, judged: &Result<&Department, Fault>) -> Deed {
+    if let (true, Some(request)) = (facts.is_mirror, &facts.request) {
+        return match (facts.object.metadata.deletion_timestamp.is_some(), facts.has_finalizer()) {
+            (true, true) => Deed::LetGo,
+            (false, _) if facts.object.spec != mirror::spec(&request.block) => Deed::Mend,
+            _ => Deed::Rest,
+        };
+    }
     if facts.object.metadata.deletion_timestamp.is_some() {
         return match (&facts.bound, facts.has_finalizer()) {
             (Some(bound), true) if bound.released_at.is_none() => Deed::Remove,

@@ -3,13 +3,13 @@
 //! over) meets a conflict instead of undoing what was written since.
 
 use super::{
-    crd::{GROUP, Machine, ResourceRequest, ResourceRequestStatus, TaskBook, VERSION},
+    crd::{GROUP, Machine, ResourceRequest, ResourceRequestSpec, ResourceRequestStatus, TaskBook, VERSION},
     dereference::FINALIZER,
 };
 use crate::{db::DbError, error::Problem, operation::crash};
 use kube::{
     Api, Client, ResourceExt as _,
-    api::{Patch, PatchParams},
+    api::{Patch, PatchParams, PostParams},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -112,20 +112,30 @@ impl Cluster {
         object: &ResourceRequest,
         status: &ResourceRequestStatus,
     ) -> Result<ResourceRequest, StepError> {
-        let mut applied = head(object);
-        applied["status"] = serde_json::to_value(status)?;
+        let api = self.requests(&object.namespace().unwrap_or_default());
+        self.put_part(&api, head(object), "status", &serde_json::to_value(status)?, "k8s.status").await
+    }
+
+    /// What a mirror of a request asks for, which is nobody's to say but the database's.
+    pub async fn put_spec(
+        &self,
+        object: &ResourceRequest,
+        spec: &ResourceRequestSpec,
+    ) -> Result<ResourceRequest, StepError> {
+        let api = self.requests(&object.namespace().unwrap_or_default());
+        self.put_part(&api, head(object), "spec", &serde_json::to_value(spec)?, "k8s.spec").await
+    }
+
+    /// A mirror of a request, unless something of its name is there: that is looked at like every object.
+    pub async fn make_request(&self, mirror: &ResourceRequest) -> Result<(), StepError> {
         self.in_time()?;
-        crash::point("k8s.status");
-        let (api, name) = (self.requests(&object.namespace().unwrap_or_default()), object.name_any());
-        let written = api.patch_status(&name, &ours(), &Patch::Apply(applied)).await?;
-        if written.status.as_ref() == Some(status) {
-            return Ok(written);
+        let api = self.requests(&mirror.namespace().unwrap_or_default());
+        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        match api.create(&params, mirror).await.map_err(StepError::from) {
+            Ok(_) => Ok(()),
+            Err(error) if is_conflict(&error) => Ok(()),
+            Err(error) => Err(error),
         }
-        // What others forged into fields that we leave out, an apply leaves standing.
-        let mut bare = head(&written);
-        bare["status"] = stripped(&serde_json::to_value(status)?, &serde_json::to_value(&written.status)?);
-        self.in_time()?;
-        Ok(api.patch_status(&name, &by_us(), &Patch::Merge(bare)).await?)
     }
 
     /// A mirror: the object where it differs, and then its status.
@@ -145,37 +155,63 @@ impl Cluster {
     where
         K: kube::Resource + Clone + Debug + Serialize + DeserializeOwned,
     {
-        let name = mirror.name_any();
         let whole = serde_json::to_value(mirror)?;
-        let part = |key: &str| {
-            let mut metadata = json!({"name": name});
-            if key == "spec" {
-                metadata = whole["metadata"].clone();
-            }
-            json!({"apiVersion": whole["apiVersion"], "kind": whole["kind"], "metadata": metadata, key: whole[key]})
-        };
-        for (key, is_same) in [("spec", same), ("status", same_status)] {
-            if is_same {
-                continue;
-            }
-            self.in_time()?;
-            let patch = Patch::Apply(part(key));
-            let written = match key {
-                "spec" => api.patch(&name, &ours(), &patch).await?,
-                _ => api.patch_status(&name, &ours(), &patch).await?,
-            };
-            let (wanted, found) = (&whole[key], &serde_json::to_value(&written)?[key]);
-            if wanted != found {
-                self.in_time()?;
-                let patch = Patch::Merge(json!({key: stripped(wanted, found)}));
-                match key {
-                    "spec" => api.patch(&name, &by_us(), &patch).await?,
-                    _ => api.patch_status(&name, &by_us(), &patch).await?,
-                };
-            }
+        let head = |metadata| json!({"apiVersion": whole["apiVersion"], "kind": whole["kind"], "metadata": metadata});
+        if !same {
+            self.put_part(api, head(whole["metadata"].clone()), "spec", &whole["spec"], "k8s.mirror").await?;
+        }
+        if !same_status {
+            let head = head(json!({"name": mirror.name_any()}));
+            self.put_part(api, head, "status", &whole["status"], "k8s.mirror_status").await?;
         }
         Ok(())
     }
+
+    /// Makes one part of an object what is wanted and nothing else, in one call or two: what others have put into fields that
+    /// we leave out, an apply leaves standing. The second call rests on what the first has left.
+    async fn put_part<K>(
+        &self,
+        api: &Api<K>,
+        head: Value,
+        key: &'static str,
+        wanted: &Value,
+        point: &str,
+    ) -> Result<K, StepError>
+    where
+        K: kube::Resource + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let name = head["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let mut applied = head;
+        applied[key] = wanted.clone();
+        self.in_time()?;
+        // Where it hurts most to stand still: the term has just been looked at.
+        crash::point(point);
+        let written = patch(api, &name, key, &ours(), &Patch::Apply(applied)).await?;
+        let found = serde_json::to_value(&written)?;
+        if found[key] == *wanted {
+            return Ok(written);
+        }
+        let rests_on = json!({"uid": written.uid(), "resourceVersion": written.resource_version()});
+        let bare = Patch::Merge(json!({"metadata": rests_on, key: stripped(wanted, &found[key])}));
+        self.in_time()?;
+        patch(api, &name, key, &by_us(), &bare).await
+    }
+}
+
+async fn patch<K>(
+    api: &Api<K>,
+    name: &str,
+    key: &str,
+    params: &PatchParams,
+    patch: &Patch<Value>,
+) -> Result<K, StepError>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
+    Ok(match key {
+        "status" => api.patch_status(name, params, patch).await?,
+        _ => api.patch(name, params, patch).await?,
+    })
 }
 
 /// What is wanted, and that nothing else of what was found stays.

@@ -5,13 +5,15 @@ use super::{crd::ResourceRequest, store, store::Bound};
 use crate::{
     db::{Db, DbError},
     identity::{Department, store as identities},
+    ids::RequestId,
     machine::{self, Machine},
     operation::{self, Operation},
     request::{self, store::Request},
     text::hex,
+    usage::judging,
 };
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Our mark on what must not go before its machines are in the bin.
 pub const FINALIZER: &str = "cloud.jiyue.io/machines";
@@ -38,8 +40,14 @@ pub struct Facts {
     pub bound: Option<Bound>,
     pub request: Option<Request>,
     pub machines: Vec<Machine>,
+    /// The word of the last judgement of each machine's use, by the machine's id.
+    pub verdicts: BTreeMap<String, String>,
     /// The build.
     pub operation: Option<Operation>,
+    /// It asks for nothing: it shows a request of its department that came by another way.
+    pub is_mirror: bool,
+    /// It bears a request's id as its name and is no mirror: left over where a namespace has changed hands, say.
+    pub is_namesake: bool,
 }
 
 impl Facts {
@@ -67,13 +75,29 @@ impl Facts {
             bound,
             request: None,
             machines: Vec::new(),
+            verdicts: BTreeMap::new(),
             operation: None,
+            is_mirror: false,
+            is_namesake: false,
         };
         if let Some(bound) = &facts.bound {
-            let id = bound.request.text();
-            facts.request = request::store::find(&mut conn, &id, None).await?;
+            facts.request = request::store::find(&mut conn, &bound.request.text(), None).await?;
+        } else if let Ok(id) = facts.name.parse::<RequestId>()
+            && let Some(request) = request::store::find(&mut conn, &id.text(), None).await?
+        {
+            // A mirror by its name alone, whoever made it: it shows to a department what is the department's own.
+            let is_own = matches!(&facts.owner, Owner::Of(department) if department.id == request.department);
+            facts.is_mirror = is_own && store::of_request(&mut conn, &id.text()).await?.is_none();
+            facts.is_namesake = !facts.is_mirror;
+            facts.request = facts.is_mirror.then_some(request);
+        }
+        if let Some(request) = &facts.request {
+            let id = request.id.text();
             facts.machines = machine::store::of_request(&mut conn, &id).await?;
-            if let Some(operation) = facts.request.as_ref().and_then(|request| request.operation) {
+            if !facts.machines.is_empty() {
+                facts.verdicts = judging::store::of_request(&mut conn, &id).await?.into_iter().collect();
+            }
+            if let Some(operation) = request.operation {
                 facts.operation = operation::store::find(&mut conn, &operation.text()).await?;
             }
         }
@@ -84,7 +108,7 @@ impl Facts {
         self.object.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER)
     }
 
-    /// Other than what the request was made of.
+    /// Other than what the request was made of. What a mirror should be, it is made again.
     pub fn is_edited(&self) -> bool {
         self.bound.as_ref().is_some_and(|bound| bound.spec_sha256 != self.spec_sha256)
     }

@@ -1,30 +1,76 @@
-//! What the mirrors say: machines in the namespace of their request, task books in the cluster. Pure; they follow from the
+//! What the mirrors say: machines in the namespace of their request, requests that came by another way in a namespace of
+//! their department, task books in the cluster. Pure; they follow from the
 //! database alone, and what somebody else wrote into them is written over.
 
 use super::{
     crd::{
-        Amounts, Machine as MachineObject, MachineSpec, MachineStatus, TaskBook as BookObject, TaskBookSpec,
-        TaskBookStatus, quantity,
+        Amounts, Machine as MachineObject, MachineSpec, MachineStatus, OmUnit, ResourceRequest, ResourceRequestSpec,
+        TaskBook as BookObject, TaskBookSpec, TaskBookStatus, quantity,
     },
     dereference::Facts,
 };
 use crate::{
+    labels::FilingBasis,
     machine::{Machine, lifecycle::State},
+    request::{block::Block, store::Request},
     task_book::{document::Indicators, store::Held},
     units::Bytes,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource as _;
+use serde::Serialize;
 use std::collections::BTreeMap;
+
+/// The mirror of a request that has come by another way than an object. Its name is the request's id, and by that alone it is
+/// known.
+pub fn request(request: &Request, namespace: &str) -> ResourceRequest {
+    let mut object = ResourceRequest::new(&request.id.text(), spec(&request.block));
+    object.metadata.namespace = Some(namespace.to_owned());
+    object
+}
+
+/// A block as an object would have asked for it.
+pub fn spec(block: &Block) -> ResourceRequestSpec {
+    let number = |basis| (block.filing_basis == basis).then(|| block.task_book.clone());
+    ResourceRequestSpec {
+        filing_basis: (!block.filing_basis.is_task_book()).then(|| block.filing_basis.word().to_owned()),
+        task_book: number(FilingBasis::TaskBook),
+        government_approval: number(FilingBasis::Urgent),
+        upper_level_filing: number(FilingBasis::UpperLevel),
+        vm_count: block.machines.into(),
+        cpu_count: block.vcpu.into(),
+        memory: quantity(block.memory),
+        disk: quantity(block.disk),
+        os_type: block.os.clone(),
+        db_type: block.database.clone(),
+        domain: block.domain.as_ref().map(ToString::to_string),
+        no_domain_reason: block.no_domain_reason.clone(),
+        workload_description: block.workload_description.clone(),
+        workload_class: Some(word(&block.workload_class)),
+        spread: (!block.spread.is_prefer()).then(|| word(&block.spread)),
+        remarks: block.remarks.clone(),
+        network_zone: block.zone.word().to_owned(),
+        secrecy_level: word(&block.secrecy_level),
+        mlps_level: block.mlps_level.get().into(),
+        deploy_milestone: block.deploy_milestone.to_string(),
+        om_period_months: block.om_period_months.into(),
+        om_unit: OmUnit { name: block.om_unit.name.clone(), contact: block.om_unit.contact.clone() },
+        ssh_keys: block.ssh_keys.clone(),
+    }
+}
+
+/// A variant as JSON has it.
+fn word(variant: &impl Serialize) -> String {
+    serde_json::to_value(variant).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
 
 /// The mirrors of a request's machines. They go with the request's object, by its cluster's garbage collector.
 pub fn machines(facts: &Facts, hosts: &BTreeMap<String, String>) -> Vec<MachineObject> {
-    let Some(bound) = &facts.bound else { return Vec::new() };
     let owner = OwnerReference {
         api_version: MachineObject::api_version(&()).into_owned(),
         kind: "ResourceRequest".to_owned(),
-        name: bound.name.clone(),
-        uid: bound.uid.clone(),
+        name: facts.name.clone(),
+        uid: facts.uid.clone(),
         controller: Some(true),
         block_owner_deletion: None,
     };
@@ -55,9 +101,9 @@ fn one(machine: &Machine, facts: &Facts, owner: &OwnerReference, hosts: &BTreeMa
         }
         .to_owned(),
         provider: hosts.get(&machine.host.text()).cloned(),
-        address: (machine.state != State::Undone).then(|| intent.network.address.to_string()),
+        address: machine.address().filter(|_| machine.state != State::Undone).map(|address| address.to_string()),
         deadline: Some(machine.lease_end.to_string()),
-        usage_verdict: None,
+        usage_verdict: facts.verdicts.get(&machine.id.text()).cloned(),
     });
     object
 }
@@ -95,4 +141,45 @@ fn left(limit: &Indicators, used: &Indicators) -> Indicators {
 
 fn amounts(of: &Indicators) -> Amounts {
     Amounts { machines: of.machines, vcpu: of.vcpu, memory: quantity(of.memory), disk: quantity(of.disk) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        catalogue::Catalogue,
+        jurisdiction::Profile,
+        k8s::build,
+        request::{
+            fields::RawBlock,
+            raw::RawReport,
+            rules::{self, Ground},
+        },
+    };
+    use jiff::civil::date;
+    use serde_json::{Value, json};
+
+    /// What a mirror says, asked for, would be the same request.
+    #[test]
+    fn a_mirror_says_the_whole_of_a_block() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let profile = Profile::embedded("xiangcheng").unwrap();
+        let ground = || Ground { catalogue: &catalogue, profile: &profile, today: date(2026, 11, 20) };
+        let sample: Value = serde_saphyr::from_str(include_str!("../../samples/request.yaml")).unwrap();
+        let plain: RawBlock = serde_json::from_value(sample).unwrap();
+        let with = |changes: Value| {
+            let mut all = serde_json::to_value(&plain).unwrap();
+            all.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+            serde_json::from_value::<RawBlock>(all).unwrap()
+        };
+        let urgent = json!({"filing_basis": "urgent", "task_book": null, "government_approval": "相政复〔2026〕3号",
+            "domain": null, "no_domain_reason": "仅供内部调用", "spread": "require", "remarks": "尽快",
+            "workload_class": "batch", "memory": "1536 MiB"});
+        let upper = json!({"filing_basis": "upper_level", "task_book": null, "upper_level_filing": "苏数〔2026〕9号"});
+        for raw in [plain.clone(), with(urgent), with(upper)] {
+            let blocks = rules::check(&RawReport::from(raw), ground(), None).unwrap();
+            let report = build::report(&spec(&blocks[0])).unwrap();
+            assert_eq!(rules::check(&report, ground(), None).unwrap(), blocks);
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! `[kubernetes]`: which cluster is listened to, and how a namespace says whose it is.
 
-use kube::config::Kubeconfig;
+use crate::provider::kubevirt::way_in;
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -39,14 +39,8 @@ impl KubernetesSettings {
     /// Everything that is wrong; asks no cluster.
     pub fn faults(&self) -> Vec<SettingsFault> {
         let mut faults = Vec::new();
-        if let Some(file) = &self.kubeconfig
-            && let Err(error) = Kubeconfig::read_from(file)
-        {
-            faults.push(SettingsFault {
-                field: "kubeconfig",
-                fault: format!("{} 读不出（{}）", file.display(), crate::error::story(&error).join(": ")),
-                mend: "写 kubeconfig 文件的绝对路径；在集群里运行的删去这一行".to_owned(),
-            });
+        if let Some((fault, mend)) = self.kubeconfig.as_deref().and_then(way_in::fault) {
+            faults.push(SettingsFault { field: "kubeconfig", fault, mend });
         }
         if !is_label_key(&self.department_label) {
             faults.push(SettingsFault {
@@ -83,6 +77,30 @@ fn is_label_key(key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    /// As the provider's: one judgement of both.
+    #[test]
+    fn a_way_in_that_others_can_read_is_refused_without_a_byte_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kubeconfig");
+        let text =
+            "apiVersion: v1\nkind: Config\nclusters: []\ncontexts: []\nusers:\n- {name: u, user: {token: s3cret}}\n";
+        fs::write(&file, text).unwrap();
+        let judge = |mode| {
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            let settings = KubernetesSettings {
+                kubeconfig: Some(file.clone()),
+                department_label: department_label(),
+                stuck_seconds: stuck_seconds(),
+            };
+            settings.faults()
+        };
+        assert_eq!(judge(0o600), []);
+        let [fault] = &judge(0o644)[..] else { panic!("one fault") };
+        assert_eq!(fault.field, "kubeconfig");
+        assert!(fault.fault.contains("644") && !format!("{fault:?}").contains("s3cret"), "{fault:?}");
+    }
 
     #[test]
     fn label_keys_are_told_from_others() {

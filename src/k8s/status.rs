@@ -93,7 +93,8 @@ pub fn compose(facts: &Facts, refused: Option<&Refused>, term: i64, now: Timesta
         phase: Some(phase),
         reason: off.filter(|_| phase != Phase::Approved).map(|condition| condition.reason.clone()),
         request_id: request.map(|request| request.id.text()),
-        approved_generation: decided.and(facts.bound.as_ref()).map(|bound| bound.generation),
+        // A mirror is what was decided on, whichever its generation.
+        approved_generation: decided.map(|_| facts.bound.as_ref().map_or(facts.generation, |bound| bound.generation)),
         digest: decided.map(|request| request.digest.clone()),
         task_book: request.map(|request| request.task_book_number.clone()).or_else(|| number(facts)),
         machines: Some(format!("{ready}/{asked}")),
@@ -160,6 +161,11 @@ fn accepted(facts: &Facts, refused: Option<&Refused>) -> Said {
                 bound.generation,
                 request.digest.get(..12).unwrap_or_default()
             ),
+        ),
+        (Some(request), _) if facts.is_mirror => said(
+            TRUE,
+            "mirrored",
+            format!("申请 {} 是在平台上提交的，这里只作显示；修改、撤回、删除请在平台上办理", request.id),
         ),
         (Some(request), _) => said(TRUE, "accepted", format!("已受理，申请编号 {}", request.id)),
         (None, _) => said(UNKNOWN, "pending", "尚未受理"),

@@ -121,6 +121,28 @@ pub async fn leaving(conn: &mut AnyConnection) -> Result<Vec<Bound>, DbError> {
     rows.iter().map(bound).collect()
 }
 
+/// Requests of a department that live and have come by no object, in the order of their ids, after one of them: `most` at
+/// most.
+pub async fn unbound(
+    conn: &mut AnyConnection,
+    department: DepartmentId,
+    after: &str,
+    most: i64,
+) -> Result<Vec<String>, DbError> {
+    let rows = sqlx::query(
+        "select id from requests where department_id = $1 and id > $2 \
+         and (state in ('submitted', 'approved', 'cancelling') or state = 'delivered' and exists (select 1 from machines \
+         where machines.request_id = requests.id and machines.state <> 'undone')) \
+         and not exists (select 1 from kube_requests where kube_requests.request_id = requests.id) order by id limit $3",
+    )
+    .bind(department.text())
+    .bind(after)
+    .bind(most)
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| Ok(row.try_get("id")?)).collect()
+}
+
 /// That a live read said that it is to be deleted. True when nobody had noted it.
 pub async fn set_leaving(tx: &mut Tx, uid: &str) -> Result<bool, DbError> {
     let now = tx.now().as_microsecond();

@@ -16,7 +16,8 @@ pub struct Fault {
 /// The department that it is a request of.
 pub fn judge<'a>(facts: &'a Facts, label: &str) -> Result<&'a Department, Fault> {
     let fault = |code, message| Err(Fault { code, message });
-    if !facts.object.metadata.owner_references.as_deref().unwrap_or_default().is_empty() {
+    // Nothing that it says of itself matters to a mirror: nobody submits it, and deleting it deletes nothing.
+    if !facts.is_mirror && !facts.object.metadata.owner_references.as_deref().unwrap_or_default().is_empty() {
         let message = "申请带有 ownerReferences：别的对象一删，集群就会把申请连同虚拟机一起删掉；请去掉后重新提交";
         return fault("foreign_owner", message.to_owned());
     }
@@ -42,6 +43,11 @@ pub fn judge<'a>(facts: &'a Facts, label: &str) -> Result<&'a Department, Fault>
         }
         Owner::Of(department) => department,
     };
+    if facts.is_namesake {
+        let message =
+            format!("对象的名字 {} 是另一份申请的编号，不会当作申请受理；要申请的换一个名字，不要的删掉", facts.name);
+        return fault("name_is_a_request", message);
+    }
     if facts.bound.as_ref().is_some_and(|bound| bound.department != department.id) {
         let message = format!(
             "命名空间 {} 已改归 {}；原来提交的申请仍属原单位，在这里改不了，请平台管理员核对标签 {label}",

@@ -8,6 +8,7 @@ use super::{
     crd::{Machine, ResourceRequest, ResourceRequestSpec, TaskBook},
     dereference::Facts,
     mirror,
+    mirrors::Mirrored,
     settings::KubernetesSettings,
     status::{self, Refused},
     store, validate,
@@ -15,11 +16,11 @@ use super::{
 use crate::{
     audit::{self, Mark},
     capacity,
-    db::{DbError, Slice},
+    db::DbError,
     error::{Problem, story},
-    identity::store as identities,
+    machine,
     metrics::Metrics,
-    request, task_book,
+    request,
     watch::{AlarmKind, drift::Finding, store as alarms},
 };
 use futures_util::{StreamExt as _, future::ready, stream};
@@ -53,26 +54,25 @@ const RESYNC: Duration = Duration::from_secs(600);
 /// What was refused is judged again: a task book may have come.
 const JUDGED_AGAIN: Duration = Duration::from_secs(300);
 /// Longest pause after failures, and before the cluster is tried again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// Objects worked on at once.
-const WIDTH: u16 = 16;
+pub(super) const WIDTH: u16 = 16;
 /// Deeds that one look at an object may lead to.
 const DEEDS: usize = 8;
-const PAGE: i64 = 500;
-const MOST_BOOKS: usize = 200;
+pub(super) const PAGE: i64 = 500;
 
 type Namespaces = Store<PartialObjectMeta<Namespace>>;
 
 /// One term at work.
 pub struct Work {
-    hands: Hands,
-    settings: KubernetesSettings,
+    pub(super) hands: Hands,
+    pub(super) settings: KubernetesSettings,
     metrics: Metrics,
-    stores: Stores,
+    pub(super) stores: Stores,
     /// Rings for an object.
     rings: UnboundedSender<ObjectRef<ResourceRequest>>,
-    /// Task books whose mirrors may not be true any more.
-    books: UnboundedSender<String>,
+    /// Of what the mirrors may not be true any more.
+    pub(super) mirrors: UnboundedSender<Mirrored>,
     /// Objects as our last write left them, for as long as the watch has not caught up, and failures in a row.
     memory: Mutex<HashMap<String, Memory>>,
 }
@@ -83,11 +83,11 @@ struct Memory {
     failures: u32,
 }
 
-struct Stores {
-    requests: Store<ResourceRequest>,
-    namespaces: Namespaces,
+pub(super) struct Stores {
+    pub(super) requests: Store<ResourceRequest>,
+    pub(super) namespaces: Namespaces,
     machines: Store<Machine>,
-    books: Store<TaskBook>,
+    pub(super) books: Store<TaskBook>,
 }
 
 pub struct Ends {
@@ -96,7 +96,7 @@ pub struct Ends {
     machines: reflector::store::Writer<Machine>,
     books: reflector::store::Writer<TaskBook>,
     rung: UnboundedReceiver<ObjectRef<ResourceRequest>>,
-    touched: UnboundedReceiver<String>,
+    touched: UnboundedReceiver<Mirrored>,
 }
 
 impl Work {
@@ -114,21 +114,28 @@ impl Work {
             touched,
         };
         let memory = Mutex::default();
-        (Arc::new(Self { hands, settings, metrics, stores, rings, books: touch, memory }), ends)
+        (Arc::new(Self { hands, settings, metrics, stores, rings, mirrors: touch, memory }), ends)
     }
 }
 
 impl Work {
     /// Works until it is dropped.
     pub async fn run(self: Arc<Self>, client: Client, ends: Ends) {
-        let Ends { requests, namespaces, machines, books, rung, mut touched } = ends;
+        let Ends { requests, namespaces, machines, books, rung, touched } = ends;
         let config = watcher::Config::default;
         let seen = watcher(Api::<ResourceRequest>::all(client.clone()), config())
             .default_backoff()
             .reflect(requests)
-            .applied_objects()
+            .touched_objects()
             .filter_map(|event| ready(heard(event, "resourcerequests")))
-            .map(|object| ObjectRef::from_obj(&object));
+            .map(|object| {
+                let here = ObjectRef::from_obj(&object);
+                if self.stores.requests.get(&here).is_none() {
+                    self.forget(&object.uid().unwrap_or_default());
+                    self.mirror_again(&object.name_any());
+                }
+                here
+            });
         let queue = stream::select(seen, stream::unfold(rung, async |mut rung| Some((rung.recv().await?, rung))))
             .map(|object| Ok::<_, watcher::Error>(controller::ReconcileRequest::from(object)));
         let at_work = applier(
@@ -148,6 +155,7 @@ impl Work {
             .filter_map(|event| ready(heard(event, "namespaces")))
             .for_each(|namespace| {
                 self.ring_namespace(&namespace.name_any());
+                let _ = self.mirrors.send(Mirrored::Namespace(namespace.name_any()));
                 ready(())
             });
         let of_machines = watcher(Api::<Machine>::all(client.clone()), config())
@@ -166,35 +174,24 @@ impl Work {
             .touched_objects()
             .filter_map(|event| ready(heard(event, "taskbooks")))
             .for_each(|mirror| {
-                let _ = self.books.send(mirror.name_any());
+                let _ = self.mirrors.send(Mirrored::Book(mirror.name_any()));
                 ready(())
             });
-        let mirroring = async {
-            let _ = self.stores.books.wait_until_ready().await;
-            while let Some(first) = touched.recv().await {
-                let mut ids = BTreeSet::from([first]);
-                while let Ok(more) = touched.try_recv() {
-                    ids.insert(more);
-                }
-                for id in ids {
-                    self.mirror_book(&id).await;
-                }
-            }
-        };
         // Whichever of them ends, all do; none does before the term is over.
         tokio::select! {
             () = at_work => {}
             () = of_namespaces => {}
             () = of_machines => {}
             () = of_books => {}
-            () = mirroring => {}
+            () = self.keep_mirrors(touched) => {}
+            () = self.follow_verdicts() => {}
             () = self.follow() => {}
             () = self.leavers() => {}
             () = self.resync() => {}
         }
     }
 
-    fn ring(&self, object: ObjectRef<ResourceRequest>) {
+    pub(super) fn ring(&self, object: ObjectRef<ResourceRequest>) {
         // Nobody listens once the term is over.
         let _ = self.rings.send(object);
     }
@@ -204,6 +201,12 @@ impl Work {
             if object.namespace().as_deref() == Some(namespace) {
                 self.ring(ObjectRef::from_obj(&*object));
             }
+        }
+    }
+
+    pub(super) fn ring_all(&self) {
+        for object in self.stores.requests.state() {
+            self.ring(ObjectRef::from_obj(&*object));
         }
     }
 
@@ -252,9 +255,11 @@ impl Work {
     async fn tell(&self, facts: &Facts, refused: Option<&Refused>) -> Result<(), StepError> {
         let hands = &self.hands;
         let told = status::compose(facts, refused, hands.term.epoch, hands.db.clock().now());
+        let mut is_there = false;
         if !status::is_told(facts.object.status.as_ref(), &told) {
             let written = hands.cluster.put_status(&facts.object, &told).await?;
             self.remember(Arc::new(written));
+            is_there = true;
         }
         if facts.machines.is_empty() || facts.object.metadata.deletion_timestamp.is_some() {
             return Ok(());
@@ -266,6 +271,14 @@ impl Work {
         };
         for mirror in mirror::machines(facts, &hosts) {
             let before = self.stores.machines.get(&ObjectRef::from_obj(&mirror));
+            if before.is_none() && !is_there {
+                // It may have gone with an object of whose end we have not heard: made again, it would go again at once.
+                let live = hands.cluster.live(&facts.namespace, &facts.name).await?;
+                if live.is_none_or(|live| live.metadata.uid.as_deref() != Some(&facts.uid)) {
+                    return Ok(());
+                }
+                is_there = true;
+            }
             hands.cluster.put_machine(&mirror, before.as_deref()).await?;
         }
         Ok(())
@@ -363,7 +376,7 @@ impl Work {
                 "request" => store::of_request(&mut conn, id).await?,
                 "machine" => store::of_machine(&mut conn, id).await?,
                 "task_book" => {
-                    let _ = self.books.send(id.to_owned());
+                    let _ = self.mirrors.send(Mirrored::Book(id.to_owned()));
                     // It may be the one that some were refused for.
                     self.ring_refused();
                     None
@@ -373,15 +386,16 @@ impl Work {
             let request = match (kind, &bound) {
                 ("request", _) => Some(id.to_owned()),
                 (_, Some(bound)) => Some(bound.request.text()),
+                ("machine", None) => machine::store::find(&mut conn, id, None).await?.map(|it| it.request.text()),
                 _ => None,
             };
-            if let Some(request) = request
-                && let Some(request) = request::store::find(&mut conn, &request, None).await?
-            {
-                let _ = self.books.send(request.task_book.text());
+            let Some(request) = request else { continue };
+            if let Some(request) = request::store::find(&mut conn, &request, None).await? {
+                let _ = self.mirrors.send(Mirrored::Book(request.task_book.text()));
             }
-            if let Some(bound) = bound {
-                self.ring(ObjectRef::new(&bound.name).within(&bound.namespace));
+            match bound {
+                Some(bound) => self.ring(ObjectRef::new(&bound.name).within(&bound.namespace)),
+                None => drop(self.mirrors.send(Mirrored::Request(request))),
             }
         }
         Ok((mark, i64::try_from(all.len()).is_ok_and(|many| many == PAGE)))
@@ -392,55 +406,6 @@ impl Work {
             if object.status.as_ref().is_none_or(|status| !status.violations.is_empty()) {
                 self.ring(ObjectRef::from_obj(&*object));
             }
-        }
-    }
-
-    async fn all_books(&self) {
-        let Some(order) = task_book::store::SORTS.order(None) else { return };
-        let mut slice = Slice { order, after: None, size: MOST_BOOKS };
-        loop {
-            let batch = async {
-                let mut conn = self.hands.db.read().await?;
-                task_book::store::list(&mut conn, &task_book::store::Filter::default(), &slice).await
-            };
-            match batch.await {
-                Ok(batch) => {
-                    for book in &batch.items {
-                        let _ = self.books.send(book.id.text());
-                    }
-                    match batch.next {
-                        Some(next) => slice.after = Some(next),
-                        None => return,
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "kubernetes.books.unread");
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Writes the mirror of a task book, where it is not true.
-    async fn mirror_book(&self, id: &str) {
-        let written = async {
-            let (held, department) = {
-                let mut conn = self.hands.db.read().await?;
-                let Some(held) = task_book::store::find(&mut conn, id, None).await? else { return Ok(()) };
-                let department = identities::find_department(&mut conn, &held.department.text()).await?;
-                (held, department.map(|department| department.code).unwrap_or_default())
-            };
-            let mirror = mirror::book(&held, &department);
-            let before = self.stores.books.get(&ObjectRef::from_obj(&mirror));
-            self.hands.cluster.put_book(&mirror, before.as_deref()).await
-        };
-        if let Err(error) = written.await {
-            tracing::warn!(book = id, error = %story(&error).join(": "), "kubernetes.book.postponed");
-            let (books, id) = (self.books.clone(), id.to_owned());
-            tokio::spawn(async move {
-                sleep(LONGEST_PAUSE).await;
-                let _ = books.send(id);
-            });
         }
     }
 
@@ -526,8 +491,9 @@ impl Work {
     async fn resync(&self) {
         loop {
             sleep(RESYNC).await;
-            for object in self.stores.requests.state() {
-                self.ring(ObjectRef::from_obj(&*object));
+            self.ring_all();
+            for namespace in self.stores.namespaces.state() {
+                let _ = self.mirrors.send(Mirrored::Namespace(namespace.name_any()));
             }
             self.all_books().await;
         }

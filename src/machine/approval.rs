@@ -17,7 +17,7 @@ use crate::{
     capacity::{
         self, Amount, Size,
         inventory::{Ask, Inventory, NoPlace, Place},
-        placement::Wanted,
+        placement::{PlaceKind, Wanted},
     },
     db::{Db, DbError, Group, JobError, Tx},
     error::{HostRefusals, Kind, Problem},
@@ -336,7 +336,7 @@ pub(super) fn wanted(block: &Block, size: Size, lease_end: Date, now: i64) -> Wa
         spread: block.spread,
         fixed_address: block.machine_names().is_some(),
         database: false,
-        kind: None,
+        kind: PlaceKind::wished(block.provider),
         now,
     }
 }

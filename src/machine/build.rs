@@ -27,7 +27,7 @@ use crate::{
         store::LeaseError,
         worker::{Held, RunError, Runner},
     },
-    provider::{Intent, Part, Provider},
+    provider::{Destination, Intent, Part, Provider},
     request::{
         self,
         lifecycle::{RequestEvent, RequestState},
@@ -170,6 +170,12 @@ impl Build {
     ) -> Result<(), Turn> {
         let provider =
             self.providers.of(machine.host).await.map_err(|e| Turn::Interrupted(RunError::Later(e.to_string())))?;
+        // Known to be away: others get the turn at once, and a listing that comes back says when it is over.
+        if matches!(provider.destination(), Destination::Cluster)
+            && capacity::standing::store::is_unknown(&mut *self.db.read().await?, machine.host).await?
+        {
+            return Err(Turn::Interrupted(RunError::Later("the cluster is away".to_owned())));
+        }
         let intent = self.with_password(machine).await?;
         let estate = estate::of(&mut *self.db.read().await?, &*provider, machine).await?;
         if let Some(estate) = estate
@@ -180,7 +186,10 @@ impl Build {
         let mut permit = None;
         for part in Part::ALL {
             if part == Part::Power {
-                permit = Arc::clone(&self.boots).acquire_owned().await.ok();
+                // A cluster starts its guests in its own order, on other processors than a host's.
+                if !matches!(provider.destination(), Destination::Cluster) {
+                    permit = Arc::clone(&self.boots).acquire_owned().await.ok();
+                }
                 self.still_approved(machine).await?;
             }
             // The write proves that the lease still holds, before the host is touched.
@@ -218,7 +227,7 @@ impl Build {
         match &arrived {
             Ok(()) => self.metrics.step_took(Part::Image.word(), "done", began.elapsed()),
             Err(StepError::Failed { .. }) => self.metrics.step_took(Part::Image.word(), "failed", began.elapsed()),
-            Err(StepError::Stopped) => {}
+            Err(StepError::Stopped | StepError::Away(_)) => {}
         }
         arrived
     }
@@ -232,12 +241,14 @@ impl Build {
         done: &AtomicI64,
         error: StepError,
     ) -> Result<Turn, Turn> {
-        if matches!(error, StepError::Failed { .. }) {
-            return Ok(Turn::Back(format!("{}: {error}", machine.intent.name)));
-        }
-        // By somebody's wish, which the report answers; or because the process is stopping.
+        let why = match error {
+            StepError::Failed { .. } => return Ok(Turn::Back(format!("{}: {error}", machine.intent.name))),
+            StepError::Away(_) => error.to_string(),
+            StepError::Stopped => "stopped between two steps".to_owned(),
+        };
+        // By somebody's wish, which the report answers; or because the process is stopping, or the cluster away.
         self.report(held, done.load(Ordering::Relaxed), format!("{}.{part}", machine.intent.name)).await?;
-        Ok(Turn::Interrupted(RunError::Later("stopped between two steps".to_owned())))
+        Ok(Turn::Interrupted(RunError::Later(why)))
     }
 
     /// What the provider is told: with the password, as long as it is the broker's to know.

@@ -5,7 +5,7 @@ use crate::{
     capacity::{
         self, Size,
         inventory::{Ask, Explanation, Inventory},
-        placement::Wanted,
+        placement::{PlaceKind, Wanted},
     },
     catalogue::Catalogue,
     db::Db,
@@ -14,7 +14,7 @@ use crate::{
         Actor,
         policy::{self, Act},
     },
-    labels::{MlpsLevel, Spread, Zone},
+    labels::{MlpsLevel, ProviderWish, Spread, Zone},
     request, time,
     units::Bytes,
 };
@@ -49,6 +49,8 @@ pub struct Question {
     pub om_period_months: Option<u32>,
     /// 分散要求: `prefer` or `require`.
     pub spread: Option<Spread>,
+    /// 落位要求: `any`, `libvirt` or `kubevirt`.
+    pub provider: Option<ProviderWish>,
 }
 
 impl Question {
@@ -63,6 +65,7 @@ impl Question {
             self.os.is_some(),
             self.om_period_months.is_some(),
             self.spread.is_some(),
+            self.provider.is_some(),
         ];
         given.contains(&true)
     }
@@ -79,6 +82,7 @@ pub struct Asked {
     pub database: Option<String>,
     pub lease_end: Option<Date>,
     pub spread: Spread,
+    pub provider: ProviderWish,
     /// A name is to be registered for it.
     pub fixed_address: bool,
     pub serves_database: bool,
@@ -112,6 +116,7 @@ pub async fn explain(
                 os: Some(block.os),
                 database: Some(block.database),
                 spread: block.spread,
+                provider: block.provider,
             }
         }
         None => understand(question, today).map_err(|faults| refused(&faults.join("；")))?,
@@ -147,7 +152,7 @@ impl Asked {
             spread: self.spread,
             fixed_address: self.fixed_address,
             database: self.serves_database,
-            kind: None,
+            kind: PlaceKind::wished(self.provider),
             now,
         }
     }
@@ -199,6 +204,7 @@ fn understand(question: &Question, today: Date) -> Result<Asked, Vec<String>> {
             database: None,
             lease_end: months.map(|months| today.saturating_add(i64::from(months).months())),
             spread: question.spread.unwrap_or_default(),
+            provider: question.provider.unwrap_or_default(),
             fixed_address: false,
             serves_database: false,
         }),

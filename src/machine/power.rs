@@ -73,7 +73,7 @@ impl Runner for Power {
             Err(error) if matches!(operation.kind, Kind::Start | Kind::Restore | Kind::Reboot) => match error {
                 // Patience is over: the guest does not come up.
                 StepError::Failed { .. } => Some(error.to_string()),
-                StepError::Stopped => return Err(later(error.to_string())),
+                StepError::Stopped | StepError::Away(_) => return Err(later(error.to_string())),
             },
             // A stop is wanted until it is done.
             Err(error) => return Err(later(error.to_string())),

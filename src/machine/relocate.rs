@@ -83,7 +83,7 @@ impl Migrate {
             match self.courier.arrive(to, target, &journey.to.image, patience, &held.stop).await {
                 Ok(()) => {}
                 Err(StepError::Failed { source, .. }) => return Err(source),
-                Err(StepError::Stopped) => {
+                Err(StepError::Stopped | StepError::Away(_)) => {
                     let (act, reason) = ("the journey".to_owned(), "stopped before it began".to_owned());
                     return Err(ProviderError::Transient { act, reason });
                 }

@@ -56,7 +56,7 @@ impl Runner for Resize {
 /// A host that cannot be reached says nothing about the new size: the change is wanted until it is done.
 fn is_final(error: &StepError) -> bool {
     match error {
-        StepError::Stopped => false,
+        StepError::Stopped | StepError::Away(_) => false,
         StepError::Failed { part, source } => !source.is_transient() || *part == Part::Answer,
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     metrics::Metrics,
-    provider::{Estate, Intent, Part, Provider, ProviderError},
+    provider::{Destination, Estate, Intent, Part, Provider, ProviderError},
 };
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -33,12 +33,25 @@ impl Patience {
 /// Between a step's first failure and its repetition.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
+/// How long a cluster that does not answer holds up a step before it is put off.
+const AWAY: Duration = Duration::from_secs(3);
+
+/// Whether it is only the way to the machine that is cut. An API server that is away says nothing of its machines, which
+/// run on, and nothing else can be built in their place: so the step is put off for as long as it takes, and gives its
+/// turn to others. A host is given up in the end: its machines can be built elsewhere.
+pub(super) fn is_away(provider: &dyn Provider, error: &ProviderError) -> bool {
+    matches!(error, ProviderError::Unreachable { .. }) && matches!(provider.destination(), Destination::Cluster)
+}
+
 /// Why a step is not done.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
     /// The process is stopping or the lease is lost; nothing is known to be wrong.
     #[error("stopped before the step was done")]
     Stopped,
+    /// Nothing is known; to be taken up again later.
+    #[error("the cluster is away: {0}")]
+    Away(#[source] ProviderError),
     #[error("{part}: {source}")]
     Failed {
         part: Part,
@@ -70,6 +83,9 @@ pub async fn ensure(
             }
             Err(error) => error,
         };
+        if is_away(provider, &error) && began.elapsed() >= AWAY {
+            return Err(StepError::Away(error));
+        }
         if !error.is_transient() || began.elapsed() >= patience.of(part, intent) {
             metrics.step_took(part.word(), "failed", began.elapsed());
             return Err(StepError::Failed { part, source: error });
@@ -93,6 +109,7 @@ pub async fn settle_in(
         }
         match provider.settle_in(estate).await {
             Ok(()) => return Ok(()),
+            Err(error) if is_away(provider, &error) && began.elapsed() >= AWAY => return Err(StepError::Away(error)),
             Err(error) if error.is_transient() && began.elapsed() < patience.other => {
                 tracing::debug!(department = estate.tenancy.code, %error, "machine.place.again");
             }
@@ -116,6 +133,7 @@ pub async fn clear_seed(
         }
         match provider.clear_seed(intent).await {
             Ok(()) => return Ok(()),
+            Err(error) if is_away(provider, &error) && began.elapsed() >= AWAY => return Err(StepError::Away(error)),
             Err(error) if error.is_transient() && began.elapsed() < patience.other => {
                 tracing::debug!(machine.id = %intent.machine, %error, "machine.seed.again");
             }

@@ -6,13 +6,13 @@ use crate::{
     identity::Department,
     usage::{
         advice::Advice,
-        judging::{Evidence, Idle},
+        judging::{Evidence, Idle, Line, Subject},
         verdict::{Code, Figure, Held, Verdict},
     },
 };
 use jiff::civil::Date;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// For how long a machine has been idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
@@ -59,8 +59,8 @@ pub struct Holding {
 }
 
 impl Holding {
-    fn add(&mut self, evidence: &Evidence) {
-        let subject = &evidence.subject;
+    fn add(&mut self, line: &Line) {
+        let subject = line.subject();
         self.machines += 1;
         self.vcpu = self.vcpu.saturating_add(subject.vcpu.unwrap_or(0));
         self.memory_bytes = self.memory_bytes.saturating_add(subject.memory_bytes.unwrap_or(0));
@@ -91,24 +91,24 @@ pub struct Aged {
 }
 
 impl Totals {
-    fn of<'a>(all: impl IntoIterator<Item = &'a Evidence>) -> Self {
+    fn of<'a>(all: impl IntoIterator<Item = &'a Line>) -> Self {
         let ages = Age::ALL.map(|age| Aged { age, holding: Holding::default() }).to_vec();
         let mut totals = Self { ages, ..Self::default() };
-        for evidence in all {
+        for line in all {
             totals.machines += 1;
-            match evidence.judgement.verdict {
+            match line.verdict() {
                 Verdict::Busy => totals.busy += 1,
                 Verdict::Low => totals.low += 1,
                 Verdict::Unknown => totals.unknown += 1,
                 Verdict::Exempt => totals.exempt += 1,
                 Verdict::Idle => {
-                    totals.idle.add(evidence);
-                    if evidence.judgement.eligibility.eligible {
-                        totals.eligible.add(evidence);
+                    totals.idle.add(line);
+                    if line.evidence().is_some_and(|evidence| evidence.judgement.eligibility.eligible) {
+                        totals.eligible.add(line);
                     }
-                    let age = age(evidence);
+                    let age = Age::of(days(line));
                     for aged in totals.ages.iter_mut().filter(|aged| aged.age == age) {
-                        aged.holding.add(evidence);
+                        aged.holding.add(line);
                     }
                 }
             }
@@ -117,8 +117,9 @@ impl Totals {
     }
 }
 
-fn age(evidence: &Evidence) -> Age {
-    Age::of(evidence.idle.map_or(0, |idle: Idle| idle.days))
+/// For how many days it has been idle.
+fn days(line: &Line) -> i64 {
+    line.evidence().and_then(|evidence| evidence.idle).map_or(0, |idle: Idle| idle.days)
 }
 
 /// A department's one system.
@@ -203,42 +204,36 @@ pub struct Head<'a> {
 }
 
 /// The report of some judgements of one day. Their order does not matter.
-pub fn report(head: Head<'_>, mut all: Vec<Evidence>) -> IdleReport {
-    all.sort_by_cached_key(|evidence| {
-        let subject = &evidence.subject;
-        let days = evidence.idle.map_or(0, |idle| -idle.days);
-        (subject.department.code.clone(), subject.system.clone(), days, subject.name.clone(), subject.id.clone())
-    });
-    let mut groups: BTreeMap<(String, Option<String>), Vec<&Evidence>> = BTreeMap::new();
-    for evidence in &all {
-        let subject = &evidence.subject;
-        groups.entry((subject.department.code.clone(), subject.system.clone())).or_default().push(evidence);
+pub fn report(head: Head<'_>, mut all: Vec<Line>) -> IdleReport {
+    let key = |line: &Line| {
+        let subject = line.subject();
+        (subject.department.code.clone(), subject.system.clone(), -days(line), subject.name.clone(), subject.id.clone())
+    };
+    all.sort_by_cached_key(key);
+    let mut groups: BTreeMap<(&str, Option<&str>), Vec<&Line>> = BTreeMap::new();
+    for line in &all {
+        let subject = line.subject();
+        groups.entry((&subject.department.code, subject.system.as_deref())).or_default().push(line);
     }
     let groups = groups
         .into_iter()
         .filter_map(|((_, system), members)| {
-            let department = members.first()?.subject.department.clone();
-            Some(Group { department, system, totals: Totals::of(members) })
+            let department = members.first()?.subject().department.clone();
+            Some(Group { department, system: system.map(str::to_owned), totals: Totals::of(members) })
         })
         .collect();
-    let mut rules: Vec<RulesUsed> = all
-        .iter()
-        .map(|evidence| RulesUsed {
-            rule_set: evidence.judgement.rule_set.clone(),
-            version: evidence.judgement.rule_version,
-        })
-        .collect();
-    rules.sort();
-    rules.dedup();
-    let advice = all.iter().flat_map(advised).collect();
-    let borderline = all.iter().filter_map(borderline).collect();
+    let rules: BTreeSet<(&str, u32)> = all.iter().map(Line::rules).collect();
+    let rules = rules.into_iter().map(|(name, version)| RulesUsed { rule_set: name.to_owned(), version }).collect();
+    let advice = all.iter().flat_map(|line| advised(line.subject(), line.advice())).collect();
+    let borderline = all.iter().filter_map(|line| borderline(line.evidence()?)).collect();
     let totals = Totals::of(&all);
     let (mut idle, mut unknown, mut exempt) = (Vec::new(), Vec::new(), Vec::new());
-    for evidence in all {
+    for line in all {
+        let Line::Whole(evidence) = line else { continue };
         match evidence.judgement.verdict {
-            Verdict::Idle => idle.push(evidence),
-            Verdict::Unknown => unknown.push(evidence),
-            Verdict::Exempt => exempt.push(evidence),
+            Verdict::Idle => idle.push(*evidence),
+            Verdict::Unknown => unknown.push(*evidence),
+            Verdict::Exempt => exempt.push(*evidence),
             Verdict::Busy | Verdict::Low => {}
         }
     }
@@ -271,9 +266,8 @@ fn borderline(evidence: &Evidence) -> Option<Borderline> {
 }
 
 /// Each piece of advice on a machine with whose it is.
-pub fn advised(evidence: &Evidence) -> impl Iterator<Item = Advised> + '_ {
-    let subject = &evidence.subject;
-    evidence.advice.iter().map(|advice| Advised {
+pub fn advised<'a>(subject: &'a Subject, advice: &'a [Advice]) -> impl Iterator<Item = Advised> + 'a {
+    advice.iter().map(|advice| Advised {
         id: subject.id.clone(),
         name: subject.name.clone(),
         department: subject.department.clone(),

@@ -13,7 +13,7 @@ use crate::{
     ids::{DepartmentId, ReportId},
     jurisdiction::Profile,
     usage::judging::{
-        Evidence, Kept,
+        Kept, Line,
         service::{Judges, JudgingError, Keep},
     },
 };
@@ -69,14 +69,13 @@ impl Reports {
         keep: Keep,
     ) -> Result<IdleReport, ReportError> {
         let own = department.map(|department| department.id.text());
-        let judged = self.judges.of_day(as_of, own.as_deref(), keep).await?;
-        Ok(self.report(as_of, department, judged.into_iter().map(|kept| kept.evidence).collect()))
+        Ok(self.report(as_of, department, self.judges.lines(as_of, own.as_deref(), keep).await?))
     }
 
-    fn report(&self, as_of: Date, department: Option<&Department>, all: Vec<Evidence>) -> IdleReport {
+    fn report(&self, as_of: Date, department: Option<&Department>, all: Vec<Line>) -> IdleReport {
         let (district, authority) = (self.profile.name.as_str(), self.profile.authority_name.as_str());
         // As the department was called then.
-        let then = department.map(|now| all.first().map_or(now, |first| &first.subject.department).clone());
+        let then = department.map(|now| all.first().map_or(now, |first| &first.subject().department).clone());
         idle::report(Head { as_of, district, authority, department: then.as_ref() }, all)
     }
 
@@ -96,11 +95,11 @@ impl Reports {
         for kept in &judged {
             departments.entry(kept.evidence.subject.department.id.text()).or_default().push(kept.clone());
         }
-        let whole = judged.into_iter().map(|kept| kept.evidence).collect();
+        let whole = judged.into_iter().map(|kept| kept.evidence.into()).collect();
         let mut reports = vec![(None, self.report(as_of, None, whole))];
         for (_, kept) in departments {
             let Some(department) = kept.first().map(|kept| kept.evidence.subject.department.clone()) else { continue };
-            let own = kept.into_iter().map(|kept| kept.evidence).collect();
+            let own = kept.into_iter().map(|kept| kept.evidence.into()).collect();
             reports.push((Some(department.id), self.report(as_of, Some(&department), own)));
         }
         let mut made = Vec::new();

@@ -7,7 +7,7 @@ use crate::{
     usage::{
         Day, Interval, OpenDay, Point, Traffic,
         advice::Sizing,
-        judging::{Case, Evidence, Idle, Rules, Subject, judge},
+        judging::{Case, Evidence, Idle, Line, Rules, Subject, judge},
         verdict::{Assumed, Facts, RuleSets, Verdict},
     },
 };
@@ -112,8 +112,8 @@ fn a_machine_is_idle_from_the_day_after_its_last_work() {
 #[test]
 fn a_report_is_the_same_in_whatever_order_its_judgements_come() {
     let all = vec![evidence("a", 200, 100), evidence("b", 0, 75), evidence("c", 100, 0), evidence("d", 0, 5)];
-    let one = report(head(), all.clone());
-    let other = report(head(), all.into_iter().rev().collect());
+    let one = report(head(), all.clone().into_iter().map(Line::from).collect());
+    let other = report(head(), all.into_iter().rev().map(Line::from).collect());
     assert_eq!(one, other);
     assert_eq!((one.totals.machines, one.totals.busy, one.totals.idle.machines, one.totals.unknown), (4, 1, 2, 1));
     assert_eq!((one.totals.idle.vcpu, one.totals.idle.memory_bytes), (4, 8 << 30));
@@ -133,7 +133,7 @@ fn a_day_before_workbooks_know_days_is_text() {
         let mut old = evidence("old", 0, 75);
         let day = Date::new(year, 1, 1).unwrap();
         old.idle = old.idle.map(|idle| Idle { since: day, ..idle });
-        let bytes = super::paper::idle_workbook(&report(Head { as_of: day, ..head() }, vec![old]));
+        let bytes = super::paper::idle_workbook(&report(Head { as_of: day, ..head() }, vec![old.into()]));
         assert!(bytes.unwrap_or_else(|error| panic!("{year}: {error}")).starts_with(b"PK"));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::domain_name::{DomainName, MachineName};
 use crate::{
-    labels::{FilingBasis, MlpsLevel, SecrecyLevel, Spread, Zone},
+    labels::{FilingBasis, MlpsLevel, ProviderWish, SecrecyLevel, Spread, Zone},
     task_book::document::Indicators,
     text::{self, hex},
     units::Bytes,
@@ -100,6 +100,9 @@ pub struct Block {
     /// 分散要求
     #[serde(default, skip_serializing_if = "Spread::is_prefer")]
     pub spread: Spread,
+    /// 落位要求
+    #[serde(default, skip_serializing_if = "ProviderWish::is_any")]
+    pub provider: ProviderWish,
     /// 备注
     pub remarks: Option<String>,
     pub zone: Zone,
@@ -253,6 +256,16 @@ mod tests {
         assert!(!block.canonical_json().contains("spread"));
         block.spread = Spread::Require;
         assert!(block.canonical_json().contains(r#""spread":"require""#));
+        assert_ne!(block.digest(), sample().digest());
+        assert_eq!(serde_json::from_str::<Block>(&block.canonical_json()).unwrap(), block);
+    }
+
+    #[test]
+    fn a_wish_for_a_place_stands_in_the_canonical_form_only_where_there_is_one() {
+        let mut block = sample();
+        assert!(!block.canonical_json().contains("provider"));
+        block.provider = ProviderWish::Kubevirt;
+        assert!(block.canonical_json().contains(r#""provider":"kubevirt""#));
         assert_ne!(block.digest(), sample().digest());
         assert_eq!(serde_json::from_str::<Block>(&block.canonical_json()).unwrap(), block);
     }

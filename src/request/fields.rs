@@ -97,6 +97,8 @@ raw_fields! {
     workload_class, "业务类别", ["运行类别"], "user_facing（面向用户）";
     /// 分散要求: whether the machines must each have a host of their own; `prefer` (default) or `require`.
     spread, "分散要求", ["各台分散", "反亲和"], "prefer（尽量）";
+    /// 落位要求: the kind of place to build on; `any` (default), `libvirt` (a host) or `kubevirt` (a cluster).
+    provider, "落位要求", [], "any（不限）";
     /// 备注
     remarks, "备注", [], "试运行阶段";
     /// 网络区域 (联网方式)

@@ -12,7 +12,7 @@ use crate::{
     catalogue::Catalogue,
     field::{At, present, quoted},
     jurisdiction::Profile,
-    labels::{FilingBasis, MlpsLevel, SecrecyFault, SecrecyLevel, Spread, Zone, ZoneFault},
+    labels::{FilingBasis, MlpsLevel, ProviderWish, SecrecyFault, SecrecyLevel, Spread, Zone, ZoneFault},
     rule::Code,
     task_book::document::{BASES, read_level, read_zone},
     text::{self, Limits, fold, shown},
@@ -59,6 +59,8 @@ pub(super) struct Draft {
     pub workload_class: Option<WorkloadClass>,
     #[serde(skip_serializing_if = "Spread::is_prefer")]
     pub spread: Spread,
+    #[serde(skip_serializing_if = "ProviderWish::is_any")]
+    pub provider: ProviderWish,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remarks: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,6 +133,7 @@ impl Draft {
             workload_description: self.workload_description.ok_or("workload_description")?,
             workload_class: self.workload_class.ok_or("workload_class")?,
             spread: self.spread,
+            provider: self.provider,
             remarks: self.remarks,
             zone: self.zone.ok_or("network_zone")?,
             secrecy_level: self.secrecy_level.ok_or("secrecy_level")?,
@@ -159,6 +162,7 @@ impl Draft {
             workload_description: Some(block.workload_description),
             workload_class: Some(block.workload_class),
             spread: block.spread,
+            provider: block.provider,
             remarks: block.remarks,
             zone: Some(block.zone),
             secrecy_level: Some(block.secrecy_level),
@@ -218,6 +222,7 @@ pub(super) fn read(raw: &RawBlock, catalogue: &Catalogue, f: &mut Findings<'_>) 
         ),
         workload_class: workload_class(raw, f),
         spread: spread(raw, f),
+        provider: provider(raw, f),
         remarks: present(raw.remarks.as_ref()).and_then(|v| f.text(v, at("remarks", "/remarks"), text::PROSE)),
         zone: zone(raw, f),
         secrecy_level: secrecy_level(raw, f),
@@ -403,6 +408,15 @@ fn spread(raw: &RawBlock, f: &mut Findings<'_>) -> Spread {
     value.as_str().and_then(|s| s.parse().ok()).unwrap_or_else(|| {
         f.bad_value(value, at("spread", "/spread"), &"只能是 prefer（尽量）或 require（必须）");
         Spread::default()
+    })
+}
+
+fn provider(raw: &RawBlock, f: &mut Findings<'_>) -> ProviderWish {
+    let Some(value) = present(raw.provider.as_ref()) else { return ProviderWish::default() };
+    value.as_str().and_then(|s| s.parse().ok()).unwrap_or_else(|| {
+        let reason = "只能是 any（不限）、libvirt（宿主机）或 kubevirt（集群）";
+        f.bad_value(value, at("provider", "/provider"), &reason);
+        ProviderWish::default()
     })
 }
 

@@ -448,23 +448,7 @@ pub async fn fold<S: AsRef<str>, T: Clone>(
         return Ok(found);
     }
     let (first, last) = (number(from), number(to));
-    let sql = format!(
-        "select subject_id, state from usage_meters where open_day between ${} and ${} and subject_id in {}",
-        subjects.len() + 1,
-        subjects.len() + 2,
-        placeholders(1, subjects.len())
-    );
-    let mut query = sqlx::query(AssertSqlSafe(sql));
-    for subject in subjects {
-        query = query.bind(subject.as_ref());
-    }
-    let mut open: HashMap<String, Box<Day>> = HashMap::new();
-    for row in query.bind(first).bind(last).fetch_all(&mut *conn).await? {
-        let subject: String = row.try_get("subject_id")?;
-        if let Some(so_far) = read_open(&subject, row.try_get("state")?).so_far() {
-            open.insert(subject, so_far);
-        }
-    }
+    let mut open = so_far(conn, subjects, first, last).await?;
     for row in rows_between(conn, subjects, block::first(first), last).await? {
         let subject: &str = row.try_get("subject_id")?;
         if !found.contains_key(subject) {
@@ -485,6 +469,38 @@ pub async fn fold<S: AsRef<str>, T: Clone>(
         }
     }
     Ok(found)
+}
+
+/// Days under way of some subjects, if they lie between.
+async fn so_far<S: AsRef<str>>(
+    conn: &mut AnyConnection,
+    subjects: &[S],
+    from: i64,
+    to: i64,
+) -> Result<HashMap<String, Box<Day>>, DbError> {
+    let mut open = HashMap::new();
+    // Of a range that is over there is mostly none, which is known at one look.
+    let any = sqlx::query("select 1 from usage_meters where open_day between $1 and $2 limit 1").bind(from).bind(to);
+    if any.fetch_optional(&mut *conn).await?.is_none() {
+        return Ok(open);
+    }
+    let sql = format!(
+        "select subject_id, state from usage_meters where open_day between ${} and ${} and subject_id in {}",
+        subjects.len() + 1,
+        subjects.len() + 2,
+        placeholders(1, subjects.len())
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for subject in subjects {
+        query = query.bind(subject.as_ref());
+    }
+    for row in query.bind(from).bind(to).fetch_all(conn).await? {
+        let subject: String = row.try_get("subject_id")?;
+        if let Some(so_far) = read_open(&subject, row.try_get("state")?).so_far() {
+            open.insert(subject, so_far);
+        }
+    }
+    Ok(open)
 }
 
 /// Subjects that cut all there are into so many ranges of about the same size: each is the last of its range.

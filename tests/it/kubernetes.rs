@@ -3,9 +3,12 @@
 mod crowd;
 mod definitions;
 mod faults;
+mod gate;
 mod hostile;
 mod lab;
+mod mirrors;
 mod requests;
+mod stale;
 mod two;
 
 use crate::support::control_plane::ControlPlane;

@@ -42,13 +42,13 @@ const AT_RUN_TIME: &[(&str, &str)] = &[
         "usage/source/store.rs machines_named",
         "usage_sources::real::a_kubevirt_recording_measures_machines_by_their_names",
     ),
-    ("usage/store.rs days", "usage::what_machines_use_is_read_kept_and_shown"),
     ("usage/store.rs hold_meters", "usage::what_machines_use_is_read_kept_and_shown"),
     ("usage/store.rs keep_days", "usage::what_machines_use_is_read_kept_and_shown"),
     ("usage/store.rs keep_guests", "usage::what_machines_use_is_read_kept_and_shown"),
     ("usage/store.rs keep_meters", "usage::what_machines_use_is_read_kept_and_shown"),
     ("usage/store.rs named", "usage_import::a_history_is_there_when_it_is_answered_and_only_once"),
     ("usage/store.rs rows_between", "usage::what_machines_use_is_read_kept_and_shown"),
+    ("usage/store.rs so_far", "usage::what_machines_use_is_read_kept_and_shown"),
     ("usage/store.rs targets", "usage::what_machines_use_is_read_kept_and_shown"),
 ];
 

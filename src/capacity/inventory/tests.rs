@@ -157,7 +157,7 @@ fn hosts_and_clusters_are_one_list_and_each_says_what_it_cannot_do() {
     let need = |ask: &mut Ask<'static>| ask.image = Some(ImageNeed { sha256: "i", sendable: true });
     assert_eq!(on(|_| {}, None, vec![]), Ok(2));
     // Nothing is sent there: it has the image, or not.
-    assert_eq!(on(need, None, vec![]), Err("image_unreachable"));
+    assert_eq!(on(need, None, vec![]), Err("image_not_on_cluster"));
     assert_eq!(on(need, None, vec![(id, "i".to_owned())]), Ok(2));
     // Its pod network keeps no addresses; one beside it does.
     assert_eq!(on(|ask| ask.wanted.fixed_address = true, None, vec![]), Err("address_floats"));

@@ -35,6 +35,8 @@ pub enum Refusal {
     },
     /// The image neither lies there nor can be sent.
     ImageUnreachable,
+    /// No claim of the cluster's namespace of images holds it, and nothing is sent to a cluster.
+    ImageNotOnCluster,
     /// The request asks for a host of its own for each of its machines, and one is here.
     SiblingHere {
         siblings: u32,
@@ -71,6 +73,7 @@ impl Refusal {
             Self::AddressFloats { .. } => "address_floats",
             Self::LevelLow { .. } => "mlps_level_low",
             Self::ImageUnreachable => "image_unreachable",
+            Self::ImageNotOnCluster => "image_not_on_cluster",
             Self::SiblingHere { .. } => "sibling_here",
             Self::VcpuShort { .. } => "vcpu_short",
             Self::MemoryShort { .. } => "memory_short",
@@ -94,6 +97,7 @@ impl Refusal {
             | Self::NoDatabases
             | Self::AddressFloats { .. }
             | Self::ImageUnreachable
+            | Self::ImageNotOnCluster
             | Self::SiblingHere { .. } => ("hosts", 1, 0),
         }
     }
@@ -120,13 +124,16 @@ impl fmt::Display for Refusal {
         match *self {
             Self::NotActive { state } => write!(f, "{}", state.label()),
             Self::ZoneMissing { zone } => write!(f, "没有接入{}", zone.label()),
-            Self::OtherKind { kind } => write!(f, "是{}，这里须用另一种", kind.label()),
-            Self::NoDatabases => f.write_str("是集群，不交付数据库：集约无法在集群里验收数据库口令"),
+            Self::OtherKind { kind } => write!(f, "是{}，要求建在{}上", kind.label(), kind.other().label()),
+            Self::NoDatabases => f.write_str("是集群，不交付数据库：交付前要用口令连上数据库验收，集约连不到集群里的客户机"),
             Self::AddressFloats { zone } => {
                 write!(f, "{}在这里是集群的 Pod 网络，地址每次启动都会变，不能登记域名", zone.label())
             }
             Self::LevelLow { asked, highest } => write!(f, "最高承载等保 {highest} 级，申请为 {asked} 级"),
             Self::ImageUnreachable => f.write_str("主机上没有所需镜像，服务上也没有可发送的副本"),
+            Self::ImageNotOnCluster => f.write_str(
+                "集群的镜像命名空间里没有所需镜像的卷（image- 加镜像的 SHA-256）；集约不向集群发送镜像，由集群管理员导入",
+            ),
             Self::SiblingHere { siblings } => write!(f, "已有本申请的 {siblings} 台虚拟机，而申请要求各台分散"),
             Self::VcpuShort { asked, free, limit } => {
                 write!(f, "CPU 不足：需 {asked} 核，余 {free} 核（可分配 {limit} 核）")

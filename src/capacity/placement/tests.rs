@@ -101,7 +101,7 @@ fn what_has_stayed_long_is_filled_first() {
 fn each_filter_gives_its_own_reason_in_the_documented_order() {
     type Spoil = fn(&mut Candidate, &mut Wanted, &mut Here);
     let level = |n| MlpsLevel::new(n).unwrap();
-    let filters: [(Spoil, Refusal, &str); 9] = [
+    let filters: [(Spoil, Refusal, &str); 11] = [
         (
             |_, _, here| here.free_addresses = Some(0),
             Refusal::AddressesShort { zone: ZONE, free: 0 },
@@ -133,6 +133,16 @@ fn each_filter_gives_its_own_reason_in_the_documented_order() {
             Refusal::LevelLow { asked: level(2), highest: level(1) },
             "最高承载等保 1 级，申请为 2 级",
         ),
+        (
+            |_, _, here| here.fixed_address = false,
+            Refusal::AddressFloats { zone: ZONE },
+            "政务外网在这里是集群的 Pod 网络，地址每次启动都会变，不能登记域名",
+        ),
+        (
+            |_, wanted, _| wanted.kind = PlaceKind::wished(ProviderWish::Kubevirt),
+            Refusal::OtherKind { kind: PlaceKind::Host },
+            "是宿主机，要求建在集群上",
+        ),
         (|_, _, here| here.free_addresses = None, Refusal::ZoneMissing { zone: ZONE }, "没有接入政务外网"),
         (|host, _, _| host.state = HostState::Cordoned, Refusal::NotActive { state: HostState::Cordoned }, "暂停接收"),
     ];
@@ -151,6 +161,20 @@ fn each_filter_gives_its_own_reason_in_the_documented_order() {
     for state in HostState::ALL {
         let host = Candidate { state, ..host(8) };
         assert_eq!(judge(&host, &wanted(), HERE).is_ok(), state == HostState::Active, "{state:?}");
+    }
+    // What a cluster alone refuses, and in its own words.
+    let cluster = Candidate { kind: PlaceKind::Cluster, ..host(8) };
+    for (database, image, refusal) in [(true, false, Refusal::NoDatabases), (false, false, Refusal::ImageNotOnCluster)]
+    {
+        let wanted = Wanted { database, ..wanted() };
+        assert_eq!(judge(&cluster, &wanted, Here { image, ..HERE }), Err(refusal));
+    }
+    for (wish, on_host, on_cluster) in
+        [(ProviderWish::Any, true, true), (ProviderWish::Libvirt, true, false), (ProviderWish::Kubevirt, false, true)]
+    {
+        let wanted = Wanted { kind: PlaceKind::wished(wish), ..wanted() };
+        let passes = |place: &Candidate| judge(place, &wanted, HERE).is_ok();
+        assert_eq!((passes(&host(8)), passes(&cluster)), (on_host, on_cluster), "{wish:?}");
     }
     // A sibling alone is no reason where they need not be apart.
     assert!(judge(&host(8), &wanted(), Here { siblings: 1, ..HERE }).is_ok());

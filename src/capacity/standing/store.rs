@@ -75,6 +75,15 @@ pub async fn is_fenced(conn: &mut AnyConnection, host: HostId) -> Result<bool, D
     Ok(fenced == 1)
 }
 
+/// Whether nothing has been heard of it for a while.
+pub async fn is_unknown(conn: &mut AnyConnection, host: HostId) -> Result<bool, DbError> {
+    let unknown: i64 = sqlx::query_scalar("select count(*) from hosts where id = $1 and contact = 'unknown'")
+        .bind(host.text())
+        .fetch_one(conn)
+        .await?;
+    Ok(unknown == 1)
+}
+
 /// A full listing has come back.
 pub async fn listed(tx: &mut Tx, host: HostId) -> Result<(), DbError> {
     let now = tx.now().as_microsecond();

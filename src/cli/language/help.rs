@@ -266,6 +266,14 @@ pub const HELP: &[(&str, &str)] = &[
     ("只要最后多少行", "only the last so many lines"),
     ("只要这个序号之前的", "only those before this number"),
     ("台数；不给则为 1", "how many; 1 by default"),
+    (
+        "落位要求：any（不限，默认）、libvirt（宿主机）、kubevirt（集群）",
+        "where to build: any (default), libvirt (a host) or kubevirt (a cluster)",
+    ),
+    (
+        "落位要求（文件里没有写时）：any（不限，默认）、libvirt（宿主机）、kubevirt（集群）",
+        "where to build, unless the file says: any (default), libvirt (a host) or kubevirt (a cluster)",
+    ),
     ("各台分散：prefer（尽量，默认）、require（必须）", "how strongly to keep them apart: prefer (default) or require"),
     ("吊销一个令牌，立即失效", "revoke a token, at once"),
     (

@@ -200,6 +200,7 @@ pub const MESSAGES: &[(&str, &str)] = &[
     ("应是 1 到 3600 之间的整数", "must be a whole number from 1 to 3600"),
     ("应是 1 到 3650 之间的整数", "must be a whole number from 1 to 3650"),
     ("应是 1 到 4 级，如 三级", "must be a level from 1 to 4"),
+    ("应是 any（不限）、libvirt（宿主机）或 kubevirt（集群）", "must be any, libvirt or kubevirt"),
     ("应是 prefer（尽量）或 require（必须）", "must be prefer or require"),
     ("应是 政务外网、互联网 或 政务专网", "must be government_extranet, internet or government_private"),
     ("应是大于 0 的整数", "must be a whole number above 0"),

@@ -119,6 +119,7 @@ fn bound(definition: &mut Value, catalogue: &Catalogue) {
         ("workloadDescription", prose()),
         ("workloadClass", words(["user_facing", "batch", "test"])),
         ("spread", words(["prefer", "require"])),
+        ("provider", words(["any", "libvirt", "kubevirt"])),
         ("remarks", prose()),
         ("networkZone", words(Zone::ALL.map(Zone::word))),
         ("secrecyLevel", words(["none"])),

@@ -75,6 +75,9 @@ pub struct ResourceRequestSpec {
     /// 分散要求：require 为每台各在一台宿主机上
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spread: Option<String>,
+    /// 落位要求：libvirt 为建在宿主机上，kubevirt 为建在集群上
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
     /// 备注
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remarks: Option<String>,
@@ -293,7 +296,7 @@ pub struct MachineStatus {
     /// 使用期限的最后一天
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<String>,
-    /// 用量判定，最近一天的
+    /// 用量判定，最近判定过的一天的：busy 在用、low 低使用、idle 闲置、unknown 无法判断、exempt 豁免；还没有判定过的没有
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage_verdict: Option<String>,
 }

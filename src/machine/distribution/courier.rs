@@ -167,10 +167,12 @@ impl Courier {
                     Some(error)
                 }
             };
-            if let Some(error) = error
-                && (!error.is_transient() || since.elapsed() >= patience)
-            {
-                return Err(StepError::Failed { part: Part::Image, source: error });
+            match error {
+                Some(error) if steps::is_away(provider, &error) => return Err(StepError::Away(error)),
+                Some(error) if !error.is_transient() || since.elapsed() >= patience => {
+                    return Err(StepError::Failed { part: Part::Image, source: error });
+                }
+                _ => {}
             }
             steps::wait(&mut pause, stop).await;
         }

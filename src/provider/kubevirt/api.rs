@@ -19,7 +19,7 @@ const CALL_LIMIT: Duration = Duration::from_secs(20);
 const PAGE: u32 = 500;
 
 /// Kinds of objects by the folder of their API and their plural.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Kind {
     pub folder: &'static str,
     pub plural: &'static str,

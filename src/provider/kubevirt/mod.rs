@@ -1,6 +1,6 @@
 //! Machines on a Kubernetes cluster that runs KubeVirt.
 //!
-//! One machine is one `VirtualMachine` in its department's namespace, with a data volume template cloned from the base
+//! One machine is one `VirtualMachine` in its department's namespace, made with its first start, with a data volume template cloned from the base
 //! image's claim, and a secret with its cloud-init documents. KubeVirt's own controllers do the rest; what they say in
 //! `status` is all that is known of a guest here.
 //!
@@ -25,13 +25,16 @@
 //! start, stop, migrate), data volumes, pods beside listing them, `escalate`, `bind` and `impersonate`.
 
 mod api;
+mod building;
 mod capacity;
 mod marks;
 mod objects;
 mod quantity;
+mod recent;
 mod seen;
 pub mod settings;
 mod watch;
+pub mod way_in;
 
 pub use settings::{ClusterSettings, SCHEME, SettingsFault};
 
@@ -41,7 +44,8 @@ use super::{
 };
 use crate::ids::DepartmentId;
 use api::{CLAIMS, CLASSES, Cluster, Created, INSTANCES, Kind, LIMITS, MACHINES, NAMESPACES, NODES, PODS, POLICIES};
-use base64::{Engine, engine::general_purpose::STANDARD};
+use building::Origin;
+use recent::Recent;
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
@@ -90,6 +94,7 @@ pub struct KubevirtCluster {
     watches: Watches,
     /// Departments' places by namespace and zone, as they were last made.
     places: Arc<Mutex<Places>>,
+    recent: Arc<Recent>,
 }
 
 impl KubevirtCluster {
@@ -98,7 +103,7 @@ impl KubevirtCluster {
         let settings = Arc::new(settings);
         let cluster = Cluster::new(Arc::clone(&settings));
         let watches = Watches::new(cluster.clone(), &settings.image_namespace);
-        Self { watches, cluster, settings, places: Arc::default() }
+        Self { watches, cluster, settings, places: Arc::default(), recent: Arc::default() }
     }
 
     /// Whether machines can be built here as far as can be told without building one: what is missing, in Chinese.
@@ -148,6 +153,21 @@ impl KubevirtCluster {
         self.own(MACHINES, act, intent, &intent.name).await
     }
 
+    /// The same, as the server has just answered it to us, for a change that it judges by the object's version.
+    async fn own_lately(
+        &self,
+        kind: Kind,
+        act: &str,
+        intent: &Intent,
+        name: &str,
+    ) -> Result<Option<Value>, ProviderError> {
+        let (_, namespace) = self.place_of(act, intent)?;
+        match self.recent.take(kind, &namespace, name).filter(|object| marks::is_of(object, intent)) {
+            Some(object) => Ok(Some(object)),
+            None => self.own(kind, act, intent, name).await,
+        }
+    }
+
     async fn required(&self, act: &str, intent: &Intent) -> Result<Value, ProviderError> {
         let missing = || api::permanent(act, "the virtual machine is not there".to_owned());
         self.machine(act, intent).await?.ok_or_else(missing)
@@ -179,76 +199,8 @@ impl KubevirtCluster {
         }
     }
 
-    async fn ensure_seed(&self, act: &str, intent: &Intent) -> Result<(), ProviderError> {
-        let (tenancy, _) = self.place_of(act, intent)?;
-        let wanted = objects::seed(&self.settings, intent, tenancy);
-        let wanted = wanted.map_err(|error| api::permanent(act, error.to_string()))?;
-        let (there, new) = self.made(api::SECRETS, act, intent, &wanted).await?;
-        if new || holds(&there, &wanted) {
-            return Ok(());
-        }
-        self.cluster.change(api::SECRETS, &there, &json!({"stringData": wanted["stringData"]})).await.map(drop)
-    }
-
-    /// The machine's object. One that was made before and is gone is not made again: its disk belonged to it and went with
-    /// it, and an empty machine under the old name would look as if nothing had happened.
-    async fn ensure_machine(&self, act: &str, intent: &Intent) -> Result<(), ProviderError> {
-        let (tenancy, _) = self.place_of(act, intent)?;
-        let Some(seed) = self.own(api::SECRETS, act, intent, &objects::seed_name(intent)).await? else {
-            return Err(api::permanent(act, "the seed is missing".to_owned()));
-        };
-        if let Some(uid) = seed["metadata"]["annotations"][marks::MADE].as_str() {
-            if self.machine(act, intent).await?.is_some_and(|machine| machine["metadata"]["uid"] == *uid) {
-                return Ok(());
-            }
-            let reason = "it was deleted behind our back, and its disk with it; it is not made anew without its data";
-            return Err(api::permanent(act, reason.to_owned()));
-        }
-        let object = objects::machine(&self.settings, intent, tenancy);
-        let (machine, _) = self.made(MACHINES, act, intent, &object).await?;
-        let note = json!({"metadata": {"annotations": {marks::MADE: machine["metadata"]["uid"]}}});
-        self.cluster.change(api::SECRETS, &seed, &note).await.map(drop)
-    }
-
-    async fn ensure_power(&self, act: &str, intent: &Intent) -> Result<(), ProviderError> {
-        let machine = self.required(act, intent).await?;
-        if !seen::wants_to_run(&machine) {
-            return self.strategy(&machine, seen::ON).await;
-        }
-        // It is to run already. An instance that has come to its end is in the way of the next one.
-        match self.instance(&machine).await? {
-            Some(instance) if !seen::is_alive(&instance) && instance["metadata"]["deletionTimestamp"].is_null() => {
-                self.cluster.delete(INSTANCES, &instance, None).await
-            }
-            _ => Ok(()),
-        }
-    }
-
     async fn strategy(&self, machine: &Value, word: &str) -> Result<(), ProviderError> {
         self.cluster.change(MACHINES, machine, &json!({"spec": {"runStrategy": word}})).await.map(drop)
-    }
-
-    /// What KubeVirt says of the guest: that it runs and, on the pod network, that its SSH answers a node of the cluster.
-    async fn answers(&self, act: &str, intent: &Intent) -> Result<(), ProviderError> {
-        let (_, namespace) = self.place_of(act, intent)?;
-        // Only looked at, and what the watches have may be a moment old: then the next look finds it.
-        let instance = match self.watches.peek(&namespace, &intent.name).await? {
-            Some((machine, instance)) if marks::is_of(&machine, intent) => {
-                instance.filter(|one| is_owned(one, &machine))
-            }
-            _ => {
-                let machine = self.required(act, intent).await?;
-                self.instance(&machine).await?
-            }
-        };
-        let addressed = |instance: &Value| intent.network.link.is_fixed() || seen::address(instance).is_some();
-        match &instance {
-            Some(instance) if seen::is_ready(instance) && addressed(instance) => Ok(()),
-            _ => {
-                let reason = seen::obstacle(instance.as_ref());
-                Err(ProviderError::Transient { act: act.to_owned(), reason })
-            }
-        }
     }
 
     /// Waits until this instance has gone; another one in its place is gone too.
@@ -365,15 +317,6 @@ fn is_leaving(instance: &Value) -> bool {
         && !matches!(instance["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
 }
 
-/// Whether the secret has these documents.
-fn holds(secret: &Value, wanted: &Value) -> bool {
-    let documents = wanted["stringData"].as_object();
-    documents.into_iter().flatten().all(|(key, text)| {
-        let encoded = text.as_str().map(|text| STANDARD.encode(text));
-        secret["data"][key].as_str() == encoded.as_deref()
-    })
-}
-
 #[async_trait::async_trait]
 impl Provider for KubevirtCluster {
     fn keeps_departments_apart(&self) -> bool {
@@ -419,16 +362,18 @@ impl Provider for KubevirtCluster {
         match part {
             Part::Image if self.has_image(&intent.image).await? => Ok(()),
             Part::Image => Err(self.no_image(&intent.image)),
-            // The disk is made with the machine, and must not be somebody else's already.
-            Part::Disk => match self.own(CLAIMS, &act, intent, &objects::disk_name(intent)).await {
-                Err(ProviderError::NotOurs { .. }) if self.machine(&act, intent).await?.is_some() => Ok(()),
-                found => found.map(drop),
-            },
             Part::Seed => self.ensure_seed(&act, intent).await,
-            // The cluster gives addresses on its pod network; on another one they stand in the seed. Names are a DNS
-            // server's, where the settings name one.
-            Part::Address | Part::Name => Ok(()),
-            Part::Domain => self.ensure_machine(&act, intent).await,
+            // The disk is made with the machine, by the cluster's own controllers: where somebody else's claim has its
+            // name they make none, and say so. The cluster gives addresses on its pod network; on another one they stand
+            // in the seed. Names are a DNS server's, where the settings name one.
+            Part::Disk | Part::Address | Part::Name => Ok(()),
+            Part::Domain => {
+                // As at its first start, which makes it.
+                if let Origin::NeverMade { seed } = self.ensure_made_once(&act, intent).await? {
+                    self.recent.note(api::SECRETS, seed);
+                }
+                Ok(())
+            }
             Part::Power => self.ensure_power(&act, intent).await,
             Part::Answer => self.answers(&act, intent).await,
         }
@@ -520,6 +465,11 @@ impl Provider for KubevirtCluster {
 
     async fn has_image(&self, image: &ImageRef) -> Result<bool, ProviderError> {
         let name = objects::image_name(&image.sha256);
+        // Only a yes is believed of the watch. One that has just become untrue leaves a machine waiting for its disk, and
+        // its build is undone.
+        if self.watches.claim(&name).await?.as_ref().is_some_and(is_filled) {
+            return Ok(true);
+        }
         let claim = self.cluster.get(CLAIMS, Some(&self.settings.image_namespace), &name).await?;
         Ok(claim.as_ref().is_some_and(is_filled))
     }

@@ -1,6 +1,6 @@
 //! The objects of one machine and of a department's place, made of an intent alone: the same intent gives the same objects.
 
-use super::{marks, settings::ClusterSettings};
+use super::{marks, seen, settings::ClusterSettings};
 use crate::{
     labels::Zone,
     provider::{Estate, Intent, Link, Tenancy, seed},
@@ -37,7 +37,7 @@ fn metadata(namespace: &str, name: &str, labels: &Map<String, Value>) -> Value {
     json!({"namespace": namespace, "name": name, "labels": labels})
 }
 
-/// The machine itself, off.
+/// The machine itself, told to run.
 pub fn machine(cluster: &ClusterSettings, intent: &Intent, tenancy: &Tenancy) -> Value {
     let (namespace, name) = (namespace_of(cluster, tenancy), intent.name.as_str());
     let labels = marks::of(intent, name);
@@ -54,7 +54,7 @@ pub fn machine(cluster: &ClusterSettings, intent: &Intent, tenancy: &Tenancy) ->
         "kind": "VirtualMachine",
         "metadata": metadata(&namespace, name, &labels),
         "spec": {
-            "runStrategy": "Halted",
+            "runStrategy": seen::ON,
             "dataVolumeTemplates": [{
                 "metadata": {"name": disk, "labels": marks::of(intent, &disk)},
                 "spec": {

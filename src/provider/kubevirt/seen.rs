@@ -28,8 +28,12 @@ pub fn is_ready(instance: &Value) -> bool {
 }
 
 /// What stands in the way, in the cluster's own words.
-pub fn obstacle(instance: Option<&Value>) -> String {
-    let Some(instance) = instance else { return "the cluster has not begun to run it".to_owned() };
+pub fn obstacle(machine: &Value, instance: Option<&Value>) -> String {
+    let Some(instance) = instance else {
+        // As for a disk that cannot be made.
+        let said = machine["status"]["printableStatus"].as_str().map(|said| format!(" ({said})"));
+        return format!("the cluster has not begun to run it{}", said.unwrap_or_default());
+    };
     let phase = instance["status"]["phase"].as_str().unwrap_or("Pending");
     let conditions = instance["status"]["conditions"].as_array().into_iter().flatten();
     let unmet = conditions.filter(|c| c["status"] == "False").filter_map(|c| {
@@ -146,8 +150,8 @@ mod tests {
 
     #[test]
     fn power_is_what_strategy_and_instance_say_together() {
-        let (off, mut on) = (machine(), machine());
-        on["spec"]["runStrategy"] = ON.into();
+        let (mut off, on) = (machine(), machine());
+        off["spec"]["runStrategy"] = OFF.into();
         assert_eq!(power(&off, None), Power::Cut);
         assert_eq!(power(&on, None), Power::Lost);
         assert_eq!(power(&on, Some(&instance("Failed"))), Power::Lost);

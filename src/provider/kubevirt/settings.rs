@@ -1,14 +1,10 @@
 //! `[[cluster]]` in the settings: checked once, at the start. The way into a cluster stands in a file of its own, and never
 //! in the database or in a log.
 
+use super::way_in;
 use crate::units::Bytes;
-use kube::config::{AuthInfo, Kubeconfig};
 use serde::Deserialize;
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 /// The scheme of a cluster's address among hosts, as `kubernetes:c1`.
 pub const SCHEME: &str = "kubernetes:";
@@ -118,7 +114,7 @@ pub fn check(clusters: &[ClusterSettings], sources: &[&str]) -> Vec<SettingsFaul
             let mend = "写一个 kind = \"kubevirt\" 的 [[usage_source]] 的 name";
             note("usage_source", "没有这个来源".to_owned(), mend);
         }
-        if let Some((fault, mend)) = one.kubeconfig.as_deref().and_then(kubeconfig_fault) {
+        if let Some((fault, mend)) = one.kubeconfig.as_deref().and_then(way_in::fault) {
             note("kubeconfig", fault, &mend);
         }
     }
@@ -133,27 +129,6 @@ fn is_slug(text: &str, longest: usize) -> bool {
 
 fn is_slug_with_dots(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(|part| is_slug(part, 63) && !part.ends_with('-'))
-}
-
-/// What is wrong with the file, without a byte of it.
-fn kubeconfig_fault(file: &Path) -> Option<(String, String)> {
-    let shown = file.display();
-    let mode = match fs::metadata(file) {
-        Err(error) => return Some((format!("{shown} 打不开（{error}）"), "检查路径与权限".to_owned())),
-        Ok(metadata) => metadata.permissions().mode() & 0o777,
-    };
-    if mode & 0o077 != 0 {
-        return Some((format!("{shown} 的权限是 {mode:o}，别人也能读"), format!("chmod 600 {shown}")));
-    }
-    let Ok(read) = Kubeconfig::read_from(file) else {
-        return Some((format!("{shown} 不是 kubeconfig"), "放 kubectl 能用的那种文件".to_owned()));
-    };
-    let calls = |info: &AuthInfo| info.exec.is_some() || info.auth_provider.is_some();
-    if read.auth_infos.iter().filter_map(|named| named.auth_info.as_ref()).any(calls) {
-        let fault = format!("{shown} 里要调用别的程序登录（exec、auth-provider）");
-        return Some((fault, "改用服务账号的令牌或客户端证书".to_owned()));
-    }
-    None
 }
 
 #[cfg(test)]
@@ -201,25 +176,5 @@ mod tests {
         assert_eq!(check(&[good(), good()], &[])[0].field, "name");
         let measured = ClusterSettings { usage_source: Some("kv".into()), ..good() };
         assert_eq!(check(&[measured], &["kv"]), []);
-    }
-
-    #[test]
-    fn a_way_in_is_its_owner_s_alone_and_calls_nobody() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str, mode| {
-            let path = folder.path().join(name);
-            fs::write(&path, text).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let faults = check(&[ClusterSettings { kubeconfig: Some(path), ..good() }], &[]);
-            faults.into_iter().map(|fault| fault.to_string()).collect::<String>()
-        };
-        let config = |user: &str| {
-            format!("apiVersion: v1\nkind: Config\nclusters: []\ncontexts: []\nusers:\n- name: u\n  user: {user}\n")
-        };
-        assert_eq!(write("good", &config("{token: s3cret}"), 0o600), "");
-        assert!(write("open", &config("{token: s3cret}"), 0o644).contains("644"));
-        let called = write("exec", &config("{exec: {command: /bin/s3cret, apiVersion: v1}}"), 0o600);
-        assert!(called.contains("exec") && !called.contains("s3cret"), "{called}");
-        assert!(write("odd", "s3cret: [", 0o600).contains("不是 kubeconfig"));
     }
 }

@@ -21,7 +21,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::{sync::Notify, task::JoinHandle, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+    time::Instant,
+};
 
 /// The server ends a watch after so long and it begins anew where it was: a connection that died without a word is known
 /// within this and a few seconds.
@@ -85,6 +89,8 @@ struct State {
     /// Volume claims of the namespace of images.
     images: Mutex<Told>,
     news: Notify,
+    /// How often one of them has told something.
+    told: watch::Sender<u64>,
 }
 
 /// The watches of one cluster; they end with the last clone.
@@ -140,15 +146,22 @@ impl Watches {
         Ok(())
     }
 
+    /// Whether what they have of machines can be believed.
+    pub fn stand(&self) -> bool {
+        let now = Instant::now();
+        lock(&self.state.machines).stands(now) && lock(&self.state.instances).stands(now)
+    }
+
+    /// Changes with everything that they tell from now on.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.state.told.subscribe()
+    }
+
     /// Every machine and its instance, of which `wanted` says whether its namespace is looked at. From what the watches
     /// have told while they stand, else from the server.
     pub async fn list(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<Seen>, ProviderError> {
         self.begin().await?;
-        let stand = {
-            let now = Instant::now();
-            lock(&self.state.machines).stands(now) && lock(&self.state.instances).stands(now)
-        };
-        if stand {
+        if self.stand() {
             let (machines, instances) = (lock(&self.state.machines), lock(&self.state.instances));
             return Ok(together(machines.objects.values(), &instances.objects, wanted));
         }
@@ -176,8 +189,21 @@ impl Watches {
         }
     }
 
-    /// A machine and its instance as the watches have them, while they stand and know it.
-    pub async fn peek(&self, namespace: &str, name: &str) -> Result<Option<(Value, Option<Value>)>, ProviderError> {
+    /// A claim of the namespace of images, while its watch stands and knows it.
+    pub async fn claim(&self, name: &str) -> Result<Option<Value>, ProviderError> {
+        self.begin().await?;
+        let told = lock(&self.state.images);
+        let key = (self.images.to_string(), name.to_owned());
+        Ok(if told.stands(Instant::now()) { told.objects.get(&key).cloned() } else { None })
+    }
+
+    /// What `judge` makes of a machine and its instance as the watches have them, while they stand and know it.
+    pub async fn peek<T>(
+        &self,
+        namespace: &str,
+        name: &str,
+        judge: impl FnOnce(&Value, Option<&Value>) -> T,
+    ) -> Result<Option<T>, ProviderError> {
         self.begin().await?;
         let (machines, instances) = (lock(&self.state.machines), lock(&self.state.instances));
         let now = Instant::now();
@@ -185,7 +211,7 @@ impl Watches {
             return Ok(None);
         }
         let key = (namespace.to_owned(), name.to_owned());
-        Ok(machines.objects.get(&key).map(|machine| (machine.clone(), instances.objects.get(&key).cloned())))
+        Ok(machines.objects.get(&key).map(|machine| judge(machine, instances.objects.get(&key))))
     }
 
     /// Returns when a watch has told something new.
@@ -220,6 +246,7 @@ async fn follow(api: Api<DynamicObject>, state: Arc<State>, kind: Kind) {
             Ok(event) => {
                 lock(told).take(event);
                 state.news.notify_one();
+                state.told.send_modify(|times| *times += 1);
             }
             Err(error) => {
                 tracing::warn!(%error, kind = kind.plural, "cluster.watch.failed");

@@ -4,11 +4,13 @@
 
 mod agreement;
 mod evidence;
+mod line;
 pub mod service;
 pub mod store;
 
 pub use agreement::Agreement;
 pub use evidence::{Evidence, Idle, Logins, Rules, judge};
+pub use line::Line;
 
 use super::verdict::{Facts, Verdict};
 use crate::{

@@ -1,6 +1,6 @@
 //! Acts: judging a day and keeping what was judged, and what owners agree to.
 
-use super::{Agreement, Case, Evidence, Kept, Rules, agreement, agreement::Untimely, evidence, store};
+use super::{Agreement, Case, Evidence, Kept, Line, Rules, agreement, agreement::Untimely, evidence, store};
 use crate::{
     audit::{self, Outcome, Record, Who},
     catalogue::Catalogue,
@@ -105,6 +105,26 @@ impl Judges {
         Ok(store::of_day(&mut conn, day, department).await?)
     }
 
+    /// The same, as a report needs it.
+    pub async fn lines(&self, day: Date, department: Option<&str>, keep: Keep) -> Result<Vec<Line>, JudgingError> {
+        if let Some(judged) = self.judge(day, keep).await? {
+            let own = |kept: &Kept| department.is_none_or(|id| kept.evidence.subject.department.id.text() == id);
+            return Ok(judged.into_iter().filter(own).map(|kept| Line::from(kept.evidence)).collect());
+        }
+        let mut conn = self.db.read().await?;
+        let (mut after, mut pages) = (String::new(), Vec::new());
+        while let Some((last, page)) = store::lines(&mut conn, day, department, &after, READ).await? {
+            after = last;
+            // Read by another thread while the next page comes.
+            pages.push(spawn_blocking(move || page.lines().map(Line::read).collect::<Result<Vec<_>, _>>()));
+        }
+        let mut lines = Vec::new();
+        for page in pages {
+            lines.extend(page.await?.map_err(|_| DbError::Corrupt { what: "evidence".to_owned() })?);
+        }
+        Ok(lines)
+    }
+
     /// Judges a day that nobody has judged yet. What is not kept is answered.
     pub async fn judge(&self, day: Date, keep: Keep) -> Result<Option<Vec<Kept>>, JudgingError> {
         if day >= self.db.clock().today() {
@@ -174,11 +194,11 @@ impl Judges {
     async fn cases(&self, day: Date) -> Result<Vec<Case>, JudgingError> {
         let mut conn = self.db.read().await?;
         let (agreed, exempt) = (store::agreed(&mut conn, day).await?, store::exempt(&mut conn).await?);
-        let unread = store::unread_hosts(&mut conn).await?;
+        let (unread, ground) = (store::unread_hosts(&mut conn).await?, store::ground(&mut conn).await?);
         let mut cases: Vec<Case> = Vec::new();
         loop {
             let after = cases.last().map(|case| case.subject.id.clone()).unwrap_or_default();
-            let page = store::machines(&mut conn, day, &after, READ).await?;
+            let page = store::machines(&mut conn, &ground, day, &after, READ).await?;
             if page.is_empty() {
                 break;
             }
@@ -218,9 +238,8 @@ impl Judges {
                 let histories = usage::store::fold(&mut conn, &ids, (from, day), &empty, History::add).await?;
                 drop(conn);
                 let judged = spawn_blocking(move || {
-                    let one = |case: &Case| {
-                        evidence::judge(&rules, case, histories.get(&case.subject.id).unwrap_or(&empty))
-                    };
+                    let one =
+                        |case: &Case| evidence::judge(&rules, case, histories.get(&case.subject.id).unwrap_or(&empty));
                     cases[lot].iter().map(one).collect::<Vec<_>>()
                 });
                 Ok::<_, JudgingError>(judged.await?)

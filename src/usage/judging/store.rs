@@ -7,7 +7,7 @@ use crate::{
         Department,
         store::{parsed, parsed_opt},
     },
-    ids::{AgreementId, MachineId, VerdictId},
+    ids::{AgreementId, MachineId, SystemId, VerdictId},
     provider::Intent,
     request::block::WorkloadClass,
     time,
@@ -27,27 +27,121 @@ fn json<T: DeserializeOwned>(row: &AnyRow, column: &'static str) -> Result<T, Db
     serde_json::from_str(text).map_err(|_| DbError::Corrupt { what: column.to_owned() })
 }
 
+/// What many machines share: read once, and not with each of them.
+pub struct Ground {
+    departments: HashMap<String, Department>,
+    images: HashMap<String, ImageOf>,
+    requests: HashMap<String, Asked>,
+    /// Names by ids.
+    systems: HashMap<String, String>,
+    /// Ids by department and name.
+    named: HashMap<String, HashMap<String, String>>,
+    /// What somebody has put a machine to: a system, or none.
+    tied: HashMap<String, Option<String>>,
+}
+
+struct ImageOf {
+    size: i64,
+    os: String,
+    name: String,
+}
+
+/// What of a request is judged by.
+struct Asked {
+    class: WorkloadClass,
+    project: String,
+}
+
+/// What of a request's block is judged by.
+#[derive(Deserialize)]
+struct Classed {
+    #[serde(default)]
+    workload_class: WorkloadClass,
+}
+
+impl Ground {
+    /// What a machine is a part of: what it was put to; else its department's system that is called as the project is.
+    fn system(
+        &self,
+        machine: &str,
+        department: &str,
+        project: &str,
+    ) -> Result<(Option<SystemId>, Option<String>), DbError> {
+        let tied = self.tied.get(machine);
+        let id = match tied {
+            Some(tied) => tied.as_ref(),
+            None => self.named.get(department).and_then(|named| named.get(project)),
+        };
+        let Some(id) = id else { return Ok((None, tied.is_none().then(|| project.to_owned()))) };
+        let parsed = id.parse().map_err(|_| DbError::Corrupt { what: "systems.id".to_owned() })?;
+        Ok((Some(parsed), self.systems.get(id).cloned()))
+    }
+}
+
+pub async fn ground(conn: &mut AnyConnection) -> Result<Ground, DbError> {
+    let departments =
+        sqlx::query("select id as department_id, code as department_code, name as department_name from departments")
+            .fetch_all(&mut *conn)
+            .await?;
+    let images =
+        sqlx::query("select sha256, virtual_size_bytes, os_type, name from images").fetch_all(&mut *conn).await?;
+    let requests = sqlx::query(
+        "select requests.id as id, requests.block as block, task_books.project_name as project_name from requests \
+         join task_books on task_books.id = requests.task_book_id",
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let systems = sqlx::query("select id, department_id, name from systems").fetch_all(&mut *conn).await?;
+    let tied = sqlx::query("select machine_id, system_id from system_machines").fetch_all(conn).await?;
+    let id = |row: &AnyRow| -> Result<String, DbError> { Ok(row.try_get("id")?) };
+    let (mut names, mut named) = (HashMap::new(), HashMap::<String, HashMap<String, String>>::new());
+    for row in &systems {
+        let name: String = row.try_get("name")?;
+        named.entry(row.try_get("department_id")?).or_default().insert(name.clone(), id(row)?);
+        names.insert(id(row)?, name);
+    }
+    Ok(Ground {
+        departments: departments
+            .iter()
+            .map(|row| Ok((row.try_get("department_id")?, department(row)?)))
+            .collect::<Result<_, DbError>>()?,
+        images: images
+            .iter()
+            .map(|row| {
+                let size = row.try_get("virtual_size_bytes")?;
+                Ok((row.try_get("sha256")?, ImageOf { size, os: row.try_get("os_type")?, name: row.try_get("name")? }))
+            })
+            .collect::<Result<_, DbError>>()?,
+        requests: requests
+            .iter()
+            .map(|row| {
+                let class = json::<Classed>(row, "block")?.workload_class;
+                Ok((id(row)?, Asked { class, project: row.try_get("project_name")? }))
+            })
+            .collect::<Result<_, DbError>>()?,
+        systems: names,
+        named,
+        tied: tied
+            .iter()
+            .map(|row| Ok((row.try_get("machine_id")?, row.try_get("system_id")?)))
+            .collect::<Result<_, DbError>>()?,
+    })
+}
+
 /// Machines that a day's judgement is of, after one of them in the order of their ids: those that were delivered before its
 /// end and had not gone into the bin, and those whose use of it or of a day before is known from elsewhere.
-pub async fn machines(conn: &mut AnyConnection, day: Date, after: &str, most: i64) -> Result<Vec<Case>, DbError> {
+pub async fn machines(
+    conn: &mut AnyConnection,
+    ground: &Ground,
+    day: Date,
+    after: &str,
+    most: i64,
+) -> Result<Vec<Case>, DbError> {
     let rows = sqlx::query(
-        "select machines.id as id, departments.id as department_id, departments.code as department_code, \
-         departments.name as department_name, machines.host_id as host_id, \
-         machines.state as state, machines.intent as intent, machines.ready_at as ready_at, requests.block as block, \
-         task_books.project_name as project_name, images.virtual_size_bytes as virtual_size_bytes, \
-         images.os_type as os_type, images.name as image_name, machines.zone as zone, \
-         system_machines.machine_id as tied, systems.id as system_id, systems.name as system_name from machines \
-         join departments on departments.id = machines.department_id \
-         join requests on requests.id = machines.request_id \
-         join task_books on task_books.id = requests.task_book_id \
-         join images on images.sha256 = machines.image_sha256 \
-         left join system_machines on system_machines.machine_id = machines.id \
-         left join systems on systems.id = system_machines.system_id or (system_machines.machine_id is null \
-         and systems.department_id = machines.department_id and systems.name = task_books.project_name) \
-         where machines.id > $1 and machines.state <> 'undone' and machines.ready_at is not null \
-         and (machines.binned_at is null or machines.binned_at >= $2) and (machines.ready_at < $2 or exists ( \
-         select 1 from usage_days where usage_days.subject_id = machines.id and usage_days.day <= $3)) \
-         order by machines.id limit $4",
+        "select id, department_id, host_id, request_id, image_sha256, zone, state, intent, ready_at from machines \
+         where id > $1 and state <> 'undone' and ready_at is not null and (binned_at is null or binned_at >= $2) \
+         and (ready_at < $2 or exists (select 1 from usage_days where usage_days.subject_id = machines.id \
+         and usage_days.day <= $3)) order by id limit $4",
     )
     .bind(after)
     .bind(end_of(day))
@@ -55,7 +149,7 @@ pub async fn machines(conn: &mut AnyConnection, day: Date, after: &str, most: i6
     .bind(most)
     .fetch_all(conn)
     .await?;
-    rows.iter().map(|row| machine(row, day)).collect()
+    rows.iter().filter_map(|row| machine(row, ground, day).transpose()).collect()
 }
 
 /// The instant at which a day is over, in microseconds.
@@ -63,48 +157,41 @@ fn end_of(day: Date) -> i64 {
     (time::day_begins(day) + 86_400) * 1_000_000
 }
 
-/// What of a request's block is judged by.
-#[derive(Deserialize)]
-struct Asked {
-    #[serde(default)]
-    workload_class: WorkloadClass,
-}
-
-fn machine(row: &AnyRow, day: Date) -> Result<Case, DbError> {
-    let (intent, asked): (Intent, Asked) = (json(row, "intent")?, json(row, "block")?);
+/// `None` of one whose request came to be after the others were read: it is of no day that is over.
+fn machine(row: &AnyRow, ground: &Ground, day: Date) -> Result<Option<Case>, DbError> {
+    let intent: Intent = json(row, "intent")?;
     let ready_at: i64 = row.try_get("ready_at")?;
     let delivered = time::civil(time::from_micros(ready_at));
     // Of a machine whose history was brought from elsewhere, our own delivery says nothing.
     let delivered_on = (delivered <= day).then_some(delivered);
-    let (system, tied): (Option<String>, Option<String>) = (row.try_get("system_name")?, row.try_get("tied")?);
-    let project: String = row.try_get("project_name")?;
-    let size: i64 = row.try_get("virtual_size_bytes")?;
-    Ok(Case {
+    let id: String = row.try_get("id")?;
+    let (department, request, image): (&str, &str, &str) =
+        (row.try_get("department_id")?, row.try_get("request_id")?, row.try_get("image_sha256")?);
+    let of = || Some((ground.departments.get(department)?, ground.requests.get(request)?, ground.images.get(image)?));
+    let Some((whose, asked, image)) = of() else { return Ok(None) };
+    let (system_id, system) = ground.system(&id, department, &asked.project)?;
+    Ok(Some(Case {
         subject: Subject {
-            id: row.try_get("id")?,
-            department: department(row)?,
+            id,
+            department: whose.clone(),
             name: intent.name.clone(),
-            system: system.or_else(|| tied.is_none().then_some(project)),
-            system_id: parsed_opt(row, "system_id")?,
+            system,
+            system_id,
             vcpu: Some(i64::from(intent.vcpu)),
             memory_bytes: Some(intent.memory.get()),
             disk_bytes: Some(intent.disk.get()),
-            workload_class: asked.workload_class,
+            workload_class: asked.class,
             state: row.try_get("state")?,
             delivered_on,
         },
         facts: Facts { created: delivered_on, ..Facts::default() },
         host: parsed_opt(row, "host_id")?,
         least_memory: 0,
-        least_disk: size,
-        made_of: Some(MadeOf {
-            os: row.try_get("os_type")?,
-            image: row.try_get("image_name")?,
-            zone: parsed(row, "zone")?,
-        }),
+        least_disk: image.size,
+        made_of: Some(MadeOf { os: image.os.clone(), image: image.name.clone(), zone: parsed(row, "zone")? }),
         unread: None,
         intent: Some(intent),
-    })
+    }))
 }
 
 /// Legacy servers that a day's judgement is of, in the same way.
@@ -252,6 +339,30 @@ pub async fn of_day(conn: &mut AnyConnection, day: Date, department: Option<&str
     rows.iter().map(kept).collect()
 }
 
+/// The evidence of a day's judgements after one of them, a line each, and which was the last; `None` behind the end. As one
+/// text, for of ten thousand rows most of the time would go into handing them over.
+pub async fn lines(
+    conn: &mut AnyConnection,
+    day: Date,
+    department: Option<&str>,
+    after: &str,
+    most: i64,
+) -> Result<Option<(String, String)>, DbError> {
+    let row = sqlx::query(
+        "select max(id) as last, string_agg(evidence, $1) as evidence from (select id, evidence from usage_verdicts \
+         where day = $2 and (cast($3 as text) is null or department_id = $3) and id > $4 order by id limit $5) as page",
+    )
+    .bind("\n")
+    .bind(day.to_string())
+    .bind(department)
+    .bind(after)
+    .bind(most)
+    .fetch_one(conn)
+    .await?;
+    let last: Option<String> = row.try_get("last")?;
+    last.map(|last| Ok((last, row.try_get("evidence")?))).transpose()
+}
+
 /// The newest judgement of each of some machines, as of a day or before.
 pub async fn newest(conn: &mut AnyConnection, machines: &[String], day: Date) -> Result<Vec<Kept>, DbError> {
     if machines.is_empty() {
@@ -270,6 +381,25 @@ pub async fn newest(conn: &mut AnyConnection, machines: &[String], day: Date) ->
     }
     let rows = query.bind(day.to_string()).fetch_all(conn).await?;
     rows.iter().map(kept).collect()
+}
+
+/// The newest verdict on each machine of a request, of days whose judgements are whole: machine and word.
+pub async fn of_request(conn: &mut AnyConnection, request: &str) -> Result<Vec<(String, String)>, DbError> {
+    let rows = sqlx::query(
+        "select subject_id, verdict from usage_verdicts join machines on machines.id = subject_id \
+         where machines.request_id = $1 and day = (select max(whole.day) from usage_verdict_days whole \
+         join usage_verdicts other on other.day = whole.day where other.subject_id = usage_verdicts.subject_id)",
+    )
+    .bind(request)
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| Ok((row.try_get("subject_id")?, row.try_get("verdict")?))).collect()
+}
+
+/// The newest day whose judgements are whole.
+pub async fn last_day(conn: &mut AnyConnection) -> Result<Option<String>, DbError> {
+    let row = sqlx::query("select max(day) as day from usage_verdict_days").fetch_one(conn).await?;
+    Ok(row.try_get("day")?)
 }
 
 /// How many machines have a verdict, and what they hold now.

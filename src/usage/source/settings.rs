@@ -5,12 +5,11 @@ use super::{
     ask::{BadHttp, Http},
     query::{BadQuery, Queries},
 };
-use crate::usage::point::Interval;
+use crate::{secret::open_to_others, usage::point::Interval};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -148,11 +147,11 @@ fn unreachable(bad: BadHttp) -> Wrong {
 fn token_fault(file: &Path) -> Option<Wrong> {
     const FIELD: &str = "bearer_token_file";
     let shown = file.display();
-    let mode = match fs::metadata(file) {
+    let metadata = match fs::metadata(file) {
         Err(error) => return Some(wrong(FIELD, format!("{shown} 打不开（{error}）"), "检查路径与权限")),
-        Ok(metadata) => metadata.permissions().mode() & 0o777,
+        Ok(metadata) => metadata,
     };
-    if mode & 0o077 != 0 {
+    if let Some(mode) = open_to_others(&metadata) {
         return Some(wrong(FIELD, format!("{shown} 的权限是 {mode:o}，别人也能读"), format!("chmod 600 {shown}")));
     }
     let text = fs::read_to_string(file).unwrap_or_default();
@@ -163,6 +162,7 @@ fn token_fault(file: &Path) -> Option<Wrong> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     fn settings(kind: &str, url: &str) -> SourceSettings {
         SourceSettings {

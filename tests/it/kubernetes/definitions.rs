@@ -20,5 +20,13 @@ fn the_definitions_are_kept_beside_the_source() {
         // What is printed is what is meant.
         assert_eq!(serde_saphyr::from_str::<serde_json::Value>(&text).unwrap(), *definition);
     }
-    assert_eq!(fs::read_dir(&folder).unwrap().count(), all.len());
+    // Nothing else is there but what kustomize reads, and it names them all.
+    let mut names: Vec<_> =
+        fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name != "kustomization.yaml");
+    names.sort();
+    let text = fs::read_to_string(folder.join("kustomization.yaml")).unwrap();
+    let listed: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+    assert_eq!(listed["resources"], serde_json::json!(names));
+    assert_eq!(names.len(), all.len());
 }

@@ -1,4 +1,4 @@
-//! 200 objects that nobody means well: each is refused at apply or answered in a condition, and nothing is built.
+//! Objects that nobody means well (`make test-k8s`: 200): each is refused at apply or answered in a condition, and nothing is built.
 
 use super::lab::{LIMIT, Lab, request, times};
 use crate::support::{Dice, broker::On};
@@ -125,7 +125,7 @@ const TRICKS: &[Trick] = &[
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn hostile_objects_are_refused_or_answered_and_nothing_is_built() {
-    let many = times("JIYUE_TEST_HOSTILE", 200);
+    let many = times("JIYUE_TEST_HOSTILE", 60);
     let lab = Lab::start(On::Sqlite, |setup| setup).await;
     let mut dice = Dice::from_env();
     eprintln!("seed {}", dice.seed);

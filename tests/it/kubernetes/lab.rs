@@ -7,7 +7,10 @@ use crate::support::{
     sql::Sql,
 };
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// A control plane takes most of a machine; one at a time.
@@ -34,6 +37,15 @@ pub struct Lab {
 impl Lab {
     /// `zhang` may do what a project team may, in the namespace `mzj`; the broker what `src/k8s/mod.rs` says it needs.
     pub async fn start(on: On, adjust: impl Fn(Setup) -> Setup) -> Self {
+        Self::start_by(on, adjust, async |plane| (plane.kubeconfig("jiyue", None), ())).await.0
+    }
+
+    /// The same, with a way in of one's own: its kubeconfig, and what has to be kept of it.
+    pub async fn start_by<T>(
+        on: On,
+        adjust: impl Fn(Setup) -> Setup,
+        way_in: impl AsyncFnOnce(&ControlPlane) -> (PathBuf, T),
+    ) -> (Self, T) {
         let alone = alone().await;
         let plane = ControlPlane::start().await;
         let setup = adjust(Setup::new(on));
@@ -51,7 +63,8 @@ impl Lab {
         }
         plane.done("admin", &["apply", "-f", "-"], &roles().to_string());
         plane.kubeconfig("zhang", None);
-        configure(&plane, &setup);
+        let (kubeconfig, kept) = way_in(&plane).await;
+        configure(&kubeconfig, &setup);
         let broker = Broker::start(setup.clone()).await;
         let cast = Cast::arrive(&broker).await;
         let mut book = broker::task_book();
@@ -59,7 +72,7 @@ impl Lab {
         broker.post("/v1/task-books", &cast.authority, &book).await.expect(201);
         broker.simulated_host(&cast, "sim").await;
         broker.image(&cast, broker::raw_image()).await;
-        Self { plane, setup, brokers: vec![broker], cast, _alone: alone }
+        (Self { plane, setup, brokers: vec![broker], cast, _alone: alone }, kept)
     }
 
     pub fn broker(&self) -> &Broker {
@@ -103,6 +116,12 @@ impl Lab {
     #[track_caller]
     pub fn until_phase(&self, name: &str, phase: &str) -> Value {
         self.until(name, |object| object["status"]["phase"] == phase)
+    }
+
+    /// Waits until all its machines run and were handed over: they run before that.
+    #[track_caller]
+    pub fn until_ready(&self, name: &str) -> Value {
+        self.until(name, |object| condition(object, "Ready").0 == "True" && object["status"]["phase"] == "Delivered")
     }
 
     #[track_caller]
@@ -162,8 +181,7 @@ fn tail(log: &str) -> String {
 }
 
 /// The broker's way into the cluster, and its settings.
-pub fn configure(plane: &ControlPlane, setup: &Setup) {
-    let kubeconfig = plane.kubeconfig("jiyue", None);
+pub fn configure(kubeconfig: &Path, setup: &Setup) {
     let text = format!("[kubernetes]\nkubeconfig = \"{}\"\nstuck_seconds = 5\n", kubeconfig.display());
     std::fs::write(setup.folder.join("config.toml"), text).expect("a configuration");
 }
@@ -186,7 +204,7 @@ fn roles() -> Value {
     json!({"apiVersion": "v1", "kind": "List", "items": [
         role("ClusterRole", "jiyue", None, json!([
             rule("", &["namespaces"], &["list", "watch"]),
-            rule(group, &["resourcerequests"], &["get", "list", "watch", "patch"]),
+            rule(group, &["resourcerequests"], &["get", "list", "watch", "create", "patch"]),
             rule(group, &["resourcerequests/status", "machines/status", "taskbooks/status"], &["patch"]),
             rule(group, &["resourcerequests/finalizers"], &["update"]),
             rule(group, &["machines", "taskbooks"], &["list", "watch", "create", "patch"]),

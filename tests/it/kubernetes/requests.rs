@@ -14,7 +14,7 @@ async fn a_request_is_applied_followed_built_and_put_into_the_bin() {
     assert_eq!(condition(&waiting, "Approved"), ("Unknown", "waiting"));
     assert_eq!(waiting["metadata"]["finalizers"], json!(["cloud.jiyue.io/machines"]));
     lab.approve(&waiting).await;
-    let done = lab.until("oa", |object| condition(object, "Ready").0 == "True");
+    let done = lab.until_ready("oa");
     assert_eq!(done["status"]["phase"], "Delivered");
     assert_eq!(condition(&done, "Provisioned"), ("True", "delivered"));
     assert_eq!(done["status"]["observedGeneration"], done["metadata"]["generation"]);
@@ -106,7 +106,7 @@ async fn what_an_object_says_of_itself_approves_nothing() {
 
     // Once approved, the definition refuses every edit; one that was seen anyway is told and never built.
     lab.approve(&mended).await;
-    let done = lab.until("b", |o| condition(o, "Ready").0 == "True");
+    let done = lab.until_ready("b");
     object["spec"]["vmCount"] = json!(7);
     let late = lab.refused("zhang", &["apply", "-f", "-"], &object.to_string());
     assert!(late.contains("申请已经批准"), "{late}");

@@ -1,10 +1,10 @@
 //! Two brokers on one PostgreSQL. The one whose term it is stands still, past its lease, and wakes when the other has gone on
 //! for it: it must write nothing any more, neither into the database nor into the cluster.
 
-use super::lab::{LIMIT, Lab, condition, configure, request, times};
+use super::lab::{LIMIT, Lab, configure, request, times};
 use crate::support::{
     Dice,
-    broker::{Broker, On},
+    broker::{Broker, On, Setup},
     scratch,
 };
 use std::{
@@ -19,13 +19,7 @@ async fn a_broker_that_wakes_up_after_its_term_writes_nothing() {
     let trials = times("JIYUE_TEST_PAUSES", 3);
     // The first stands still by itself in the one place where it hurts most: its status is composed and not yet written.
     let mut lab = Lab::start(On::Postgres, |setup| setup.with("JIYUE_TEST_STOP_AT", "k8s.status")).await;
-    let mut second = lab.setup.clone();
-    second.env.retain(|(key, _)| key != "JIYUE_TEST_STOP_AT");
-    second.folder = scratch("second");
-    second = second.with("JIYUE_IMAGE_FOLDER", &lab.setup.folder.join("images").to_string_lossy());
-    second = second.with("JIYUE_SECRET_KEY_FILE", &lab.setup.folder.join("secret.key").to_string_lossy());
-    configure(&lab.plane, &second);
-    lab.brokers.push(Broker::start(second).await);
+    join(&mut lab).await;
 
     // Every status that there ever was, in order.
     let history = lab.plane.folder.join("history");
@@ -62,7 +56,8 @@ async fn a_broker_that_wakes_up_after_its_term_writes_nothing() {
         let id = waiting["status"]["requestId"].as_str().unwrap();
         let path = format!("/v1/requests/{id}/approve");
         lab.brokers[other].post(&path, &lab.cast.authority, &serde_json::json!({})).await.expect(202);
-        let done = lab.until(&name, |object| condition(object, "Ready").0 == "True");
+        // Whoever's term it is has nothing more to say after that.
+        let done = lab.until_ready(&name);
         let written = sql.rows("select cast(writes as text), cast(epoch as text) from terms").await;
         lab.brokers[leader].signal("CONT");
         tokio::time::sleep(Duration::from_millis(1200)).await;
@@ -90,6 +85,49 @@ async fn a_broker_that_wakes_up_after_its_term_writes_nothing() {
     eprintln!("{trials} trials, {writes} statuses, {stale} stale writes");
     assert_eq!(stale, 0);
     assert_eq!(lab.machines().await, i64::try_from(trials).unwrap());
+    lab.is_once().await;
+}
+
+/// A second broker on the same database, which never stands still by itself.
+async fn join(lab: &mut Lab) {
+    let mut second = lab.setup.clone();
+    second.env.retain(|(key, _)| key != "JIYUE_TEST_STOP_AT");
+    second.folder = scratch("second");
+    second = second.with("JIYUE_IMAGE_FOLDER", &lab.setup.folder.join("images").to_string_lossy());
+    second = second.with("JIYUE_SECRET_KEY_FILE", &lab.setup.folder.join("secret.key").to_string_lossy());
+    configure(&lab.plane.folder.join("jiyue.kubeconfig"), &second);
+    lab.brokers.push(Broker::start(second).await);
+}
+
+/// Everything about the submission is decided and nothing written when the broker stands still. When it wakes, the other has
+/// let the object go, and there is nothing left that could tell it so but its term.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_submission_that_wakes_up_after_its_term_is_none() {
+    // Long enough for a deletion in between, on a slow machine.
+    let adjust =
+        |setup: Setup| setup.with("JIYUE_TEST_STOP_AT", "k8s.submitting").with("JIYUE_WORKER_LEASE_SECONDS", "12");
+    let mut lab = Lab::start(On::Postgres, adjust).await;
+    join(&mut lab).await;
+    assert_eq!(leader(&lab).await, 0, "the first one there");
+    lab.apply(&request("late", 1));
+    let stat = format!("/proc/{}/stat", lab.brokers[0].pid());
+    let began = Instant::now();
+    while !read_to_string(&stat).unwrap().contains(") T ") {
+        assert!(began.elapsed() < LIMIT, "it never stood still:\n{}", lab.brokers[0].log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    lab.plane.done("zhang", &["delete", "rr", "late", "-n", "mzj", "--wait=false"], "");
+    let mut sql = lab.sql().await;
+    assert_eq!(sql.number("select count(*) from requests").await, 0, "the other was too early");
+    lab.until_gone("late");
+    assert!(lab.brokers[1].log().contains("kubernetes.term.began"));
+    lab.brokers[0].signal("CONT");
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(sql.number("select count(*) from requests").await, 0, "{}", lab.brokers[0].log());
+    assert_eq!(sql.number("select count(*) from kube_requests").await, 0);
+    // It is well otherwise.
+    lab.apply(&request("next", 2));
+    lab.until_phase("next", "Submitted");
     lab.is_once().await;
 }
 

@@ -18,6 +18,7 @@ use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
+use tokio::sync::{Mutex, MutexGuard};
 
 pub const IMAGES: &str = "jiyue-images";
 
@@ -26,10 +27,18 @@ pub struct Lab {
     pub kubeconfig: PathBuf,
     /// Whether the CRDs are KubeVirt's own.
     pub genuine: bool,
+    _alone: MutexGuard<'static, ()>,
+}
+
+/// A control plane takes most of a machine; one at a time.
+async fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::const_new(());
+    ONE.lock().await
 }
 
 impl Lab {
     pub async fn start() -> Self {
+        let alone = alone().await;
         let plane = ControlPlane::start().await;
         let genuine = install_crds(&plane);
         for crd in ["virtualmachines.kubevirt.io", "virtualmachineinstances.kubevirt.io"] {
@@ -47,7 +56,7 @@ impl Lab {
             out.status.success()
         };
         until("the role counts", || may("patch", "pvc", "default") && may("watch", "pvc", IMAGES)).await;
-        Self { plane, kubeconfig, genuine }
+        Self { plane, kubeconfig, genuine, _alone: alone }
     }
 
     pub fn settings(&self) -> ClusterSettings {

@@ -204,7 +204,8 @@ async fn strangers_are_left_alone_and_what_was_deleted_is_missed() {
             "stringData": {"userdata": "theirs"}})
     };
     ensure(&cluster, Part::Seed, &theirs).await.unwrap();
-    let refused = cluster.ensure(Part::Domain, &theirs).await.unwrap_err();
+    ensure(&cluster, Part::Domain, &theirs).await.unwrap();
+    let refused = cluster.ensure(Part::Power, &theirs).await.unwrap_err();
     assert!(matches!(refused, ProviderError::NotOurs { .. }), "{refused:?}");
     assert_eq!(cluster.observe(&theirs).await.unwrap(), Observed::Foreign);
     for part in [Part::Power, Part::Domain] {
@@ -216,12 +217,49 @@ async fn strangers_are_left_alone_and_what_was_deleted_is_missed() {
     // The same name with another operation's mark is not this operation's either.
     let later = Intent { operation: OperationId::new(), ..ours.clone() };
     assert!(matches!(cluster.remove(Part::Domain, &later).await, Err(ProviderError::NotOurs { .. })));
+    // An instance of our machine's name that it does not own is none of it, whatever is done to the machine.
+    ensure(&cluster, Part::Power, &ours).await.unwrap();
+    cluster.stop(&ours, Stop::Now).await.unwrap();
+    let instance = json!({"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstance",
+        "metadata": {"namespace": SPACE, "name": "ours"}, "spec": template["spec"]});
+    admin(&lab, &["create", "-f", "-"], &instance);
+    assert_eq!(cluster.observe(&ours).await.unwrap(), Observed::Off);
+    cluster.stop(&ours, Stop::Now).await.unwrap();
+    assert!(cluster.reboot(&ours).await.is_err());
+    assert!(lab.get(SPACE, "vmi", "ours").is_some());
+    lab.plane.done("admin", &["delete", "vmi", "ours", "-n", SPACE], "");
+    for part in [Part::Power, Part::Answer] {
+        ensure(&cluster, part, &ours).await.unwrap();
+    }
+    // Its seed stays as long as it does: without it the machine could not start again.
+    let early = cluster.remove(Part::Seed, &ours).await.unwrap_err();
+    assert!(early.is_transient() && lab.get(SPACE, "secret", "ours-seed").is_some(), "{early:?}");
+    // Killed between the machine and the note of it: the next run finds both, and makes neither again.
+    let uid = lab.get(SPACE, "vm", "ours").unwrap()["metadata"]["uid"].clone();
+    let noted =
+        || lab.get(SPACE, "secret", "ours-seed").unwrap()["metadata"]["annotations"]["cloud.jiyue.io/made"].clone();
+    lab.plane.done("admin", &["annotate", "secret", "ours-seed", "-n", SPACE, "cloud.jiyue.io/made-"], "");
+    assert_eq!(noted(), Value::Null);
+    ensure(&cluster, Part::Power, &ours).await.unwrap();
+    assert_eq!((noted(), &lab.get(SPACE, "vm", "ours").unwrap()["metadata"]["uid"]), (uid.clone(), &uid));
+
     admin(&lab, &["create", "-f", "-"], &secret("other-seed"));
     let other = intent("other", 7);
     assert!(matches!(cluster.ensure(Part::Seed, &other).await, Err(ProviderError::NotOurs { .. })));
     assert!(matches!(cluster.remove(Part::Seed, &other).await, Err(ProviderError::NotOurs { .. })));
     assert_eq!(lab.get(SPACE, "vm", "theirs").unwrap()["spec"]["runStrategy"], "Always");
     assert!(lab.get(SPACE, "secret", "other-seed").is_some());
+
+    // What we rest a write on may be too old: the server refuses it then, and what has been noted since is not undone.
+    let late = intent("late", 9);
+    ensure(&cluster, Part::Seed, &late).await.unwrap();
+    let note = "cloud.jiyue.io/made=of-another-broker";
+    lab.plane.done("admin", &["annotate", "secret", "late-seed", "-n", SPACE, note], "");
+    let stale = cluster.ensure(Part::Power, &late).await.unwrap_err();
+    assert!(stale.is_transient() && stale.to_string().contains("409"), "{stale:?}");
+    let refused = ensure(&cluster, Part::Power, &late).await.unwrap_err();
+    assert!(!refused.is_transient() && refused.to_string().contains("behind our back"), "{refused}");
+    remove(&cluster, &late).await.unwrap();
 
     // A namespace of our name that is not ours.
     let mut elsewhere = intent("elsewhere", 8);
@@ -255,8 +293,10 @@ async fn strangers_are_left_alone_and_what_was_deleted_is_missed() {
     // Deleted behind our back, its disk with it: it is missed, and not made again as if nothing were.
     lab.plane.done("admin", &["delete", "vm", "ours", "-n", SPACE], "");
     assert_eq!(cluster.observe(&ours).await.unwrap(), Observed::Absent);
-    let refused = cluster.ensure(Part::Domain, &ours).await.unwrap_err();
-    assert!(!refused.is_transient() && refused.to_string().contains("behind our back"), "{refused}");
+    for part in [Part::Domain, Part::Power] {
+        let refused = cluster.ensure(part, &ours).await.unwrap_err();
+        assert!(!refused.is_transient() && refused.to_string().contains("behind our back"), "{part}: {refused}");
+    }
     assert_eq!(lab.get(SPACE, "vm", "ours"), None);
     remove(&cluster, &ours).await.unwrap();
 

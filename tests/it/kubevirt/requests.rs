@@ -11,10 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-const LIMIT: Duration = Duration::from_secs(90);
+pub const LIMIT: Duration = Duration::from_secs(90);
 
 /// A broker that has this cluster in its settings.
-fn setup(lab: &Lab, more: &str) -> Setup {
+pub fn setup(lab: &Lab, more: &str) -> Setup {
     let setup = Setup::new(On::Sqlite)
         .with("JIYUE_IMAGE_RETRY_SECONDS", "2")
         .with("JIYUE_LISTING_SECONDS", "2")
@@ -27,17 +27,17 @@ fn setup(lab: &Lab, more: &str) -> Setup {
     setup
 }
 
-fn image_sha256() -> String {
+pub fn image_sha256() -> String {
     use sha2::{Digest, Sha256};
     Sha256::digest(broker::raw_image()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn on_cluster() -> Value {
+pub fn on_cluster() -> Value {
     json!({"name": "c1", "uri": "kubernetes:c1",
         "zones": [{"zone": "government_extranet", "network": "pod", "cidr": "10.244.0.0/16"}]})
 }
 
-fn block(machines: u32, purpose: &str) -> Value {
+pub fn block(machines: u32, purpose: &str) -> Value {
     let mut block = broker::request();
     let fields = block.as_object_mut().unwrap();
     fields.remove("域名");
@@ -47,7 +47,7 @@ fn block(machines: u32, purpose: &str) -> Value {
     block
 }
 
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !holds().await {
         assert!(began.elapsed() < LIMIT, "never: {what}");
@@ -55,12 +55,12 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     }
 }
 
-async fn submit(broker: &Broker, cast: &Cast, block: &Value) -> String {
+pub async fn submit(broker: &Broker, cast: &Cast, block: &Value) -> String {
     let made = broker.post("/v1/requests", &cast.requester, block).await.expect(201);
     made["items"][0]["id"].as_str().unwrap().to_owned()
 }
 
-async fn act(broker: &Broker, cast: &Cast, machine: &str, verb: &str) -> Value {
+pub async fn act(broker: &Broker, cast: &Cast, machine: &str, verb: &str) -> Value {
     let path = format!("/v1/machines/{machine}/{verb}");
     // Only whose machine it is may delete it.
     let by = if verb == "delete" { &cast.requester } else { &cast.operator };
@@ -93,7 +93,7 @@ async fn a_request_is_approved_built_and_lived_with_on_a_cluster() {
     let id = submit(&broker, &cast, &block(2, "接口网关")).await;
     let approve = format!("/v1/requests/{id}/approve");
     let refused = broker.post(&approve, &cast.authority, &json!({})).await;
-    assert_eq!(refused.body["hosts"][0]["reason"], "image_unreachable", "{refused:?}");
+    assert_eq!(refused.body["hosts"][0]["reason"], "image_not_on_cluster", "{refused:?}");
     let named = submit(&broker, &cast, &broker::request()).await;
     let told = broker.post("/v1/placement/explain", &cast.operator, &json!({"request": named})).await.expect(200);
     assert_eq!(told["refused"][0]["reason"], "address_floats", "{told:#}");

@@ -23,8 +23,11 @@ pub fn repository() -> &'static Path {
 const COMPOSITIONS: [(&[&str], &[&str]); 4] = [
     (&["base"], &[]),
     (&["overlays/postgres"], &[]),
-    (&["base", "overlays/monitoring"], &["components/tls"]),
-    (&["overlays/postgres", "overlays/kubevirt", "overlays/monitoring", "overlays/hosts"], &["components/tls"]),
+    (&["base", "overlays/monitoring", "overlays/requests"], &["components/tls"]),
+    (
+        &["overlays/postgres", "overlays/kubevirt", "overlays/monitoring", "overlays/hosts", "overlays/requests"],
+        &["components/tls"],
+    ),
 ];
 
 /// A kustomization's objects.

@@ -431,8 +431,9 @@ async fn acts(plane: &ControlPlane, door: &Door) {
     refused(&create, &namespace("other", "jiyue"), "makes namespaces of its own");
 
     let request = object("cloud.jiyue.io/v1", "ResourceRequest", "jiyue-mzj", json!({"spec": {}}));
-    refused(&create, &request, "cannot create");
-    plane.done("admin", &apply, &request);
+    // A mirror of what came by another way is made, once, and never replaced.
+    plane.done("account", &create, &request);
+    refused(&["replace", "-f", "-"], &request, "cannot update");
     // As the controller does it: without reading first.
     let path = "/apis/cloud.jiyue.io/v1/namespaces/jiyue-mzj/resourcerequests/x";
     let phase = json!({"status": {"phase": "x"}});

@@ -13,7 +13,7 @@ use jiyue::{
     request::block::WorkloadClass,
     usage::{
         advice::Sizing,
-        judging::{self, Case, Evidence, Rules, Subject},
+        judging::{self, Case, Evidence, Line, Rules, Subject},
         verdict::{Assumed, Facts, RuleSets, Verdict},
     },
 };
@@ -100,7 +100,7 @@ fn hostile(n: usize) -> String {
 
 fn report(all: Vec<Evidence>) -> IdleReport {
     let head = Head { as_of: date(2026, 10, 31), district: "相城区", authority: "=区信息办", department: None };
-    idle::report(head, all)
+    idle::report(head, all.into_iter().map(Line::from).collect())
 }
 
 fn convert(folder: &Path, from: &str, filter: Option<&str>) -> String {

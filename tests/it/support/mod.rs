@@ -46,6 +46,13 @@ pub fn scratch(name: &str) -> PathBuf {
     folder
 }
 
+/// A file that its owner alone can read.
+pub fn private_file(path: &std::path::Path, content: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, content).expect("written");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("the file is ours");
+}
+
 /// Removes what test processes that are no more have left behind; a failed test's folders stay until the next run.
 fn sweep() {
     let folders = std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();

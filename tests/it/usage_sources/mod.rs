@@ -1,7 +1,7 @@
 //! Servers that a Prometheus measures. `real`: Debian's Prometheus and `node_exporter` on this machine, a past that promtool
 //! wrote, a recording of `KubeVirt`'s metrics. `wrong`: everything that a source can answer and should not.
 
-mod player;
+pub mod player;
 mod real;
 mod wrong;
 

@@ -1,0 +1,91 @@
+//! A judgement as a report needs it.
+
+use super::{Evidence, Subject};
+use crate::usage::{
+    advice::Advice,
+    verdict::{Code, Verdict},
+};
+use serde::Deserialize;
+
+/// Whole where a report shows what it rests on; of the many machines that are only counted, what is counted and advised.
+#[derive(Clone, Debug)]
+pub enum Line {
+    Whole(Box<Evidence>),
+    Brief(Box<Brief>),
+}
+
+/// The part of kept evidence that a report has of a machine in use.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Brief {
+    subject: Subject,
+    judgement: Short,
+    advice: Vec<Advice>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Short {
+    rule_set: String,
+    rule_version: u32,
+    verdict: Verdict,
+    reasons: Vec<Why>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Why {
+    code: Code,
+}
+
+impl Line {
+    /// From evidence as it was kept.
+    pub fn read(text: &str) -> Result<Self, serde_json::Error> {
+        let brief: Brief = serde_json::from_str(text)?;
+        let border = brief.judgement.reasons.iter().any(|why| why.code == Code::OnTheBorder);
+        match brief.judgement.verdict {
+            Verdict::Busy | Verdict::Low if !border => Ok(Self::Brief(Box::new(brief))),
+            _ => Ok(Self::Whole(serde_json::from_str(text)?)),
+        }
+    }
+
+    pub fn subject(&self) -> &Subject {
+        match self {
+            Self::Whole(evidence) => &evidence.subject,
+            Self::Brief(brief) => &brief.subject,
+        }
+    }
+
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Whole(evidence) => evidence.judgement.verdict,
+            Self::Brief(brief) => brief.judgement.verdict,
+        }
+    }
+
+    /// The name and the version of the rules that it was judged by.
+    pub fn rules(&self) -> (&str, u32) {
+        match self {
+            Self::Whole(evidence) => (&evidence.judgement.rule_set, evidence.judgement.rule_version),
+            Self::Brief(brief) => (&brief.judgement.rule_set, brief.judgement.rule_version),
+        }
+    }
+
+    pub fn advice(&self) -> &[Advice] {
+        match self {
+            Self::Whole(evidence) => &evidence.advice,
+            Self::Brief(brief) => &brief.advice,
+        }
+    }
+
+    /// What it rests on, if it is here.
+    pub fn evidence(&self) -> Option<&Evidence> {
+        match self {
+            Self::Whole(evidence) => Some(evidence),
+            Self::Brief(_) => None,
+        }
+    }
+}
+
+impl From<Evidence> for Line {
+    fn from(evidence: Evidence) -> Self {
+        Self::Whole(Box::new(evidence))
+    }
+}
