@@ -48,6 +48,7 @@ pub fn spec(block: &Block) -> ResourceRequestSpec {
         workload_description: block.workload_description.clone(),
         workload_class: Some(word(&block.workload_class)),
         spread: (!block.spread.is_prefer()).then(|| word(&block.spread)),
+        provider: (!block.provider.is_any()).then(|| word(&block.provider)),
         remarks: block.remarks.clone(),
         network_zone: block.zone.word().to_owned(),
         secrecy_level: word(&block.secrecy_level),
