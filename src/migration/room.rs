@@ -69,6 +69,19 @@ pub enum Standing {
     Gone,
 }
 
+/// Not a standing.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown standing: {0:?}")]
+pub struct UnknownStanding(String);
+
+impl FromStr for Standing {
+    type Err = UnknownStanding;
+    fn from_str(word: &str) -> Result<Self, UnknownStanding> {
+        let all = [Self::Pending, Self::Exempt, Self::Gone];
+        all.into_iter().find(|one| one.word() == word).ok_or_else(|| UnknownStanding(word.to_owned()))
+    }
+}
+
 impl Standing {
     pub const fn word(self) -> &'static str {
         match self {

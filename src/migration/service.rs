@@ -9,7 +9,7 @@ use super::{
     import::{Fault, plan, table},
     progress::{self, Progress},
     register::{self, Deadline, Met, Register},
-    room::{Gate, Room, Signature, Standing, Term},
+    room::{Gate, Room, Signature, Term},
     store,
 };
 use crate::{
@@ -166,11 +166,11 @@ impl Estates {
     /// Decides on the survey as it is and writes what comes of it, again if somebody was faster.
     async fn act<T>(
         &self,
-        mut decide: impl AsyncFnMut(&Arc<Estate>) -> Result<(Change, T), Problem>,
+        mut decide: impl FnMut(&Arc<Estate>) -> Result<(Change, T), Problem> + Send,
     ) -> Result<T, Problem> {
         for _ in 0..TRIES {
             let estate = self.now().await?;
-            let (change, answer) = decide(&estate).await?;
+            let (change, answer) = decide(&estate)?;
             if self.put(estate.revision, change).await? {
                 return Ok(answer);
             }
@@ -302,7 +302,7 @@ impl Estates {
         let (_, room) = self.room(actor, Act::RoomRecord, id).await?;
         let said = self.said(actor, "evidence", &proof.evidence, proof.on)?;
         let today = self.today();
-        self.act(async |estate| {
+        self.act(|estate| {
             let mut room = standing_room(estate, room.id)?;
             let mut objects = Vec::new();
             match proof.gate {
@@ -338,7 +338,7 @@ impl Estates {
         let (_, room) = self.room(actor, Act::RoomSign, id).await?;
         let said = self.said(actor, "comment", comment, None)?;
         let today = self.today();
-        self.act(async |estate| {
+        self.act(|estate| {
             let mut room = standing_room(estate, room.id)?;
             let shut = gates::stands(estate, &room, today).into_iter().find(|s| s.gate != Gate::Signed && !s.passed);
             if let Some(shut) = shut {
@@ -370,7 +370,7 @@ impl Estates {
     pub async fn reopen(&self, actor: &Actor, id: &str, reason: &str) -> Result<RoomId, Problem> {
         let (_, room) = self.room(actor, Act::RoomReopen, id).await?;
         let said = self.said(actor, "reason", reason, None)?;
-        self.act(async |estate| {
+        self.act(|estate| {
             let mut room = estate.rooms.get(&room.id).cloned().ok_or_else(|| Problem::not_found("机房"))?;
             let Some(closed) = room.closed_on.take() else {
                 return Err(Problem::conflict("room_not_closed", format!("机房“{}”没有关停", room.name)));
@@ -389,7 +389,7 @@ impl Estates {
         let (_, system) = self.system(actor, Act::SystemDecide, id).await?;
         let said = self.said(actor, "reason", &decide.reason, None)?;
         let finding = self.finding(&decide, system.id).await?;
-        self.act(async |estate| {
+        self.act(|estate| {
             let mut system = standing_system(estate, system.id)?;
             let before = system.decision.clone();
             system.stage = next(&system, Step::Decide)?;
@@ -437,7 +437,7 @@ impl Estates {
         if advance.step == Step::Decide {
             return Err(refused("/step: 定去向用 jiyue system decide".to_owned()));
         }
-        self.act(async |estate| {
+        self.act(|estate| {
             let mut system = standing_system(estate, system.id)?;
             let before = system.stage;
             system.stage = next(&system, advance.step)?;
@@ -468,7 +468,7 @@ impl Estates {
         if until <= today || until > last {
             return Err(refused(format!("/until: {until} 不在今天之后、{last} 之前；请核对日期")));
         }
-        self.act(async |estate| {
+        self.act(|estate| {
             let mut system = standing_system(estate, system.id)?;
             if system.gone() {
                 let detail = format!("系统“{}”{}，不用豁免", system.name, system.stage.label());

@@ -21,7 +21,7 @@ const MOST_ROWS: u32 = 1_048_000;
 
 /// What a cell holds.
 #[derive(Clone, Debug, PartialEq)]
-enum Cell<'a> {
+pub(super) enum Cell<'a> {
     Text(&'a str),
     Owned(String),
     Number(f64),
@@ -30,7 +30,7 @@ enum Cell<'a> {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts and sizes are below 2^53")]
-fn count(number: i64) -> Cell<'static> {
+pub(super) fn count(number: i64) -> Cell<'static> {
     Cell::Number(number as f64)
 }
 
@@ -39,7 +39,7 @@ fn gib(bytes: i64) -> Cell<'static> {
     Cell::Number(bytes as f64 / GIB as f64)
 }
 
-fn maybe<T>(value: Option<T>, cell: impl Fn(T) -> Cell<'static>) -> Cell<'static> {
+pub(super) fn maybe<T>(value: Option<T>, cell: impl Fn(T) -> Cell<'static>) -> Cell<'static> {
     value.map_or(Cell::Empty, cell)
 }
 
@@ -53,7 +53,7 @@ struct Looks {
 }
 
 /// A sheet that is written from the top down.
-struct Page {
+pub(super) struct Page {
     sheet: Worksheet,
     looks: Looks,
     row: u32,
@@ -65,7 +65,7 @@ struct Page {
 
 impl Page {
     /// `columns` are heads with widths, and whether the column is summed.
-    fn new(name: &str, title: &str, columns: &[(&str, f64, bool)]) -> Result<Self, XlsxError> {
+    pub(super) fn new(name: &str, title: &str, columns: &[(&str, f64, bool)]) -> Result<Self, XlsxError> {
         let cell = || Format::new().set_border(FormatBorder::Thin).set_align(FormatAlign::VerticalCenter);
         let looks = Looks {
             title: Format::new().set_bold().set_font_size(14),
@@ -91,7 +91,7 @@ impl Page {
         Ok(Self { sheet, looks, row: 2, columns: width, begins: 2, sums })
     }
 
-    fn row(&mut self, cells: &[Cell<'_>]) -> Result<(), XlsxError> {
+    pub(super) fn row(&mut self, cells: &[Cell<'_>]) -> Result<(), XlsxError> {
         if self.row >= MOST_ROWS {
             return Ok(());
         }
@@ -115,7 +115,7 @@ impl Page {
     }
 
     /// Closes the table: the sums of its columns, and a filter over it.
-    fn close(mut self) -> Result<Worksheet, XlsxError> {
+    pub(super) fn close(mut self) -> Result<Worksheet, XlsxError> {
         let last = self.row;
         if self.row >= MOST_ROWS {
             self.sheet.write_string_with_format(
