@@ -426,6 +426,21 @@ fn samples(kind: Kind) -> Vec<Value> {
             "created_at": "2026-11-21T01:00:00Z"})],
         Kind::UsageSource => vec![json!({"name": "room-1", "kind": "node_exporter", "state": "partial", "servers": 12,
             "measured": 11, "collected_at": "2026-11-21T01:00:00Z", "failure_code": "timed_out", "failure": "disk：没有按时答复"})],
+        Kind::Room => vec![json!({"id": "r-1", "name": "老楼一号机房", "department": department, "kind": "ordinary",
+            "standing": "pending", "evidence": null, "due_on": "2020-08-22", "basis": "相政办〔2018〕151号 二（一）具体要求3",
+            "late_days": 2291, "systems_left": 2, "systems_all": 3, "gates": [
+                {"gate": "systems_gone", "passed": false, "missing": ["还没有迁出的系统 2 个：甲、乙"]}],
+            "blockers": [{"system": "乙", "department": department, "room": "二号机房", "own": false, "way": ["甲", "乙"]}]})],
+        Kind::SurveyImport => vec![json!({"applied": false, "digest": "ab12", "new": 1, "changed": 1, "same": 7, "absent_all": 2,
+            "changes": [{"kind": "system", "department": "区教育局", "name": "甲", "new": false,
+                "fields": [{"field": "用户规模", "from": "300", "to": "500"}]}],
+            "notes": [{"place": {"sheet": "系统", "row": 5}, "column": "", "message": "是说明"}]})],
+        Kind::SystemMove => vec![json!({"id": "s-1", "name": "甲", "department": department, "room": "老楼一号机房",
+            "standing": "pending", "stage": "decided", "difficulty": {"points": 9, "level": 3, "overruled": {"level": 4},
+                "parts": [{"part": "os", "points": 4, "most": 4, "reason": "操作系统 2003"}]},
+            "decision": {"disposition": "rebuild", "text": "架构过时"}, "needs": ["乙"], "waits_for": ["乙"], "goes_with": []})],
+        Kind::Deadline => vec![json!({"id": "jiangsu-2017-5", "due_on": "2017-12-31", "overdue": true, "task": "清理",
+            "owner": "各部门", "due": "2017年12月底前", "basis": "附件 第 5 项", "also": [{"clause": "二", "on": "2018-01-31"}], "met": null})],
         Kind::Token => {
             vec![json!({"id": "t-1", "person": "zhang", "name": "张三", "unit": "区信息办", "role": "authority",
             "created_at": "2026-11-21T01:00:00Z"})]

@@ -5,6 +5,7 @@
 pub mod cells;
 pub mod plan;
 mod rows;
+pub mod service;
 pub mod table;
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,15 @@
 //! The dated register (台账): what the documents want done by whom and by when, row by row as their annexes have it. Where a
 //! document gives two days for one work, both are shown with their places, and the earlier one alarms.
 
+pub mod service;
+
 use crate::yaml::{self, YamlError};
 use jiff::{ToSpan, civil::Date};
 use serde::{Deserialize, Serialize};
 
 const EMBEDDED: &[&str] = &[
-    include_str!("../../profiles/register/suzhou-new-district-2019.yaml"),
-    include_str!("../../profiles/register/jiangsu-2017.yaml"),
+    include_str!("../../../profiles/register/suzhou-new-district-2019.yaml"),
+    include_str!("../../../profiles/register/jiangsu-2017.yaml"),
 ];
 
 #[derive(Debug, thiserror::Error)]
