@@ -9,8 +9,8 @@ use super::{
     problem::Failure,
     session::Session,
     tables::{
-        Column, Kind, REPORT_AGE, REPORT_BORDER, REPORT_GROUP, REPORT_IDLE, REPORT_PROGRESS, REPORT_ROOM, REPORT_TARGET,
-        REPORT_UNKNOWN,
+        Column, Kind, REPORT_AGE, REPORT_BORDER, REPORT_GROUP, REPORT_IDLE, REPORT_PROGRESS, REPORT_ROOM,
+        REPORT_TARGET, REPORT_UNKNOWN,
     },
 };
 use crate::{

@@ -46,7 +46,7 @@ pub enum RoomCommand {
     Show(ShowArgs),
     /// 记录关停的证明：服务器下电、设备处置、网络断开（申请人、运维员）
     #[command(after_help = "例：
-  jiyue room record ID --gate servers_off --evidence '下电记录 2026-11-20' --server 旧服务器1
+  jiyue room record ID --gate servers_off --evidence '下电记录 2026-11-20' --server-name 旧服务器1
   jiyue room record ID --gate equipment_disposed --evidence 资产处置单第7号
   jiyue room record ID --gate network_cut --evidence 专线已拆")]
     Record(RoomRecordArgs),
@@ -99,7 +99,7 @@ pub struct RoomRecordArgs {
     #[arg(long, value_name = "DATE")]
     pub on: Option<String>,
     /// 哪台服务器，可重复；不给则机房里还开着的全部
-    #[arg(long = "server", value_name = "NAME")]
+    #[arg(long = "server-name", value_name = "NAME")]
     pub servers: Vec<String>,
 }
 
@@ -192,7 +192,11 @@ pub async fn run(session: &Session<'_>, command: RoomCommand) -> Result<(), Fail
         RoomCommand::Sign { target, comment } => {
             let answer = client.post(&["rooms", &target.id, "sign"], &json!({"comment": comment})).await?;
             let closed = answer.body.get("closed_on").is_some_and(|day| !day.is_null());
-            let said = if closed { "已签字，机房已关停" } else { "已签字；还要另一个单位的另一个人签" };
+            let said = if closed {
+                "已签字，机房已关停"
+            } else {
+                "已签字；还要另一个单位的另一个人签"
+            };
             session.made(said, Kind::Room, &answer.body)
         }
         RoomCommand::Reopen { target, reason } => {
@@ -228,7 +232,8 @@ async fn import(session: &Session<'_>, args: RoomImportArgs) -> Result<(), Failu
         return Ok(session.screen.note(tr("已写入"))?);
     }
     let file = args.file.display();
-    let again = say!("什么都没有写。照此写入：jiyue room import {file} --apply {digest}", file, digest = text("digest"));
+    let again =
+        say!("什么都没有写。照此写入：jiyue room import {file} --apply {digest}", file, digest = text("digest"));
     Ok(session.screen.note(&again)?)
 }
 

@@ -14,8 +14,7 @@ use crate::{
 use axum::{Json, extract::State};
 use serde::Deserialize;
 
-pub(super) const SORTS: Sorts =
-    Sorts { id: "id", numbered: false, by: &[("due_on", "due_on")], default: "due_on" };
+pub(super) const SORTS: Sorts = Sorts { id: "id", numbered: false, by: &[("due_on", "due_on")], default: "due_on" };
 
 /// 台账：各文件要求谁在什么时候做完什么
 #[utoipa::path(get, path = "/v1/deadlines", tag = "deadlines", params(PageQuery),

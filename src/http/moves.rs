@@ -69,12 +69,7 @@ async fn told(api: &Api, actor: &Actor, id: &str) -> Result<Json<SystemMoveView>
     Ok(Json(view(&estate, &system, api.estates.today(), &name)))
 }
 
-fn view(
-    estate: &Estate,
-    system: &System,
-    today: Date,
-    name: &impl Fn(&SystemId) -> Option<String>,
-) -> SystemMoveView {
+fn view(estate: &Estate, system: &System, today: Date, name: &impl Fn(&SystemId) -> Option<String>) -> SystemMoveView {
     let waits = Waits::new(estate, today);
     let knot = waits.knots().into_iter().find(|knot| knot.contains(&system.id)).unwrap_or_default();
     SystemMoveView {

@@ -158,8 +158,7 @@ pub async fn rooms(
     let format = Format::of(query.format, &headers);
     let profile = std::sync::Arc::clone(&api.estates.profile);
     let made = spawn_blocking(move || {
-        let head =
-            rooms::Head { as_of, is_final: as_of < today, profile: &profile, department: department.as_ref() };
+        let head = rooms::Head { as_of, is_final: as_of < today, profile: &profile, department: department.as_ref() };
         let report = rooms::report(&head, progress, deadlines);
         let paper = match format {
             Format::Json => return Ok((Some(report), Paper::default())),

@@ -57,9 +57,8 @@ impl<'e> Waits<'e> {
                 edges.extend(users.filter(still));
             } else if is_open && !system.in_cloud() {
                 let needs = system.needs.iter().filter_map(|other| index.get(other));
-                let unsettled = |other: &&usize| {
-                    systems.get(**other).is_some_and(|other| !other.in_cloud() && other.open(today))
-                };
+                let unsettled =
+                    |other: &&usize| systems.get(**other).is_some_and(|other| !other.in_cloud() && other.open(today));
                 edges.extend(needs.filter(unsettled).map(|other| small(*other)));
             }
             starts.push(small(edges.len()));

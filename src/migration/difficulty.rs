@@ -88,10 +88,14 @@ pub fn difficulty(estate: &Estate, system: &System, today: Date) -> Difficulty {
     });
     let users = estate.systems.values().filter(|other| other.needs.contains(&system.id)).count();
     let ties = system.needs.len() + users;
-    let tied = (u8::try_from(ties.div_ceil(2)).unwrap_or(u8::MAX), format!("依赖 {} 个系统，被 {users} 个系统依赖", system.needs.len()));
-    let disk = servers.iter().filter_map(|s| s.hardware.disk_bytes).fold(None, |sum: Option<i64>, disk| {
-        Some(sum.unwrap_or(0).saturating_add(disk))
-    });
+    let tied = (
+        u8::try_from(ties.div_ceil(2)).unwrap_or(u8::MAX),
+        format!("依赖 {} 个系统，被 {users} 个系统依赖", system.needs.len()),
+    );
+    let disk = servers
+        .iter()
+        .filter_map(|s| s.hardware.disk_bytes)
+        .fold(None, |sum: Option<i64>, disk| Some(sum.unwrap_or(0).saturating_add(disk)));
     let size = disk.map(|bytes| {
         let gib = bytes >> 30;
         let points = match gib {
@@ -104,9 +108,9 @@ pub fn difficulty(estate: &Estate, system: &System, today: Date) -> Difficulty {
         let old = years.map(|years| format!("，最早的服务器已用 {years} 年")).unwrap_or_default();
         (points, format!("数据盘合计 {gib} GiB{old}"))
     });
-    let supplier = survey.supplier_gone.map(|gone| {
-        if gone { (2, "原厂商已停止支持".to_owned()) } else { (0, "原厂商仍在支持".to_owned()) }
-    });
+    let supplier = survey
+        .supplier_gone
+        .map(|gone| if gone { (2, "原厂商已停止支持".to_owned()) } else { (0, "原厂商仍在支持".to_owned()) });
     let parts = vec![
         part("os", 4, os, "操作系统不明"),
         part("database", 4, database, "数据库不明"),

@@ -22,6 +22,7 @@ pub use crate::identity::Department as Unit;
 
 /// What somebody has said, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = SurveySaid)]
 pub struct Said {
     /// The evidence, or the reason.
     pub text: String,
@@ -179,7 +180,13 @@ impl Object {
     pub fn standing(&self, today: Date) -> Standing {
         match self {
             Self::Room(room) => room.standing(),
-            Self::Server(server) => if server.off.is_some() { Standing::Gone } else { Standing::Pending },
+            Self::Server(server) => {
+                if server.off.is_some() {
+                    Standing::Gone
+                } else {
+                    Standing::Pending
+                }
+            }
             Self::System(system) => system.standing(today),
         }
     }

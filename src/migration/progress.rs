@@ -177,6 +177,7 @@ pub struct RoomRenamed {
 
 /// All of it.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = RoomsProgress)]
 pub struct Progress {
     pub rooms: RoomTotals,
     pub systems: SystemTotals,
@@ -282,7 +283,8 @@ fn board(estate: &Estate, pace: &Pace, term: Term, today: Date) -> Vec<RoomProgr
         })
         .collect();
     board.sort_by(|a, b| {
-        let key = |r: &RoomProgress| (r.standing, std::cmp::Reverse(r.late_days.unwrap_or(0)), r.due_on, r.name.clone());
+        let key =
+            |r: &RoomProgress| (r.standing, std::cmp::Reverse(r.late_days.unwrap_or(0)), r.due_on, r.name.clone());
         key(a).cmp(&key(b)).then(a.id.cmp(&b.id))
     });
     let mut ahead = 0.0;
@@ -292,8 +294,8 @@ fn board(estate: &Estate, pace: &Pace, term: Term, today: Date) -> Vec<RoomProgr
             ahead += room.systems_left as f64;
         }
         room.forecast = pace.until(ahead, today);
-        room.will_be_late =
-            room.forecast.zip(room.due_on).is_some_and(|(forecast, due)| forecast.likely > due) || room.late_days.is_some();
+        room.will_be_late = room.forecast.zip(room.due_on).is_some_and(|(forecast, due)| forecast.likely > due)
+            || room.late_days.is_some();
     }
     board
 }

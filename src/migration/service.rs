@@ -286,7 +286,8 @@ impl Estates {
             system.stage = next(&system, Step::Decide)?;
             let replaced_by = replacement(estate, &system, &decide)?;
             if decide.disposition == Disposition::Discard && replaced_by.is_none() && finding.is_none() {
-                let detail = "/disposition: 摒弃要写明由哪个系统替代（replaced_by），或附上已认定的僵尸系统判定（finding_id）";
+                let detail =
+                    "/disposition: 摒弃要写明由哪个系统替代（replaced_by），或附上已认定的僵尸系统判定（finding_id）";
                 return Err(refused(detail.to_owned()));
             }
             system.decision = Some(Decision {
@@ -381,10 +382,13 @@ impl Estates {
         }
         if day < today {
             // Whoever is in the midst of writing of that day is waited for; whoever comes later writes of a later one.
-            self.db.housekeep(async move |tx| -> Result<(), DbError> { store::end_days_before(tx, today).await }).await?;
+            self.db
+                .housekeep(async move |tx| -> Result<(), DbError> { store::end_days_before(tx, today).await })
+                .await?;
         }
         let mut conn = self.db.read().await?;
-        let estate = if day == today { self.now().await? } else { Arc::new(Estate::of(store::load(&mut conn, day).await?, 0)) };
+        let estate =
+            if day == today { self.now().await? } else { Arc::new(Estate::of(store::load(&mut conn, day).await?, 0)) };
         let mut moved = store::moved(&mut conn, day).await?;
         let met = store::met(&mut conn, day).await?;
         drop(conn);
@@ -444,7 +448,8 @@ fn standing_system(estate: &Estate, id: SystemId) -> Result<System, Problem> {
 fn next(system: &System, step: Step) -> Result<Stage, Problem> {
     system.stage.next(step, system.disposition()).map_err(|refusal| {
         let fate = system.disposition().map_or("未定去向", Disposition::label);
-        let detail = format!("系统“{}”{}（{fate}），不能办理 {}；请按步骤办理", system.name, system.stage.label(), refusal.step);
+        let detail =
+            format!("系统“{}”{}（{fate}），不能办理 {}；请按步骤办理", system.name, system.stage.label(), refusal.step);
         Problem::conflict("system_stage", detail)
     })
 }

@@ -13,7 +13,10 @@ use crate::{
     server::survey::Hardware,
     system::survey::Survey,
 };
-use jiff::{ToSpan, civil::{Date, date}};
+use jiff::{
+    ToSpan,
+    civil::{Date, date},
+};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
@@ -191,9 +194,8 @@ fn blockers_equal_brute_force_on_a_hundred_estates() {
         let walk = Waits::new(&estate, TODAY);
         let counts = walk.counts();
         for room in estate.rooms.values() {
-            let own: Vec<usize> = (0..n)
-                .filter(|s| systems[*s].room() == Some(room.id) && systems[*s].open(TODAY))
-                .collect();
+            let own: Vec<usize> =
+                (0..n).filter(|s| systems[*s].room() == Some(room.id) && systems[*s].open(TODAY)).collect();
             let expected: BTreeMap<SystemId, usize> = (0..n)
                 .filter_map(|b| Some((systems[b].id, own.iter().map(|a| steps[*a][b]).min()?)))
                 .filter(|(_, steps)| *steps < far)

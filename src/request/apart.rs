@@ -161,10 +161,8 @@ pub fn child() -> ExitCode {
         Some(_) => form::sheets(bytes).map(Answer::Sheets),
         None => form::read(bytes, &head).map(Answer::Form),
     };
-    let answer = answer.unwrap_or_else(|FormFault { code, reason }| Answer::Fault {
-        code: code.as_str().to_owned(),
-        reason,
-    });
+    let answer =
+        answer.unwrap_or_else(|FormFault { code, reason }| Answer::Fault { code: code.as_str().to_owned(), reason });
     let written = serde_json::to_vec(&answer).ok().and_then(|text| std::io::stdout().lock().write_all(&text).ok());
     if written.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,12 +1,27 @@
 //! What the commands about rooms, systems' ways out of them and the dated register say.
 
 pub const ROOMS: &[(&str, &str)] = &[
-    ("机房：导入普查表、查看、记录关停的证明、签字、导出", "Rooms: import the survey, show, record proofs of closing, sign, export"),
+    (
+        "机房：导入普查表、查看、记录关停的证明、签字、导出",
+        "Rooms: import the survey, show, record proofs of closing, sign, export",
+    ),
     ("台账：各文件要求谁在什么时候做完什么", "The dated register: what the documents want of whom by when"),
-    ("导入普查表：先看差异，再写入（审批人、运维员）", "Import the survey: the difference first, then in writing (authority, operator)"),
-    ("jiyue room import 自查表.xlsx                  看会有什么变化，什么都不写", "jiyue room import survey.xlsx                  what would change; nothing is written"),
-    ("jiyue room import 自查表.xlsx --apply 核对码   写入刚才看到的变化", "jiyue room import survey.xlsx --apply DIGEST   writes the changes that were shown"),
-    ("jiyue room export --to 样表.xlsx               先导出一份当样表", "jiyue room export --to sample.xlsx             a sheet to begin with"),
+    (
+        "导入普查表：先看差异，再写入（审批人、运维员）",
+        "Import the survey: the difference first, then in writing (authority, operator)",
+    ),
+    (
+        "jiyue room import 自查表.xlsx                  看会有什么变化，什么都不写",
+        "jiyue room import survey.xlsx                  what would change; nothing is written",
+    ),
+    (
+        "jiyue room import 自查表.xlsx --apply 核对码   写入刚才看到的变化",
+        "jiyue room import survey.xlsx --apply DIGEST   writes the changes that were shown",
+    ),
+    (
+        "jiyue room export --to 样表.xlsx               先导出一份当样表",
+        "jiyue room export --to sample.xlsx             a sheet to begin with",
+    ),
     (
         "一个 .xlsx 或 .csv 文件，含机房、服务器、信息系统、依赖关系中的一张或几张表。有一处不对就都不收，逐处指出。",
         "An .xlsx or .csv file with one or some of the tables: rooms, servers, systems, needs. If anything is wrong, nothing is taken, and everything wrong is told.",
@@ -14,16 +29,40 @@ pub const ROOMS: &[(&str, &str)] = &[
     ("列出机房：期限、还剩几个系统", "List rooms: last days, systems left"),
     ("只看某一类：ordinary 普通、access 接入、upper_mandated 上级指定", "only: ordinary, access, upper_mandated"),
     ("只看：pending 待关停、exempt 保留、gone 已关停", "only: pending, exempt (may stay), gone (closed)"),
-    ("查看机房：系统、服务器、关停的各道关口、被什么挡住", "Show a room: systems, servers, the gates of its closing, what blocks it"),
-    ("记录关停的证明：服务器下电、设备处置、网络断开（申请人、运维员）", "Record a proof of closing: servers off, equipment disposed of, network cut (requester, operator)"),
-    ("jiyue room record ID --gate servers_off --evidence '下电记录 2026-11-20' --server 旧服务器1", "jiyue room record ID --gate servers_off --evidence 'log of 2026-11-20' --server old-1"),
-    ("jiyue room record ID --gate equipment_disposed --evidence 资产处置单第7号", "jiyue room record ID --gate equipment_disposed --evidence 'disposal slip 7'"),
-    ("jiyue room record ID --gate network_cut --evidence 专线已拆", "jiyue room record ID --gate network_cut --evidence 'line removed'"),
-    ("在机房关停上签字；两个单位的两个人都签了，机房即关停（申请人、审批人）", "Sign under a room's closing; signed by two persons of two units it is closed (requester, authority)"),
+    (
+        "查看机房：系统、服务器、关停的各道关口、被什么挡住",
+        "Show a room: systems, servers, the gates of its closing, what blocks it",
+    ),
+    (
+        "记录关停的证明：服务器下电、设备处置、网络断开（申请人、运维员）",
+        "Record a proof of closing: servers off, equipment disposed of, network cut (requester, operator)",
+    ),
+    (
+        "jiyue room record ID --gate servers_off --evidence '下电记录 2026-11-20' --server-name 旧服务器1",
+        "jiyue room record ID --gate servers_off --evidence 'log of 2026-11-20' --server-name old-1",
+    ),
+    (
+        "jiyue room record ID --gate equipment_disposed --evidence 资产处置单第7号",
+        "jiyue room record ID --gate equipment_disposed --evidence 'disposal slip 7'",
+    ),
+    (
+        "jiyue room record ID --gate network_cut --evidence 专线已拆",
+        "jiyue room record ID --gate network_cut --evidence 'line removed'",
+    ),
+    (
+        "在机房关停上签字；两个单位的两个人都签了，机房即关停（申请人、审批人）",
+        "Sign under a room's closing; signed by two persons of two units it is closed (requester, authority)",
+    ),
     ("jiyue room sign ID --comment '现场核验，同意关停'", "jiyue room sign ID --comment 'seen on site, agreed'"),
     ("写明理由，重新启用已关停的机房（审批人）", "Open a closed room again, with the reason (authority)"),
-    ("jiyue room reopen ID --reason '省厅来函，保留至年底'", "jiyue room reopen ID --reason 'letter of the province: until the year ends'"),
-    ("导出自查报告、清理整合清单或接入清单，改好可以再导入", "Export the survey, the list of what is merged, or the list of what is connected; it can be imported again"),
+    (
+        "jiyue room reopen ID --reason '省厅来函，保留至年底'",
+        "jiyue room reopen ID --reason 'letter of the province: until the year ends'",
+    ),
+    (
+        "导出自查报告、清理整合清单或接入清单，改好可以再导入",
+        "Export the survey, the list of what is merged, or the list of what is connected; it can be imported again",
+    ),
     ("jiyue room export --to 自查报告.xlsx", "jiyue room export --to survey.xlsx"),
     ("jiyue room export --form merge --to 清理整合清单.xlsx", "jiyue room export --form merge --to merge.xlsx"),
     (
@@ -32,15 +71,24 @@ pub const ROOMS: &[(&str, &str)] = &[
     ),
     (".xlsx 或 .csv 文件", "an .xlsx or .csv file"),
     ("看差异时给出的核对码", "the digest that was told with the difference"),
-    ("哪道关口：servers_off 服务器下电、equipment_disposed 设备处置、network_cut 网络断开", "which gate: servers_off, equipment_disposed, network_cut"),
+    (
+        "哪道关口：servers_off 服务器下电、equipment_disposed 设备处置、network_cut 网络断开",
+        "which gate: servers_off, equipment_disposed, network_cut",
+    ),
     ("证明：文件、编号、在场人员", "what proves it: a document, a number, who was there"),
     ("哪一天办的；默认今天", "the day on which it was done; today by default"),
-    ("哪台服务器，可重复；不给则机房里还开着的全部", "which server, may be repeated; all that are still on where none is given"),
+    (
+        "哪台服务器，可重复；不给则机房里还开着的全部",
+        "which server, may be repeated; all that are still on where none is given",
+    ),
     ("survey 自查报告、merge 清理整合清单、access 接入清单；默认 survey", "survey, merge or access; survey by default"),
     ("xlsx 或 csv；默认 xlsx", "xlsx or csv; xlsx by default"),
     ("列出台账：谁在什么时候做完什么，依据哪个文件", "List the register: who is to do what by when, on which document"),
     ("记台账的一项已经完成（审批人）", "Record that a row of the register was done (authority)"),
-    ("jiyue deadline meet jiangsu-2017-5 --evidence '清理报告 2026-06-20'", "jiyue deadline meet jiangsu-2017-5 --evidence 'report of 2026-06-20'"),
+    (
+        "jiyue deadline meet jiangsu-2017-5 --evidence '清理报告 2026-06-20'",
+        "jiyue deadline meet jiangsu-2017-5 --evidence 'report of 2026-06-20'",
+    ),
     ("证明：文件、编号", "what proves it: a document, a number"),
     ("已记录", "recorded"),
     ("已签字，机房已关停", "signed; the room is closed"),
@@ -48,11 +96,23 @@ pub const ROOMS: &[(&str, &str)] = &[
     ("机房已重新启用", "the room is open again"),
     ("已存到 {to}", "kept as {to}"),
     ("已写入", "written"),
-    ("什么都没有写。照此写入：jiyue room import {file} --apply {digest}", "Nothing is written. To write exactly this: jiyue room import {file} --apply {digest}"),
+    (
+        "什么都没有写。照此写入：jiyue room import {file} --apply {digest}",
+        "Nothing is written. To write exactly this: jiyue room import {file} --apply {digest}",
+    ),
     ("已记完成", "recorded as done"),
-    ("查看系统的去向：迁移难度、走到哪一步、在等什么", "Show what becomes of a system: difficulty, how far it is, what it waits for"),
-    ("定系统的去向：继承、重构、摒弃（审批人）", "Decide what becomes of a system: inherit, rebuild, discard (authority)"),
-    ("jiyue system decide ID --disposition inherit --reason '架构可直接上云'", "jiyue system decide ID --disposition inherit --reason 'runs in the cloud as it is'"),
+    (
+        "查看系统的去向：迁移难度、走到哪一步、在等什么",
+        "Show what becomes of a system: difficulty, how far it is, what it waits for",
+    ),
+    (
+        "定系统的去向：继承、重构、摒弃（审批人）",
+        "Decide what becomes of a system: inherit, rebuild, discard (authority)",
+    ),
+    (
+        "jiyue system decide ID --disposition inherit --reason '架构可直接上云'",
+        "jiyue system decide ID --disposition inherit --reason 'runs in the cloud as it is'",
+    ),
     (
         "jiyue system decide ID --disposition discard --reason '功能已并入' --replaced-by 民政一体化平台",
         "jiyue system decide ID --disposition discard --reason merged --replaced-by 'Civil Affairs Platform'",
@@ -66,13 +126,22 @@ pub const ROOMS: &[(&str, &str)] = &[
         "Assess it first; what is discarded needs the system that replaces it, or a finding that it is a zombie.",
     ),
     ("办理系统迁移的下一步，或退回；每一步都要有证明", "Take a system one step on, or back; each step with its proof"),
-    ("jiyue system advance ID --step assess --evidence '评估表 2026-11-20'", "jiyue system advance ID --step assess --evidence 'sheet of 2026-11-20'"),
+    (
+        "jiyue system advance ID --step assess --evidence '评估表 2026-11-20'",
+        "jiyue system advance ID --step assess --evidence 'sheet of 2026-11-20'",
+    ),
     (
         "jiyue system advance ID --step plan --evidence 排期表 --cutover-on 2027-03-06 --trigger upgrade",
         "jiyue system advance ID --step plan --evidence schedule --cutover-on 2027-03-06 --trigger upgrade",
     ),
-    ("jiyue system advance ID --step test --evidence '迁移后测试报告第3号'", "jiyue system advance ID --step test --evidence 'test report 3'"),
-    ("jiyue system advance ID --step roll_back --evidence '演练发现数据不一致'", "jiyue system advance ID --step roll_back --evidence 'the rehearsal lost data'"),
+    (
+        "jiyue system advance ID --step test --evidence '迁移后测试报告第3号'",
+        "jiyue system advance ID --step test --evidence 'test report 3'",
+    ),
+    (
+        "jiyue system advance ID --step roll_back --evidence '演练发现数据不一致'",
+        "jiyue system advance ID --step roll_back --evidence 'the rehearsal lost data'",
+    ),
     (
         "依次为 assess 评估、（定去向）、plan 排期、rehearse 演练、cut_over 割接、test 测试、switch_off 停原址、archive 归档；停原址之前可以 roll_back 退回。",
         "In this order: assess, (decide), plan, rehearse, cut_over, test, switch_off, archive; until it is switched off, roll_back.",
@@ -91,11 +160,17 @@ pub const ROOMS: &[(&str, &str)] = &[
     ("证明；退回时写原因", "what proves it; of a step back, why"),
     ("评估时：不用评分，改定的难度，1 至 5", "of an assessment: the level instead of the score's, 1 to 5"),
     ("排期时：哪一天割接", "of a plan: the day of the cutover"),
-    ("排期时的节点：upgrade 升级、renovate 改造、continue 续建、maintain 运维", "of a plan: upgrade, renovate, continue, maintain"),
+    (
+        "排期时的节点：upgrade 升级、renovate 改造、continue 续建、maintain 运维",
+        "of a plan: upgrade, renovate, continue, maintain",
+    ),
     ("去向已定", "decided"),
     ("已办理这一步", "the step is taken"),
     ("已准许暂不迁出", "it may stay"),
-    ("机房关停进展：多少已上云，哪些机房会逾期、为什么", "the room board: how much is in the cloud, which rooms will be late, and why"),
+    (
+        "机房关停进展：多少已上云，哪些机房会逾期、为什么",
+        "the room board: how much is in the cloud, which rooms will be late, and why",
+    ),
     ("jiyue report rooms -o xlsx --to 机房关停进展.xlsx", "jiyue report rooms -o xlsx --to rooms.xlsx"),
     (
         "-o 可以是 table、json、yaml、csv、xlsx。过去任何一天的报告什么时候要都一样；今天的是到现在为止的。",

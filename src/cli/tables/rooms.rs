@@ -90,8 +90,7 @@ pub const CHANGE: [Column; 5] = [
     Column::new("变化", Show::Of(fields)),
 ];
 
-pub const NOTE: [Column; 2] =
-    [Column::new("位置", Show::Of(place)), Column::new("说明", Show::Text("/message"))];
+pub const NOTE: [Column; 2] = [Column::new("位置", Show::Of(place)), Column::new("说明", Show::Text("/message"))];
 
 pub const MOVE: [Column; 6] = [
     Column::new("编号", Show::Text("/id")),

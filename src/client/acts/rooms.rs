@@ -76,12 +76,7 @@ impl Collection<'_, System> {
         self.act(id, "advance", step).await
     }
 
-    pub async fn exempt(
-        &self,
-        id: &str,
-        until: jiff::civil::Date,
-        evidence: &str,
-    ) -> Result<SystemMove, ClientError> {
+    pub async fn exempt(&self, id: &str, until: jiff::civil::Date, evidence: &str) -> Result<SystemMove, ClientError> {
         self.act(id, "exempt", &json!({"until": until, "evidence": evidence})).await
     }
 }

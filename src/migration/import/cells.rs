@@ -127,7 +127,9 @@ pub fn bytes(text: &str, heading: Option<&str>) -> Result<i64, Wrong> {
 pub fn flag(text: &str) -> Result<bool, Wrong> {
     match fold(text).as_str() {
         "是" | "有" | "需要" | "需" | "应接入" | "√" | "✓" | "y" | "yes" | "1" | "true" => Ok(true),
-        "否" | "无" | "不" | "不需要" | "不需" | "没有" | "×" | "x" | "n" | "no" | "0" | "false" => Ok(false),
+        "否" | "无" | "不" | "不需要" | "不需" | "没有" | "×" | "x" | "n" | "no" | "0" | "false" => {
+            Ok(false)
+        }
         _ => Err(wrong("survey_word", format!("“{}”不是“是”或“否”", text::shown(text)), "填写 是 或 否；不知道就不填")),
     }
 }
@@ -176,13 +178,32 @@ mod tests {
 
     #[test]
     fn days_are_read_in_each_spelling_and_nothing_is_guessed() {
-        for text in ["2015-06-01", "2015/6/1", "2015.6.1", "2015年6月1日", "20150601", "２０１５年６月１日", " 2015 年 6 月 1 日 "] {
+        for text in [
+            "2015-06-01",
+            "2015/6/1",
+            "2015.6.1",
+            "2015年6月1日",
+            "20150601",
+            "２０１５年６月１日",
+            " 2015 年 6 月 1 日 ",
+        ] {
             assert_eq!(day(text), Ok((date(2015, 6, 1), false)), "{text}");
         }
         for text in ["2015年6月", "2015-06", "2015.6"] {
             assert_eq!(day(text), Ok((date(2015, 6, 1), true)), "{text}");
         }
-        for text in ["1/6/2015", "15.6.1", "2015年2月30日", "2015", "去年", "", "1/1/1/1", "0000-01-01", "20151301", "2015-6-1-1"] {
+        for text in [
+            "1/6/2015",
+            "15.6.1",
+            "2015年2月30日",
+            "2015",
+            "去年",
+            "",
+            "1/1/1/1",
+            "0000-01-01",
+            "20151301",
+            "2015-6-1-1",
+        ] {
             assert!(day(text).is_err(), "{text}");
         }
     }

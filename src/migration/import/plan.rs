@@ -208,7 +208,12 @@ impl Planner<'_> {
                 self.notes.push(Note { place: row.place("name"), column: String::new(), message });
             } else if rooms {
                 let what = format!("“{name}”在第 {number} 行和这一行写在两个机房里");
-                self.reading(row).refuse("room", "survey_two_rooms", what, "一个系统只写一个机房；分开部署的，分成两个系统");
+                self.reading(row).refuse(
+                    "room",
+                    "survey_two_rooms",
+                    what,
+                    "一个系统只写一个机房；分开部署的，分成两个系统",
+                );
             } else {
                 let what = format!("“{name}”与第 {number} 行重名，内容不同");
                 self.reading(row).refuse("name", "survey_twice", what, "留下正确的一行；确是两个，请改一个名称");
@@ -251,7 +256,12 @@ impl Planner<'_> {
         reading.room(facts);
         if facts.kind != Kind::Ordinary && facts.evidence.is_none() {
             let what = format!("填作{}，没有写证明", facts.kind.label());
-            reading.refuse("evidence", "survey_evidence_missing", what, "写明文件名称和文号；没有证明的，按普通机房填写");
+            reading.refuse(
+                "evidence",
+                "survey_evidence_missing",
+                what,
+                "写明文件名称和文号；没有证明的，按普通机房填写",
+            );
         }
         if let (Some(document), Some(due)) = (facts.document_on, facts.due_on)
             && due < document
@@ -279,14 +289,24 @@ impl Planner<'_> {
 
     fn refuse_closed(&mut self, row: &Row, key: &str, room: &str) {
         let what = format!("机房“{room}”已经关停");
-        self.reading(row).refuse(key, "survey_room_closed", what, "核对机房；确需改动的，先由审批人写明理由重新启用该机房");
+        self.reading(row).refuse(
+            key,
+            "survey_room_closed",
+            what,
+            "核对机房；确需改动的，先由审批人写明理由重新启用该机房",
+        );
     }
 
     /// The room that a row names. One that is closed takes in nothing.
     fn room_of(&mut self, row: &Row, unit: &Unit, now: Option<RoomId>) -> Option<RoomId> {
         let name = row.text("room").unwrap_or_default().to_owned();
         if name.is_empty() {
-            self.reading(row).refuse("room", "survey_missing", "没有填写所在机房", "填写机房名称；已在政务云的系统填 政务云");
+            self.reading(row).refuse(
+                "room",
+                "survey_missing",
+                "没有填写所在机房",
+                "填写机房名称；已在政务云的系统填 政务云",
+            );
             return None;
         }
         match self.rooms.find(unit.id, &name) {
@@ -355,7 +375,12 @@ impl Planner<'_> {
             let told = known.stage > Stage::Surveyed || matches!((known.home, home), (Home::Room(_), Home::Cloud));
             if told {
                 let what = format!("“{name}”在普查里写在别的地方，去向要按步骤办理，不能在表里改");
-                self.reading(row).refuse("room", "survey_moved", what, "用 jiyue system advance 逐步办理；原来写错的，先退回");
+                self.reading(row).refuse(
+                    "room",
+                    "survey_moved",
+                    what,
+                    "用 jiyue system advance 逐步办理；原来写错的，先退回",
+                );
             }
         }
         let registered = self.ground.systems.get(&(unit.id, name.clone())).copied();
@@ -398,8 +423,14 @@ impl Planner<'_> {
                 Ok(id) => {
                     let room = self.after.servers.get(&id).map(|server| server.room);
                     if room != system.room() {
-                        let what = format!("服务器“{}”不在这个系统的机房里；一个系统不能在两个机房", text::shown(&name));
-                        self.reading(row).refuse("servers", "survey_two_rooms", what, "核对所在机房和所在服务器，两者要一致");
+                        let what =
+                            format!("服务器“{}”不在这个系统的机房里；一个系统不能在两个机房", text::shown(&name));
+                        self.reading(row).refuse(
+                            "servers",
+                            "survey_two_rooms",
+                            what,
+                            "核对所在机房和所在服务器，两者要一致",
+                        );
                     }
                     servers.insert(id);
                 }
@@ -421,7 +452,8 @@ impl Planner<'_> {
             Ok(id) => Ok(id),
             Err(count) => {
                 let other = name.split_once(['/', '／']).and_then(|(unit, name)| {
-                    let unit = self.ground.departments.iter().find(|one| fold(&one.name) == fold(unit) || one.code == unit);
+                    let unit =
+                        self.ground.departments.iter().find(|one| fold(&one.name) == fold(unit) || one.code == unit);
                     names.own(unit?.id, name)
                 });
                 other.ok_or(count)

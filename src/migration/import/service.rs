@@ -106,7 +106,8 @@ impl Estates {
         known: BTreeSet<String>,
     ) -> Result<bool, Problem> {
         let new = planned.changes.iter().filter(|change| change.new).count();
-        let detail = json!({"digest": digest, "new": new, "changed": planned.changes.len() - new, "same": planned.same});
+        let detail =
+            json!({"digest": digest, "new": new, "changed": planned.changes.len() - new, "same": planned.same});
         let record = Record {
             who: Who::from(actor),
             action: Act::RoomImport.word(),
@@ -235,7 +236,9 @@ fn faulty(profile: &Profile, faults: Vec<Fault>) -> Problem {
     let violation = |fault: Fault| {
         let place = &fault.note.place;
         let part = |text: Option<String>| text.map(|text| format!("/{}", pointer_token(&text))).unwrap_or_default();
-        let pointer = part(place.sheet.clone()) + &part(place.row.map(|n| n.to_string())) + &part(Some(fault.note.column.clone()).filter(|c| !c.is_empty()));
+        let pointer = part(place.sheet.clone())
+            + &part(place.row.map(|n| n.to_string()))
+            + &part(Some(fault.note.column.clone()).filter(|c| !c.is_empty()));
         Violation {
             pointer: if pointer.is_empty() { "/file".to_owned() } else { pointer },
             code: fault.code,

@@ -16,7 +16,21 @@ use std::collections::BTreeMap;
 const HEAD_WITHIN: usize = 12;
 /// Beginnings of notes and sums.
 const ASIDE: &[&str] = &[
-    "注", "说明", "填表", "填报", "备注", "合计", "小计", "总计", "共计", "审核", "制表", "单位负责人", "联系人", "联系电话", "*",
+    "注",
+    "说明",
+    "填表",
+    "填报",
+    "备注",
+    "合计",
+    "小计",
+    "总计",
+    "共计",
+    "审核",
+    "制表",
+    "单位负责人",
+    "联系人",
+    "联系电话",
+    "*",
 ];
 
 /// A row of a table: its cells by their columns' words.
@@ -95,7 +109,8 @@ pub fn find(sheets: &[Sheet]) -> Result<Found, Vec<Fault>> {
             let labels = table.columns().iter().filter(|c| table.needed().contains(&c.key)).map(|c| c.label);
             format!("{}（{}）", table.label(), labels.collect::<Vec<_>>().join("、"))
         });
-        let message = if sheets.is_empty() { "文件里没有内容" } else { "没有找到普查表，或表里没有内容" };
+        let message =
+            if sheets.is_empty() { "文件里没有内容" } else { "没有找到普查表，或表里没有内容" };
         faults.push(Fault {
             note: Note { place: Place::default(), column: String::new(), message: message.to_owned() },
             code: "survey_empty",
@@ -175,9 +190,11 @@ fn titles(sheet: &Sheet, at: usize, rows: usize) -> Option<Vec<(u32, String)>> {
 /// Columns that the head has twice.
 fn doubled(head: &Head, place: &Place, sheet: &Sheet) -> Vec<Fault> {
     let row = sheet.rows.get(head.below.saturating_sub(1)).map(|row| row.number);
-    let twice = head.columns.iter().enumerate().filter(|(n, (_, column, _))| {
-        head.columns.iter().take(*n).any(|(_, other, _)| other.key == column.key)
-    });
+    let twice = head
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(n, (_, column, _))| head.columns.iter().take(*n).any(|(_, other, _)| other.key == column.key));
     twice
         .map(|(_, (at, column, heading))| Fault {
             note: Note {
@@ -202,18 +219,17 @@ fn rows(sheet: &Sheet, head: &Head, found: &mut Found) {
         for (column, known, title) in &head.columns {
             let spot = covering(line, *column);
             let text = spot.map(|spot| spot.text.trim().to_owned()).unwrap_or_default();
-            cells.insert(
-                known.key,
-                Cell { column: *column, heading: title.clone(), unit: heading(title).1, text },
-            );
+            cells.insert(known.key, Cell { column: *column, heading: title.clone(), unit: heading(title).1, text });
         }
         // What continues from above is not written in this row.
-        let own = |column: u32| covering(line, column).is_some_and(|spot| !spot.continued && !spot.text.trim().is_empty());
+        let own =
+            |column: u32| covering(line, column).is_some_and(|spot| !spot.continued && !spot.text.trim().is_empty());
         if !head.columns.iter().any(|(column, _, _)| own(*column)) {
             continue;
         }
         let first = line.cells.first();
-        let wide = first.is_some_and(|spot| spot.span > 2);
+        // A note runs over the table's width, or is all that its row has.
+        let wide = first.is_some_and(|spot| spot.span > 2) || line.cells.len() == 1;
         let opens = first.map(|spot| fold(&spot.text)).unwrap_or_default();
         let nameless = cells.get("name").is_none_or(|cell| cell.text.is_empty());
         let name_is_aside = cells.get("name").is_some_and(|cell| starts_aside(&fold(&cell.text)) && wide);

@@ -229,9 +229,8 @@ mod tests {
     #[test]
     fn what_is_due_every_year_is_due_again() {
         let id = "suzhou-new-district-2019-25".to_owned();
-        let at = |today, met: &[(String, Met)]| {
-            deadlines(&all(), met, today).into_iter().find(|row| row.id == id).unwrap()
-        };
+        let at =
+            |today, met: &[(String, Met)]| deadlines(&all(), met, today).into_iter().find(|row| row.id == id).unwrap();
         let done = |period: &str| Met {
             period: period.to_owned(),
             on: date(2026, 1, 20),

@@ -45,8 +45,17 @@ pub fn workbook(report: &RoomsReport) -> Result<Vec<u8>, PaperError> {
 
 fn sums(rooms: &RoomTotals, systems: &SystemTotals) -> Vec<Cell<'static>> {
     let numbers = [
-        rooms.surveyed, rooms.closed, rooms.exempt, rooms.pending, rooms.late, systems.surveyed, systems.in_cloud,
-        systems.discarded, systems.exempt, systems.pending, systems.denominator,
+        rooms.surveyed,
+        rooms.closed,
+        rooms.exempt,
+        rooms.pending,
+        rooms.late,
+        systems.surveyed,
+        systems.in_cloud,
+        systems.discarded,
+        systems.exempt,
+        systems.pending,
+        systems.denominator,
     ];
     let mut cells: Vec<_> = numbers.into_iter().map(count).collect();
     cells.push(maybe(systems.percent, Cell::Number));
@@ -55,9 +64,19 @@ fn sums(rooms: &RoomTotals, systems: &SystemTotals) -> Vec<Cell<'static>> {
 
 fn summary(report: &RoomsReport, title: &str) -> Result<Worksheet, XlsxError> {
     let columns = [
-        ("建设单位", 24.0, false), ("机房", 8.0, true), ("已关停", 8.0, true), ("保留", 8.0, true), ("待关停", 8.0, true),
-        ("逾期", 8.0, true), ("系统", 8.0, true), ("已上云", 8.0, true), ("已停用", 8.0, true), ("豁免", 8.0, true),
-        ("待迁移", 8.0, true), ("应上云（分母）", 10.0, true), ("上云率（%）", 10.0, false),
+        ("建设单位", 24.0, false),
+        ("机房", 8.0, true),
+        ("已关停", 8.0, true),
+        ("保留", 8.0, true),
+        ("待关停", 8.0, true),
+        ("逾期", 8.0, true),
+        ("系统", 8.0, true),
+        ("已上云", 8.0, true),
+        ("已停用", 8.0, true),
+        ("豁免", 8.0, true),
+        ("待迁移", 8.0, true),
+        ("应上云（分母）", 10.0, true),
+        ("上云率（%）", 10.0, false),
     ];
     let mut page = Page::new("汇总", title, &columns)?;
     for part in &report.progress.departments {
@@ -70,8 +89,12 @@ fn summary(report: &RoomsReport, title: &str) -> Result<Worksheet, XlsxError> {
 
 fn targets(report: &RoomsReport, title: &str) -> Result<Worksheet, XlsxError> {
     let columns = [
-        ("目标", 40.0, false), ("依据", 36.0, false), ("应达到（%）", 11.0, false), ("期限", 12.0, false),
-        ("已达到（%）", 11.0, false), ("结果", 10.0, false),
+        ("目标", 40.0, false),
+        ("依据", 36.0, false),
+        ("应达到（%）", 11.0, false),
+        ("期限", 12.0, false),
+        ("已达到（%）", 11.0, false),
+        ("结果", 10.0, false),
     ];
     let mut page = Page::new("上云目标", title, &columns)?;
     for target in &report.targets {
@@ -81,7 +104,13 @@ fn targets(report: &RoomsReport, title: &str) -> Result<Worksheet, XlsxError> {
             count(target.percent.into()),
             Cell::Day(target.by),
             maybe(target.reached_percent, Cell::Number),
-            Cell::Text(if target.met { "达到" } else if target.missed { "逾期未达到" } else { "未到期" }),
+            Cell::Text(if target.met {
+                "达到"
+            } else if target.missed {
+                "逾期未达到"
+            } else {
+                "未到期"
+            }),
         ])?;
     }
     page.close()
@@ -89,10 +118,22 @@ fn targets(report: &RoomsReport, title: &str) -> Result<Worksheet, XlsxError> {
 
 fn board(report: &RoomsReport, title: &str) -> Result<Worksheet, XlsxError> {
     let columns = [
-        ("机房", 24.0, false), ("建设单位", 24.0, false), ("类型", 12.0, false), ("状态", 9.0, false),
-        ("期限", 12.0, false), ("逾期天数", 9.0, false), ("关停于", 12.0, false), ("系统", 8.0, true),
-        ("待迁出", 8.0, true), ("服务器", 8.0, true), ("未下电", 8.0, true), ("挡住它的系统", 10.0, false),
-        ("预计最早", 12.0, false), ("预计", 12.0, false), ("预计最晚", 12.0, false), ("会逾期", 8.0, false),
+        ("机房", 24.0, false),
+        ("建设单位", 24.0, false),
+        ("类型", 12.0, false),
+        ("状态", 9.0, false),
+        ("期限", 12.0, false),
+        ("逾期天数", 9.0, false),
+        ("关停于", 12.0, false),
+        ("系统", 8.0, true),
+        ("待迁出", 8.0, true),
+        ("服务器", 8.0, true),
+        ("未下电", 8.0, true),
+        ("挡住它的系统", 10.0, false),
+        ("预计最早", 12.0, false),
+        ("预计", 12.0, false),
+        ("预计最晚", 12.0, false),
+        ("会逾期", 8.0, false),
         ("还差什么", 60.0, false),
     ];
     let mut page = Page::new("各机房", title, &columns)?;
@@ -132,8 +173,12 @@ fn burn_down(report: &RoomsReport, title: &str) -> Result<Worksheet, XlsxError> 
 
 fn overdue(report: &RoomsReport, title: &str) -> Result<Worksheet, XlsxError> {
     let columns = [
-        ("期限", 12.0, false), ("工作任务", 60.0, false), ("责任部门", 30.0, false), ("时序进度", 18.0, false),
-        ("依据", 40.0, false), ("同一文件的另一日期", 40.0, false),
+        ("期限", 12.0, false),
+        ("工作任务", 60.0, false),
+        ("责任部门", 30.0, false),
+        ("时序进度", 18.0, false),
+        ("依据", 40.0, false),
+        ("同一文件的另一日期", 40.0, false),
     ];
     let mut page = Page::new("台账逾期", title, &columns)?;
     for row in &report.overdue {
@@ -151,8 +196,23 @@ fn overdue(report: &RoomsReport, title: &str) -> Result<Worksheet, XlsxError> {
 }
 
 const HEADS: [&str; 17] = [
-    "机房", "建设单位", "类型", "状态", "期限", "逾期天数", "关停于", "系统", "待迁出", "服务器", "未下电", "挡住它的系统", "预计最早",
-    "预计", "预计最晚", "会逾期", "还差什么",
+    "机房",
+    "建设单位",
+    "类型",
+    "状态",
+    "期限",
+    "逾期天数",
+    "关停于",
+    "系统",
+    "待迁出",
+    "服务器",
+    "未下电",
+    "挡住它的系统",
+    "预计最早",
+    "预计",
+    "预计最晚",
+    "会逾期",
+    "还差什么",
 ];
 
 /// The rooms, one a line.

@@ -89,8 +89,7 @@ fn advice(system: &System) -> Vec<String> {
 }
 
 /// Columns of numbers; all others are text or days.
-const NUMBERS: &[&str] =
-    &["area", "racks", "power", "bought_in", "cores", "memory", "disk", "users", "mlps_level"];
+const NUMBERS: &[&str] = &["area", "racks", "power", "bought_in", "cores", "memory", "disk", "users", "mlps_level"];
 
 /// One of the papers.
 pub struct Paper<'a> {
@@ -135,11 +134,7 @@ impl Paper<'_> {
         let columns = [("建设单位", 24.0, false), ("机房数量", 10.0, true), ("信息系统数量", 12.0, true)];
         let mut page = Page::new("数量", title, &columns)?;
         for part in progress::progress(estate, &[], Term::default(), self.today).departments {
-            page.row(&[
-                Cell::Text(&part.department.name),
-                count(part.rooms.surveyed),
-                count(part.systems.surveyed),
-            ])?;
+            page.row(&[Cell::Text(&part.department.name), count(part.rooms.surveyed), count(part.systems.surveyed)])?;
         }
         page.close()
     }

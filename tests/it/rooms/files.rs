@@ -58,7 +58,11 @@ async fn what_is_exported_is_imported_as_the_same_and_libreoffice_opens_it() {
             let again = std::fs::read(folder.join("again/survey.xlsx"));
             let again = again.unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&out.stderr)));
             let shown = stage.send(&cast.operator, again, "").await.json();
-            assert_eq!((&shown["new"], &shown["changed"], &shown["same"]), (&json!(0), &json!(0), &json!(12)), "{shown:#}");
+            assert_eq!(
+                (&shown["new"], &shown["changed"], &shown["same"]),
+                (&json!(0), &json!(0), &json!(12)),
+                "{shown:#}"
+            );
         }
     }
 }
@@ -87,7 +91,9 @@ async fn hostile_files_are_refused_clearly_and_nothing_is_written() {
     let token = &stage.cast.operator;
     let many: String = (0..200_000).map(|n| format!("系统{n},相城区民政局,审批,否,民政老楼机房\n")).collect();
     let many = format!("系统名称,建设单位,功能,是否涉密,所在机房\n{many}");
-    let bomb = [&b"<worksheet><sheetData><row><c><v>"[..], &vec![b'1'; 120 << 20], b"</v></c></row></sheetData></worksheet>"].concat();
+    let bomb =
+        [&b"<worksheet><sheetData><row><c><v>"[..], &vec![b'1'; 120 << 20], b"</v></c></row></sheetData></worksheet>"]
+            .concat();
     let mut formulas = rust_xlsxwriter::Workbook::new();
     let sheet = formulas.add_worksheet();
     for (column, text) in (0..).zip(["机房名称", "建设单位", "机房类型", "机柜数"]) {
@@ -110,7 +116,10 @@ async fn hostile_files_are_refused_clearly_and_nothing_is_written() {
         ("one wrong row among good ones", half.into_bytes(), 422, "survey_department_unknown"),
         (
             "a secret system",
-            workbook(&[("机房", ROOMS), ("系统", "系统名称,建设单位,功能,是否涉密,所在机房\n某,相城区民政局,x,机密,民政老楼机房\n")]),
+            workbook(&[
+                ("机房", ROOMS),
+                ("系统", "系统名称,建设单位,功能,是否涉密,所在机房\n某,相城区民政局,x,机密,民政老楼机房\n"),
+            ]),
             422,
             "survey_secret",
         ),
@@ -119,7 +128,10 @@ async fn hostile_files_are_refused_clearly_and_nothing_is_written() {
         let codes: Vec<String> = reply.violations().into_iter().map(|(_, code)| code).collect();
         assert_eq!((reply.status, codes), (status, vec![code.to_owned()]), "{what}: {}", reply.text);
         let first = &reply.json()["errors"][0];
-        assert!(!first["mend"].as_str().unwrap().is_empty() && !first["basis"].as_str().unwrap().is_empty(), "{first:#}");
+        assert!(
+            !first["mend"].as_str().unwrap().is_empty() && !first["basis"].as_str().unwrap().is_empty(),
+            "{first:#}"
+        );
     }
     let refused = stage.raw.post("/v1/rooms/import", token, "application/json", b"{}".to_vec()).await;
     assert_eq!((refused.status, refused.problem().as_str()), (415, "unsupported_media_type"));
@@ -152,7 +164,10 @@ async fn by_the_command_line_a_planner_imports_looks_and_reports() {
     let said = cli(&cast.operator, &["room", "import", file, "--apply", digest]);
     assert!(said.contains("民政老楼机房") && said.contains("新增"), "{said}");
     let listed = cli(&cast.authority, &["room", "list", "--standing", "pending"]);
-    assert!(listed.contains("民政老楼机房") && listed.contains("2020-08-22") && !listed.contains("接入机房"), "{listed}");
+    assert!(
+        listed.contains("民政老楼机房") && listed.contains("2020-08-22") && !listed.contains("接入机房"),
+        "{listed}"
+    );
     let room = stage.room("民政老楼机房").await;
     let sheet = cli(&cast.requester, &["room", "show", room["id"].as_str().unwrap()]);
     assert!(sheet.contains("系统迁出") && sheet.contains("低保审批系统"), "{sheet}");
@@ -164,10 +179,14 @@ async fn by_the_command_line_a_planner_imports_looks_and_reports() {
     let system = stage.system("低保审批系统").await;
     let fate = cli(&cast.requester, &["system", "move", &system]);
     assert!(fate.contains("已普查") && fate.contains("操作系统 Windows Server 2008"), "{fate}");
-    cli(&cast.operator, &["system", "advance", &system, "--step", "assess", "--evidence", "评估表", "--difficulty", "3"]);
+    cli(
+        &cast.operator,
+        &["system", "advance", &system, "--step", "assess", "--evidence", "评估表", "--difficulty", "3"],
+    );
     let deadlines = cli(&cast.requester, &["deadline", "list"]);
     assert!(deadlines.contains("jiangsu-2017-5"), "{deadlines}");
     cli(&cast.authority, &["deadline", "meet", "jiangsu-2017-5", "--evidence", "清理报告"]);
-    let twice = broker.setup.cli(Some(broker), &cast.authority, &["deadline", "meet", "jiangsu-2017-5", "--evidence", "x"]);
+    let twice =
+        broker.setup.cli(Some(broker), &cast.authority, &["deadline", "meet", "jiangsu-2017-5", "--evidence", "x"]);
     assert_eq!(twice.status.code(), Some(4), "{}", String::from_utf8_lossy(&twice.stderr));
 }

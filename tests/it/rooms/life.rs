@@ -16,7 +16,11 @@ async fn a_room_is_surveyed_blocked_emptied_signed_closed_and_not_opened_in_sile
         let (broker, cast) = (&stage.broker, &stage.cast);
         // Nothing is written until somebody says exactly what.
         let shown = stage.send(&cast.operator, district(), "").await.json();
-        assert_eq!((&shown["applied"], &shown["new"], &shown["changed"]), (&json!(false), &json!(12), &json!(0)), "{shown:#}");
+        assert_eq!(
+            (&shown["applied"], &shown["new"], &shown["changed"]),
+            (&json!(false), &json!(12), &json!(0)),
+            "{shown:#}"
+        );
         assert_eq!(stage.rooms(&cast.authority).await, [json!(null); 0]);
         let stale = stage.send(&cast.operator, district(), "&apply=0123").await;
         assert_eq!((stale.status, stale.problem().as_str()), (409, "difference_changed"));
@@ -33,7 +37,10 @@ async fn a_room_is_surveyed_blocked_emptied_signed_closed_and_not_opened_in_sile
         assert_eq!(stage.rooms(&cast.other_requester).await.len(), 1);
 
         let room = stage.room("民政老楼机房").await;
-        assert_eq!((&room["due_on"], &room["basis"]), (&json!("2020-08-22"), &json!("相政办〔2018〕151号 二（一）具体要求3")));
+        assert_eq!(
+            (&room["due_on"], &room["basis"]),
+            (&json!("2020-08-22"), &json!("相政办〔2018〕151号 二（一）具体要求3"))
+        );
         assert!(room["late_days"].as_i64().unwrap() > 2000, "{room:#}");
         assert_eq!(stage.room("教育局机房").await["due_on"], "2027-03-01");
         assert_eq!(stage.room("民政接入机房").await["standing"], "exempt");
@@ -91,7 +98,10 @@ async fn a_room_is_surveyed_blocked_emptied_signed_closed_and_not_opened_in_sile
             (json!({"disposition": "discard", "reason": "不用了"}), "/disposition"),
             (json!({"disposition": "discard", "reason": "不用了", "replaced_by": "老年证系统"}), "/replaced_by"),
             (json!({"disposition": "discard", "reason": "不用了", "replaced_by": "没有的"}), "/replaced_by"),
-            (json!({"disposition": "discard", "reason": "不用了", "finding_id": jiyue::ids::FindingId::new()}), "/finding_id"),
+            (
+                json!({"disposition": "discard", "reason": "不用了", "finding_id": jiyue::ids::FindingId::new()}),
+                "/finding_id",
+            ),
         ] {
             let refused = stage.decide(&cards, fate.clone()).await;
             assert_eq!((refused.status.as_u16(), refused.code()), (422, "bad_value"), "{fate}");
@@ -127,13 +137,22 @@ async fn a_room_is_surveyed_blocked_emptied_signed_closed_and_not_opened_in_sile
         assert_eq!((&once["standing"], once["signatures"].as_array().unwrap().len()), (&json!("pending"), 1));
         assert_eq!(stage.act(&sign, &cast.requester, json!({"comment": "同意"})).await.code(), "already_signed");
         let closed = stage.act(&sign, &cast.authority, json!({"comment": "核验"})).await.expect(200);
-        assert_eq!((&closed["standing"], &closed["closed_on"]), (&json!("gone"), &json!(today.to_string())), "{closed:#}");
+        assert_eq!(
+            (&closed["standing"], &closed["closed_on"]),
+            (&json!("gone"), &json!(today.to_string())),
+            "{closed:#}"
+        );
 
         // It takes in nothing, and nobody opens it but the authority, with a reason that stays.
-        let new = SYSTEMS.lines().next().unwrap().to_owned()
-            + "\n新系统,相城区民政局,新的,,,,,,,,否,民政老楼机房,,,,,,\n";
+        let new =
+            SYSTEMS.lines().next().unwrap().to_owned() + "\n新系统,相城区民政局,新的,,,,,,,,否,民政老楼机房,,,,,,\n";
         let refused = stage.send(&cast.operator, workbook(&[("系统", &new)]), "").await;
-        assert_eq!((refused.status, refused.violations()[0].1.as_str()), (422, "survey_room_closed"), "{}", refused.text);
+        assert_eq!(
+            (refused.status, refused.violations()[0].1.as_str()),
+            (422, "survey_room_closed"),
+            "{}",
+            refused.text
+        );
         let body = json!({"gate": "network_cut", "evidence": "x"});
         assert_eq!(stage.act(&format!("{path}/record"), &cast.operator, body).await.code(), "room_closed");
         for who in [&cast.requester, &cast.operator] {
@@ -146,7 +165,12 @@ async fn a_room_is_surveyed_blocked_emptied_signed_closed_and_not_opened_in_sile
         let systems = ["surveyed", "in_cloud", "discarded", "exempt", "pending", "denominator"];
         let systems = systems.map(|field| report["systems"][field].as_i64().unwrap());
         assert_eq!((systems, &report["systems"]["percent"]), ([5, 3, 1, 1, 0, 4], &json!(75.0)));
-        let again = stage.act(&format!("{path}/reopen"), &cast.authority, json!({"reason": "省厅来函"})).await.expect(200);
+        let metrics = stage.raw.get("/metrics", &cast.auditor).await.text;
+        for line in ["jiyue_rooms{standing=\"closed\"} 1", "jiyue_surveyed_systems{standing=\"in_cloud\"} 3"] {
+            assert!(metrics.contains(line), "{line}: {metrics}");
+        }
+        let again =
+            stage.act(&format!("{path}/reopen"), &cast.authority, json!({"reason": "省厅来函"})).await.expect(200);
         assert_eq!((&again["standing"], &again["reopened"][0]["text"]), (&json!("pending"), &json!("省厅来函")));
         assert_eq!(again["signatures"], json!([]), "nobody's signature is under that");
         assert_eq!(plain::number(url, "select count(*) from audit where action = 'room.reopen'").await, 1);
@@ -159,12 +183,12 @@ async fn what_was_surveyed_can_be_neither_changed_nor_deleted() {
         let stage = Stage::new(on).await;
         stage.import(&district()).await;
         let url = &stage.broker.setup.database_url;
-        for sql in [
-            "update estate_versions set standing = 'gone'",
-            "delete from estate_versions",
-        ] {
+        for sql in ["update estate_versions set standing = 'gone'", "delete from estate_versions"] {
             let refused = plain::run(url, sql).await;
-            assert!(refused.as_ref().is_err_and(|error| error.contains("what was surveyed")), "{on:?} {sql}: {refused:?}");
+            assert!(
+                refused.as_ref().is_err_and(|error| error.contains("what was surveyed")),
+                "{on:?} {sql}: {refused:?}"
+            );
         }
         assert_eq!(plain::number(url, "select count(*) from estate_versions").await, 12);
     }
