@@ -154,7 +154,11 @@ pub async fn rooms(
     let today = api.estates.today();
     let as_of = query.as_of.unwrap_or(today);
     let scope = department.as_ref().map_or(Scope::All, |department| Scope::Department(department.id));
-    let (progress, deadlines) = api.estates.progress(as_of, scope).await?;
+    let (progress, mut deadlines) = api.estates.progress(as_of, scope).await?;
+    if department.is_some() {
+        // The register is the district's, whoever has to do what in it.
+        deadlines.clear();
+    }
     let format = Format::of(query.format, &headers);
     let profile = std::sync::Arc::clone(&api.estates.profile);
     let made = spawn_blocking(move || {

@@ -213,7 +213,9 @@ impl Estate {
 
     pub fn of(objects: impl IntoIterator<Item = Object>, revision: i64) -> Self {
         let mut estate = Self { revision, ..Self::default() };
-        objects.into_iter().for_each(|object| estate.put(object));
+        for object in objects {
+            estate.put(object);
+        }
         estate
     }
 

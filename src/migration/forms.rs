@@ -5,7 +5,11 @@ use super::{
     estate::{Estate, Home, Server, System},
     room::{Room, Term},
 };
-use crate::{ids::SystemId, units::GIB};
+use crate::{
+    ids::SystemId,
+    system::record::{Frequency, Scope},
+    units::GIB,
+};
 use jiff::civil::Date;
 
 /// Which table a sheet is.
@@ -211,8 +215,8 @@ pub fn system(estate: &Estate, system: &System) -> Vec<String> {
         system.name.clone(),
         system.unit.name.clone(),
         system.purpose.clone(),
-        system.scope.map_or("", |scope| scope.label()).to_owned(),
-        system.frequency.map_or("", |frequency| frequency.label()).to_owned(),
+        system.scope.map_or("", Scope::label).to_owned(),
+        system.frequency.map_or("", Frequency::label).to_owned(),
         said(survey.approving_department.as_deref()),
         number(survey.approved_on),
         said(survey.funding.as_deref()),

@@ -236,9 +236,9 @@ fn blockers_equal_brute_force_on_a_hundred_estates() {
 
 #[test]
 fn a_chain_of_a_hundred_thousand_is_walked_without_a_deep_stack() {
+    const LONG: usize = 100_000;
     let mut estate = Estate::default();
     estate.put(Object::Room(room(0, Kind::Ordinary)));
-    const LONG: usize = 100_000;
     for n in 0..LONG {
         let mut one = system(n, Home::Room(RoomId(id(2, 0))));
         one.needs.insert(SystemId(id(3, (n + 1) % LONG)));

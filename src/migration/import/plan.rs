@@ -198,10 +198,7 @@ impl Planner<'_> {
         let key = format!("{} {} {}", object.kind(), object.unit().id, fold(object.name()));
         if let Some((first, known)) = self.seen.get(&key) {
             let (number, same) = (first.number, *known == object);
-            let rooms = match (known, &object) {
-                (Object::System(a), Object::System(b)) if a.home != b.home => true,
-                _ => false,
-            };
+            let rooms = matches!((known, &object), (Object::System(a), Object::System(b)) if a.home != b.home);
             let name = object.name().to_owned();
             if same {
                 let message = format!("“{name}”与第 {number} 行相同，只记一次");

@@ -1,14 +1,12 @@
 //! What is said of a day that is over is the same whenever it is asked.
 
-use super::{ROOMS, SERVERS, SYSTEMS, district};
+use super::{ROOMS, SERVERS, SYSTEMS};
 use crate::support::{
     broker::{Broker, Cast, On, Setup},
     plain,
 };
 use jiff::{ToSpan, civil::Date};
 use jiyue::{
-    app,
-    config::Settings,
     db::{Db, Options},
     identity::{Actor, Person, Role, policy::Scope},
     ids::{DepartmentId, PersonId, TokenId},
@@ -54,8 +52,8 @@ impl Years {
         let db = Db::open(options).await.expect("a database");
         let profile = Arc::new(Profile::embedded("suzhou-new-district").unwrap());
         let registers = Arc::new(register::registers(&profile.rooms.registers).unwrap());
-        let _ = (app::reports(&db, &Settings::default()).expect("rules"), ());
-        let estates = Estates { db, profile, registers, reader: Default::default(), last: Arc::default() };
+        let estates =
+            Estates { db, profile, registers, reader: jiyue::request::apart::Reader::default(), last: Arc::default() };
         Self { estates, micros, today }
     }
 
@@ -207,5 +205,4 @@ async fn a_signature_is_void_when_the_room_is_another() {
     years.estates.sign(&owner, &id, "仍同意").await.expect("signed");
     let estate = years.estates.now().await.unwrap();
     assert!(estate.rooms.values().any(|room| room.name == "民政老楼机房" && room.closed_on == Some(day)));
-    let _ = district();
 }

@@ -10,6 +10,7 @@ fn names(list: &Value, field: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::too_many_lines, reason = "one life, from its beginning to its end")]
 async fn a_room_is_surveyed_blocked_emptied_signed_closed_and_not_opened_in_silence() {
     for on in On::BOTH {
         let stage = Stage::new(on).await;
