@@ -73,7 +73,7 @@ deny: ## 依赖的许可、来源与重复
 
 .PHONY: fuzz-api
 fuzz-api: ## 按接口文档编造请求，各角色共十万个以上；EXAMPLES= 每个接口的个数，SEED= 换一批
-	@. scripts/env.sh; EXAMPLES=$${EXAMPLES:-400} cargo test --locked --test it fuzz_api:: -- --nocapture
+	@. scripts/env.sh; EXAMPLES=$${EXAMPLES:-450} cargo test --locked --features crash-points --test it fuzz_api:: -- --nocapture
 
 .PHONY: bench-api
 bench-api: ## 接口的速度：读一个操作与空的 axum 对比，百万行列表与千行对比；PART=read|list

@@ -2,9 +2,10 @@
 //!
 //! - `PART=ingest`: the same CSV file sent by the same HTTP client to `jiyue serve` (SQLite) and to `VictoriaMetrics`, until what
 //!   was sent is on disk: ours when it has answered, theirs when `/internal/force_flush` has.
-//! - `PART=report`: `jiyue report idle --local` on the database that the import has filled, by the default rules, and by a rule
-//!   set that says idle by the P95 of CPU and network over 30, 14, 7 and 1 days; beside each a process of `DuckDB`'s that asks
-//!   its native table for the exact P95 over as many days. Whole processes, warm page cache, and the same list.
+//! - `PART=report`: `jiyue report idle --local` on the database that the import has filled, of a day that nobody has judged
+//!   yet: by the default rules, and by a rule set that says idle by the P95 of CPU and network over 30, 14, 7 and 1 days; then
+//!   by the default rules of a day that the service has judged, as it does each night. Beside each a process of `DuckDB`'s that
+//!   asks its native table for the exact P95 over as many days. Whole processes, warm page cache, and the same list.
 //! - `PART=collect`: what reading 50 real machines of a libvirtd of its own costs (needs root).
 //!
 //! `make bench-usage` (`MACHINES=10000`, `DAYS=30`, `ORDER=time` for lines by instant instead of by machine, `ROUNDS=3`)
@@ -73,8 +74,7 @@ fn main() {
             );
             let (broker, token) = ingest(&file, machines, days, part != "report").await;
             if part.is_empty() || part == "report" {
-                report(&broker, &file, &folder, days);
-                evidence(&broker, &token, days).await;
+                report(&broker, &file, &folder, days, &token).await;
             }
         }
         if part.is_empty() || part == "collect" {
@@ -259,7 +259,7 @@ async fn evidence(broker: &Broker, token: &str, days: i64) {
                   (select count(*) / 2 from usage_verdicts)";
     let (median, most) =
         (sql.number(median).await, sql.number("select max(length(evidence)) from usage_verdicts").await);
-    println!("\n{:<44}{median:>14}  (longest {most})", "bytes of the median verdict's evidence");
+    println!("{:<44}{median:>14}  (longest {most})", "bytes of the median verdict's evidence");
     println!("{:<44}{:>10.2}, {:.2} s", "report by the service: judged and kept, kept", took[0], took[1]);
 }
 
@@ -328,7 +328,7 @@ fn rules(folder: &Path, days: i64) -> PathBuf {
     path
 }
 
-fn report(broker: &Broker, file: &Path, folder: &Path, days: i64) {
+async fn report(broker: &Broker, file: &Path, folder: &Path, days: i64, token: &str) {
     let rounds = setting("ROUNDS", 3);
     let python = std::env::var("PEER_PYTHON").ok();
     let base = folder.join("peer.duckdb");
@@ -356,15 +356,28 @@ fn report(broker: &Broker, file: &Path, folder: &Path, days: i64) {
         "\n{:<20}{:>10}{:>10}{:>9}{:>11}{:>11}{:>7}{:>8}{:>12}",
         "whole process", "jiyue s", "DuckDB s", "", "jiyue MB", "DuckDB MB", "", "idle", "borderline"
     );
-    for (length, rules) in
-        [(30, None), (30, Some(30)), (14, Some(14)), (7, Some(7)), (1, Some(1))].map(|(length, rules)| (length, rules))
-    {
+    for (length, rules, judged) in [
+        (30, Some(30), false),
+        (14, Some(14), false),
+        (7, Some(7), false),
+        (1, Some(1), false),
+        (30, None, false),
+        (30, None, true),
+    ] {
         if length > days {
             continue;
         }
+        if judged {
+            evidence(broker, token, days).await;
+        }
         let path = rules.map(|length| self::rules(folder, length));
         let own = timed(rounds, || ours(path.as_deref()));
-        let what = format!("{length} days, {}", if rules.is_some() { "p95" } else { "default" });
+        let by = match (rules, judged) {
+            (Some(_), _) => "p95",
+            (None, false) => "default",
+            (None, true) => "judged",
+        };
+        let what = format!("{length} days, {by}");
         let (idle, border) = (names(&own.said, "idle", "/subject/id"), names(&own.said, "borderline", "/id"));
         let row = |theirs: Option<(f64, f64)>| {
             let figure = |value: Option<f64>, digits: usize, unit: &str| {

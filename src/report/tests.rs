@@ -7,7 +7,7 @@ use crate::{
     usage::{
         Day, Interval, OpenDay, Point, Traffic,
         advice::Sizing,
-        judging::{Case, Evidence, Rules, Subject, judge},
+        judging::{Case, Evidence, Idle, Rules, Subject, judge},
         verdict::{Assumed, Facts, RuleSets, Verdict},
     },
 };
@@ -68,11 +68,11 @@ fn evidence(name: &str, used: i64, quiet: i64) -> Evidence {
         made_of: None,
         unread: None,
     };
-    let days: Vec<Day> = (0..used + quiet)
-        .rev()
-        .map(|ago| day(ON.checked_sub(ago.days()).unwrap(), if ago < quiet { 0.3 } else { 70.0 }))
-        .collect();
-    judge(&rules, &case, &days, ON)
+    let mut history = rules.history(ON);
+    for ago in (0..used + quiet).rev() {
+        history.add(&day(ON.checked_sub(ago.days()).unwrap(), if ago < quiet { 0.3 } else { 70.0 }));
+    }
+    judge(&rules, &case, &history)
 }
 
 fn head() -> Head<'static> {
@@ -125,4 +125,15 @@ fn a_report_is_the_same_in_whatever_order_its_judgements_come() {
     );
     assert_eq!(one.groups.len(), 1);
     assert_eq!(one.groups[0].totals, one.totals);
+}
+
+#[test]
+fn a_day_before_workbooks_know_days_is_text() {
+    for year in [-9999, 0, 716, 1899, 1900, 2026] {
+        let mut old = evidence("old", 0, 75);
+        let day = Date::new(year, 1, 1).unwrap();
+        old.idle = old.idle.map(|idle| Idle { since: day, ..idle });
+        let bytes = super::paper::idle_workbook(&report(Head { as_of: day, ..head() }, vec![old]));
+        assert!(bytes.unwrap_or_else(|error| panic!("{year}: {error}")).starts_with(b"PK"));
+    }
 }

@@ -64,11 +64,12 @@ pub fn add(row: Option<&[u8]>, new: &BTreeMap<i64, Box<Day>>) -> Result<Vec<u8>,
     Ok(out)
 }
 
-/// A day of a row.
-pub fn day(first: Date, place: i64, bytes: &[u8]) -> Result<Day, Broken> {
+/// A day of a row, into one that is not needed any more: a day is four thousand bytes, and a window has many.
+pub fn read(first: Date, place: i64, bytes: &[u8], into: &mut Day) -> Result<(), Broken> {
     let span = jiff::SignedDuration::from_hours(24 * place);
     let date = first.checked_add(span).map_err(|_| Broken::Value("a date"))?;
-    Day::decode(date, bytes)
+    *into = Day::new(date);
+    into.read(bytes)
 }
 
 #[cfg(test)]
@@ -99,8 +100,12 @@ mod tests {
         open.close()
     }
 
-    fn read(row: &[u8]) -> Result<Vec<Day>, Broken> {
-        days(row)?.into_iter().map(|(place, bytes)| day(FIRST, place, bytes)).collect()
+    fn all(row: &[u8]) -> Result<Vec<Day>, Broken> {
+        let one = |(place, bytes)| {
+            let mut day = Day::new(FIRST);
+            super::read(FIRST, place, bytes, &mut day).map(|()| day)
+        };
+        days(row)?.into_iter().map(one).collect()
     }
 
     #[test]
@@ -114,10 +119,10 @@ mod tests {
         let row = add(None, &map(&[of(3, 1.0)], &[3])).expect("a row");
         let row = add(Some(&row), &map(&[of(0, 2.0), of(15, 3.0)], &[0, 15])).expect("a row");
         let expected: Vec<Day> = [of(0, 2.0), of(3, 1.0), of(15, 3.0)].into_iter().map(|day| *day).collect();
-        assert_eq!(read(&row), Ok(expected));
+        assert_eq!(all(&row), Ok(expected));
         // A second part of a day that is there.
         let row = add(Some(&row), &map(&[of(3, 9.0)], &[3])).expect("a row");
-        let day = read(&row).expect("days").remove(1);
+        let day = all(&row).expect("days").remove(1);
         assert_eq!((day.samples(), day.mean(Metric::Cpu), day.caused(Cause::Late)), (2, Some(5.0), 0));
         assert_eq!(add(None, &BTreeMap::new()), Ok(vec![VERSION]));
     }
@@ -126,7 +131,7 @@ mod tests {
     fn what_is_damaged_is_refused() {
         let row = add(None, &[(2, of(2, 1.0)), (5, of(5, 1.0))].into_iter().collect()).expect("a row");
         for cut in 0..row.len() {
-            let kept = read(&row[..cut]);
+            let kept = all(&row[..cut]);
             let boundary = kept.as_ref().is_ok_and(|days| {
                 add(None, &days.iter().map(|day| (i64::from(day.date().day()) - 1, Box::new(day.clone()))).collect())
                     .as_deref()
@@ -136,10 +141,10 @@ mod tests {
         }
         let mut other = row.clone();
         other[1] = 7;
-        assert_eq!(read(&other), Err(Broken::Value("a day's place")), "not in order");
+        assert_eq!(all(&other), Err(Broken::Value("a day's place")), "not in order");
         other[1] = 16;
-        assert_eq!(read(&other), Err(Broken::Value("a day's place")));
+        assert_eq!(all(&other), Err(Broken::Value("a day's place")));
         other[0] = 9;
-        assert_eq!(read(&other), Err(Broken::Version(9)));
+        assert_eq!(all(&other), Err(Broken::Version(9)));
     }
 }

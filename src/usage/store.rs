@@ -407,14 +407,16 @@ async fn rows_between<S: AsRef<str>>(
     Ok(query.bind(from).bind(to).fetch_all(conn).await?)
 }
 
-/// The days of a row that lie between.
-fn days_of(row: &AnyRow, from: i64, to: i64, mut each: impl FnMut(Day)) -> Result<(), DbError> {
+/// The days of a row that lie between, each read into the same place.
+fn days_of(row: &AnyRow, from: i64, to: i64, mut each: impl FnMut(&mut Day)) -> Result<(), DbError> {
     let (first, data): (i64, &[u8]) = (row.try_get("day")?, row.try_get("data")?);
     let begins = date(first)?;
     let mut read = || {
+        let mut day = Day::new(begins);
         for (place, bytes) in block::days(data)? {
             if (from..=to).contains(&(first + place)) {
-                each(block::day(begins, place, bytes)?);
+                block::read(begins, place, bytes, &mut day)?;
+                each(&mut day);
             }
         }
         Ok(())
@@ -422,39 +424,64 @@ fn days_of(row: &AnyRow, from: i64, to: i64, mut each: impl FnMut(Day)) -> Resul
     read().map_err(corrupt("usage_days.data"))
 }
 
-/// The days of some subjects, both ends included, each subject's in their order; what is under way counts as it stands.
-pub async fn days(
+/// The days of some subjects, both ends included, each subject's in their order.
+pub async fn days<S: AsRef<str>>(
     conn: &mut AnyConnection,
-    subjects: &[String],
+    subjects: &[S],
     from: Date,
     to: Date,
 ) -> Result<HashMap<String, Vec<Day>>, DbError> {
-    let mut found: HashMap<String, Vec<Day>> = HashMap::new();
+    fold(conn, subjects, (from, to), &Vec::new(), |days, day| days.push(day.clone())).await
+}
+
+/// Shows the days of some subjects, both ends included, each subject's in their order, to what is kept of that subject; what
+/// is under way counts as it stands. A subject without a day has nothing.
+pub async fn fold<S: AsRef<str>, T: Clone>(
+    conn: &mut AnyConnection,
+    subjects: &[S],
+    (from, to): (Date, Date),
+    empty: &T,
+    mut add: impl FnMut(&mut T, &Day),
+) -> Result<HashMap<String, T>, DbError> {
+    let mut found: HashMap<String, T> = HashMap::new();
     if subjects.is_empty() {
         return Ok(found);
     }
     let (first, last) = (number(from), number(to));
-    for row in rows_between(conn, subjects, block::first(first), last).await? {
-        let days = found.entry(row.try_get("subject_id")?).or_default();
-        days_of(&row, first, last, |day| days.push(day))?;
-    }
     let sql = format!(
-        "select subject_id, state from usage_meters where open_day is not null and subject_id in {}",
+        "select subject_id, state from usage_meters where open_day between ${} and ${} and subject_id in {}",
+        subjects.len() + 1,
+        subjects.len() + 2,
         placeholders(1, subjects.len())
     );
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for subject in subjects {
-        query = query.bind(subject.as_str());
+        query = query.bind(subject.as_ref());
     }
-    for row in query.fetch_all(conn).await? {
+    let mut open: HashMap<String, Box<Day>> = HashMap::new();
+    for row in query.bind(first).bind(last).fetch_all(&mut *conn).await? {
         let subject: String = row.try_get("subject_id")?;
-        let open = read_open(&subject, row.try_get("state")?);
-        let Some(day) = open.so_far().filter(|day| from <= day.date() && day.date() <= to) else { continue };
-        let days = found.entry(subject).or_default();
-        // A day of which a part was kept already (a clock was set back) is one day.
-        match days.iter_mut().find(|kept| kept.date() == day.date()) {
-            Some(kept) => drop(kept.merge(&day)),
-            None => days.push(*day),
+        if let Some(so_far) = read_open(&subject, row.try_get("state")?).so_far() {
+            open.insert(subject, so_far);
+        }
+    }
+    for row in rows_between(conn, subjects, block::first(first), last).await? {
+        let subject: &str = row.try_get("subject_id")?;
+        if !found.contains_key(subject) {
+            found.insert(subject.to_owned(), empty.clone());
+        }
+        let Some(kept) = found.get_mut(subject) else { continue };
+        days_of(&row, first, last, |day| {
+            // A day of which a part was kept already (a clock was set back) is one day.
+            if open.get(subject).is_some_and(|so_far| day.merge(so_far)) {
+                open.remove(subject);
+            }
+            add(kept, day);
+        })?;
+    }
+    for (subject, so_far) in open {
+        if from <= so_far.date() && so_far.date() <= to {
+            add(found.entry(subject).or_insert_with(|| empty.clone()), &so_far);
         }
     }
     Ok(found)
@@ -525,7 +552,7 @@ pub async fn windows(
             next.clone_into(&mut subject);
             days.clear();
         }
-        days_of(&row, from, to, |day| days.push(day))?;
+        days_of(&row, from, to, |day| days.push(day.clone()))?;
     }
     if !subject.is_empty() {
         end(&subject, empty.clone(), &days, open.remove(&subject));

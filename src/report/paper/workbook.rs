@@ -18,6 +18,8 @@ use rust_xlsxwriter::{
 const LONGEST: usize = 32_000;
 /// A sheet ends there: the format's limit less what heads and sums take.
 const MOST_ROWS: u32 = 1_048_000;
+/// Dates of a workbook begin with it; what was before is text.
+const FIRST_YEAR: i16 = 1900;
 
 /// What a cell holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,7 +108,10 @@ impl Page {
                     }
                     sheet.write_number_with_format(row, column, *number, &looks.number)?
                 }
-                Cell::Day(day) => sheet.write_datetime_with_format(row, column, day, &looks.day)?,
+                Cell::Day(day) if day.year() >= FIRST_YEAR => {
+                    sheet.write_datetime_with_format(row, column, day, &looks.day)?
+                }
+                Cell::Day(day) => sheet.write_string_with_format(row, column, day.to_string(), &looks.text)?,
                 Cell::Empty => sheet.write_blank(row, column, &looks.text)?,
             };
         }
@@ -160,7 +165,11 @@ pub fn idle(report: &IdleReport) -> Result<Vec<u8>, PaperError> {
     let mut workbook = Workbook::new();
     let title = format!("{}闲置资源报告", report.district);
     // The end of the day that it is of, and not the time of its making: the same report is the same file.
-    let made = ExcelDateTime::from_timestamp(time::day_begins(report.as_of) + 86_400)?;
+    let made = if report.as_of.year() < FIRST_YEAR {
+        ExcelDateTime::from_ymd(FIRST_YEAR.unsigned_abs(), 1, 1)?
+    } else {
+        ExcelDateTime::from_timestamp(time::day_begins(report.as_of) + 86_400)?
+    };
     workbook.set_properties(
         &DocProperties::new().set_title(&title).set_author(&report.authority).set_creation_datetime(&made),
     );

@@ -4,10 +4,10 @@ use super::{Case, Subject};
 use crate::{
     catalogue,
     usage::{
-        Day, Metric, Window,
+        Metric,
         advice::{self, Advice, Life, Size, Sizing},
         summary::Summary,
-        verdict::{self, Assumed, Judgement, Method, RuleSet, Verdict},
+        verdict::{self, Assumed, History, Judgement, Past, RuleSet, Verdict},
     },
 };
 use jiff::civil::Date;
@@ -23,12 +23,9 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// How many days before a day are looked at, that day among them.
-    pub fn lookback(&self) -> u32 {
-        match &self.set.method {
-            Method::Criteria(_) => self.set.window_days,
-            Method::Signals(thresholds) => thresholds.lookback_days.max(self.set.window_days),
-        }
+    /// What a machine's days are to be taken into, to be judged at the end of one.
+    pub fn history(&self, on: Date) -> History {
+        History::of(&self.set, on)
     }
 }
 
@@ -75,17 +72,14 @@ pub struct Evidence {
     pub assumed: Vec<String>,
 }
 
-/// What the rules say of a case at the end of a day. `days` are the machine's, in order.
-pub fn judge(rules: &Rules, case: &Case, days: &[Day], on: Date) -> Evidence {
+/// What the rules say of a case whose days were taken in, at the end of the last of them.
+pub fn judge(rules: &Rules, case: &Case, history: &History) -> Evidence {
+    let (recent, past) = (history.recent(), history.past());
+    let on = recent.to();
     let mut facts = case.facts;
     let assumed = case.made_of.as_ref().map(|of| rules.assumed.tell(&mut facts, &of.os, &of.image, of.zone));
-    let judgement = verdict::judge(&rules.set, &facts, days.iter(), on);
-    let mut recent = Window::ending(on, rules.set.window_days);
-    for day in days {
-        recent.add(day);
-    }
-    let past: Vec<&Day> = days.iter().filter(|day| day.date() <= on && day.samples() > 0).collect();
-    let idle = idle(&judgement, past.first().map(|day| day.date()), on);
+    let judgement = verdict::judge_history(&rules.set, &facts, history);
+    let idle = idle(&judgement, past.first_evidence(), on);
     let advice = match (case.subject.vcpu, judgement.verdict) {
         (_, Verdict::Unknown | Verdict::Exempt) | (None, _) => Vec::new(),
         (Some(vcpu), _) => {
@@ -97,16 +91,16 @@ pub fn judge(rules: &Rules, case: &Case, days: &[Day], on: Date) -> Evidence {
                 least_disk: case.least_disk,
                 class: case.subject.workload_class,
             };
-            let life = life(case, idle, &past, on, rules);
-            advice::advise(&rules.sizing, &rules.bounds, &size, &life, &recent)
+            let life = life(case, idle, past, rules);
+            advice::advise(&rules.sizing, &rules.bounds, &size, &life, recent)
         }
     };
     Evidence {
         subject: case.subject.clone(),
-        usage: Summary::from(&recent),
+        usage: Summary::from(recent),
         idle,
-        logins: logins(&past, on),
-        cause: cause(case, &judgement, &past),
+        logins: logins(past),
+        cause: cause(case, &judgement, past),
         judgement,
         advice,
         assumed: assumed.unwrap_or_default(),
@@ -129,22 +123,17 @@ fn idle(judgement: &Judgement, first: Option<Date>, on: Date) -> Option<Idle> {
 }
 
 /// What is known of a machine's whole life: nothing of one that was not measured from its delivery on.
-fn life(case: &Case, idle: Option<Idle>, past: &[&Day], on: Date, rules: &Rules) -> Life {
-    let Some((delivered, first)) = case.subject.delivered_on.zip(past.first().map(|day| day.date())) else {
+fn life(case: &Case, idle: Option<Idle>, past: &Past, rules: &Rules) -> Life {
+    let on = past.to();
+    let Some((delivered, first)) = case.subject.delivered_on.zip(past.first_evidence()) else {
         return Life::default();
     };
-    if between(delivered, first) > 1 || between(delivered, on) >= i64::from(rules.lookback()) {
+    if between(delivered, first) > 1 || between(delivered, on) >= i64::from(rules.set.lookback()) {
         return Life::default();
     }
-    let mut bytes = 0_u64;
-    let mut covered = 0.0;
+    let bytes = past.seen().fold(0_u64, |sum, day| sum.saturating_add(day.traffic.disk));
     // The first day had begun before the machine was there.
-    for day in past.iter().skip(1) {
-        covered += day.coverage_of(Metric::Disk);
-    }
-    for day in past {
-        bytes = bytes.saturating_add(day.traffic().disk);
-    }
+    let covered = past.days_after_first(Metric::Disk);
     #[allow(clippy::cast_precision_loss, reason = "days")]
     let owed = between(first, on) as f64;
     Life {
@@ -153,19 +142,19 @@ fn life(case: &Case, idle: Option<Idle>, past: &[&Day], on: Date, rules: &Rules)
     }
 }
 
-fn logins(past: &[&Day], on: Date) -> Option<Logins> {
+fn logins(past: &Past) -> Option<Logins> {
     let mut known_days = 0;
-    for day in past.iter().rev() {
-        if day.presence().asked == 0 || between(day.date(), on) != known_days {
+    for day in past.seen().rev() {
+        if day.presence.asked == 0 || between(day.date, past.to()) != known_days {
             break;
         }
         known_days += 1;
     }
-    let last_on = past.iter().rev().find(|day| day.presence().logged_in > 0).map(|day| day.date());
+    let last_on = past.seen().rev().find(|day| day.presence.logged_in > 0).map(|day| day.date);
     (known_days > 0 || last_on.is_some()).then_some(Logins { known_days, last_on })
 }
 
-fn cause(case: &Case, judgement: &Judgement, past: &[&Day]) -> Option<String> {
+fn cause(case: &Case, judgement: &Judgement, past: &Past) -> Option<String> {
     if judgement.verdict != Verdict::Unknown {
         return None;
     }
@@ -175,5 +164,5 @@ fn cause(case: &Case, judgement: &Judgement, past: &[&Day]) -> Option<String> {
     if let Some(failure) = &case.unread {
         return Some(format!("读不到所在宿主机：{failure}"));
     }
-    past.is_empty().then(|| "从来没有采集到数据".to_owned())
+    past.first_evidence().is_none().then(|| "从来没有采集到数据".to_owned())
 }

@@ -13,7 +13,10 @@ use crate::{
     ids::{AgreementId, MachineId, SystemId},
     machine::{self, Machine},
     text,
-    usage::{self, verdict::Verdict},
+    usage::{
+        self,
+        verdict::{History, Verdict},
+    },
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, civil::Date};
@@ -27,8 +30,8 @@ use tokio::{sync::Mutex, task::spawn_blocking};
 
 /// Machines that one statement reads.
 const READ: i64 = 500;
-/// Machines whose days are in memory at once; each may have four hundred.
-const JUDGED_TOGETHER: usize = 16;
+/// Machines whose histories are in memory at once: each may have four hundred days, of half a thousand bytes.
+const JUDGED_TOGETHER: usize = 64;
 /// How many such lots are under way.
 const LOTS: usize = 2;
 /// Judgements that one transaction keeps.
@@ -136,8 +139,8 @@ impl Judges {
     }
 
     async fn all(&self, day: Date) -> Result<Vec<Evidence>, JudgingError> {
-        let cases = self.cases(day).await?;
-        let mut judged = self.lots(cases.clone(), day).await?;
+        let cases: Arc<[Case]> = self.cases(day).await?.into();
+        let mut judged = self.lots(Arc::clone(&cases), day).await?;
         // A machine that only takes in what another of its system does is no idle one; whether the other is busy is known now.
         let busy: HashSet<String> = judged
             .iter()
@@ -151,14 +154,15 @@ impl Judges {
             .map(|(at, evidence)| (evidence.subject.id.clone(), at))
             .collect();
         let mut again = Vec::new();
-        for mut case in cases {
+        for case in cases.iter() {
             let peers = case.subject.system_id.is_some_and(|system| busy.contains(&system.text()));
             if peers && quiet.contains_key(&case.subject.id) {
+                let mut case = case.clone();
                 case.facts.peer_busy = Some(true);
                 again.push(case);
             }
         }
-        for evidence in self.lots(again, day).await? {
+        for evidence in self.lots(again.into(), day).await? {
             if let Some(at) = quiet.get(&evidence.subject.id) {
                 judged[*at] = evidence;
             }
@@ -200,24 +204,24 @@ impl Judges {
         Ok(cases)
     }
 
-    async fn lots(&self, cases: Vec<Case>, day: Date) -> Result<Vec<Evidence>, JudgingError> {
-        let hours = 24 * (i64::from(self.rules.lookback()) - 1);
+    async fn lots(&self, cases: Arc<[Case]>, day: Date) -> Result<Vec<Evidence>, JudgingError> {
+        let hours = 24 * (i64::from(self.rules.set.lookback()) - 1);
         let from = day.checked_sub(SignedDuration::from_hours(hours)).unwrap_or(Date::MIN);
-        let lots: Vec<Vec<Case>> = cases.chunks(JUDGED_TOGETHER).map(<[Case]>::to_vec).collect();
-        let judged: Vec<Vec<Evidence>> = stream::iter(lots.into_iter().map(|lot| {
-            let (db, rules) = (self.db.clone(), Arc::clone(&self.rules));
+        let judged: Vec<Vec<Evidence>> = stream::iter((0..cases.len()).step_by(JUDGED_TOGETHER).map(|begin| {
+            let (db, rules, cases) = (self.db.clone(), Arc::clone(&self.rules), Arc::clone(&cases));
+            let lot = begin..(begin + JUDGED_TOGETHER).min(cases.len());
             // Each a task of its own: to decode days is half of the work, and no thread is to do it for all lots.
             let judged = tokio::spawn(async move {
-                let ids: Vec<String> = lot.iter().map(|case| case.subject.id.clone()).collect();
+                let ids: Vec<&str> = cases[lot.clone()].iter().map(|case| case.subject.id.as_str()).collect();
+                let empty = rules.history(day);
                 let mut conn = db.read().await?;
-                let mut days = usage::store::days(&mut conn, &ids, from, day).await?;
+                let histories = usage::store::fold(&mut conn, &ids, (from, day), &empty, History::add).await?;
                 drop(conn);
                 let judged = spawn_blocking(move || {
                     let one = |case: &Case| {
-                        let days = days.remove(&case.subject.id).unwrap_or_default();
-                        evidence::judge(&rules, case, &days, day)
+                        evidence::judge(&rules, case, histories.get(&case.subject.id).unwrap_or(&empty))
                     };
-                    lot.iter().map(one).collect::<Vec<_>>()
+                    cases[lot].iter().map(one).collect::<Vec<_>>()
                 });
                 Ok::<_, JudgingError>(judged.await?)
             });

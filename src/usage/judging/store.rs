@@ -9,7 +9,7 @@ use crate::{
     },
     ids::{AgreementId, MachineId, VerdictId},
     provider::Intent,
-    request::block::{Block, WorkloadClass},
+    request::block::WorkloadClass,
     time,
     usage::{
         store::number,
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 use jiff::civil::Date;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
 use std::collections::HashMap;
 
@@ -63,8 +63,15 @@ fn end_of(day: Date) -> i64 {
     (time::day_begins(day) + 86_400) * 1_000_000
 }
 
+/// What of a request's block is judged by.
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    workload_class: WorkloadClass,
+}
+
 fn machine(row: &AnyRow, day: Date) -> Result<Case, DbError> {
-    let (intent, block): (Intent, Block) = (json(row, "intent")?, json(row, "block")?);
+    let (intent, asked): (Intent, Asked) = (json(row, "intent")?, json(row, "block")?);
     let ready_at: i64 = row.try_get("ready_at")?;
     let delivered = time::civil(time::from_micros(ready_at));
     // Of a machine whose history was brought from elsewhere, our own delivery says nothing.
@@ -82,7 +89,7 @@ fn machine(row: &AnyRow, day: Date) -> Result<Case, DbError> {
             vcpu: Some(i64::from(intent.vcpu)),
             memory_bytes: Some(intent.memory.get()),
             disk_bytes: Some(intent.disk.get()),
-            workload_class: block.workload_class,
+            workload_class: asked.workload_class,
             state: row.try_get("state")?,
             delivered_on,
         },

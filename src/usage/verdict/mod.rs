@@ -6,6 +6,7 @@
 mod assumed;
 mod criteria;
 mod cycle;
+mod history;
 mod judgement;
 mod levels;
 mod middle;
@@ -19,34 +20,29 @@ mod tests;
 
 pub use assumed::{Assumed, ImageFloor, ZoneLink};
 pub use cycle::Cycle;
+pub use history::History;
+pub use past::Past;
 pub use judgement::{Coverage, Eligibility, Facts, Figure, Floor, Held, Judgement, Owner, Span, Verdict};
 pub use reason::{Code, Reason};
 pub use rules::{Criterion, Direction, Method, Percent, RuleSet, RuleSets, RulesError, Source, Thresholds};
 
-use past::Past;
-
-use super::{day::Day, window::Window};
+use super::day::Day;
 use jiff::{SignedDuration, civil::Date};
 
 /// What a rule set says of a machine at the end of a day. `days` may be any of the machine's, in any order; those after `on`
 /// are not looked at.
-pub fn judge<'a>(set: &RuleSet, facts: &Facts, days: impl Iterator<Item = &'a Day> + Clone, on: Date) -> Judgement {
-    let recent = window(days.clone(), on, set.window_days);
-    match &set.method {
-        Method::Criteria(criteria) => criteria::judge(set, criteria, facts, &recent),
-        Method::Signals(thresholds) => {
-            own::judge(set, thresholds, facts, &recent, &Past::of(days, on, thresholds.lookback_days))
-        }
-    }
+pub fn judge<'a>(set: &RuleSet, facts: &Facts, days: impl Iterator<Item = &'a Day>, on: Date) -> Judgement {
+    let mut history = History::of(set, on);
+    days.for_each(|day| history.add(day));
+    judge_history(set, facts, &history)
 }
 
-/// The last `length` days to the end of `on`.
-fn window<'a>(days: impl Iterator<Item = &'a Day>, on: Date, length: u32) -> Window {
-    let mut window = Window::ending(on, length);
-    for day in days {
-        window.add(day);
+/// What a rule set says of a machine whose days were taken in before.
+pub fn judge_history(set: &RuleSet, facts: &Facts, history: &History) -> Judgement {
+    match &set.method {
+        Method::Criteria(criteria) => criteria::judge(set, criteria, facts, history.recent()),
+        Method::Signals(thresholds) => own::judge(set, thresholds, facts, history.recent(), history.past()),
     }
-    window
 }
 
 /// So many days before a date, or as many as a calendar has.

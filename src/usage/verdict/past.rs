@@ -9,7 +9,9 @@ use crate::usage::{
 use jiff::civil::Date;
 
 /// Days in order, each once.
+#[derive(Clone, Debug)]
 pub struct Past {
+    from: Date,
     to: Date,
     days: Vec<Figures>,
     covered_ms: u64,
@@ -19,31 +21,41 @@ pub struct Past {
 }
 
 impl Past {
-    /// The last `length` days to the end of `on`.
-    pub fn of<'a>(days: impl Iterator<Item = &'a Day>, on: Date, length: u32) -> Self {
-        let from = days_before(on, i64::from(length) - 1);
-        let mut days: Vec<&Day> = days.filter(|day| (from..=on).contains(&day.date())).collect();
-        days.sort_by_key(|day| day.date());
-        days.dedup_by_key(|day| day.date());
-        let mut past = Self {
+    /// The last `length` days to the end of `on`, none of them known yet.
+    pub fn ending(on: Date, length: u32) -> Self {
+        Self {
+            from: days_before(on, i64::from(length) - 1),
             to: on,
-            days: Vec::with_capacity(days.len()),
+            days: Vec::new(),
             covered_ms: 0,
             covered_of: [0; 5],
             first_of: [None; 5],
-        };
-        for day in days {
-            past.covered_ms += u64::from(day.covered_ms);
-            for metric in Metric::ALL {
-                let at = metric.index();
-                past.covered_of[at] += u64::from(day.metrics[at].covered_ms);
-                if past.first_of[at].is_none() && day.histogram(metric).count() > 0 {
-                    past.first_of[at] = Some((day.date(), day.coverage_of(metric)));
-                }
-            }
-            past.days.push(Figures::of(day));
         }
-        past
+    }
+
+    /// Takes in a day, unless it is outside or there already.
+    pub fn add(&mut self, day: &Day) {
+        let date = day.date();
+        if date < self.from || date > self.to {
+            return;
+        }
+        // Rows mostly come in order.
+        let place = match self.days.last() {
+            Some(last) if last.date >= date => match self.days.binary_search_by_key(&date, |figures| figures.date) {
+                Ok(_) => return,
+                Err(place) => place,
+            },
+            _ => self.days.len(),
+        };
+        self.days.insert(place, Figures::of(day));
+        self.covered_ms += u64::from(day.covered_ms);
+        for metric in Metric::ALL {
+            let at = metric.index();
+            self.covered_of[at] += u64::from(day.metrics[at].covered_ms);
+            if day.histogram(metric).count() > 0 && self.first_of[at].is_none_or(|(first, _)| date < first) {
+                self.first_of[at] = Some((date, day.coverage_of(metric)));
+            }
+        }
     }
 
     pub const fn to(&self) -> Date {
@@ -54,9 +66,21 @@ impl Past {
         &self.days
     }
 
+    /// Days with a sample, in order.
+    pub fn seen(&self) -> impl DoubleEndedIterator<Item = &Figures> {
+        self.days.iter().filter(|day| day.samples > 0)
+    }
+
+    /// For how many days a metric is known, but for what is known of it on the first day with a sample.
+    #[allow(clippy::cast_precision_loss, reason = "milliseconds of a calendar are below 2^53")]
+    pub fn days_after_first(&self, metric: Metric) -> f64 {
+        let first = self.first_of[metric.index()].filter(|(date, _)| Some(*date) == self.first_evidence());
+        self.covered_of[metric.index()] as f64 / f64::from(DAY_MS) - first.map_or(0.0, |(_, coverage)| coverage)
+    }
+
     /// The first day with a sample.
     pub fn first_evidence(&self) -> Option<Date> {
-        self.days.iter().find(|day| day.samples > 0).map(|day| day.date)
+        self.seen().next().map(|day| day.date)
     }
 
     pub fn samples(&self) -> u64 {
@@ -70,7 +94,7 @@ impl Past {
 
     /// How much of the time since the first sample others speak for, from 0 to 1.
     pub fn coverage(&self) -> f64 {
-        let first = self.days.iter().find(|day| day.samples > 0);
+        let first = self.seen().next();
         self.share(self.covered_ms, first.map(|day| (day.date, day.coverage)))
     }
 

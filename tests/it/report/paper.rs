@@ -12,7 +12,6 @@ use jiyue::{
     },
     request::block::WorkloadClass,
     usage::{
-        Day,
         advice::Sizing,
         judging::{self, Case, Evidence, Rules, Subject},
         verdict::{Assumed, Facts, RuleSets, Verdict},
@@ -52,8 +51,11 @@ fn evidence() -> Evidence {
         made_of: None,
         unread: None,
     };
-    let days: Vec<Day> = (0..60).rev().map(|ago| day(on.checked_sub(ago.days()).unwrap(), 0.4, 50.0)).collect();
-    let evidence = judging::judge(&rules, &case, &days, on);
+    let mut history = rules.history(on);
+    for ago in (0..60).rev() {
+        history.add(&day(on.checked_sub(ago.days()).unwrap(), 0.4, 50.0));
+    }
+    let evidence = judging::judge(&rules, &case, &history);
     assert_eq!(evidence.judgement.verdict, Verdict::Idle, "{evidence:#?}");
     evidence
 }
