@@ -3,7 +3,7 @@
 use super::{
     PaperError,
     csv::{BOM, guarded},
-    workbook::{Cell, Page, count, maybe},
+    workbook::{Cell, Page, count, made, maybe},
 };
 use crate::{
     migration::{
@@ -11,10 +11,9 @@ use crate::{
         room::Standing,
     },
     report::rooms::RoomsReport,
-    time,
 };
 use csv::{QuoteStyle, Terminator, WriterBuilder};
-use rust_xlsxwriter::{DocProperties, ExcelDateTime, Workbook, Worksheet, XlsxError};
+use rust_xlsxwriter::{DocProperties, Workbook, Worksheet, XlsxError};
 
 const fn standing(standing: Standing) -> &'static str {
     match standing {
@@ -28,8 +27,7 @@ const fn standing(standing: Standing) -> &'static str {
 pub fn workbook(report: &RoomsReport) -> Result<Vec<u8>, PaperError> {
     let mut workbook = Workbook::new();
     let title = format!("{}机房关停进展", report.district);
-    // The end of the day that it is of, and not the time of its making: the same report is the same file.
-    let made = ExcelDateTime::from_timestamp(time::day_begins(report.as_of) + 86_400)?;
+    let made = made(report.as_of)?;
     workbook.set_properties(
         &DocProperties::new().set_title(&title).set_author(&report.authority).set_creation_datetime(&made),
     );

@@ -160,16 +160,19 @@ fn cut(text: &str) -> &str {
     text.char_indices().nth(LONGEST).map_or(text, |(at, _)| &text[..at])
 }
 
+/// The end of the day that a report is of, and not the time of its making: the same report is the same file.
+pub(super) fn made(as_of: Date) -> Result<ExcelDateTime, XlsxError> {
+    if as_of.year() < FIRST_YEAR {
+        return ExcelDateTime::from_ymd(FIRST_YEAR.unsigned_abs(), 1, 1);
+    }
+    ExcelDateTime::from_timestamp(time::day_begins(as_of) + 86_400)
+}
+
 /// The workbook: a summary, the idle machines, their evidence, the unknown ones, and advice.
 pub fn idle(report: &IdleReport) -> Result<Vec<u8>, PaperError> {
     let mut workbook = Workbook::new();
     let title = format!("{}闲置资源报告", report.district);
-    // The end of the day that it is of, and not the time of its making: the same report is the same file.
-    let made = if report.as_of.year() < FIRST_YEAR {
-        ExcelDateTime::from_ymd(FIRST_YEAR.unsigned_abs(), 1, 1)?
-    } else {
-        ExcelDateTime::from_timestamp(time::day_begins(report.as_of) + 86_400)?
-    };
+    let made = made(report.as_of)?;
     workbook.set_properties(
         &DocProperties::new().set_title(&title).set_author(&report.authority).set_creation_datetime(&made),
     );

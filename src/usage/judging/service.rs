@@ -218,9 +218,8 @@ impl Judges {
                 let histories = usage::store::fold(&mut conn, &ids, (from, day), &empty, History::add).await?;
                 drop(conn);
                 let judged = spawn_blocking(move || {
-                    let one = |case: &Case| {
-                        evidence::judge(&rules, case, histories.get(&case.subject.id).unwrap_or(&empty))
-                    };
+                    let one =
+                        |case: &Case| evidence::judge(&rules, case, histories.get(&case.subject.id).unwrap_or(&empty));
                     cases[lot].iter().map(one).collect::<Vec<_>>()
                 });
                 Ok::<_, JudgingError>(judged.await?)

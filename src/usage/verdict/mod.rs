@@ -21,8 +21,8 @@ mod tests;
 pub use assumed::{Assumed, ImageFloor, ZoneLink};
 pub use cycle::Cycle;
 pub use history::History;
-pub use past::Past;
 pub use judgement::{Coverage, Eligibility, Facts, Figure, Floor, Held, Judgement, Owner, Span, Verdict};
+pub use past::Past;
 pub use reason::{Code, Reason};
 pub use rules::{Criterion, Direction, Method, Percent, RuleSet, RuleSets, RulesError, Source, Thresholds};
 

@@ -176,6 +176,9 @@ async fn by_the_command_line_a_planner_imports_looks_and_reports() {
     let book = broker.setup.folder.join("进展.xlsx");
     cli(&cast.auditor, &["-o", "xlsx", "report", "rooms", "--to", book.to_str().unwrap()]);
     assert!(std::fs::read(&book).unwrap().starts_with(b"PK"));
+    // A day before workbooks know dates has a report too: of nothing.
+    let old = stage.raw.get("/v1/reports/rooms?as_of=1600-01-01&format=xlsx", &cast.auditor).await;
+    assert!(old.status == 200 && old.bytes.starts_with(b"PK"), "{old:?}");
     let system = stage.system("低保审批系统").await;
     let fate = cli(&cast.requester, &["system", "move", &system]);
     assert!(fate.contains("已普查") && fate.contains("操作系统 Windows Server 2008"), "{fate}");
