@@ -35,6 +35,9 @@ pub struct Metrics {
     memory_bytes: GaugeVec,
     disk_bytes: GaugeVec,
     verdicts: IntGaugeVec,
+    rooms: IntGaugeVec,
+    rooms_late: IntGaugeVec,
+    surveyed: IntGaugeVec,
     kube_leader: IntGaugeVec,
     kube_objects: IntCounterVec,
     kube_leaving: IntGaugeVec,
@@ -206,6 +209,17 @@ impl Metrics {
                 "Machines by what they were judged to be, as of the newest day that was judged.",
                 &["verdict"],
             )?,
+            rooms: gauge(
+                "jiyue_rooms",
+                "Machine rooms of the survey by where they stand: closed, exempt or pending.",
+                &["standing"],
+            )?,
+            rooms_late: gauge("jiyue_rooms_late", "Pending rooms past their last day.", &[])?,
+            surveyed: gauge(
+                "jiyue_surveyed_systems",
+                "Systems of the survey by where they stand: in_cloud, discarded, exempt or pending.",
+                &["standing"],
+            )?,
             kube_leader: gauge(
                 "jiyue_kubernetes_leader",
                 "Whether this broker is the one that drives the Kubernetes controller (1) or not (0).",
@@ -312,6 +326,17 @@ impl Metrics {
 
     pub fn hosts(&self, state: &str, count: usize) {
         self.hosts.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Rooms closed, exempt, pending and late; systems in the cloud, discarded, exempt and pending.
+    pub fn survey(&self, rooms: [i64; 4], systems: [i64; 4]) {
+        for (standing, count) in ["closed", "exempt", "pending"].into_iter().zip(rooms) {
+            self.rooms.with_label_values(&[standing]).set(count);
+        }
+        self.rooms_late.with_label_values(&[] as &[&str]).set(rooms[3]);
+        for (standing, count) in ["in_cloud", "discarded", "exempt", "pending"].into_iter().zip(systems) {
+            self.surveyed.with_label_values(&[standing]).set(count);
+        }
     }
 
     pub fn alarms(&self, kind: &str, count: i64) {
