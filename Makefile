@@ -102,6 +102,10 @@ bench-k8s: ## 在集群上建虚拟机的速度，与直接写同样的对象对
 bench-placement: ## 落位的速度与装箱的疏密；TRACE= 换轨迹文件，PART= 换其中一份
 	@. scripts/env.sh; cargo bench --locked --bench placement
 
+.PHONY: bench-rooms
+bench-rooms: ## 机房被什么挡住：150 个机房、2000 个系统、2 万条依赖，与 PostgreSQL 的递归查询对比
+	@. scripts/env.sh; cargo bench --locked --bench rooms
+
 .PHONY: bench-forms
 bench-forms: ## 读一份 60 页可研报告的速度，与 python-docx 对比
 	@benches/forms.sh

@@ -30,6 +30,10 @@ use crate::{
         steps::Patience,
     },
     metrics::Metrics,
+    migration::{
+        register::{self, RegisterError},
+        service::Estates,
+    },
     operation::{
         Kind, Operation, store,
         worker::{self, Bell, Pulse, Runner, Worker},
@@ -93,6 +97,8 @@ pub enum StartError {
     IdleRules(#[from] RulesError),
     #[error("the idle rules have no set {}", RuleSets::OWN)]
     NoIdleRules,
+    #[error("the dated register could not be read")]
+    Register(#[from] RegisterError),
     #[error("the sizing rules could not be read")]
     Sizing(#[from] SizingError),
     #[error("配置无法使用：{0}")]
@@ -293,6 +299,16 @@ fn zombies(db: &Db, rules: &Rules, settings: &Settings) -> Zombies {
     }
 }
 
+fn estates(db: &Db, rules: &Rules) -> Result<Estates, StartError> {
+    Ok(Estates {
+        db: db.clone(),
+        profile: Arc::clone(&rules.profile),
+        registers: Arc::new(register::registers(&rules.profile.rooms.registers)?),
+        reader: rules.reader.clone(),
+        last: Arc::default(),
+    })
+}
+
 /// Puts the parts together.
 pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationToken) -> Result<Service, StartError> {
     let catalogue = Arc::new(Catalogue::embedded()?);
@@ -375,6 +391,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         },
         systems: Systems { db: db.clone() },
         zombies: zombies(&db, &rules, settings),
+        estates: estates(&db, &rules)?,
         watch,
         distribution,
         importer: Importer { db: db.clone(), metrics: metrics.clone() },

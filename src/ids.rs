@@ -83,6 +83,8 @@ ids! {
     AlarmId,
     /// 政务信息系统
     SystemId,
+    /// 机房
+    RoomId,
     /// 僵尸系统判定
     FindingId,
     /// What a machine was judged to be as of a day.

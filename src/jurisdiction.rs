@@ -2,8 +2,10 @@
 //! what, which document and clause a rule rests on. A rule without a clause is the platform's own and says so; it never
 //! borrows a document's authority.
 
+mod rooms;
 mod zombie;
 
+pub use rooms::{Rooms, Target};
 pub use zombie::{Criterion, Stated, Zombie};
 
 use crate::{
@@ -66,6 +68,8 @@ pub struct Profile {
     pub zones: Vec<Zone>,
     /// What systems are judged by.
     pub zombie: Zombie,
+    /// What the documents say of rooms.
+    pub rooms: Rooms,
 }
 
 /// Why a profile cannot be used.
@@ -100,6 +104,8 @@ struct RawProfile {
     form_fields: BTreeMap<String, Clause>,
     zones: Vec<String>,
     zombie: Option<Zombie>,
+    #[serde(default)]
+    rooms: Rooms,
 }
 
 impl Profile {
@@ -165,6 +171,7 @@ impl Profile {
         if let Some(zombie) = &raw.zombie {
             zombie.faults(&raw.documents, &mut faults);
         }
+        raw.rooms.faults(&raw.documents, &mut faults);
         if !faults.is_empty() {
             return Err(ProfileError::Faulty(faults));
         }
@@ -179,6 +186,7 @@ impl Profile {
             form_fields: raw.form_fields,
             zones,
             zombie: raw.zombie.unwrap_or_default(),
+            rooms: raw.rooms,
         })
     }
 
@@ -200,6 +208,16 @@ impl Profile {
     /// What the filing of a zombie system rests on, or [`OWN_RULE`].
     pub fn filing_basis(&self) -> String {
         self.zombie.filing.as_ref().map_or_else(|| OWN_RULE.to_owned(), |clause| self.cite(clause))
+    }
+
+    /// What the closing of rooms rests on, or [`OWN_RULE`].
+    pub fn closing_basis(&self) -> String {
+        self.rooms.closing.as_ref().map_or_else(|| OWN_RULE.to_owned(), |clause| self.cite(clause))
+    }
+
+    /// The day of the document that orders the closing of rooms.
+    pub fn closing_from(&self) -> Option<Date> {
+        self.documents.get(&self.rooms.closing.as_ref()?.document).map(|document| document.in_force_from)
     }
 
     /// Document and clause, as people read them.

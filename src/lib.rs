@@ -10,6 +10,7 @@
 //! serve            the listener: TLS, slow clients, an orderly end
 //! http, k8s        router and OpenAPI from one list, a file of handlers per domain; custom resources and their controller
 //! report           what people print: the idle report, monthly and on demand
+//! migration        out of the departmental rooms: the survey, what becomes of each system, closing rooms
 //! usage            what machines really use: meter, daily roll-ups, verdicts
 //! system           政务信息系统: whose they are, what they are for, their machines
 //! watch            what hosts really run, held against what is known; alarms
@@ -52,6 +53,7 @@ pub mod k8s;
 pub mod labels;
 pub mod machine;
 pub mod metrics;
+pub mod migration;
 pub mod operation;
 pub mod place;
 pub mod provider;

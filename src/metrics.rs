@@ -59,6 +59,9 @@ pub struct Metrics {
     verdict_vcpus: GaugeVec,
     verdict_memory: GaugeVec,
     findings: IntGaugeVec,
+    rooms: IntGaugeVec,
+    rooms_late: IntGaugeVec,
+    surveyed: IntGaugeVec,
     kube_leader: IntGaugeVec,
     kube_objects: IntCounterVec,
     kube_leaving: IntGaugeVec,
@@ -220,6 +223,9 @@ impl Metrics {
             verdict_vcpus: amount(&series::VERDICT_VCPUS)?,
             verdict_memory: amount(&series::VERDICT_MEMORY)?,
             findings: gauge(&series::ZOMBIE_FINDINGS)?,
+            rooms: gauge(&series::ROOMS)?,
+            rooms_late: gauge(&series::ROOMS_LATE)?,
+            surveyed: gauge(&series::SURVEYED)?,
             kube_leader: gauge(&series::KUBE_LEADER)?,
             kube_objects: counter(&series::KUBE_RECONCILES)?,
             kube_leaving: gauge(&series::KUBE_LEAVING)?,
@@ -369,6 +375,17 @@ impl Metrics {
 
     pub fn hosts(&self, state: &str, count: usize) {
         self.hosts.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Rooms closed, exempt, pending and late; systems in the cloud, discarded, exempt and pending.
+    pub fn survey(&self, rooms: [i64; 4], systems: [i64; 4]) {
+        for (standing, count) in ["closed", "exempt", "pending"].into_iter().zip(rooms) {
+            self.rooms.with_label_values(&[standing]).set(count);
+        }
+        self.rooms_late.with_label_values(&[] as &[&str]).set(rooms[3]);
+        for (standing, count) in ["in_cloud", "discarded", "exempt", "pending"].into_iter().zip(systems) {
+            self.surveyed.with_label_values(&[standing]).set(count);
+        }
     }
 
     pub fn alarms(&self, kind: &str, count: i64) {

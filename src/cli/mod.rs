@@ -24,6 +24,7 @@ pub mod local;
 mod machines;
 mod measured;
 mod mistakes;
+mod moves;
 pub mod output;
 mod parsers;
 mod placement;
@@ -31,6 +32,7 @@ pub mod problem;
 pub mod report;
 mod reports;
 mod requests;
+mod rooms;
 mod run;
 mod servers;
 mod session;
@@ -53,9 +55,11 @@ pub use lists::{ListArgs, ShowArgs, WatchArg};
 pub use local::{LocalArgs, ServeArgs};
 pub use machines::{AlarmCommand, MachineCommand};
 pub use measured::UsageCommand;
+pub use moves::MoveCommand;
 pub use placement::PlacementCommand;
 pub use reports::{IdleArgs, ReportCommand};
 pub use requests::{FormArg, RequestCommand};
+pub use rooms::{DeadlineCommand, RoomCommand};
 pub use run::run;
 pub use servers::ServerCommand;
 pub use systems::SystemCommand;
@@ -332,13 +336,19 @@ pub enum RemoteCommand {
     /// 实际用量：列出、逐日查看、导入，判定，规格建议
     #[command(subcommand)]
     Usage(UsageCommand),
-    /// 信息系统：登记、查看、修改、列入和移出虚拟机
+    /// 信息系统：登记、查看、修改、列入和移出虚拟机，去向和迁移
     #[command(subcommand)]
     System(SystemCommand),
     /// 僵尸系统：判定、征求意见、答复、豁免、认定、备案
     #[command(subcommand)]
     Zombie(ZombieCommand),
-    /// 报告：闲置资源，随时要一份，或取回每月留存的
+    /// 机房：导入普查表、查看、记录关停的证明、签字、导出
+    #[command(subcommand)]
+    Room(RoomCommand),
+    /// 台账：各文件要求谁在什么时候做完什么
+    #[command(subcommand)]
+    Deadline(DeadlineCommand),
+    /// 报告：闲置资源、机房关停进展，随时要一份，或取回每月留存的
     #[command(subcommand)]
     Report(ReportCommand),
     /// 操作（建设、停机等长任务）：列出、查看、跟踪进度

@@ -8,7 +8,10 @@ use super::{
     parsers::name,
     problem::Failure,
     session::Session,
-    tables::{Kind, REPORT_AGE, REPORT_BORDER, REPORT_GROUP, REPORT_IDLE, REPORT_UNKNOWN},
+    tables::{
+        Column, Kind, REPORT_AGE, REPORT_BORDER, REPORT_GROUP, REPORT_IDLE, REPORT_PROGRESS, REPORT_ROOM,
+        REPORT_TARGET, REPORT_UNKNOWN,
+    },
 };
 use crate::{
     app,
@@ -32,6 +35,24 @@ pub enum ReportCommand {
 
 -o 可以是 table、json、yaml、csv、xlsx。同一天的报告什么时候要都一样。")]
     Idle(Box<IdleArgs>),
+    /// 机房关停进展：多少已上云，哪些机房会逾期、为什么
+    #[command(after_help = "例：
+  jiyue report rooms
+  jiyue report rooms --as-of 2026-10-31 --department education
+  jiyue report rooms -o xlsx --to 机房关停进展.xlsx
+
+-o 可以是 table、json、yaml、csv、xlsx。过去任何一天的报告什么时候要都一样；今天的是到现在为止的。")]
+    Rooms {
+        /// 截至哪一天；默认是今天
+        #[arg(long, value_name = "DATE")]
+        as_of: Option<String>,
+        /// 只看某个建设单位的
+        #[arg(long, value_name = "CODE", value_parser = name)]
+        department: Option<String>,
+        /// 写到这个文件，已有的不覆盖
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
     /// 列出每月自动生成、留存的报告
     #[command(after_help = "例：\n  jiyue report list\n  jiyue report list --as-of 2026-10-31")]
     List {
@@ -100,6 +121,13 @@ pub async fn run(session: &Session<'_>, command: ReportCommand) -> Result<(), Fa
             query.extend(args.department.as_deref().map(|department| ("department", department)));
             let bytes = client.bytes_by(&["reports", "idle"], &query).await?;
             deliver(screen, args.to, &bytes)
+        }
+        ReportCommand::Rooms { as_of, department, to } => {
+            let mut query = vec![("format", form)];
+            query.extend(as_of.as_deref().map(|day| ("as_of", day)));
+            query.extend(department.as_deref().map(|department| ("department", department)));
+            let bytes = client.bytes_by(&["reports", "rooms"], &query).await?;
+            deliver(screen, to, &bytes)
         }
     }
 }
@@ -174,7 +202,11 @@ fn deliver(screen: &Screen, to: Option<PathBuf>, bytes: &[u8]) -> Result<(), Fai
         return Ok(print(bytes)?);
     }
     let report: Value = serde_json::from_slice(bytes).map_err(std::io::Error::other)?;
-    if screen.for_people() { show(screen, &report) } else { Ok(screen.document(&report)?) }
+    match report.get("kind").and_then(Value::as_str) {
+        _ if !screen.for_people() => Ok(screen.document(&report)?),
+        Some("rooms") => board(screen, &report),
+        _ => show(screen, &report),
+    }
 }
 
 fn print(bytes: &[u8]) -> std::io::Result<()> {
@@ -202,6 +234,38 @@ fn show(screen: &Screen, report: &Value) -> Result<(), Failure> {
         ("无法判断的", &REPORT_UNKNOWN[..], "/unknown"),
         ("规格建议", Kind::Advice.columns(), "/advice"),
     ] {
+        let rows = rows(key);
+        if !rows.is_empty() {
+            screen.section(&format!("\n{}", tr(title)), columns, &rows)?;
+        }
+    }
+    Ok(())
+}
+
+/// The room board: how much is in the cloud, and which rooms will be late.
+fn board(screen: &Screen, report: &Value) -> Result<(), Failure> {
+    let rows = |key: &str| report.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let number = |key: &str| report.pointer(key).and_then(Value::as_i64).unwrap_or(0);
+    let percent = report.pointer("/systems/percent").and_then(Value::as_f64);
+    let title = say!(
+        "截至 {as_of}：应用 {all} 个，已上云 {cloud} 个（{percent}%）；机房 {rooms} 个，已关停 {closed}，保留 {exempt}，待关停 {pending}，其中逾期 {late}",
+        as_of = report.get("as_of").and_then(Value::as_str).unwrap_or_default(),
+        all = number("/systems/denominator"),
+        cloud = number("/systems/in_cloud"),
+        percent = percent.map_or_else(|| "-".to_owned(), |percent| percent.to_string()),
+        rooms = number("/rooms/surveyed"),
+        closed = number("/rooms/closed"),
+        exempt = number("/rooms/exempt"),
+        pending = number("/rooms/pending"),
+        late = number("/rooms/late")
+    );
+    screen.section(&title, &REPORT_PROGRESS, &rows("departments"))?;
+    let sections: [(&str, &[Column], &str); 3] = [
+        ("上云目标", &REPORT_TARGET, "targets"),
+        ("各机房", &REPORT_ROOM, "board"),
+        ("台账逾期", Kind::Deadline.columns(), "overdue"),
+    ];
+    for (title, columns, key) in sections {
         let rows = rows(key);
         if !rows.is_empty() {
             screen.section(&format!("\n{}", tr(title)), columns, &rows)?;

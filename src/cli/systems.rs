@@ -1,7 +1,7 @@
 //! `jiyue system …`: types, and how they are carried out.
 
 use super::{
-    IdArg, ListArgs, ShowArgs, changes,
+    IdArg, ListArgs, MoveCommand, ShowArgs, changes, moves,
     parsers::{frequency, name, scope},
     problem::Failure,
     session::{Session, object},
@@ -81,6 +81,8 @@ pub enum SystemCommand {
     /// 把虚拟机从系统移出
     #[command(after_help = "例：\n  jiyue system detach ID --machine 虚拟机编号")]
     Detach(MachinesArgs),
+    #[command(flatten)]
+    Move(MoveCommand),
 }
 
 /// What may be said of a system.
@@ -183,6 +185,7 @@ pub async fn run(session: &Session<'_>, command: SystemCommand) -> Result<(), Fa
         }
         SystemCommand::Attach(args) => machines(session, args, "attach", "虚拟机已列入系统").await,
         SystemCommand::Detach(args) => machines(session, args, "detach", "虚拟机已移出系统").await,
+        SystemCommand::Move(command) => moves::run(session, command).await,
     }
 }
 

@@ -243,9 +243,11 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       machine     虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、数据库口令、串口日志
       server      原有的服务器：登记、列出、查看、修改
       usage       实际用量：列出、逐日查看、导入，判定，规格建议
-      system      信息系统：登记、查看、修改、列入和移出虚拟机
+      system      信息系统：登记、查看、修改、列入和移出虚拟机，去向和迁移
       zombie      僵尸系统：判定、征求意见、答复、豁免、认定、备案
-      report      报告：闲置资源，随时要一份，或取回每月留存的
+      room        机房：导入普查表、查看、记录关停的证明、签字、导出
+      deadline    台账：各文件要求谁在什么时候做完什么
+      report      报告：闲置资源、机房关停进展，随时要一份，或取回每月留存的
       operation   操作（建设、停机等长任务）：列出、查看、跟踪进度
       event       事件：发生了什么，列出、跟踪
       audit       审计记录：谁、什么时候、对什么、做了什么
@@ -428,6 +430,23 @@ fn samples(kind: Kind) -> Vec<Value> {
             "created_at": "2026-11-21T01:00:00Z"})],
         Kind::UsageSource => vec![json!({"name": "room-1", "kind": "node_exporter", "state": "partial", "servers": 12,
             "measured": 11, "collected_at": "2026-11-21T01:00:00Z", "failure_code": "timed_out", "failure": "disk：没有按时答复"})],
+        Kind::Room => vec![json!({"id": "r-1", "name": "老楼一号机房", "department": department, "kind": "ordinary",
+            "standing": "pending", "evidence": null, "due_on": "2020-08-22", "basis": "相政办〔2018〕151号 二（一）具体要求3",
+            "late_days": 2291, "systems_left": 2, "systems_all": 3, "gates": [
+                {"gate": "systems_gone", "passed": false, "missing": ["还没有迁出的系统 2 个：甲、乙"]}],
+            "blockers": [{"system": "乙", "department": department, "room": "二号机房", "own": false, "way": ["甲", "乙"]}]})],
+        Kind::SurveyImport => {
+            vec![json!({"applied": false, "digest": "ab12", "new": 1, "changed": 1, "same": 7, "absent_all": 2,
+            "changes": [{"kind": "system", "department": "区教育局", "name": "甲", "new": false,
+                "fields": [{"field": "用户规模", "from": "300", "to": "500"}]}],
+            "notes": [{"place": {"sheet": "系统", "row": 5}, "column": "", "message": "是说明"}]})]
+        }
+        Kind::SystemMove => vec![json!({"id": "s-1", "name": "甲", "department": department, "room": "老楼一号机房",
+            "standing": "pending", "stage": "decided", "difficulty": {"points": 9, "level": 3, "overruled": {"level": 4},
+                "parts": [{"part": "os", "points": 4, "most": 4, "reason": "操作系统 2003"}]},
+            "decision": {"disposition": "rebuild", "text": "架构过时"}, "needs": ["乙"], "waits_for": ["乙"], "goes_with": []})],
+        Kind::Deadline => vec![json!({"id": "jiangsu-2017-5", "due_on": "2017-12-31", "overdue": true, "task": "清理",
+            "owner": "各部门", "due": "2017年12月底前", "basis": "附件 第 5 项", "also": [{"clause": "二", "on": "2018-01-31"}], "met": null})],
         Kind::Token => {
             vec![json!({"id": "t-1", "person": "zhang", "name": "张三", "unit": "区信息办", "role": "authority",
             "created_at": "2026-11-21T01:00:00Z"})]
@@ -555,6 +574,18 @@ fn tables_read_well() {
 
     名称    类型           状态      服务器  已测  最近一次          原因
     room-1  node_exporter  缺一部分      12    11  2026-11-21 09:00  disk：没有按时答复
+
+    编号  机房          建设单位  类型      状态    期限        逾期天数  待迁出
+    r-1   老楼一号机房  区教育局  普通机房  待关停  2020-08-22      2291   2 / 3
+
+    核对码  新增  变更  不变  未提到
+    ab12       1     1     7       2
+
+    编号  系统  建设单位  机房          进展      去向
+    s-1   甲    区教育局  老楼一号机房  已定去向  重构
+
+    编号            期限        逾期  工作任务  责任部门  另一日期         完成于
+    jiangsu-2017-5  2017-12-31  逾期  清理      各部门    2018-01-31 (二)  -
     ");
 }
 

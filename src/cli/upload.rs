@@ -21,6 +21,7 @@ pub struct Goal {
 
 pub const IMAGE: Goal = Goal { path: &["images"], kind: "application/octet-stream", readable: "images" };
 pub const USAGE: Goal = Goal { path: &["usage", "import"], kind: "text/csv", readable: "usage" };
+pub const SURVEY: Goal = Goal { path: &["rooms", "import"], kind: "application/octet-stream", readable: "rooms" };
 
 /// Streams the file there.
 pub async fn file(client: &Client, goal: &Goal, file: &Path, query: &[(&str, &str)]) -> Result<Answer, Failure> {

@@ -48,12 +48,14 @@ where
 fn of_reports_alone(cli: Cli) -> Result<Cli, ExitCode> {
     let report = matches!(
         cli.command,
-        Command::Remote(RemoteCommand::Report(ReportCommand::Idle(_) | ReportCommand::Show { .. }))
+        Command::Remote(RemoteCommand::Report(
+            ReportCommand::Idle(_) | ReportCommand::Rooms { .. } | ReportCommand::Show { .. }
+        ))
     );
     if report || !matches!(cli.global.output, OutputFormat::Csv | OutputFormat::Xlsx) {
         return Ok(cli);
     }
-    drop(writeln!(io::stderr(), "{}", tr("-o csv 和 -o xlsx 只用于 jiyue report idle 和 jiyue report show")));
+    drop(writeln!(io::stderr(), "{}", tr("-o csv 和 -o xlsx 只用于 jiyue report idle、rooms 和 show")));
     Err(Exit::Usage.into())
 }
 

@@ -296,6 +296,113 @@ pub fn tie(word: &str) -> &str {
     }
 }
 
+/// What kind of room.
+pub fn room_kind(word: &str) -> &str {
+    match word {
+        "ordinary" => "普通机房",
+        "access" => "接入机房",
+        "upper_mandated" => "上级指定机房",
+        other => other,
+    }
+}
+
+/// Where a room stands.
+pub fn room_standing(word: &str) -> (&str, Tone) {
+    match word {
+        "pending" => ("待关停", Tone::Busy),
+        "exempt" => ("保留", Tone::Plain),
+        "gone" => ("已关停", Tone::Good),
+        other => (other, Tone::Plain),
+    }
+}
+
+/// Where a system of the survey stands.
+pub fn system_standing(word: &str) -> (&str, Tone) {
+    match word {
+        "pending" => ("待迁移", Tone::Busy),
+        "exempt" => ("暂予豁免", Tone::Plain),
+        "gone" => ("已迁出", Tone::Good),
+        other => (other, Tone::Plain),
+    }
+}
+
+/// How far a system has come.
+pub fn stage(word: &str) -> &str {
+    match word {
+        "surveyed" => "已普查",
+        "assessed" => "已评估",
+        "decided" => "已定去向",
+        "planned" => "已排期",
+        "rehearsed" => "已演练",
+        "cut_over" => "已割接",
+        "tested" => "测试通过",
+        "source_off" => "原址已停",
+        "archived" => "已归档",
+        other => other,
+    }
+}
+
+/// A step of a system.
+pub fn step(word: &str) -> &str {
+    match word {
+        "assess" => "评估",
+        "decide" => "定去向",
+        "plan" => "排期",
+        "rehearse" => "演练",
+        "cut_over" => "割接",
+        "test" => "测试",
+        "switch_off" => "停原址",
+        "archive" => "归档",
+        "roll_back" => "退回",
+        other => other,
+    }
+}
+
+/// What becomes of a system.
+pub fn disposition(word: &str) -> &str {
+    match word {
+        "inherit" => "继承",
+        "rebuild" => "重构",
+        "discard" => "摒弃",
+        other => other,
+    }
+}
+
+/// A gate of a room's closing.
+pub fn gate(word: &str) -> &str {
+    match word {
+        "systems_gone" => "系统迁出",
+        "servers_off" => "服务器下电",
+        "equipment_disposed" => "设备处置",
+        "network_cut" => "网络断开",
+        "signed" => "两个单位签字",
+        other => other,
+    }
+}
+
+/// What a survey's file is about.
+pub fn surveyed(word: &str) -> &str {
+    match word {
+        "room" => "机房",
+        "server" => "服务器",
+        "system" => "信息系统",
+        other => other,
+    }
+}
+
+/// A part of the score of difficulty.
+pub fn difficulty_part(word: &str) -> &str {
+    match word {
+        "os" => "操作系统",
+        "database" => "数据库",
+        "architecture" => "系统架构",
+        "dependencies" => "依赖关系",
+        "size" => "数据量",
+        "supplier" => "原厂商",
+        other => other,
+    }
+}
+
 /// Who uses a system.
 pub fn scope(word: &str) -> &str {
     match word {

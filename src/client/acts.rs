@@ -577,6 +577,8 @@ impl Collection<'_, Operation> {
     }
 }
 
+mod rooms;
+
 /// An object of what was given.
 fn given(fields: &[(&str, Option<&str>)]) -> Map<String, Value> {
     fields.iter().filter_map(|(key, value)| Some(((*key).to_owned(), Value::from((*value)?)))).collect()

@@ -13,6 +13,10 @@ macro_rules! views {
     )+};
 }
 
+mod rooms;
+
+pub use rooms::{Deadline, Room, SurveyImport, SystemMove};
+
 views! {
     /// 建设单位
     Department { id: String, code: String, name: String }
@@ -544,6 +548,10 @@ mod tests {
         reads::<Event>("EventView");
         reads::<AuditRecord>("AuditRecord");
         reads::<Outcome>("OutcomeView");
+        reads::<Room>("RoomView");
+        reads::<SurveyImport>("SurveyImport");
+        reads::<SystemMove>("SystemMoveView");
+        reads::<Deadline>("Deadline");
     }
 
     #[test]

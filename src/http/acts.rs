@@ -105,6 +105,20 @@ pub const ACTS: &[(&str, &str, Option<Act>)] = &[
     ("POST", "/v1/zombie-findings/{id}/reply", Some(Act::ZombieReply)),
     ("GET", "/v1/zombie-findings/{id}/sheet", Some(Act::ZombieRead)),
     ("GET", "/v1/usage-sources", Some(Act::UsageSourceRead)),
+    ("GET", "/v1/deadlines", Some(Act::DeadlineRead)),
+    ("POST", "/v1/deadlines/{id}/meet", Some(Act::DeadlineMeet)),
+    ("GET", "/v1/reports/rooms", Some(Act::ReportRead)),
+    ("GET", "/v1/rooms", Some(Act::RoomRead)),
+    ("GET", "/v1/rooms/export", Some(Act::RoomRead)),
+    ("POST", "/v1/rooms/import", Some(Act::RoomImport)),
+    ("GET", "/v1/rooms/{id}", Some(Act::RoomRead)),
+    ("POST", "/v1/rooms/{id}/record", Some(Act::RoomRecord)),
+    ("POST", "/v1/rooms/{id}/reopen", Some(Act::RoomReopen)),
+    ("POST", "/v1/rooms/{id}/sign", Some(Act::RoomSign)),
+    ("POST", "/v1/systems/{id}/advance", Some(Act::SystemAdvance)),
+    ("POST", "/v1/systems/{id}/decide", Some(Act::SystemDecide)),
+    ("POST", "/v1/systems/{id}/exempt", Some(Act::SystemExempt)),
+    ("GET", "/v1/systems/{id}/move", Some(Act::SystemRead)),
 ];
 
 /// Whether there is a route for this.

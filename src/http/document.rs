@@ -1,6 +1,6 @@
 //! The OpenAPI document: what the routes say of themselves, and what is true of all of them, said once here.
 
-use super::{acts, images, once, rules, verdicts};
+use super::{acts, deadlines, images, once, rooms, rules, verdicts};
 use crate::{
     audit, capacity, db::Sorts, identity, machine, operation, report, request, server, system, task_book, usage, watch,
 };
@@ -34,6 +34,8 @@ const ABOUT: &str = "政务云资源申请与容量管理接口。命名、状�
         (name = "machines", description = "虚拟机"),
         (name = "servers", description = "原有的服务器"),
         (name = "usage", description = "实际用量"),
+        (name = "rooms", description = "机房：普查、关停"),
+        (name = "deadlines", description = "台账"),
         (name = "verdicts", description = "判定、规格建议、建设单位同意收回"),
         (name = "reports", description = "报告"),
         (name = "operations", description = "长任务与进展"),
@@ -68,6 +70,7 @@ pub(super) fn frame() -> utoipa::openapi::OpenApi {
 const ORDERS: &[(&str, &Sorts)] = &[
     ("/v1/alarms", &watch::store::SORTS),
     ("/v1/audit-records", &audit::SORTS),
+    ("/v1/deadlines", &deadlines::SORTS),
     ("/v1/departments", &identity::store::DEPARTMENT_SORTS),
     ("/v1/hosts", &capacity::store::SORTS),
     ("/v1/images", &images::SORTS),
@@ -77,6 +80,7 @@ const ORDERS: &[(&str, &Sorts)] = &[
     ("/v1/operations", &operation::store::SORTS),
     ("/v1/reports", &report::store::SORTS),
     ("/v1/requests", &request::store::SORTS),
+    ("/v1/rooms", &rooms::SORTS),
     ("/v1/rules", &rules::SORTS),
     ("/v1/servers", &server::store::SORTS),
     ("/v1/systems", &system::store::SORTS),

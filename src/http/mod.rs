@@ -8,6 +8,7 @@ pub mod alarms;
 pub mod bulk;
 mod call;
 mod carried;
+pub mod deadlines;
 pub mod departments;
 mod document;
 pub mod events;
@@ -15,6 +16,7 @@ pub mod extract;
 pub mod hosts;
 pub mod images;
 pub mod machines;
+pub mod moves;
 pub mod observability;
 pub mod once;
 pub mod operations;
@@ -23,6 +25,7 @@ pub mod placement;
 pub mod readiness;
 pub mod reports;
 pub mod requests;
+pub mod rooms;
 pub mod rules;
 pub mod servers;
 mod strict;
@@ -47,6 +50,7 @@ use crate::{
         service::{Images, Machines},
     },
     metrics::Metrics,
+    migration::service::Estates,
     operation::Operation,
     report::service::Reports,
     request::service::Rules,
@@ -86,6 +90,7 @@ pub struct Parts {
     pub distribution: Distribution,
     pub systems: Systems,
     pub zombies: Zombies,
+    pub estates: Estates,
     pub judges: Judges,
     pub reports: Reports,
     pub importer: Importer,
@@ -171,6 +176,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(verdicts::advice))
         .routes(routes!(reports::list))
         .routes(routes!(reports::idle))
+        .routes(routes!(reports::rooms))
         .routes(routes!(reports::show))
         .routes(routes!(servers::replay))
         .routes(routes!(usage::sources))
@@ -181,6 +187,18 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(systems::attach))
         .routes(routes!(systems::detach))
         .routes(routes!(systems::judge))
+        .routes(routes!(moves::show_move))
+        .routes(routes!(moves::decide))
+        .routes(routes!(moves::advance))
+        .routes(routes!(moves::exempt))
+        .routes(routes!(rooms::list))
+        .routes(routes!(rooms::show))
+        .routes(routes!(rooms::export))
+        .routes(routes!(rooms::record))
+        .routes(routes!(rooms::sign))
+        .routes(routes!(rooms::reopen))
+        .routes(routes!(deadlines::list))
+        .routes(routes!(deadlines::meet))
         .routes(routes!(zombies::list))
         .routes(routes!(zombies::show))
         .routes(routes!(zombies::ask))
@@ -208,6 +226,7 @@ fn routes() -> OpenApiRouter<Api> {
             OpenApiRouter::new()
                 .routes(routes!(requests::check))
                 .routes(routes!(requests::submit))
+                .routes(routes!(rooms::import))
                 .layer(DefaultBodyLimit::max(upload::UPLOAD_BYTES)),
         )
         // An image is streamed to disk and limited there.

@@ -11,12 +11,13 @@ use crate::{
     error::{Problem, ProblemDocument},
     identity::{
         Department,
-        policy::{self, Act},
+        policy::{self, Act, Scope},
     },
     ids::ReportId,
     report::{
         idle::IdleReport,
         paper,
+        rooms::{self, RoomsReport},
         service::{ReportError, put},
         store::{self, Filter, Made, Paper},
     },
@@ -33,6 +34,10 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use tokio::task::spawn_blocking;
+
+/// What a file of it is called.
+const IDLE: &str = "闲置资源报告";
+const ROOMS: &str = "机房关停进展";
 
 /// How a report is had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
@@ -67,13 +72,13 @@ impl Format {
         }
     }
 
-    fn answer(self, as_of: Date, paper: Paper) -> Response {
+    fn answer(self, title: &str, as_of: Date, paper: Paper) -> Response {
         let (kind, bytes) = match self {
             Self::Json => return ([(header::CONTENT_TYPE, "application/json")], paper.document).into_response(),
             Self::Csv => ("text/csv; charset=utf-8", paper.csv),
             Self::Xlsx => (paper::XLSX, paper.xlsx),
         };
-        let name = format!("闲置资源报告 {as_of}.{}", self.suffix());
+        let name = format!("{title} {as_of}.{}", self.suffix());
         let name = utf8_percent_encode(&name, NON_ALPHANUMERIC);
         let headers = [
             (header::CONTENT_TYPE, kind.to_owned()),
@@ -117,7 +122,59 @@ pub async fn idle(
         return Ok(Json(report).into_response());
     }
     let paper = spawn_blocking(move || put(&report)).await.map_err(ReportError::from)??;
-    Ok(format.answer(as_of, paper))
+    Ok(format.answer(IDLE, as_of, paper))
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RoomsReportQuery {
+    /// The day at whose end it was so; today, as it is so far, when absent.
+    #[param(value_type = Option<String>, format = Date)]
+    pub as_of: Option<Date>,
+    /// The department's code or id; all when absent, and a project team's own in any case.
+    pub department: Option<String>,
+    /// `json`, `csv` or `xlsx`; what `Accept` names when absent.
+    #[param(inline)]
+    pub format: Option<Format>,
+}
+
+/// 机房关停进展：多少已上云，哪些机房会逾期、为什么；过去任何一天什么时候要都一样
+#[utoipa::path(get, path = "/v1/reports/rooms", tag = "reports", params(RoomsReportQuery),
+    responses((status = 200, content((RoomsReport = "application/json"), (String = "text/csv"),
+        (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
+        (status = "4XX", body = ProblemDocument)))]
+pub async fn rooms(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    headers: HeaderMap,
+    Query(query): Query<RoomsReportQuery>,
+) -> Result<Response, Problem> {
+    let department = department(&api, &actor, Act::ReportRead, query.department.as_deref()).await?;
+    let today = api.estates.today();
+    let as_of = query.as_of.unwrap_or(today);
+    let scope = department.as_ref().map_or(Scope::All, |department| Scope::Department(department.id));
+    let (progress, mut deadlines) = api.estates.progress(as_of, scope).await?;
+    if department.is_some() {
+        // The register is the district's, whoever has to do what in it.
+        deadlines.clear();
+    }
+    let format = Format::of(query.format, &headers);
+    let profile = std::sync::Arc::clone(&api.estates.profile);
+    let made = spawn_blocking(move || {
+        let head = rooms::Head { as_of, is_final: as_of < today, profile: &profile, department: department.as_ref() };
+        let report = rooms::report(&head, progress, deadlines);
+        let paper = match format {
+            Format::Json => return Ok((Some(report), Paper::default())),
+            Format::Csv => Paper { csv: paper::rooms_csv(&report)?, ..Paper::default() },
+            Format::Xlsx => Paper { xlsx: paper::rooms_workbook(&report)?, ..Paper::default() },
+        };
+        Ok::<_, paper::PaperError>((None, paper))
+    });
+    match made.await.map_err(Problem::internal)?.map_err(Problem::internal)? {
+        (Some(report), _) => Ok(Json(report).into_response()),
+        (None, paper) => Ok(format.answer(ROOMS, as_of, paper)),
+    }
 }
 
 /// A report that was made and is kept.
@@ -207,5 +264,5 @@ pub async fn show(
     let mut conn = api.db.read().await?;
     let (made, paper) =
         store::find(&mut conn, &id, scope.as_deref()).await?.ok_or_else(|| Problem::not_found("报告"))?;
-    Ok(Format::of(query.format, &headers).answer(made.as_of, paper))
+    Ok(Format::of(query.format, &headers).answer(IDLE, made.as_of, paper))
 }

@@ -93,6 +93,16 @@ acts! {
     ReportRead = "report.read",
     ServerReplay = "server.replay_usage",
     UsageSourceRead = "usage_source.read",
+    RoomRead = "room.read",
+    RoomImport = "room.import",
+    RoomRecord = "room.record",
+    RoomSign = "room.sign",
+    RoomReopen = "room.reopen",
+    SystemDecide = "system.decide",
+    SystemAdvance = "system.advance",
+    SystemExempt = "system.exempt",
+    DeadlineRead = "deadline.read",
+    DeadlineMeet = "deadline.meet",
 }
 
 /// How far a role's right to an act reaches.
@@ -107,16 +117,17 @@ pub enum Reach {
 /// The policy.
 pub const fn reach(role: Role, act: Act) -> Reach {
     use Act::{
-        AlarmAcknowledge, AlarmRead, AuditRead, DepartmentChange, DepartmentCreate, DepartmentRead, EventRead, HostAdd,
-        HostChange, HostConfirmFenced, HostCordon, HostDrain, HostFence, HostRead, HostReadmit, HostUncordon,
-        ImageDistribute, ImageImport, ImageRead, LedgerVerify, MachineAgreeReclaim, MachineChange, MachineCredentials,
-        MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild,
-        MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop, MachineWithdrawReclaim,
-        OperationRead, PlacementExplain, ReportRead, RequestApprove, RequestCancel, RequestCheck, RequestRead,
-        RequestReturn, RequestSubmit, ServerChange, ServerCreate, ServerRead, ServerReplay, SystemAttach, SystemChange,
-        SystemCreate, SystemDetach, SystemRead, TaskBookImport, TaskBookRead, TaskBookRevoke, UsageImport, UsageRead,
-        UsageSourceRead, VerdictRead, ZombieAsk, ZombieConfirm, ZombieDismiss, ZombieExempt, ZombieFile, ZombieJudge,
-        ZombieRead, ZombieReply,
+        AlarmAcknowledge, AlarmRead, AuditRead, DeadlineMeet, DeadlineRead, DepartmentChange, DepartmentCreate,
+        DepartmentRead, EventRead, HostAdd, HostChange, HostConfirmFenced, HostCordon, HostDrain, HostFence, HostRead,
+        HostReadmit, HostUncordon, ImageDistribute, ImageImport, ImageRead, LedgerVerify, MachineAgreeReclaim,
+        MachineChange, MachineCredentials, MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead,
+        MachineReboot, MachineRebuild, MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop,
+        MachineWithdrawReclaim, OperationRead, PlacementExplain, ReportRead, RequestApprove, RequestCancel,
+        RequestCheck, RequestRead, RequestReturn, RequestSubmit, RoomImport, RoomRead, RoomRecord, RoomReopen,
+        RoomSign, ServerChange, ServerCreate, ServerRead, ServerReplay, SystemAdvance, SystemAttach, SystemChange,
+        SystemCreate, SystemDecide, SystemDetach, SystemExempt, SystemRead, TaskBookImport, TaskBookRead,
+        TaskBookRevoke, UsageImport, UsageRead, UsageSourceRead, VerdictRead, ZombieAsk, ZombieConfirm, ZombieDismiss,
+        ZombieExempt, ZombieFile, ZombieJudge, ZombieRead, ZombieReply,
     };
     match (role, act) {
         (
@@ -151,7 +162,11 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | VerdictRead
             | ReportRead
             | MachineAgreeReclaim
-            | MachineWithdrawReclaim,
+            | MachineWithdrawReclaim
+            | RoomRead
+            | RoomRecord
+            | RoomSign
+            | SystemAdvance,
         ) => Reach::Own,
         (
             Role::Authority,
@@ -159,7 +174,8 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | TaskBookRevoke | TaskBookRead | RequestRead | RequestApprove | RequestReturn | MachineRead
             | MachineResize | MachineExtend | OperationRead | LedgerVerify | AuditRead | HostRead | ImageRead
             | AlarmRead | SystemCreate | SystemChange | SystemAttach | SystemDetach | ZombieExempt | ZombieConfirm
-            | ZombieDismiss | ZombieFile,
+            | ZombieDismiss | ZombieFile | RoomImport | RoomSign | RoomReopen | SystemDecide | SystemAdvance
+            | SystemExempt | DeadlineMeet,
         )
         | (
             Role::Operator,
@@ -167,14 +183,16 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | HostConfirmFenced | HostReadmit | AlarmRead | AlarmAcknowledge | ImageImport | ImageDistribute
             | MachineRead | MachineStart | MachineStop | MachineReboot | MachineMigrate | MachineRebuild
             | MachineRegisterName | MachineLog | OperationRead | LedgerVerify | RequestRead | DepartmentRead
-            | ServerCreate | ServerChange | ServerReplay | UsageImport,
+            | ServerCreate | ServerChange | ServerReplay | UsageImport | RoomImport | RoomRecord | SystemAdvance,
         )
         | (Role::Requester | Role::Operator, ImageRead)
         | (
             Role::Authority | Role::Operator | Role::Auditor,
             PlacementExplain | ServerRead | SystemRead | ZombieRead | UsageRead | UsageSourceRead | VerdictRead
-            | ReportRead,
+            | ReportRead | RoomRead,
         )
+        // What the documents want of everybody is nobody's secret.
+        | (Role::Requester | Role::Authority | Role::Operator | Role::Auditor, DeadlineRead)
         | (Role::Authority | Role::Operator, ZombieJudge | ZombieAsk)
         | (
             Role::Auditor,

@@ -301,6 +301,17 @@ pub const VERDICT_VCPUS: Series = gauge(
 pub const VERDICT_MEMORY: Series = gauge("jiyue_verdict_memory_bytes", &[VERDICT], "Memory, as jiyue_verdict_vcpus.");
 pub const ZOMBIE_FINDINGS: Series =
     gauge("jiyue_zombie_findings", &[closed("state", FINDINGS)], "Findings about zombie systems, by state.");
+pub const ROOMS: Series = gauge(
+    "jiyue_rooms",
+    &[closed("standing", &["closed", "exempt", "pending"])],
+    "Machine rooms of the survey by where they stand: closed, exempt or pending.",
+);
+pub const ROOMS_LATE: Series = gauge("jiyue_rooms_late", &[], "Pending rooms past their last day.");
+pub const SURVEYED: Series = gauge(
+    "jiyue_surveyed_systems",
+    &[closed("standing", &["in_cloud", "discarded", "exempt", "pending"])],
+    "Systems of the survey by where they stand: in_cloud, discarded, exempt or pending.",
+);
 pub const KUBE_LEADER: Series = gauge(
     "jiyue_kubernetes_leader",
     &[],
@@ -377,6 +388,9 @@ pub const ALL: &[Series] = &[
     VERDICT_VCPUS,
     VERDICT_MEMORY,
     ZOMBIE_FINDINGS,
+    ROOMS,
+    ROOMS_LATE,
+    SURVEYED,
     KUBE_LEADER,
     KUBE_RECONCILES,
     KUBE_LEAVING,

@@ -3,6 +3,7 @@
 
 pub mod idle;
 pub mod paper;
+pub mod rooms;
 pub mod service;
 pub mod store;
 pub mod task;

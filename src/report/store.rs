@@ -21,7 +21,7 @@ pub struct Made {
 }
 
 /// A report with its bytes, in each of its forms.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Paper {
     pub document: String,
     pub csv: Vec<u8>,

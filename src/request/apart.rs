@@ -2,9 +2,9 @@
 //! the reader, it does there.
 //!
 //! The process is this very program. It takes the file's name as one line and then its bytes on standard input, and
-//! answers with one JSON document on standard output.
+//! answers with one JSON document on standard output. A name behind [`SHEETS`] asks for the sheets as they are.
 
-use super::form::{self, Form, FormFault};
+use super::form::{self, Form, FormFault, Sheet};
 use crate::rule::Code;
 use rlimit::Resource;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,10 @@ use tokio::{io::AsyncWriteExt as _, process::Command, sync::Semaphore, time::tim
 
 /// The hidden command of this program that is the other side.
 pub const COMMAND: &str = "read-form";
+
+/// Before the name where no report is wanted but the file's sheets. No name begins with it: control characters are taken
+/// out of names.
+const SHEETS: char = '\u{1}';
 
 /// Memory that the process may write to.
 const MEMORY: u64 = 224 << 20;
@@ -57,12 +61,28 @@ impl Default for Reader {
 #[serde(rename_all = "snake_case")]
 enum Answer {
     Form(Form),
+    Sheets(Vec<Sheet>),
     Fault { code: String, reason: String },
 }
 
 impl Reader {
     /// Reads a file; its name is only a hint at its format.
     pub async fn read(&self, bytes: &[u8], name: &str) -> Result<Form, ReadError> {
+        match self.ask(bytes, &plain(name)).await? {
+            Answer::Form(form) => Ok(form),
+            other => Err(other.into()),
+        }
+    }
+
+    /// A workbook's or CSV file's sheets, as they are written.
+    pub async fn sheets(&self, bytes: &[u8], name: &str) -> Result<Vec<Sheet>, ReadError> {
+        match self.ask(bytes, &format!("{SHEETS}{}", plain(name))).await? {
+            Answer::Sheets(sheets) => Ok(sheets),
+            other => Err(other.into()),
+        }
+    }
+
+    async fn ask(&self, bytes: &[u8], head: &str) -> Result<Answer, ReadError> {
         if bytes.len() > form::MAX_FILE {
             return Err(too_long("超过 16 MiB").into());
         }
@@ -79,11 +99,10 @@ impl Reader {
             .spawn()
             .map_err(ReadError::Process)?;
         let mut stdin = child.stdin.take();
-        let head = format!("{}\n", name.replace(|c: char| c.is_control(), " "));
         let talk = async {
             if let Some(mut stdin) = stdin.take() {
                 // A reader that has seen enough closes its end; its answer says why.
-                let _ = stdin.write_all(head.as_bytes()).await;
+                let _ = stdin.write_all(format!("{head}\n").as_bytes()).await;
                 let _ = stdin.write_all(bytes).await;
             }
             child.wait_with_output().await
@@ -95,14 +114,25 @@ impl Reader {
         if !out.status.success() {
             return Err(too_long("读取所需的内存或时间超过上限").into());
         }
-        match serde_json::from_slice(&out.stdout).map_err(ReadError::Answer)? {
-            Answer::Form(form) => Ok(form),
+        serde_json::from_slice(&out.stdout).map_err(ReadError::Answer)
+    }
+}
+
+impl From<Answer> for ReadError {
+    /// What is not what was asked for.
+    fn from(answer: Answer) -> Self {
+        match answer {
             Answer::Fault { code, reason } => {
                 let code = Code::find(&code).unwrap_or(Code::FileDamaged);
-                Err(FormFault { code, reason }.into())
+                FormFault { code, reason }.into()
             }
+            Answer::Form(_) | Answer::Sheets(_) => Self::Process(std::io::ErrorKind::InvalidData.into()),
         }
     }
+}
+
+fn plain(name: &str) -> String {
+    name.replace(|c: char| c.is_control(), " ")
 }
 
 fn too_long(reason: &str) -> FormFault {
@@ -126,10 +156,13 @@ pub fn child() -> ExitCode {
         Some(end) => (&input[..end], &input[end + 1..]),
         None => (&[][..], &input[..]),
     };
-    let answer = match form::read(bytes, &String::from_utf8_lossy(head)) {
-        Ok(form) => Answer::Form(form),
-        Err(FormFault { code, reason }) => Answer::Fault { code: code.as_str().to_owned(), reason },
+    let head = String::from_utf8_lossy(head);
+    let answer = match head.strip_prefix(SHEETS) {
+        Some(_) => form::sheets(bytes).map(Answer::Sheets),
+        None => form::read(bytes, &head).map(Answer::Form),
     };
+    let answer =
+        answer.unwrap_or_else(|FormFault { code, reason }| Answer::Fault { code: code.as_str().to_owned(), reason });
     let written = serde_json::to_vec(&answer).ok().and_then(|text| std::io::stdout().lock().write_all(&text).ok());
     if written.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

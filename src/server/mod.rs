@@ -2,6 +2,7 @@
 
 pub mod service;
 pub mod store;
+pub mod survey;
 
 use crate::ids::{DepartmentId, ServerId};
 use jiff::Timestamp;

@@ -6,6 +6,7 @@
 pub mod record;
 pub mod service;
 pub mod store;
+pub mod survey;
 
 use crate::ids::{DepartmentId, MachineId, SystemId};
 use jiff::Timestamp;

@@ -97,6 +97,19 @@ fn the_life_of_a_name_is_a_golden() {
     golden("name_lifecycle", &text);
 }
 
+/// By what was decided of it: a system that is moved, one that is given up, one of which nothing is decided.
+#[test]
+fn the_stages_of_a_system_are_a_golden() {
+    use jiyue::migration::fate::{Disposition, Stage, Step};
+    let fates = [None, Some(Disposition::Inherit), Some(Disposition::Rebuild), Some(Disposition::Discard)];
+    let tables = fates.map(|fate| {
+        let name = fate.map_or("undecided", Disposition::word);
+        let next = |stage: Stage, step| stage.next(step, fate).ok();
+        format!("{name}\n{}", table(&Stage::ALL, &Step::ALL, |s| s.to_string(), |e| e.to_string(), next))
+    });
+    golden("system_stages", &tables.join("\n"));
+}
+
 #[test]
 fn the_life_of_a_request_agrees_with_its_own_golden() {
     use request::{RequestEvent, RequestState};

@@ -41,6 +41,7 @@ mod provider_libvirt;
 mod race;
 mod real;
 mod report;
+mod rooms;
 mod secrets;
 mod seeing;
 mod servers;

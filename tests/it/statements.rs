@@ -28,6 +28,10 @@ const AT_RUN_TIME: &[(&str, &str)] = &[
     ("machine/name/store.rs of", "names::a_name_is_registered_when_the_machine_answers"),
     ("machine/store.rs insert_all", "api::a_request_travels_from_submission_to_delivery"),
     (
+        "migration/store.rs put_all",
+        "rooms::life::a_room_is_surveyed_blocked_emptied_signed_closed_and_not_opened_in_silence",
+    ),
+    (
         "operation/store.rs find_all",
         "contract::events::an_operation_is_followed_to_its_end_and_taken_up_where_it_broke_off",
     ),

@@ -13,8 +13,8 @@ pub const MESSAGES: &[(&str, &str)] = &[
     ("处在阈值附近的", "On a threshold"),
     ("报告已存到 {to}", "The report is in {to}"),
     (
-        "-o csv 和 -o xlsx 只用于 jiyue report idle 和 jiyue report show",
-        "-o csv and -o xlsx are for jiyue report idle and jiyue report show alone",
+        "-o csv 和 -o xlsx 只用于 jiyue report idle、rooms 和 show",
+        "-o csv and -o xlsx are for jiyue report idle, rooms and show alone",
     ),
     ("--as-of 须为日期，如 2026-10-31", "--as-of has to be a date, as 2026-10-31"),
     ("已同意收回", "Agreed"),

@@ -46,5 +46,8 @@ pub const REPORTS: &[(&str, &str)] = &[
         "jiyue machine agree-reclaim ID --until 2027-06-30 --reason 系统已停用",
         "jiyue machine agree-reclaim ID --until 2027-06-30 --reason retired",
     ),
-    ("报告：闲置资源，随时要一份，或取回每月留存的", "reports: idle resources, on demand or as kept each month"),
+    (
+        "报告：闲置资源、机房关停进展，随时要一份，或取回每月留存的",
+        "reports: idle resources, the room board, on demand or as kept each month",
+    ),
 ];

@@ -122,8 +122,8 @@ pub const SYSTEMS: &[(&str, &str)] = &[
     ),
     ("存到哪个文件；已有的不覆盖", "the file; one that is there is not overwritten"),
     (
-        "信息系统：登记、查看、修改、列入和移出虚拟机",
-        "Information systems: enter, show, change, attach and detach machines",
+        "信息系统：登记、查看、修改、列入和移出虚拟机，去向和迁移",
+        "Information systems: enter, show, change, attach and detach machines, what becomes of them",
     ),
     ("僵尸系统：判定、征求意见、答复、豁免、认定、备案", "Zombie systems: judge, ask, answer, excuse, decide, file"),
 ];

@@ -3,12 +3,14 @@
 mod block;
 mod columns;
 mod reports;
+mod rooms;
 mod systems;
 mod usage;
 
 pub use block::{block_lines, read_from};
 pub use columns::{CONTEXT, CONTEXT_SHEET, CONTRADICTION, DIFFERENCE, OUTCOME, READ, REFUSED_HOST, SHORTAGE};
 pub use reports::{REPORT_AGE, REPORT_BORDER, REPORT_GROUP, REPORT_IDLE, REPORT_UNKNOWN};
+pub use rooms::{REPORT_PROGRESS, REPORT_ROOM, REPORT_TARGET};
 
 use super::{
     format::{self, NOTHING},
@@ -114,10 +116,14 @@ pub enum Kind {
     Report,
     Agreement,
     UsageSource,
+    Room,
+    SurveyImport,
+    SystemMove,
+    Deadline,
 }
 
 impl Kind {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 27] = [
         Self::Department,
         Self::TaskBook,
         Self::Host,
@@ -141,6 +147,10 @@ impl Kind {
         Self::Report,
         Self::Agreement,
         Self::UsageSource,
+        Self::Room,
+        Self::SurveyImport,
+        Self::SystemMove,
+        Self::Deadline,
     ];
 
     /// What people call it.
@@ -169,6 +179,10 @@ impl Kind {
             Self::Report => "报告",
             Self::Agreement => "同意回收",
             Self::UsageSource => "用量来源",
+            Self::Room => "机房",
+            Self::SurveyImport => "普查导入",
+            Self::SystemMove => "系统去向",
+            Self::Deadline => "台账事项",
         }
     }
 
@@ -180,6 +194,7 @@ impl Kind {
             Self::Image => "/sha256",
             Self::Credentials | Self::Agreement => "/machine_id",
             Self::Audit => "/seq",
+            Self::SurveyImport => "/digest",
             // Nothing is done to it afterwards.
             Self::UsageImport => "/rows",
             Self::TaskBook
@@ -195,7 +210,10 @@ impl Kind {
             | Self::Server
             | Self::Verdict
             | Self::Advice
-            | Self::Report => "/id",
+            | Self::Report
+            | Self::Room
+            | Self::SystemMove
+            | Self::Deadline => "/id",
         }
     }
 
@@ -225,6 +243,10 @@ impl Kind {
             Self::Report => &reports::REPORT,
             Self::Agreement => &reports::AGREEMENT,
             Self::UsageSource => &usage::SOURCE,
+            Self::Room => &rooms::ROOM,
+            Self::SurveyImport => &rooms::SURVEY,
+            Self::SystemMove => &rooms::MOVE,
+            Self::Deadline => &rooms::DEADLINE,
         }
     }
 
@@ -241,6 +263,9 @@ impl Kind {
             Self::Rule => &RULE_SHEET,
             Self::Image => &IMAGE_SHEET,
             Self::Usage => &usage::USAGE_SHEET,
+            Self::Room => &rooms::ROOM_SHEET,
+            Self::SystemMove => &rooms::MOVE_SHEET,
+            Self::Deadline => &rooms::DEADLINE_SHEET,
             Self::Department
             | Self::Token
             | Self::Alarm
@@ -253,7 +278,8 @@ impl Kind {
             | Self::Advice
             | Self::Report
             | Self::Agreement
-            | Self::UsageSource => self.columns(),
+            | Self::UsageSource
+            | Self::SurveyImport => self.columns(),
         }
     }
 
@@ -272,6 +298,18 @@ impl Kind {
             ],
             Self::UsageImport => {
                 &[("未计入的", "/refused", &usage::REFUSED), ("其中最前的", "/first_refused", &usage::FIRST_REFUSED)]
+            }
+            Self::Room => &[
+                ("关停的关口", "/gates", &rooms::GATE),
+                ("挡住它的系统", "/blockers", &rooms::BLOCKER),
+                ("信息系统", "/systems", &rooms::SYSTEM_IN),
+                ("服务器", "/servers", &rooms::SERVER_IN),
+                ("签字", "/signatures", &rooms::SIGNATURE),
+                ("重新启用", "/reopened", &rooms::SIGNATURE),
+            ],
+            Self::SurveyImport => &[("变化", "/changes", &rooms::CHANGE), ("读取时的说明", "/notes", &rooms::NOTE)],
+            Self::SystemMove => {
+                &[("难度评分", "/difficulty/parts", &rooms::PART), ("已办步骤", "/steps", &rooms::STEP)]
             }
             _ => &[],
         }

@@ -9,7 +9,7 @@ use crate::{
 use csv::{QuoteStyle, Terminator, WriterBuilder};
 
 /// What spreadsheet programs know UTF-8 by.
-const BOM: &str = "\u{feff}";
+pub(super) const BOM: &str = "\u{feff}";
 
 const HEADS: [&str; 24] = [
     "建设单位",

@@ -1,10 +1,13 @@
 //! A report as a file: bytes that depend on the report alone.
 
 mod csv;
+mod rooms;
+pub mod survey;
 mod words;
 mod workbook;
 
 pub use csv::{guarded, idle as idle_csv};
+pub use rooms::{csv_of as rooms_csv, workbook as rooms_workbook};
 pub use workbook::idle as idle_workbook;
 
 /// The media type of a workbook.

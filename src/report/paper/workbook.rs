@@ -23,7 +23,7 @@ const FIRST_YEAR: i16 = 1900;
 
 /// What a cell holds.
 #[derive(Clone, Debug, PartialEq)]
-enum Cell<'a> {
+pub(super) enum Cell<'a> {
     Text(&'a str),
     Owned(String),
     Number(f64),
@@ -32,7 +32,7 @@ enum Cell<'a> {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts and sizes are below 2^53")]
-fn count(number: i64) -> Cell<'static> {
+pub(super) fn count(number: i64) -> Cell<'static> {
     Cell::Number(number as f64)
 }
 
@@ -41,7 +41,7 @@ fn gib(bytes: i64) -> Cell<'static> {
     Cell::Number(bytes as f64 / GIB as f64)
 }
 
-fn maybe<T>(value: Option<T>, cell: impl Fn(T) -> Cell<'static>) -> Cell<'static> {
+pub(super) fn maybe<T>(value: Option<T>, cell: impl Fn(T) -> Cell<'static>) -> Cell<'static> {
     value.map_or(Cell::Empty, cell)
 }
 
@@ -55,7 +55,7 @@ struct Looks {
 }
 
 /// A sheet that is written from the top down.
-struct Page {
+pub(super) struct Page {
     sheet: Worksheet,
     looks: Looks,
     row: u32,
@@ -67,7 +67,7 @@ struct Page {
 
 impl Page {
     /// `columns` are heads with widths, and whether the column is summed.
-    fn new(name: &str, title: &str, columns: &[(&str, f64, bool)]) -> Result<Self, XlsxError> {
+    pub(super) fn new(name: &str, title: &str, columns: &[(&str, f64, bool)]) -> Result<Self, XlsxError> {
         let cell = || Format::new().set_border(FormatBorder::Thin).set_align(FormatAlign::VerticalCenter);
         let looks = Looks {
             title: Format::new().set_bold().set_font_size(14),
@@ -93,7 +93,7 @@ impl Page {
         Ok(Self { sheet, looks, row: 2, columns: width, begins: 2, sums })
     }
 
-    fn row(&mut self, cells: &[Cell<'_>]) -> Result<(), XlsxError> {
+    pub(super) fn row(&mut self, cells: &[Cell<'_>]) -> Result<(), XlsxError> {
         if self.row >= MOST_ROWS {
             return Ok(());
         }
@@ -120,7 +120,7 @@ impl Page {
     }
 
     /// Closes the table: the sums of its columns, and a filter over it.
-    fn close(mut self) -> Result<Worksheet, XlsxError> {
+    pub(super) fn close(mut self) -> Result<Worksheet, XlsxError> {
         let last = self.row;
         if self.row >= MOST_ROWS {
             self.sheet.write_string_with_format(
@@ -160,16 +160,19 @@ fn cut(text: &str) -> &str {
     text.char_indices().nth(LONGEST).map_or(text, |(at, _)| &text[..at])
 }
 
+/// The end of the day that a report is of, and not the time of its making: the same report is the same file.
+pub(super) fn made(as_of: Date) -> Result<ExcelDateTime, XlsxError> {
+    if as_of.year() < FIRST_YEAR {
+        return ExcelDateTime::from_ymd(FIRST_YEAR.unsigned_abs(), 1, 1);
+    }
+    ExcelDateTime::from_timestamp(time::day_begins(as_of) + 86_400)
+}
+
 /// The workbook: a summary, the idle machines, their evidence, the unknown ones, and advice.
 pub fn idle(report: &IdleReport) -> Result<Vec<u8>, PaperError> {
     let mut workbook = Workbook::new();
     let title = format!("{}闲置资源报告", report.district);
-    // The end of the day that it is of, and not the time of its making: the same report is the same file.
-    let made = if report.as_of.year() < FIRST_YEAR {
-        ExcelDateTime::from_ymd(FIRST_YEAR.unsigned_abs(), 1, 1)?
-    } else {
-        ExcelDateTime::from_timestamp(time::day_begins(report.as_of) + 86_400)?
-    };
+    let made = made(report.as_of)?;
     workbook.set_properties(
         &DocProperties::new().set_title(&title).set_author(&report.authority).set_creation_datetime(&made),
     );

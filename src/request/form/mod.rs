@@ -27,6 +27,7 @@ mod rooms;
 mod scan;
 mod section;
 mod sections;
+mod sheets;
 mod side_tables;
 mod sniff;
 #[cfg(test)]
@@ -39,6 +40,7 @@ mod xlsx;
 mod xml;
 
 pub use outcome::{Form, FormFault, MAX_FILE};
+pub use sheets::{Line, Sheet, Spot, sheets};
 
 use limits::Budget;
 use package::{Main, Package};

@@ -32,6 +32,11 @@ pub(super) fn read(bytes: &[u8], name: &str, budget: &mut Budget) -> Result<Form
     }
 }
 
+/// The rows of a CSV file, whatever they are about.
+pub(super) fn table(bytes: &[u8], budget: &mut Budget) -> Result<Layout, FormFault> {
+    csv(&decode(bytes).ok_or_else(|| not_recognised("不是文字"))?, budget)
+}
+
 fn document(content: &str) -> Result<Form, FormFault> {
     if content.len() > yaml::MAX_BYTES {
         return Err(too_large(format!("JSON 和 YAML 最大 {} MiB", yaml::MAX_BYTES >> 20)));

@@ -89,6 +89,20 @@ const COMMANDS: &[(&str, &str)] = &[
     ("POST /v1/systems/{id}/attach", "system attach"),
     ("POST /v1/systems/{id}/detach", "system detach"),
     ("POST /v1/systems/{id}/judge", "zombie judge"),
+    ("GET /v1/systems/{id}/move", "system move"),
+    ("POST /v1/systems/{id}/decide", "system decide"),
+    ("POST /v1/systems/{id}/advance", "system advance"),
+    ("POST /v1/systems/{id}/exempt", "system exempt"),
+    ("GET /v1/rooms", "room list"),
+    ("GET /v1/rooms/{id}", "room show"),
+    ("GET /v1/rooms/export", "room export"),
+    ("POST /v1/rooms/import", "room import"),
+    ("POST /v1/rooms/{id}/record", "room record"),
+    ("POST /v1/rooms/{id}/reopen", "room reopen"),
+    ("POST /v1/rooms/{id}/sign", "room sign"),
+    ("GET /v1/deadlines", "deadline list"),
+    ("POST /v1/deadlines/{id}/meet", "deadline meet"),
+    ("GET /v1/reports/rooms", "report rooms"),
     ("GET /v1/zombie-findings", "zombie list"),
     ("GET /v1/zombie-findings/{id}", "zombie show"),
     ("POST /v1/zombie-findings/{id}/ask", "zombie ask"),
@@ -241,5 +255,5 @@ async fn every_list_can_be_had_as_the_service_gives_it() {
         assert_eq!(sort["schema"]["enum"], Value::from(orders), "jiyue {words} --sort");
         walked += 1;
     }
-    assert_eq!(walked, 14);
+    assert_eq!(walked, 16);
 }

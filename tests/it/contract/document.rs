@@ -23,6 +23,7 @@ const PLAIN: &[&str] = &[
     "machines_log",
     "operations_events",
     "zombie_findings_sheet",
+    "rooms_export",
 ];
 
 pub struct Route {

@@ -59,6 +59,7 @@ impl Journey {
         let query = match id {
             "images_import" => "?name=second&os_type=debian-12&stand_in=true",
             "usage_import" => "?interval_seconds=300",
+            "rooms_import" => key,
             _ => "",
         };
         let route = &self.routes[id];
@@ -74,6 +75,7 @@ impl Journey {
             (_, "usage_import") => {
                 Some(format!("vm,ts,cpu_percent\n{key},1375308000,3.5\n{key},1375308300,-1\nfs1,1375308300,2\n").into())
             }
+            (_, "rooms_import") => Some(crate::rooms::district()),
             (Some(body), _) => Some(body.to_string().into_bytes()),
             (None, _) => (method != Method::GET).then(|| b"{}".to_vec()),
         };
@@ -209,6 +211,7 @@ async fn every_answer_is_what_the_document_says() {
     let machine = requests(&mut walk, &broker, &cast).await;
     machines(&mut walk, &broker, &cast, &machine).await;
     systems(&mut walk, &cast, &machine).await;
+    rooms(&mut walk, &cast).await;
     hosts(&mut walk, &broker, &cast, &machine).await;
     walk.call("observability_audit_records", "", auditor, None).await;
     walk.call("events_list", "", auditor, None).await;
@@ -329,6 +332,47 @@ async fn systems(walk: &mut Journey, cast: &Cast, machine: &str) {
     let other = judged["finding"]["id"].as_str().unwrap().to_owned();
     walk.call("zombie_findings_exempt", &other, authority, Some(exemption)).await;
     walk.call("zombie_findings_dismiss", &other, authority, Some(decision)).await;
+}
+
+/// A small district: one of its systems moves, one stays, and a room is closed and opened again.
+async fn rooms(walk: &mut Journey, cast: &Cast) {
+    let Cast { authority, operator, requester, .. } = cast;
+    let shown = walk.call("rooms_import", "?name=survey.xlsx", operator, None).await;
+    let apply = format!("?name=survey.xlsx&apply={}", shown["digest"].as_str().unwrap());
+    walk.call("rooms_import", &apply, operator, None).await;
+    walk.call("rooms_list", "", requester, None).await;
+    walk.call("rooms_export", "", requester, None).await;
+    let rooms = walk.call("rooms_list", "", authority, None).await;
+    let room = |kind: &str| {
+        let rooms = rooms["items"].as_array().unwrap().iter();
+        let mine = rooms.filter(|room| room["department"]["code"] == "mzj");
+        mine.clone().find(|room| room["kind"] == kind).unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    let (old, access) = (room("ordinary"), room("access"));
+    let shown = walk.call("rooms_show", &old, requester, None).await;
+    let systems: Vec<String> =
+        shown["systems"].as_array().unwrap().iter().map(|s| s["id"].as_str().unwrap().to_owned()).collect();
+    let evidence = "评估表 2026-11-20";
+    let assess = json!({"step": "assess", "evidence": evidence, "difficulty": 4});
+    walk.call("systems_advance", &systems[0], operator, Some(assess)).await;
+    let fate = json!({"disposition": "rebuild", "reason": "架构过时，按云上规范重写"});
+    walk.call("systems_decide", &systems[0], authority, Some(fate)).await;
+    let until = jiyue::time::Clock::System.today().checked_add(jiff::ToSpan::days(90)).unwrap();
+    let stay = json!({"until": until, "evidence": "现场生产作业，区经信局来函"});
+    walk.call("systems_exempt", &systems[1], authority, Some(stay)).await;
+    walk.call("systems_show_move", &systems[0], requester, None).await;
+    // The room with no system in it goes all the way.
+    for gate in ["servers_off", "equipment_disposed", "network_cut"] {
+        let proof = json!({"gate": gate, "evidence": "下电记录 2026-11-20，现场照片 12 张"});
+        walk.call("rooms_record", &access, operator, Some(proof)).await;
+    }
+    let comment = json!({"comment": "现场核验，同意关停"});
+    walk.call("rooms_sign", &access, requester, Some(comment.clone())).await;
+    walk.call("rooms_sign", &access, authority, Some(comment)).await;
+    walk.call("rooms_reopen", &access, authority, Some(json!({"reason": "省厅来函，保留至年底"}))).await;
+    walk.call("reports_rooms", "", authority, None).await;
+    walk.call("deadlines_list", "", requester, None).await;
+    walk.call("deadlines_meet", "jiangsu-2017-5", authority, Some(json!({"evidence": "清理报告 2026-06-20"}))).await;
 }
 
 /// Every act on a host, and what is done with a machine that lost its own.

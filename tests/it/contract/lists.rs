@@ -48,6 +48,7 @@ async fn stocked(on: On) -> (Broker, Cast, Raw) {
     }
     judged(&broker).await;
     let raw = Raw::new(&broker);
+    crate::rooms::take(&raw, &cast.operator, &crate::rooms::district()).await;
     (broker, cast, raw)
 }
 
