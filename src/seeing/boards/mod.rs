@@ -4,6 +4,7 @@ mod hosts;
 mod idle;
 mod overview;
 mod requests;
+mod rooms;
 
 use super::{
     panel::{Board, Panel},
@@ -11,7 +12,7 @@ use super::{
 };
 
 pub fn all() -> Vec<Board> {
-    vec![overview::board(), requests::board(), hosts::board(), idle::board()]
+    vec![overview::board(), requests::board(), hosts::board(), idle::board(), rooms::board()]
 }
 
 /// One query for each value of a label, under the word that people read.

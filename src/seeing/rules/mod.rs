@@ -4,6 +4,7 @@
 //! files anew.
 
 pub mod capacity;
+mod rooms;
 mod running;
 pub mod work;
 
@@ -58,7 +59,7 @@ pub struct Group {
 
 /// All of them. A new subject is a new file, and a line here.
 pub fn groups() -> Vec<Group> {
-    vec![running::group(), running::hosts(), capacity::group(), work::group(), work::measuring()]
+    vec![running::group(), running::hosts(), capacity::group(), work::group(), work::measuring(), rooms::group()]
 }
 
 /// As Prometheus and its operator read it.
