@@ -41,6 +41,7 @@ use crate::{
     provider::kubevirt,
     report::{self, service::Reports},
     request::service::Rules,
+    rule::Code,
     secret::{KeyFault, Vault},
     serve::{Limits, Server, tls},
     system::service::Systems,
@@ -193,11 +194,12 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         .await
         .map_err(|source| StartError::Listen { address: settings.listen, source })?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
-    let tls = speak(&settings, hangup)?;
+    let (tls, keeper) = speak(&settings)?.unzip();
     let encrypted = tls.is_some();
     let stop = CancellationToken::new();
     let Service { api, worker, rounds, registrar, courier, collector, gauges, controller } =
         assemble(db, vault, &settings, stop.clone())?;
+    tokio::spawn(keep(keeper, hangup, api.metrics.clone()));
     let working = tokio::spawn(worker.run(stop.child_token()));
     let watching = tokio::spawn(rounds.run(stop.child_token()));
     let draining = tokio::spawn(drain::run(api.machines.clone(), stop.child_token()));
@@ -237,20 +239,21 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     Ok(())
 }
 
-/// How connections are encrypted, if at all. The certificate is kept up to date; without one a SIGHUP means nothing.
-fn speak(settings: &Settings, mut hangup: Signal) -> Result<Option<TlsAcceptor>, StartError> {
-    let Some((certificate, key)) = settings.tls() else {
-        tokio::spawn(async move {
-            while hangup.recv().await.is_some() {
-                tracing::info!("service.reload.nothing_to_do");
-            }
-        });
-        return Ok(None);
-    };
+/// How connections are encrypted, if at all, and what keeps the certificate up to date.
+fn speak(settings: &Settings) -> Result<Option<(TlsAcceptor, tls::Keeper)>, StartError> {
+    let Some((certificate, key)) = settings.tls() else { return Ok(None) };
     let files = tls::Files { certificate: certificate.to_owned(), key: key.to_owned() };
-    let (acceptor, keeper) = tls::open(files).map_err(StartError::Tls)?;
-    tokio::spawn(keeper.run(hangup));
-    Ok(Some(acceptor))
+    tls::open(files).map(Some).map_err(StartError::Tls)
+}
+
+/// Answers SIGHUP, for ever. Without a certificate it means nothing.
+async fn keep(keeper: Option<tls::Keeper>, mut hangup: Signal, metrics: Metrics) {
+    if let Some(keeper) = keeper {
+        return keeper.run(hangup, metrics).await;
+    }
+    while hangup.recv().await.is_some() {
+        tracing::info!("service.reload.nothing_to_do");
+    }
 }
 
 /// Everything that runs.
@@ -319,6 +322,8 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         vault,
         db,
     };
+    shared.db.counted_by(&shared.metrics);
+    shared.metrics.rules(Code::ALL.iter().map(|code| code.as_str()));
     let rules = Rules {
         db: shared.db.clone(),
         profile: Arc::new(Profile::named(&settings.jurisdiction)?),
@@ -532,9 +537,6 @@ fn worker(shared: &Shared, courier: &Courier, settings: &Settings) -> Worker {
     runners.insert(Kind::Resize, Arc::new(Resize { power: power.clone() }));
     runners.insert(Kind::Migrate, Arc::new(Migrate { power: power.clone(), courier: courier.clone() }));
     runners.insert(Kind::Rebuild, Arc::new(Rebuild { power, build }));
-    for kind in runners.keys() {
-        metrics.operation_runs(kind.word());
-    }
     Worker {
         db,
         runners,

@@ -9,7 +9,7 @@
 //!
 //! Expressions of the database's own clock stand here and nowhere else.
 
-use crate::time::Clock;
+use crate::{metrics::Metrics, time::Clock};
 use call::Call;
 use sqlx::{
     AnyConnection, AnyPool, ConnectOptions, Connection, Executor, any::AnyConnectOptions, any::AnyPoolOptions,
@@ -18,10 +18,7 @@ use sqlx::{
 use std::{
     fmt::Write as _,
     str::FromStr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 use tokio::sync::{mpsc, oneshot};
@@ -35,7 +32,7 @@ mod slice;
 pub use error::{DbError, JobError};
 pub use gather::{Finding, Gather, Ways};
 pub use probe::{Seen, file, look};
-use queue::{Act, Gathered, Unit, spawn_lane};
+use queue::{Act, Gathered, Told, Unit, spawn_lane};
 pub use slice::{Batch, Key, Listing, MAX_PAGE, Order, Slice, Sorts};
 
 /// Which database is behind the pool.
@@ -67,7 +64,7 @@ struct Inner {
     /// Groups go through one lane, so that two claims of one replica can never deadlock; on SQLite it is the only lane.
     grouped: mpsc::Sender<Box<dyn Unit>>,
     single: mpsc::Sender<Box<dyn Unit>>,
-    commits: Arc<AtomicU64>,
+    told: Arc<Told>,
     clock: Clock,
 }
 
@@ -95,23 +92,28 @@ impl Db {
             .test_before_acquire(dialect == Dialect::Postgres)
             .after_connect(move |conn, _| Box::pin(async move { conn.execute(read_only(dialect)).await.map(drop) }))
             .connect_lazy_with(quiet(&url)?);
-        let commits = Arc::default();
-        let lane = |name: &str| spawn_lane(name, dialect, url.clone(), options.clock.clone(), Arc::clone(&commits));
+        let told = Arc::default();
+        let lane = |name: &str| spawn_lane(name, dialect, url.clone(), options.clock.clone(), Arc::clone(&told));
         let grouped = lane("db-claims")?;
         let single = match dialect {
             Dialect::Sqlite => grouped.clone(),
             Dialect::Postgres => lane("db-acts")?,
         };
-        Ok(Self { inner: Arc::new(Inner { dialect, reads, grouped, single, commits, clock: options.clock }) })
+        Ok(Self { inner: Arc::new(Inner { dialect, reads, grouped, single, told, clock: options.clock }) })
     }
 
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
     }
 
+    /// From now on the writers count what they do; the first that is given stays.
+    pub fn counted_by(&self, metrics: &Metrics) {
+        let _ = self.inner.told.metrics.set(metrics.clone());
+    }
+
     /// Grows with each commit of this broker, before anybody is answered.
     fn commits(&self) -> u64 {
-        self.inner.commits.load(Ordering::SeqCst)
+        self.inner.told.commits.load(Ordering::SeqCst)
     }
 
     /// Transactions from this number on could still be open: what they have written is not yet all there is.

@@ -25,6 +25,7 @@
 //! audit            one record per act, in the act's own transaction
 //! db               one SQL text, the write queue
 //! provider         what we need of a place that runs machines; libvirt, kubevirt, simulated. Knows only the ground.
+//! seeing           rules for Prometheus, boards for Grafana: pure, from the metrics' names. Knows only the ground.
 //! dns              signed updates of a district's DNS. Knows only the ground.
 //! ground           ids, units, time, text, labels, quantity, place, field, rule, rulebook, violation, yaml,
 //!                  jurisdiction, catalogue, secret, metrics
@@ -62,6 +63,7 @@ pub mod request;
 pub mod rule;
 pub mod rulebook;
 pub mod secret;
+pub mod seeing;
 pub mod serve;
 pub mod server;
 pub mod system;

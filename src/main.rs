@@ -42,6 +42,7 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Token(command) => cli::local::token(&cli.global, command).await,
         Command::Openapi => cli::local::openapi(),
         Command::Crd => cli::local::crd(),
+        Command::Dashboards { to } => cli::local::dashboards(&cli.global, &to),
         Command::Context(command) => cli::context(&cli.global, command),
         Command::Completion { shell } => cli::completion::completion(shell),
         Command::Man { to } => cli::completion::man(&cli.global, &to),

@@ -1,9 +1,13 @@
-//! Every metric, named once. Units stand in the names; labels are bounded and in the golden list.
+//! Every metric, as the rest of the house counts and measures. What there is stands in [`series`]: units in the names, labels
+//! bounded. Where all values of a metric's labels are known, its series are there from the start, at zero.
+
+pub mod series;
 
 use prometheus::{
     Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
-    core::{Collector, Desc},
+    core::Collector,
 };
+use series::{Kind, Series};
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
@@ -11,19 +15,36 @@ use std::{
     time::Duration,
 };
 
+/// Methods that have series of their own. A caller may invent others, as many as he likes.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
 /// Handles to the metrics; cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Registry,
     catalogue: Arc<[String]>,
+    build_info: IntGaugeVec,
     http_requests: IntCounterVec,
     http_seconds: HistogramVec,
+    database_up: IntGaugeVec,
+    database_writes: HistogramVec,
+    certificate_expiry: IntGaugeVec,
     operations_run: IntCounterVec,
+    operations: IntGaugeVec,
+    operation_age: GaugeVec,
     steps: HistogramVec,
     requests: IntCounterVec,
+    requests_open: IntGaugeVec,
+    request_age: GaugeVec,
+    decisions: HistogramVec,
+    deliveries: HistogramVec,
     violations: IntCounterVec,
+    task_books: GaugeVec,
     ledger: IntGaugeVec,
     hosts: IntGaugeVec,
+    host_used: GaugeVec,
+    host_silence: GaugeVec,
+    machines: IntGaugeVec,
     alarms: IntGaugeVec,
     names: IntGaugeVec,
     name_attempts: IntCounterVec,
@@ -35,6 +56,9 @@ pub struct Metrics {
     memory_bytes: GaugeVec,
     disk_bytes: GaugeVec,
     verdicts: IntGaugeVec,
+    verdict_vcpus: GaugeVec,
+    verdict_memory: GaugeVec,
+    findings: IntGaugeVec,
     rooms: IntGaugeVec,
     rooms_late: IntGaugeVec,
     surveyed: IntGaugeVec,
@@ -54,6 +78,28 @@ pub struct Metrics {
 struct Told {
     stocks: BTreeSet<[String; 3]>,
     machines: BTreeSet<[String; 2]>,
+    task_books: BTreeSet<Vec<String>>,
+    host_used: BTreeSet<Vec<String>>,
+    host_silence: BTreeSet<Vec<String>>,
+}
+
+/// A task book in force, and how much of each indicator is claimed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BookUse {
+    pub number: String,
+    pub department: String,
+    /// By indicator; one that allows nothing has no share.
+    pub shares: Vec<(&'static str, f64)>,
+}
+
+/// How a host is doing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostUse {
+    pub name: String,
+    /// By dimension.
+    pub shares: [(&'static str, f64); 3],
+    /// For how long nothing was heard of it.
+    pub silence_seconds: f64,
 }
 
 /// How far an amount has come from a wish to a thing.
@@ -105,179 +151,189 @@ pub struct MachineUse {
 
 impl Metrics {
     /// Registers them all; an error means two of one name, which a test finds.
-    #[allow(clippy::too_many_lines, reason = "the one list of all metrics")]
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let catalogue = RefCell::new(Vec::new());
-        let enter = |kind: &str, metric: Box<dyn Collector>| {
-            catalogue.borrow_mut().extend(metric.desc().into_iter().map(|desc| line(kind, desc)));
+        let enter = |series: &Series, metric: Box<dyn Collector>| {
+            catalogue.borrow_mut().push(series.line());
             registry.register(metric)
         };
-        let counter = |name: &str, help: &str, labels: &[&str]| -> Result<IntCounterVec, prometheus::Error> {
-            let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
-            enter("counter", Box::new(metric.clone()))?;
+        let options = |series: &Series| Opts::new(series.name, series.help);
+        let counter = |series: &Series| -> Result<IntCounterVec, prometheus::Error> {
+            let metric = IntCounterVec::new(options(series), &series.label_names())?;
+            begun(series, |row| drop(metric.with_label_values(row)));
+            enter(series, Box::new(metric.clone()))?;
             Ok(metric)
         };
-        let histogram = |name: &str, help: &str, labels: &[&str], buckets: &[f64]| -> Result<_, prometheus::Error> {
-            let metric = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?;
-            enter("histogram", Box::new(metric.clone()))?;
+        let histogram = |series: &Series| -> Result<HistogramVec, prometheus::Error> {
+            let buckets = if let Kind::Histogram(buckets) = series.kind { buckets.to_vec() } else { Vec::new() };
+            let options = HistogramOpts::from(options(series)).buckets(buckets);
+            let metric = HistogramVec::new(options, &series.label_names())?;
+            begun(series, |row| drop(metric.with_label_values(row)));
+            enter(series, Box::new(metric.clone()))?;
             Ok(metric)
         };
-        let gauge = |name: &str, help: &str, labels: &[&str]| -> Result<IntGaugeVec, prometheus::Error> {
-            let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
-            enter("gauge", Box::new(metric.clone()))?;
+        let gauge = |series: &Series| -> Result<IntGaugeVec, prometheus::Error> {
+            let metric = IntGaugeVec::new(options(series), &series.label_names())?;
+            begun(series, |row| drop(metric.with_label_values(row)));
+            enter(series, Box::new(metric.clone()))?;
             Ok(metric)
         };
-        let amount = |name: &str, help: &str, labels: &[&str]| -> Result<GaugeVec, prometheus::Error> {
-            let metric = GaugeVec::new(Opts::new(name, help), labels)?;
-            enter("gauge", Box::new(metric.clone()))?;
+        let amount = |series: &Series| -> Result<GaugeVec, prometheus::Error> {
+            let metric = GaugeVec::new(options(series), &series.label_names())?;
+            begun(series, |row| drop(metric.with_label_values(row)));
+            enter(series, Box::new(metric.clone()))?;
             Ok(metric)
         };
-        let stock = ["stage", "zone", "provider"];
         let mut metrics = Self {
             catalogue: Arc::default(),
-            http_requests: counter(
-                "jiyue_http_requests_total",
-                "HTTP requests answered, by route pattern, method and status.",
-                &["route", "method", "status"],
-            )?,
-            http_seconds: histogram(
-                "jiyue_http_request_duration_seconds",
-                "Time from the request's head to the response's head.",
-                &["route", "method"],
-                &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0],
-            )?,
-            operations_run: counter(
-                "jiyue_operation_runs_total",
-                "Turns that a worker took at an operation, by kind and how the turn ended.",
-                &["kind", "outcome"],
-            )?,
-            steps: histogram(
-                "jiyue_build_step_duration_seconds",
-                "Time that one step of a machine's build took, by step and outcome.",
-                &["step", "outcome"],
-                &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0],
-            )?,
-            requests: counter("jiyue_requests_total", "Resource requests that entered a state.", &["state"])?,
-            violations: counter(
-                "jiyue_rule_violations_total",
-                "Rules that refused a request block, by rule code.",
-                &["code"],
-            )?,
-            ledger: gauge(
-                "jiyue_ledger_differences",
-                "Differences found by the last verification of the ledger; anything but 0 is a fault.",
-                &[],
-            )?,
-            hosts: gauge("jiyue_hosts", "Hosts by how they stand.", &["state"])?,
-            alarms: gauge("jiyue_alarms_open", "Alarms about what hosts run that nobody has cleared.", &["kind"])?,
-            names: gauge("jiyue_names", "Names that are kept in a DNS server, by state.", &["state"])?,
-            name_attempts: counter(
-                "jiyue_name_attempts_total",
-                "Attempts at a DNS server, by what was wanted and what it came to.",
-                &["act", "outcome"],
-            )?,
-            usage_points: counter(
-                "jiyue_usage_points_total",
-                "Intervals of machines that entered a day of theirs.",
-                &[],
-            )?,
-            usage_refusals: counter(
-                "jiyue_usage_refusals_total",
-                "Readings of machines, or single metrics of them, that gave no sample, by cause.",
-                &["cause"],
-            )?,
-            usage_rounds: counter(
-                "jiyue_usage_rounds_total",
-                "Times that a host was read for what its machines use, by how it ended.",
-                &["outcome"],
-            )?,
-            usage_source_rounds: counter(
-                "jiyue_usage_source_rounds_total",
-                "Times that a source of the settings was asked what servers use, by its name and how it ended.",
-                &["source", "outcome"],
-            )?,
-            vcpus: amount(
-                "jiyue_vcpus",
-                "vCPUs requested, approved, allocated, measured (mean of the day so far) and physical (what hosts may give out; a host counts in each of its zones), by zone and kind of provider (none: not placed yet).",
-                &stock,
-            )?,
-            memory_bytes: amount("jiyue_memory_bytes", "Memory, as jiyue_vcpus.", &stock)?,
-            disk_bytes: amount("jiyue_disk_bytes", "Disk, as jiyue_vcpus; never measured.", &stock)?,
-            verdicts: gauge(
-                "jiyue_verdicts",
-                "Machines by what they were judged to be, as of the newest day that was judged.",
-                &["verdict"],
-            )?,
-            rooms: gauge(
-                "jiyue_rooms",
-                "Machine rooms of the survey by where they stand: closed, exempt or pending.",
-                &["standing"],
-            )?,
-            rooms_late: gauge("jiyue_rooms_late", "Pending rooms past their last day.", &[])?,
-            surveyed: gauge(
-                "jiyue_surveyed_systems",
-                "Systems of the survey by where they stand: in_cloud, discarded, exempt or pending.",
-                &["standing"],
-            )?,
-            kube_leader: gauge(
-                "jiyue_kubernetes_leader",
-                "Whether this broker is the one that drives the Kubernetes controller (1) or not (0).",
-                &[],
-            )?,
-            kube_objects: counter(
-                "jiyue_kubernetes_reconciles_total",
-                "Looks at request objects of the cluster, by how they ended.",
-                &["outcome"],
-            )?,
-            kube_leaving: gauge(
-                "jiyue_kubernetes_deletions_waiting",
-                "Request objects that are to be deleted and wait for their machines to enter the bin.",
-                &[],
-            )?,
-            kube_oldest: gauge(
-                "jiyue_kubernetes_deletion_age_seconds",
-                "How long the one of them that has waited longest has.",
-                &[],
-            )?,
-            usage_coverage: amount(
-                "jiyue_usage_coverage_ratio",
-                "Share of the machines that run which gave a sample within three intervals.",
-                &[],
-            )?,
-            usage_lag: amount(
-                "jiyue_usage_lag_seconds",
-                "Age of the last sample of the machine that runs and was measured longest ago.",
-                &[],
-            )?,
-            machine_vcpus: amount(
-                "jiyue_machine_used_vcpus",
-                "vCPUs that one machine used on average over the day so far; only with usage_machine_metrics.",
-                &["machine_id", "name"],
-            )?,
-            machine_memory: amount(
-                "jiyue_machine_used_memory_bytes",
-                "Memory that one machine used on average over the day so far; only with usage_machine_metrics.",
-                &["machine_id", "name"],
-            )?,
+            build_info: gauge(&series::BUILD_INFO)?,
+            http_requests: counter(&series::HTTP_REQUESTS)?,
+            http_seconds: histogram(&series::HTTP_SECONDS)?,
+            database_up: gauge(&series::DATABASE_UP)?,
+            database_writes: histogram(&series::DATABASE_WRITES)?,
+            certificate_expiry: gauge(&series::CERTIFICATE_EXPIRY)?,
+            operations_run: counter(&series::OPERATION_RUNS)?,
+            operations: gauge(&series::OPERATIONS)?,
+            operation_age: amount(&series::OPERATION_AGE)?,
+            steps: histogram(&series::STEPS)?,
+            requests: counter(&series::REQUESTS)?,
+            requests_open: gauge(&series::REQUESTS_OPEN)?,
+            request_age: amount(&series::REQUEST_AGE)?,
+            decisions: histogram(&series::DECISION_SECONDS)?,
+            deliveries: histogram(&series::DELIVERY_SECONDS)?,
+            violations: counter(&series::VIOLATIONS)?,
+            task_books: amount(&series::TASK_BOOK_USED)?,
+            ledger: gauge(&series::LEDGER)?,
+            hosts: gauge(&series::HOSTS)?,
+            host_used: amount(&series::HOST_USED)?,
+            host_silence: amount(&series::HOST_SILENCE)?,
+            machines: gauge(&series::MACHINES)?,
+            alarms: gauge(&series::ALARMS_OPEN)?,
+            names: gauge(&series::NAMES)?,
+            name_attempts: counter(&series::NAME_ATTEMPTS)?,
+            usage_points: counter(&series::USAGE_POINTS)?,
+            usage_refusals: counter(&series::USAGE_REFUSALS)?,
+            usage_rounds: counter(&series::USAGE_ROUNDS)?,
+            usage_source_rounds: counter(&series::USAGE_SOURCE_ROUNDS)?,
+            vcpus: amount(&series::VCPUS)?,
+            memory_bytes: amount(&series::MEMORY)?,
+            disk_bytes: amount(&series::DISK)?,
+            verdicts: gauge(&series::VERDICT_MACHINES)?,
+            verdict_vcpus: amount(&series::VERDICT_VCPUS)?,
+            verdict_memory: amount(&series::VERDICT_MEMORY)?,
+            findings: gauge(&series::ZOMBIE_FINDINGS)?,
+            rooms: gauge(&series::ROOMS)?,
+            rooms_late: gauge(&series::ROOMS_LATE)?,
+            surveyed: gauge(&series::SURVEYED)?,
+            kube_leader: gauge(&series::KUBE_LEADER)?,
+            kube_objects: counter(&series::KUBE_RECONCILES)?,
+            kube_leaving: gauge(&series::KUBE_LEAVING)?,
+            kube_oldest: gauge(&series::KUBE_OLDEST)?,
+            usage_coverage: amount(&series::COVERAGE)?,
+            usage_lag: amount(&series::LAG)?,
+            machine_vcpus: amount(&series::MACHINE_VCPUS)?,
+            machine_memory: amount(&series::MACHINE_MEMORY)?,
             told: Arc::default(),
             registry,
         };
         metrics.catalogue = catalogue.take().into();
-        for state in ["submitted", "returned", "approved", "delivered", "failed", "cancelled"] {
-            metrics.requests.with_label_values(&[state]);
-        }
-        metrics.usage_points.with_label_values(&[] as &[&str]);
-        for outcome in ["done", "failed"] {
-            metrics.usage_rounds.with_label_values(&[outcome]);
-        }
-        metrics.ledger.with_label_values(&[] as &[&str]).set(0);
+        metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        metrics.ledger_verified(0);
+        // Also where no cluster is driven: a rule that asks for them finds an answer.
+        metrics.kube_leads(false);
+        metrics.kube_leaving(0, 0);
         Ok(metrics)
     }
 
     pub fn http_answered(&self, route: &str, method: &str, status: u16, took: Duration) {
+        let method = if METHODS.contains(&method) { method } else { "OTHER" };
         self.http_requests.with_label_values(&[route, method, &status.to_string()]).inc();
         self.http_seconds.with_label_values(&[route, method]).observe(took.as_secs_f64());
+    }
+
+    /// Whether the database answered, to a reader and to the writer.
+    pub fn database_is(&self, up: bool) {
+        self.database_up.with_label_values(&[] as &[&str]).set(i64::from(up));
+    }
+
+    /// A batch of the write queue came to its end.
+    pub fn batch_written(&self, done: bool, took: Duration) {
+        self.database_writes.with_label_values(&[ended(done)]).observe(took.as_secs_f64());
+    }
+
+    /// Until when the certificate in use is good, in seconds since 1970.
+    pub fn certificate_ends(&self, at: i64) {
+        self.certificate_expiry.with_label_values(&[] as &[&str]).set(at);
+    }
+
+    /// Operations that have not come to their end: each kind and state that there is, with number and age of the oldest.
+    pub fn operations_open(&self, open: &[(String, String, i64, f64)]) {
+        let mut oldest: BTreeMap<&str, f64> = BTreeMap::new();
+        for kind in series::OPERATION_KINDS {
+            for state in series::OPEN_OPERATIONS {
+                let found = open.iter().find(|(k, s, ..)| k == kind && s == state);
+                let (number, age) = found.map_or((0, 0.0), |(.., number, age)| (*number, *age));
+                self.operations.with_label_values(&[*kind, *state]).set(number);
+                let before = oldest.entry(kind).or_default();
+                *before = before.max(age);
+            }
+        }
+        for (kind, age) in oldest {
+            self.operation_age.with_label_values(&[kind]).set(age);
+        }
+    }
+
+    /// Requests in a state that somebody waits for, and for how long the oldest has.
+    pub fn requests_are(&self, state: &str, number: i64, oldest_seconds: Option<f64>) {
+        self.requests_open.with_label_values(&[state]).set(number);
+        if let Some(age) = oldest_seconds {
+            self.request_age.with_label_values(&[state]).set(age);
+        }
+    }
+
+    pub fn request_decided(&self, outcome: &str, waited_seconds: f64) {
+        self.decisions.with_label_values(&[outcome]).observe(waited_seconds.max(0.0));
+    }
+
+    pub fn request_built(&self, outcome: &str, took_seconds: f64) {
+        self.deliveries.with_label_values(&[outcome]).observe(took_seconds.max(0.0));
+    }
+
+    /// The rules that there are: each is counted from zero.
+    pub fn rules(&self, codes: impl IntoIterator<Item = &'static str>) {
+        for code in codes {
+            self.violations.with_label_values(&[code]);
+        }
+    }
+
+    /// All task books in force anew.
+    pub fn task_books_are(&self, books: &[BookUse]) {
+        let rows = books.iter().flat_map(|book| {
+            let row = |indicator: &str| vec![book.number.clone(), book.department.clone(), indicator.to_owned()];
+            book.shares.iter().map(move |(indicator, share)| (row(indicator), *share))
+        });
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        renew(&self.task_books, &mut told.task_books, rows.collect());
+    }
+
+    /// All hosts anew.
+    pub fn hosts_are(&self, hosts: &[HostUse]) {
+        let used = hosts.iter().flat_map(|host| {
+            host.shares.iter().map(|(dimension, share)| (vec![host.name.clone(), (*dimension).to_owned()], *share))
+        });
+        let silent = hosts.iter().map(|host| (vec![host.name.clone()], host.silence_seconds));
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        renew(&self.host_used, &mut told.host_used, used.collect());
+        renew(&self.host_silence, &mut told.host_silence, silent.collect());
+    }
+
+    pub fn machines_are(&self, state: &str, number: i64) {
+        self.machines.with_label_values(&[state]).set(number);
+    }
+
+    pub fn findings_are(&self, state: &str, number: i64) {
+        self.findings.with_label_values(&[state]).set(number);
     }
 
     /// What came of readings.
@@ -289,19 +345,12 @@ impl Metrics {
     }
 
     pub fn usage_round(&self, done: bool) {
-        self.usage_rounds.with_label_values(&[if done { "done" } else { "failed" }]).inc();
+        self.usage_rounds.with_label_values(&[ended(done)]).inc();
     }
 
     /// `done`, `partial`, or why it came to nothing.
     pub fn usage_source_round(&self, source: &str, outcome: &str) {
         self.usage_source_rounds.with_label_values(&[source, outcome]).inc();
-    }
-
-    /// A kind of operation that this broker runs: its counters are there before its first run.
-    pub fn operation_runs(&self, kind: &str) {
-        for outcome in ["finished", "interrupted"] {
-            self.operations_run.with_label_values(&[kind, outcome]);
-        }
     }
 
     pub fn operation_ran(&self, kind: &str, outcome: &str) {
@@ -374,8 +423,11 @@ impl Metrics {
         told.stocks = now;
     }
 
-    pub fn verdicts_are(&self, verdict: &str, number: i64) {
+    /// Machines with this verdict, and what they hold.
+    pub fn verdicts_are(&self, verdict: &str, number: i64, vcpus: f64, memory_bytes: f64) {
         self.verdicts.with_label_values(&[verdict]).set(number);
+        self.verdict_vcpus.with_label_values(&[verdict]).set(vcpus);
+        self.verdict_memory.with_label_values(&[verdict]).set(memory_bytes);
     }
 
     /// Whether this broker drives the controller.
@@ -433,6 +485,32 @@ impl Metrics {
     }
 }
 
-fn line(kind: &str, desc: &Desc) -> String {
-    format!("{} {kind} [{}] {}", desc.fq_name, desc.variable_labels.join(", "), desc.help)
+const fn ended(done: bool) -> &'static str {
+    if done { "done" } else { "failed" }
 }
+
+/// Makes the series of a metric whose labels' values are all known. A gauge without labels is left out: nobody has looked yet.
+fn begun(series: &Series, make: impl Fn(&[&str])) {
+    if series.kind == Kind::Gauge && series.labels.is_empty() {
+        return;
+    }
+    for row in series.combinations().unwrap_or_default() {
+        make(&row);
+    }
+}
+
+/// Sets all rows of a gauge anew; those that are not among them any more go.
+fn renew(gauge: &GaugeVec, told: &mut BTreeSet<Vec<String>>, rows: Vec<(Vec<String>, f64)>) {
+    for (labels, value) in &rows {
+        gauge.with_label_values(labels).set(*value);
+    }
+    let now: BTreeSet<_> = rows.into_iter().map(|(labels, _)| labels).collect();
+    for gone in told.difference(&now) {
+        let _ = gauge.remove_label_values(gone);
+    }
+    *told = now;
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

@@ -21,12 +21,13 @@ use crate::{
     },
     ids::TokenId,
     k8s::crd,
-    rulebook,
+    rulebook, seeing,
 };
 use clap::Args;
 use serde_json::json;
 use std::{
     error::Error,
+    fs, io,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -128,6 +129,29 @@ pub fn crd() -> ExitCode {
         Err(reason) => {
             eprintln!("{reason}");
             ExitCode::from(REFUSED)
+        }
+    }
+}
+
+/// Rules and dashboards, as `dashboards/` has them.
+pub fn dashboards(global: &Global, to: &Path) -> ExitCode {
+    let screen = Screen::detect(global.output);
+    let written = seeing::files().map_err(io::Error::other).and_then(|files| {
+        for file in &files {
+            let path = to.join(&file.path);
+            fs::create_dir_all(path.parent().unwrap_or(to))?;
+            fs::write(&path, &file.text)?;
+        }
+        Ok(files.len())
+    });
+    let told = written.and_then(|n| {
+        screen.done(&say!("{n} 个文件已写到 {to}", n, to = to.display()), &json!({"files": n, "folder": to}))
+    });
+    match told.map_err(Failure::from) {
+        Ok(()) => Exit::Done.into(),
+        Err(failure) => {
+            screen.fail(&failure);
+            failure.exit().into()
         }
     }
 }

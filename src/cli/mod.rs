@@ -222,6 +222,15 @@ pub enum Command {
         after_help = "例：\n  jiyue crd | kubectl apply --server-side -f -"
     )]
     Crd,
+    #[command(
+        about = "把 Prometheus 规则与 Grafana 仪表盘写到一个目录（不需要服务）",
+        after_help = "例：\n  jiyue dashboards --to /etc/jiyue/dashboards"
+    )]
+    Dashboards {
+        /// 目录，没有就新建；同名的文件会换成新的
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]

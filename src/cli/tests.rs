@@ -119,6 +119,7 @@ fn every_command_parses() {
         "jiyue man --to /tmp/man",
         "jiyue openapi",
         "jiyue crd",
+        "jiyue dashboards --to /tmp/d",
     ] {
         cli(words);
     }
@@ -257,6 +258,7 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       man         把手册页写到一个目录
       openapi     打印 OpenAPI 文档（不需要服务）
       crd         打印 Kubernetes 的资源定义（不需要服务）
+      dashboards  把 Prometheus 规则与 Grafana 仪表盘写到一个目录（不需要服务）
 
     通用选项:
       -o, --output <FORMAT>  输出格式：table（给人看）、json、yaml、name（只有编号，一行一个）；报告还可以是 csv、xlsx；默认 table

@@ -2,18 +2,18 @@
 //! answers each.
 
 use super::{DbError, Dialect, Group, JobError, Tx, call::Call, connect};
-use crate::time::Clock;
+use crate::{metrics::Metrics, time::Clock};
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use sqlx::AnyConnection;
 use std::{
     any::{Any, TypeId},
     panic::AssertUnwindSafe,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -192,22 +192,29 @@ pub fn spawn_lane(
     dialect: Dialect,
     url: String,
     clock: Clock,
-    commits: Arc<AtomicU64>,
+    told: Arc<Told>,
 ) -> Result<mpsc::Sender<Box<dyn Unit>>, DbError> {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let start = |source| DbError::Start { source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(start)?;
-    let lane = Lane { dialect, url, clock, commits, receiver };
+    let lane = Lane { dialect, url, clock, told, receiver };
     thread::Builder::new().name(name.to_owned()).spawn(move || runtime.block_on(lane.serve())).map_err(start)?;
     Ok(sender)
+}
+
+/// What the writers tell of their work.
+#[derive(Default)]
+pub struct Told {
+    /// Counted up for whoever remembers what he has read.
+    pub commits: AtomicU64,
+    pub metrics: OnceLock<Metrics>,
 }
 
 struct Lane {
     dialect: Dialect,
     url: String,
     clock: Clock,
-    /// Counted up for whoever remembers what he has read.
-    commits: Arc<AtomicU64>,
+    told: Arc<Told>,
     receiver: mpsc::Receiver<Box<dyn Unit>>,
 }
 
@@ -222,7 +229,11 @@ impl Lane {
                 taken += 1;
                 gather(&mut batch, unit);
             }
+            let began = Instant::now();
             let failure = self.carry_out(&mut conn, &mut batch).await.err();
+            if let Some(metrics) = self.told.metrics.get() {
+                metrics.batch_written(failure.is_none(), began.elapsed());
+            }
             for unit in batch {
                 unit.finish(failure.as_ref());
             }
@@ -280,7 +291,7 @@ impl Lane {
         }
         let committed = tx.execute("commit").await;
         // Also where the answer was lost: it may have been written.
-        self.commits.fetch_add(1, Ordering::SeqCst);
+        self.told.commits.fetch_add(1, Ordering::SeqCst);
         committed.map_err(DbError::at_commit)?;
         *held = Some(tx.conn);
         Ok(())

@@ -248,11 +248,14 @@ impl Approver {
             amount,
             lease_end: lease_end(&request.block, self.db.clock().today()),
         };
+        let submitted_at = request.submitted_at;
         let group = Arc::new(ApprovalGroup { inventory: self.inventory.clone(), vault: self.vault.clone() });
         match self.db.grouped(group, decision).await {
             Ok(operation) => {
                 crash::point("approval.committed");
                 self.metrics.request_entered(RequestState::Approved.word());
+                let waited = self.db.clock().now().duration_since(submitted_at);
+                self.metrics.request_decided(RequestState::Approved.word(), waited.as_secs_f64());
                 self.bell.ring();
                 Ok(operation)
             }

@@ -346,7 +346,7 @@ impl Build {
         machines: &[Machine],
     ) -> Result<(), Turn> {
         crash::point("build.deliver");
-        let (lease, operation) = (held.lease.clone(), operation.clone());
+        let (lease, operation, began) = (held.lease.clone(), operation.clone(), operation.created_at);
         let ids: Vec<_> = machines.iter().map(|m| m.id).collect();
         let delivered = self
             .db
@@ -368,7 +368,7 @@ impl Build {
             // Somebody asked to cancel after the last step had been taken.
             return Err(Turn::Back("交付前被撤回".to_owned()));
         }
-        self.metrics.request_entered(RequestState::Delivered.word());
+        self.ended(RequestState::Delivered, began);
         tracing::info!(request.id = %request, machines = machines.len(), "request.delivered");
         Ok(())
     }
@@ -416,6 +416,13 @@ impl Build {
         Ok(())
     }
 
+    /// Counts what became of a request, and how long it took since its approval.
+    fn ended(&self, state: RequestState, began: jiff::Timestamp) {
+        self.metrics.request_entered(state.word());
+        let took = self.db.clock().now().duration_since(began);
+        self.metrics.request_built(state.word(), took.as_secs_f64());
+    }
+
     async fn give_back(
         &self,
         held: &Held,
@@ -424,7 +431,7 @@ impl Build {
         machines: &[Machine],
         reason: String,
     ) -> Result<(), RunError> {
-        let (lease, operation) = (held.lease.clone(), operation.clone());
+        let (lease, operation, began) = (held.lease.clone(), operation.clone(), operation.created_at);
         let ids: Vec<_> = machines.iter().map(|m| m.id).collect();
         let ended = self
             .db
@@ -451,7 +458,7 @@ impl Build {
             })
             .await?;
         self.inventory.stale();
-        self.metrics.request_entered(ended.word());
+        self.ended(ended, began);
         tracing::warn!(request.id = %request, state = ended.word(), "request.undone");
         Ok(())
     }

@@ -279,6 +279,10 @@ impl Rules {
             })
             .await?;
         self.metrics.request_entered(to.word());
+        if to == RequestState::Returned {
+            let waited = self.db.clock().now().duration_since(request.submitted_at);
+            self.metrics.request_decided(to.word(), waited.as_secs_f64());
+        }
         Ok(())
     }
 

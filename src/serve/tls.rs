@@ -1,6 +1,7 @@
 //! Certificate and key: read, held against each other, and read again when they change. A new pair that cannot be used
 //! leaves the old one in place.
 
+use crate::metrics::Metrics;
 use std::{
     fs, io,
     os::unix::fs::{MetadataExt, PermissionsExt},
@@ -153,10 +154,24 @@ pub fn open(files: Files) -> Result<(TlsAcceptor, Keeper), Vec<TlsFault>> {
     Ok((TlsAcceptor::from(Arc::new(config)), Keeper { files, current, stamp }))
 }
 
+/// Until when the certificate is good that is shown first, in seconds since 1970.
+fn ends(pair: &CertifiedKey) -> Option<i64> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(pair.cert.first()?).ok()?;
+    Some(certificate.validity().not_after.timestamp())
+}
+
 impl Keeper {
+    fn tell(&self, metrics: &Metrics) {
+        let pair = Arc::clone(&self.current.0.read().unwrap_or_else(PoisonError::into_inner));
+        if let Some(at) = ends(&pair) {
+            metrics.certificate_ends(at);
+        }
+    }
+
     /// Goes on for ever.
-    pub async fn run(mut self, mut hangup: Signal) {
+    pub async fn run(mut self, mut hangup: Signal, metrics: Metrics) {
         loop {
+            self.tell(&metrics);
             let asked = tokio::select! {
                 _ = hangup.recv() => true,
                 () = sleep(LOOK) => false,

@@ -3,11 +3,15 @@
 
 use super::{service::Watch, store};
 use crate::{
-    capacity::{self, standing::HostState},
+    capacity::{
+        self, Host,
+        standing::{Contact, HostState},
+    },
     db::DbError,
     ids::HostId,
-    metrics::Metrics,
+    metrics::{HostUse, Metrics},
 };
+use jiff::Timestamp;
 use std::{collections::HashMap, time::Duration};
 use tokio::{
     task::JoinHandle,
@@ -66,10 +70,29 @@ impl Rounds {
             let count = hosts.iter().filter(|host| host.standing.state() == state).count();
             self.metrics.hosts(state.word(), count);
         }
+        let now = self.watch.db.clock().now();
+        self.metrics.hosts_are(&hosts.iter().map(|host| doing(host, now)).collect::<Vec<_>>());
         for (kind, count) in super::service::by_kind(&store::count_open(&mut conn).await?) {
             self.metrics.alarms(kind, count);
         }
         Ok(hosts.into_iter().map(|host| host.id).collect())
+    }
+}
+
+/// What people see of one host.
+#[allow(clippy::cast_precision_loss, reason = "sizes are below 2^53")]
+fn doing(host: &Host, now: Timestamp) -> HostUse {
+    let share = |used: i64, limit: i64| if limit > 0 { used as f64 / limit as f64 } else { 0.0 };
+    let (used, limit) = (host.used, host.limit);
+    let silent = host.standing.contact_since.filter(|_| host.standing.contact == Contact::Unknown);
+    HostUse {
+        name: host.name.clone(),
+        shares: [
+            ("vcpus", share(used.vcpu, limit.vcpu)),
+            ("memory", share(used.memory_bytes, limit.memory_bytes)),
+            ("disk", share(used.disk_bytes, limit.disk_bytes)),
+        ],
+        silence_seconds: silent.map_or(0.0, |since| now.duration_since(since).as_secs_f64().max(0.0)),
     }
 }
 

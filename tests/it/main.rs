@@ -43,6 +43,7 @@ mod real;
 mod report;
 mod rooms;
 mod secrets;
+mod seeing;
 mod servers;
 mod service;
 mod slow;

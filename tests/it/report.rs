@@ -418,6 +418,45 @@ async fn what_is_asked_given_and_used_is_told_as_gauges() {
         // What the broker itself tells.
         let served = reqwest::get(format!("{}/metrics", broker.url)).await.unwrap().text().await.unwrap();
         assert!(served.contains("jiyue_verdicts{verdict=\"idle\"} 0"), "{served}");
+        for (series, told) in [
+            ("jiyue_database_up", 1.0),
+            ("jiyue_request_decision_seconds_count{outcome=\"approved\"}", 1.0),
+            ("jiyue_request_decision_seconds_count{outcome=\"returned\"}", 0.0),
+            ("jiyue_request_delivery_seconds_count{outcome=\"delivered\"}", 1.0),
+            ("jiyue_host_silence_seconds{host=\"sim\"}", 0.0),
+            ("jiyue_database_write_duration_seconds_count{outcome=\"failed\"}", 0.0),
+        ] {
+            assert_eq!(value(&served, series), Some(told), "{series}: {served}");
+        }
+        assert!(value(&served, "jiyue_database_write_duration_seconds_count{outcome=\"done\"}").unwrap() > 0.0);
+        assert!(!served.contains("jiyue_certificate_expiry"), "it speaks no TLS");
+        for (series, told) in [
+            ("jiyue_machines{state=\"running\"}", 2.0),
+            ("jiyue_machines{state=\"stopped\"}", 0.0),
+            ("jiyue_requests_open{state=\"submitted\"}", 1.0),
+            ("jiyue_requests_open{state=\"approved\"}", 0.0),
+            ("jiyue_operations{kind=\"build\",state=\"running\"}", 0.0),
+            ("jiyue_operation_oldest_age_seconds{kind=\"build\"}", 0.0),
+            ("jiyue_zombie_findings{state=\"suspected\"}", 0.0),
+        ] {
+            assert_eq!(value(&all, series), Some(told), "{series}: {all}");
+        }
+        assert!(value(&all, "jiyue_request_oldest_age_seconds{state=\"submitted\"}").unwrap() > 0.0, "{all}");
+        let url = broker.setup.database_url.as_str();
+        for (indicator, column) in
+            [("machines", "machines"), ("vcpus", "vcpu"), ("memory", "memory_bytes"), ("disk", "disk_bytes")]
+        {
+            let of = |kind: &str| format!("select cast(sum({kind}_{column}) as bigint) from task_books");
+            let (used, limit) = (plain::number(url, &of("used")).await, plain::number(url, &of("limit")).await);
+            let book = all.lines().find(|line| {
+                line.starts_with("jiyue_task_book_used_ratio{department=\"相城区民政局\"")
+                    && line.contains(&format!("indicator=\"{indicator}\""))
+            });
+            let told: f64 = book.unwrap().split_whitespace().last().unwrap().parse().unwrap();
+            #[allow(clippy::cast_precision_loss, reason = "small")]
+            let share = used as f64 / limit as f64;
+            assert!(used > 0 && (told - share).abs() < 1e-9, "{indicator}: {told} and {share}");
+        }
         // A machine that is gone takes its series with it.
         let metrics = Metrics::new().expect("metrics");
         let mut gauges = Gauges::new(beside.db.clone(), metrics.clone(), Interval::MINUTE, true);
@@ -432,6 +471,26 @@ async fn what_is_asked_given_and_used_is_told_as_gauges() {
         gauges.look().await.expect("looked");
         let left = String::from_utf8(metrics.exposition().unwrap()).unwrap();
         assert!(!left.contains(&ids[0]) && left.contains(&ids[1]), "{left}");
+        assert_eq!(value(&left, "jiyue_machines{state=\"stopped\"}"), Some(1.0), "{left}");
+        // So does a task book that is no longer in force; and what is stuck is told by its age.
+        for sql in [
+            "update task_books set revoked_at = 1".to_owned(),
+            format!(
+                "insert into operations (id, kind, department_id, state, steps_total, trace_id, started_by, created_at, \
+                 lease_until) select 'stuck', 'migrate', department_id, 'running', 1, 't', 's', {}, {} from task_books",
+                beside.db.clock().now().as_microsecond() - 7_200_000_000,
+                // Nobody is to take it up.
+                i64::MAX
+            ),
+        ] {
+            plain::run(url, &sql).await.unwrap();
+        }
+        gauges.look().await.expect("looked");
+        let left = String::from_utf8(metrics.exposition().unwrap()).unwrap();
+        assert!(!left.contains("jiyue_task_book_used_ratio{"), "{left}");
+        assert_eq!(value(&left, "jiyue_operations{kind=\"migrate\",state=\"running\"}"), Some(1.0), "{left}");
+        let age = value(&left, "jiyue_operation_oldest_age_seconds{kind=\"migrate\"}").unwrap();
+        assert!((7200.0..7300.0).contains(&age), "{age}");
     }
 }
 

@@ -314,6 +314,14 @@ pub const HELP: &[(&str, &str)] = &[
     ("恢复接收", "take machines again"),
     ("所在单位；申请人的就是其建设单位，不用给", "the unit; a requester's is the department"),
     ("打印 Kubernetes 的资源定义（不需要服务）", "print the Kubernetes resource definitions (needs no service)"),
+    (
+        "把 Prometheus 规则与 Grafana 仪表盘写到一个目录（不需要服务）",
+        "write the Prometheus rules and Grafana dashboards to a folder (needs no service)",
+    ),
+    (
+        "目录，没有就新建；同名的文件会换成新的",
+        "the folder, made if it is not there; files of the same names are replaced",
+    ),
     ("打印 OpenAPI 文档（不需要服务）", "print the OpenAPI document (needs no service)"),
     ("打印 bash、zsh、fish 的补全脚本", "print the completion script for bash, zsh or fish"),
     ("打印串口控制台日志", "print the log of the serial console"),

@@ -339,6 +339,7 @@ pub const MESSAGES: &[(&str, &str)] = &[
     ("已答复", "Answered"),
     ("已豁免", "Excused"),
     ("已认定为僵尸系统", "Decided: a zombie"),
+    ("{n} 个文件已写到 {to}", "{n} files are written to {to}"),
     ("疑似僵尸系统", "Suspected to be a zombie"),
     ("没有符合的条件", "No criterion is met"),
     ("应是 个别处室、本单位、跨部门 或 面向公众", "must be office, department, district or public"),

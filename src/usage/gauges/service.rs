@@ -3,19 +3,24 @@
 use super::store::{self, Running, Sum};
 use crate::{
     db::{Db, DbError},
-    metrics::{MachineUse, Metrics, Stage, Stock},
-    request::block::Block,
-    usage::{Interval, Metric, judging, verdict::Verdict},
+    machine::lifecycle::State as MachineState,
+    metrics::{BookUse, MachineUse, Metrics, Stage, Stock},
+    request::{block::Block, lifecycle::RequestState},
+    usage::{Interval, Metric, judging, verdict::Verdict, zombie::lifecycle::State as FindingState},
 };
+use jiff::civil::Date;
+use sqlx::AnyConnection;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     time::Duration,
 };
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(5);
+/// A database that does not answer within so long is down.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// A machine whose last sample is older than so many intervals is not being measured.
 const FRESH: i64 = 3;
 /// Blocks that one statement reads.
@@ -51,9 +56,23 @@ impl Gauges {
     /// Looks every few seconds, until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            if let Err(error) = self.look().await {
-                tracing::warn!(%error, "usage.gauges_unread");
-            }
+            let db = self.db.clone();
+            let looked = async {
+                db.probe_writing().await?;
+                self.look().await
+            };
+            let up = match timeout(PATIENCE, looked).await {
+                Ok(Ok(())) => true,
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "usage.gauges_unread");
+                    false
+                }
+                Err(_) => {
+                    tracing::warn!(patience_s = PATIENCE.as_secs(), "usage.gauges_late");
+                    false
+                }
+            };
+            self.metrics.database_is(up);
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = sleep(EVERY) => {}
@@ -62,6 +81,7 @@ impl Gauges {
     }
 
     /// Looks once.
+    #[allow(clippy::cast_precision_loss, reason = "sizes are below 2^53")]
     pub async fn look(&mut self) -> Result<(), DbError> {
         let (now, today) = (self.db.clock().now().as_microsecond(), self.db.clock().today());
         let db = self.db.clone();
@@ -96,6 +116,7 @@ impl Gauges {
         enter(&mut stocks, Stage::Physical, store::physical(&mut conn).await?);
         let running = store::running(&mut conn, today).await?;
         let verdicts = judging::store::counts(&mut conn).await?;
+        self.waiting(&mut conn, now, today).await?;
         drop(conn);
         self.collected(&running, now);
         let mut uses = Vec::new();
@@ -107,12 +128,42 @@ impl Gauges {
         }
         self.metrics.stocks(&stocks);
         for verdict in Verdict::ALL {
-            let count = verdicts.iter().find(|(word, _)| word == verdict.word()).map_or(0, |(_, count)| *count);
-            self.metrics.verdicts_are(verdict.word(), count);
+            let count = verdicts.iter().find(|count| count.verdict == verdict.word()).cloned().unwrap_or_default();
+            self.metrics.verdicts_are(verdict.word(), count.number, count.vcpu as f64, count.memory_bytes as f64);
         }
         if self.machines {
             self.metrics.machines_use(&uses);
         }
+        Ok(())
+    }
+
+    /// What waits for somebody, and how full task books are.
+    async fn waiting(&self, conn: &mut AnyConnection, now: i64, today: Date) -> Result<(), DbError> {
+        let operations = store::operations(conn).await?;
+        let open: Vec<_> =
+            operations.into_iter().map(|open| (open.kind, open.state, open.number, age(now, open.oldest))).collect();
+        self.metrics.operations_open(&open);
+        let requests = store::requests(conn).await?;
+        for (state, aged) in
+            [(RequestState::Submitted, true), (RequestState::Approved, true), (RequestState::Cancelling, false)]
+        {
+            let found = requests.iter().find(|(word, ..)| word == state.word());
+            let (number, oldest) = found.map_or((0, None), |(_, number, oldest)| (*number, *oldest));
+            self.metrics.requests_are(state.word(), number, aged.then(|| age(now, oldest)));
+        }
+        let of = |counts: &[(String, i64)], word: &str| {
+            counts.iter().find(|(found, _)| found == word).map_or(0, |(_, number)| *number)
+        };
+        let machines = store::machines(conn).await?;
+        for state in MachineState::ALL {
+            self.metrics.machines_are(state.word(), of(&machines, state.word()));
+        }
+        let findings = store::findings(conn).await?;
+        for state in FindingState::ALL {
+            self.metrics.findings_are(state.word(), of(&findings, state.word()));
+        }
+        let books: Vec<_> = store::task_books(conn, today).await?.into_iter().map(claimed).collect();
+        self.metrics.task_books_are(&books);
         Ok(())
     }
 
@@ -134,6 +185,24 @@ impl Asked {
         let sizes = all.map(|all| (all.vcpu as f64, all.memory.get() as f64, all.disk.get() as f64));
         let (vcpu, memory_bytes, disk_bytes) = sizes.unwrap_or_default();
         Self { zone: block.zone.word(), vcpu, memory_bytes, disk_bytes }
+    }
+}
+
+/// Seconds since then; none if nothing is there.
+#[allow(clippy::cast_precision_loss, reason = "spans for people")]
+fn age(now: i64, since: Option<i64>) -> f64 {
+    since.map_or(0.0, |since| (now - since).max(0) as f64 / 1e6)
+}
+
+/// An indicator that allows nothing has no share.
+#[allow(clippy::cast_precision_loss, reason = "sizes are below 2^53")]
+fn claimed(book: store::Book) -> BookUse {
+    let indicators = ["machines", "vcpus", "memory", "disk"].into_iter().zip(book.indicators);
+    let shares = indicators.filter(|(_, (_, limit))| *limit > 0);
+    BookUse {
+        shares: shares.map(|(indicator, (used, limit))| (indicator, used as f64 / limit as f64)).collect(),
+        number: book.number,
+        department: book.department,
     }
 }
 

@@ -136,3 +136,93 @@ pub async fn running(conn: &mut AnyConnection, today: Date) -> Result<Vec<Runnin
         })
         .collect()
 }
+
+/// Operations of one kind and state that have no end yet.
+#[derive(Clone, Debug)]
+pub struct Unfinished {
+    pub kind: String,
+    pub state: String,
+    pub number: i64,
+    /// When the oldest was begun.
+    pub oldest: Option<i64>,
+}
+
+pub async fn operations(conn: &mut AnyConnection) -> Result<Vec<Unfinished>, DbError> {
+    let rows = sqlx::query(
+        "select kind, state, count(*) as number, cast(min(created_at) as bigint) as oldest from operations \
+         where finished_at is null group by kind, state",
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Unfinished {
+                kind: row.try_get("kind")?,
+                state: row.try_get("state")?,
+                number: row.try_get("number")?,
+                oldest: row.try_get("oldest")?,
+            })
+        })
+        .collect()
+}
+
+/// Requests that somebody waits for: state, number, and since when the oldest is in it (an approved one: since its
+/// decision).
+pub async fn requests(conn: &mut AnyConnection) -> Result<Vec<(String, i64, Option<i64>)>, DbError> {
+    let rows = sqlx::query(
+        "select state, count(*) as number, \
+         cast(min(case when state = 'submitted' then submitted_at else decided_at end) as bigint) as oldest \
+         from requests where state in ('submitted', 'approved', 'cancelling') group by state",
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| Ok((row.try_get("state")?, row.try_get("number")?, row.try_get("oldest")?))).collect()
+}
+
+/// Machines by state.
+pub async fn machines(conn: &mut AnyConnection) -> Result<Vec<(String, i64)>, DbError> {
+    let rows = sqlx::query("select state, count(*) as number from machines group by state").fetch_all(conn).await?;
+    rows.iter().map(|row| Ok((row.try_get("state")?, row.try_get("number")?))).collect()
+}
+
+/// Findings about zombie systems by state.
+pub async fn findings(conn: &mut AnyConnection) -> Result<Vec<(String, i64)>, DbError> {
+    let rows =
+        sqlx::query("select state, count(*) as number from zombie_findings group by state").fetch_all(conn).await?;
+    rows.iter().map(|row| Ok((row.try_get("state")?, row.try_get("number")?))).collect()
+}
+
+/// What is claimed of a task book in force, and what it allows, by indicator.
+#[derive(Clone, Debug)]
+pub struct Book {
+    pub number: String,
+    pub department: String,
+    /// Machines, vCPUs, memory, disk: used, then allowed.
+    pub indicators: [(i64, i64); 4],
+}
+
+pub async fn task_books(conn: &mut AnyConnection, today: Date) -> Result<Vec<Book>, DbError> {
+    let rows = sqlx::query(
+        "select task_books.number as number, departments.name as department, used_machines, limit_machines, \
+         used_vcpu, limit_vcpu, used_memory_bytes, limit_memory_bytes, used_disk_bytes, limit_disk_bytes \
+         from task_books join departments on departments.id = task_books.department_id \
+         where revoked_at is null and valid_from <= $1 and valid_until >= $1",
+    )
+    .bind(today.to_string())
+    .fetch_all(conn)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Book {
+                number: row.try_get("number")?,
+                department: row.try_get("department")?,
+                indicators: [
+                    (row.try_get("used_machines")?, row.try_get("limit_machines")?),
+                    (row.try_get("used_vcpu")?, row.try_get("limit_vcpu")?),
+                    (row.try_get("used_memory_bytes")?, row.try_get("limit_memory_bytes")?),
+                    (row.try_get("used_disk_bytes")?, row.try_get("limit_disk_bytes")?),
+                ],
+            })
+        })
+        .collect()
+}

@@ -402,15 +402,36 @@ pub async fn last_day(conn: &mut AnyConnection) -> Result<Option<String>, DbErro
     Ok(row.try_get("day")?)
 }
 
-/// How many machines have each verdict as of the newest day that was judged, and which day that is.
-pub async fn counts(conn: &mut AnyConnection) -> Result<Vec<(String, i64)>, DbError> {
+/// How many machines have a verdict, and what they hold now.
+#[derive(Clone, Debug, Default)]
+pub struct Count {
+    pub verdict: String,
+    pub number: i64,
+    pub vcpu: i64,
+    pub memory_bytes: i64,
+}
+
+/// As of the newest day that was judged.
+pub async fn counts(conn: &mut AnyConnection) -> Result<Vec<Count>, DbError> {
     let rows = sqlx::query(
-        "select verdict, count(*) as number from usage_verdicts \
-         where day = (select max(day) from usage_verdict_days) group by verdict",
+        "select usage_verdicts.verdict as verdict, count(*) as number, \
+         cast(coalesce(sum(claims.vcpu * claims.compute_held), 0) as bigint) as vcpu, \
+         cast(coalesce(sum(claims.memory_bytes * claims.compute_held), 0) as bigint) as memory_bytes \
+         from usage_verdicts left join claims on claims.machine_id = usage_verdicts.subject_id \
+         where usage_verdicts.day = (select max(day) from usage_verdict_days) group by usage_verdicts.verdict",
     )
     .fetch_all(conn)
     .await?;
-    rows.iter().map(|row| Ok((row.try_get("verdict")?, row.try_get("number")?))).collect()
+    rows.iter()
+        .map(|row| {
+            Ok(Count {
+                verdict: row.try_get("verdict")?,
+                number: row.try_get("number")?,
+                vcpu: row.try_get("vcpu")?,
+                memory_bytes: row.try_get("memory_bytes")?,
+            })
+        })
+        .collect()
 }
 
 pub const SORTS: Sorts = Sorts { id: "id", numbered: false, by: &[("day", "day")], default: "-day" };

@@ -46,6 +46,47 @@ spec:
                           ca: {type: object, properties: {secret: {type: object, required: [name, key], properties: {name: {type: string}, key: {type: string}}}}}
 ";
 
+/// The fields of a `PrometheusRule` that we send, in the same way.
+const PROMETHEUS_RULES: &str = r"
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: prometheusrules.monitoring.coreos.com}
+spec:
+  group: monitoring.coreos.com
+  scope: Namespaced
+  names: {plural: prometheusrules, singular: prometheusrule, kind: PrometheusRule}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema:
+        openAPIV3Schema:
+          type: object
+          properties:
+            spec:
+              type: object
+              properties:
+                groups:
+                  type: array
+                  items:
+                    type: object
+                    required: [name]
+                    properties:
+                      name: {type: string, minLength: 1}
+                      rules:
+                        type: array
+                        items:
+                          type: object
+                          required: [expr]
+                          properties:
+                            record: {type: string}
+                            alert: {type: string}
+                            expr: {x-kubernetes-int-or-string: true, anyOf: [{type: integer}, {type: string}]}
+                            for: {type: string, pattern: '^(0|(([0-9]+)d)?(([0-9]+)h)?(([0-9]+)m)?(([0-9]+)s)?)$'}
+                            labels: {type: object, additionalProperties: {type: string}}
+                            annotations: {type: object, additionalProperties: {type: string}}
+";
+
 /// As `kubectl apply --server-side` is used by hand; what it said.
 fn apply(plane: &ControlPlane, text: &str, more: &[&str]) -> Result<String, String> {
     let args = [&["apply", "--server-side", "--validate=strict", "-f", "-"][..], more].concat();
@@ -102,7 +143,9 @@ async fn has_a_pod(plane: &ControlPlane, kind: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_composition_is_taken_whole_and_changes_nothing_the_second_time() {
     let plane = ControlPlane::start().await;
-    apply(&plane, SERVICE_MONITORS, &[]).expect("a definition");
+    for definition in [SERVICE_MONITORS, PROMETHEUS_RULES] {
+        apply(&plane, definition, &[]).expect("a definition");
+    }
     plane.done("admin", &["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"], "");
     // Whatever a cluster has by default: a namespace of one's own policy is not undone by it.
     let began = Instant::now();

@@ -1,6 +1,6 @@
 //! A real Prometheus and a real `node_exporter` for one test: ports and folders of their own, stopped by pid.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     fs::File,
     path::PathBuf,
@@ -52,12 +52,16 @@ pub struct Prometheus {
 impl Prometheus {
     /// Not yet running; scrapes these addresses every second.
     pub fn prepared(targets: &[&str]) -> Self {
-        let folder = super::scratch("prom");
-        // JSON is YAML.
-        let config = json!({
+        Self::configured(&json!({
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
             "scrape_configs": [{"job_name": "node", "static_configs": [{"targets": targets}]}],
-        });
+        }))
+    }
+
+    /// Not yet running, with settings of its own.
+    pub fn configured(config: &Value) -> Self {
+        let folder = super::scratch("prom");
+        // JSON is YAML.
         std::fs::write(folder.join("prometheus.yml"), config.to_string()).expect("a configuration");
         Self { folder, address: format!("127.0.0.1:{}", super::free_port()), process: None }
     }
