@@ -199,6 +199,6 @@ mod tests {
             let bounded = ["enum", "maxLength", "maximum", "maxItems", "properties"];
             assert!(bounded.iter().any(|key| field.get(key).is_some()), "{name} has no bound: {field}");
         }
-        assert_eq!(spec["properties"].as_object().unwrap().len(), 23);
+        assert_eq!(spec["properties"].as_object().unwrap().len(), 24);
     }
 }

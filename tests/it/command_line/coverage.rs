@@ -198,6 +198,7 @@ fn every_command_belongs_to_an_act_or_to_this_machine() {
         "man",
         "event watch",
         "crd",
+        "dashboards",
     ];
     let known: BTreeSet<_> = COMMANDS.iter().map(|(_, command)| *command).chain(HERE.iter().copied()).collect();
     let tree = tree();
