@@ -60,6 +60,7 @@ impl PlaceKind {
         }
     }
 
+    #[must_use]
     pub const fn other(self) -> Self {
         match self {
             Self::Host => Self::Cluster,

@@ -67,8 +67,7 @@ pub struct DecideArgs {
 pub struct AdvanceArgs {
     #[command(flatten)]
     pub target: IdArg,
-    /// 哪一步，如 assess、plan、test、roll_back
-    #[arg(long, value_enum, hide_possible_values = true)]
+    #[arg(help = "哪一步，如 assess、plan、test、roll_back", long, value_enum, hide_possible_values = true)]
     pub step: Step,
     /// 证明；退回时写原因
     #[arg(long, value_name = "TEXT")]

@@ -32,8 +32,12 @@ pub enum RoomCommand {
         /// 只看某个建设单位的
         #[arg(long, value_name = "CODE", value_parser = name)]
         department: Option<String>,
-        /// 只看某一类：ordinary 普通、access 接入、upper_mandated 上级指定
-        #[arg(long, value_enum, hide_possible_values = true)]
+        #[arg(
+            help = "只看某一类：ordinary 普通、access 接入、upper_mandated 上级指定",
+            long,
+            value_enum,
+            hide_possible_values = true
+        )]
         kind: Option<RoomKind>,
         /// 只看：pending 待关停、exempt 保留、gone 已关停
         #[arg(long, value_enum, hide_possible_values = true)]
@@ -89,8 +93,12 @@ pub struct RoomImportArgs {
 pub struct RoomRecordArgs {
     #[command(flatten)]
     pub target: IdArg,
-    /// 哪道关口：servers_off 服务器下电、equipment_disposed 设备处置、network_cut 网络断开
-    #[arg(long, value_enum, hide_possible_values = true)]
+    #[arg(
+        help = "哪道关口：servers_off 服务器下电、equipment_disposed 设备处置、network_cut 网络断开",
+        long,
+        value_enum,
+        hide_possible_values = true
+    )]
     pub gate: RoomGate,
     /// 证明：文件、编号、在场人员
     #[arg(long, value_name = "TEXT")]

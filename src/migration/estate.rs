@@ -228,6 +228,7 @@ impl Estate {
     }
 
     /// What a department may see of it: its own. Others' systems that its own need stay out.
+    #[must_use]
     pub fn only(&self, department: DepartmentId) -> Self {
         Self {
             revision: self.revision,

@@ -129,15 +129,14 @@ impl Stage {
         match (self, step) {
             (Self::Surveyed | Self::Assessed, Step::Assess) => Ok(Self::Assessed),
             // Until it has a day, it may be decided otherwise.
-            (Self::Assessed | Self::Decided, Step::Decide) => Ok(Self::Decided),
+            (Self::Assessed | Self::Decided, Step::Decide)
+            | (Self::Planned | Self::Rehearsed | Self::CutOver | Self::Tested, Step::RollBack) => Ok(Self::Decided),
             (Self::Decided, Step::Plan) if moves => Ok(Self::Planned),
             (Self::Planned, Step::Rehearse) => Ok(Self::Rehearsed),
             (Self::Rehearsed, Step::CutOver) => Ok(Self::CutOver),
             (Self::CutOver, Step::Test) => Ok(Self::Tested),
-            (Self::Tested, Step::SwitchOff) => Ok(Self::SourceOff),
-            (Self::Decided, Step::SwitchOff) if ends => Ok(Self::SourceOff),
+            (from, Step::SwitchOff) if from == Self::Tested || (from == Self::Decided && ends) => Ok(Self::SourceOff),
             (Self::SourceOff, Step::Archive) => Ok(Self::Archived),
-            (Self::Planned | Self::Rehearsed | Self::CutOver | Self::Tested, Step::RollBack) => Ok(Self::Decided),
             (stage, step) => Err(Refusal { stage, step }),
         }
     }

@@ -135,8 +135,7 @@ impl Table {
     pub const fn needed(self) -> &'static [&'static str] {
         match self {
             Self::Rooms => &["name", "kind"],
-            Self::Servers => &["name", "room", "department"],
-            Self::Systems => &["name", "room", "department"],
+            Self::Servers | Self::Systems => &["name", "room", "department"],
             Self::Needs => &["name", "needs"],
         }
     }

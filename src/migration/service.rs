@@ -312,13 +312,10 @@ impl Estates {
         let decided = finding.filter(|finding| {
             matches!(finding.state, zombie::lifecycle::State::Confirmed | zombie::lifecycle::State::Filed)
         });
-        match decided {
-            Some(finding) => Ok(Some(finding.id.text())),
-            None => {
-                let detail = "/finding_id: 没有这项判定，或它不是这个系统的，或还没有认定；请用 jiyue zombie list 核对";
-                Err(refused(detail.to_owned()))
-            }
-        }
+        decided.map(|finding| Some(finding.id.text())).ok_or_else(|| {
+            let detail = "/finding_id: 没有这项判定，或它不是这个系统的，或还没有认定；请用 jiyue zombie list 核对";
+            refused(detail.to_owned())
+        })
     }
 
     /// Takes a system one step on, or back to where it was decided.
@@ -510,13 +507,11 @@ fn servers_off(estate: &Estate, room: &Room, named: &[String], today: Date) -> R
     let mut chosen = Vec::new();
     for name in named {
         let found = on.iter().find(|server| server.id.text() == *name || text::fold(&server.name) == text::fold(name));
-        match found {
-            Some(server) => chosen.push(*server),
-            None => {
-                let shown = text::shown(name);
-                return Err(refused(format!("/servers: 机房“{}”没有还开着的服务器“{shown}”；请核对名称", room.name)));
-            }
-        }
+        let Some(server) = found else {
+            let shown = text::shown(name);
+            return Err(refused(format!("/servers: 机房“{}”没有还开着的服务器“{shown}”；请核对名称", room.name)));
+        };
+        chosen.push(*server);
     }
     if named.is_empty() {
         chosen = on;

@@ -96,6 +96,7 @@ pub fn system(n: usize, home: Home) -> System {
     }
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "as a system has it")]
 fn decided(disposition: Disposition) -> Option<Decision> {
     Some(Decision { disposition, said: said("wang", "区信息办"), replaced_by: None, finding_id: None })
 }
@@ -216,8 +217,8 @@ fn blockers_equal_brute_force_on_a_hundred_estates() {
         }
         // Who goes together: those that wait for each other, each way round.
         let mut expected: BTreeSet<Vec<SystemId>> = BTreeSet::new();
-        for a in 0..n {
-            let with = (0..n).filter(|b| steps[a][*b] < far && steps[*b][a] < far);
+        for (a, from) in steps.iter().enumerate() {
+            let with = (0..n).filter(|b| from[*b] < far && steps[*b][a] < far);
             let knot: Vec<SystemId> = with.map(|b| systems[b].id).collect();
             if knot.len() > 1 {
                 expected.insert(knot);

@@ -355,6 +355,7 @@ async fn the_months_reports_make_themselves_and_stay_as_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[allow(clippy::too_many_lines, reason = "one broker's gauges, from the first to the last")]
 async fn what_is_asked_given_and_used_is_told_as_gauges() {
     for on in On::BOTH {
         let broker = Broker::start(Setup::new(on).with("JIYUE_USAGE_SECONDS", "1")).await;

@@ -2,10 +2,6 @@
 
 pub const HELP: &[(&str, &str)] = &[
     (
-        "实际用量：列出、逐日查看、导入，判定，规格建议",
-        "what machines really use: list, day by day, import, verdicts, sizing advice",
-    ),
-    (
         "--watch 时 Ctrl-C 只停止跟踪，分发照常进行。",
         "With --watch, Ctrl-C only stops the watching; the distribution goes on.",
     ),
@@ -236,10 +232,6 @@ pub const HELP: &[(&str, &str)] = &[
         "cancel a request; what is being built is taken down, quota and capacity are given back",
     ),
     (
-        "变更规格；超出任务书指标或宿主机容量时拒绝，并写明差多少",
-        "resize; refused with the figures where the task book or the host has not enough",
-    ),
-    (
         "只到这台宿主机，可重复；不给则为所有联系得上的",
         "only to this host, may be repeated; without it, to all that can be reached",
     ),
@@ -315,8 +307,8 @@ pub const HELP: &[(&str, &str)] = &[
     ("所在单位；申请人的就是其建设单位，不用给", "the unit; a requester's is the department"),
     ("打印 Kubernetes 的资源定义（不需要服务）", "print the Kubernetes resource definitions (needs no service)"),
     (
-        "把 Prometheus 规则与 Grafana 仪表盘写到一个目录（不需要服务）",
-        "write the Prometheus rules and Grafana dashboards to a folder (needs no service)",
+        "变更规格；超出任务书指标或宿主机容量时拒绝，并写明差多少",
+        "resize; refused with the figures where the task book or the host has not enough",
     ),
     (
         "目录，没有就新建；同名的文件会换成新的",

@@ -1,6 +1,14 @@
 //! The help of the commands about servers and about what is really used.
 
 pub const USAGE: &[(&str, &str)] = &[
+    (
+        "把 Prometheus 规则与 Grafana 仪表盘写到一个目录（不需要服务）",
+        "write the Prometheus rules and Grafana dashboards to a folder (needs no service)",
+    ),
+    (
+        "实际用量：列出、逐日查看、导入，判定，规格建议",
+        "what machines really use: list, day by day, import, verdicts, sizing advice",
+    ),
     ("系统里的代理说的：文件系统", "Filesystems, as the agent in the guest tells"),
     ("挂载点", "Mount point"),
     ("容量", "Size"),

@@ -41,6 +41,7 @@ impl Reading<'_> {
     }
 
     /// What a column says, where the sheet has it and the cell can be read: `None` in it where the cell is empty.
+    #[allow(clippy::option_option, reason = "a column that is not there and an empty cell are two things")]
     fn said<T>(&mut self, key: &str, read: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<Option<T>> {
         let text = self.row.text(key)?.to_owned();
         if text.is_empty() {
@@ -56,6 +57,7 @@ impl Reading<'_> {
     }
 
     /// The same of a value behind which a note may stand.
+    #[allow(clippy::option_option, reason = "a column that is not there and an empty cell are two things")]
     fn noted<T>(&mut self, key: &str, read: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<Option<T>> {
         let mut aside = None;
         let said = self.said(key, |text| {

@@ -88,20 +88,17 @@ pub fn find(sheets: &[Sheet]) -> Result<Found, Vec<Fault>> {
     let mut faults = Vec::new();
     for sheet in sheets {
         let place = Place { sheet: (!sheet.name.is_empty()).then(|| sheet.name.clone()), ..Place::default() };
-        match head(sheet) {
-            Some(head) => {
-                faults.extend(doubled(&head, &place, sheet));
-                let before = found.rows.len();
-                rows(sheet, &head, &mut found);
-                if found.rows.len() == before {
-                    let message = format!("{}表里没有内容", head.table.label());
-                    found.notes.push(Note { place, column: String::new(), message });
-                }
-            }
-            None => {
-                let message = "看不出是哪一张表，没有读取".to_owned();
+        if let Some(head) = head(sheet) {
+            faults.extend(doubled(&head, &place, sheet));
+            let before = found.rows.len();
+            rows(sheet, &head, &mut found);
+            if found.rows.len() == before {
+                let message = format!("{}表里没有内容", head.table.label());
                 found.notes.push(Note { place, column: String::new(), message });
             }
+        } else {
+            let message = "看不出是哪一张表，没有读取".to_owned();
+            found.notes.push(Note { place, column: String::new(), message });
         }
     }
     if found.rows.is_empty() && faults.is_empty() {
@@ -157,7 +154,7 @@ fn head(sheet: &Sheet) -> Option<Head> {
                 }
                 let has = |key: &&str| columns.iter().any(|(_, known, _)| known.key == *key);
                 let score = columns.len();
-                if table.needed().iter().all(|key| has(&key)) && best.as_ref().is_none_or(|(most, _)| score > *most) {
+                if table.needed().iter().all(has) && best.as_ref().is_none_or(|(most, _)| score > *most) {
                     best = Some((score, Head { table, below: at + rows, columns }));
                 }
             }

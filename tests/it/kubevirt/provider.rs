@@ -184,6 +184,7 @@ fn admin(lab: &Lab, args: &[&str], object: &Value) {
 
 /// What carries our names and not our marks is left as it is; what was ours and is gone is not made anew in silence.
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::too_many_lines, reason = "one stranger after the other, on one cluster")]
 async fn strangers_are_left_alone_and_what_was_deleted_is_missed() {
     let lab = Lab::start().await;
     lab.storage_class();

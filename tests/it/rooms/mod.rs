@@ -33,7 +33,7 @@ pub const SYSTEMS: &str = "\
 门户网站,相城区民政局,公开,面向公众,每天,区发改局,2021-01-01,财政资金,90000,三级,否,政务云,,,B/S,PostgreSQL,否,否
 ";
 
-/// A workbook of sheets of text, as rust_xlsxwriter writes one.
+/// A workbook of sheets of text, as `rust_xlsxwriter` writes one.
 pub fn workbook(sheets: &[(&str, &str)]) -> Vec<u8> {
     let mut book = rust_xlsxwriter::Workbook::new();
     for (name, text) in sheets {

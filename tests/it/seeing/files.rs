@@ -92,7 +92,7 @@ fn faults(board: &Value) -> Vec<String> {
             fault("not on the grid");
         }
         let cells = (at("x")..at("x") + at("w")).flat_map(|x| (at("y")..at("y") + at("h")).map(move |y| (x, y)));
-        if cells.fold(false, |hit, cell| !taken.insert(cell) || hit) {
+        if cells.filter(|cell| !taken.insert(*cell)).count() > 0 {
             fault("overlaps another");
         }
         if title.is_empty() || title.is_ascii() && title != "CPU" {

@@ -65,6 +65,7 @@ async fn ask(prometheus: &Prometheus, expression: &str) -> Vec<f64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[allow(clippy::too_many_lines, reason = "two brokers, two databases, one Prometheus")]
 async fn every_query_of_every_panel_has_an_answer_and_counts_once_what_two_brokers_tell() {
     let ca = Ca::new();
     ca.sign("one");
