@@ -21,6 +21,8 @@ use std::{
 };
 
 const LIMIT: Duration = Duration::from_secs(150);
+/// What the simulated machines of this test do not tell: a panel of it has nothing to show here.
+const UNTOLD: &str = "jiyue_machine_used_memory_bytes";
 
 /// What has been given out over the last week, an hour apart.
 fn past() -> String {
@@ -117,6 +119,9 @@ async fn every_query_of_every_panel_has_an_answer_and_counts_once_what_two_broke
                 .map(move |(panel, expression, legend)| (title, panel, expression, legend))
         })
         .collect();
+    let untold = left.iter().filter(|(_, _, expression, _)| expression.contains(UNTOLD)).count();
+    assert_eq!(untold, 1, "one panel is not asked, and no more");
+    left.retain(|(_, _, expression, _)| !expression.contains(UNTOLD));
     let all = left.len();
     let began = Instant::now();
     while !left.is_empty() {
