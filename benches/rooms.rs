@@ -16,15 +16,13 @@ use jiyue::{
     migration::{
         chain::Waits,
         estate::{Estate, Home, Object, System},
-        fate::Stage,
         progress::{self, Moved},
-        room::{Facts, Kind, Room, Standing, Term},
+        room::{Room, Standing, Term},
     },
-    system::survey::Survey,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt::Write as _,
     time::{Duration, Instant},
 };
@@ -47,51 +45,12 @@ fn city(rooms: u64, systems: u64, needs: u64) -> Estate {
     let system_id = |n: u64| SystemId(uuid::Uuid::from_u128((2 << 64) + u128::from(n)));
     let mut estate = Estate::default();
     for n in 0..rooms {
-        estate.put(Object::Room(Room {
-            id: room_id(n),
-            unit: unit(n),
-            name: format!("机房{n}"),
-            facts: Facts {
-                kind: Kind::Ordinary,
-                evidence: None,
-                document: None,
-                document_on: None,
-                due_on: None,
-                address: None,
-                area: None,
-                racks: None,
-                power: None,
-            },
-            surveyed_on: TODAY,
-            proofs: BTreeMap::new(),
-            signatures: Vec::new(),
-            closed_on: None,
-            reopened: Vec::new(),
-            reclassified: Vec::new(),
-        }));
+        estate.put(Object::Room(Room::new(room_id(n), unit(n), format!("机房{n}"), TODAY)));
     }
     for n in 0..systems {
-        estate.put(Object::System(Box::new(System {
-            id: system_id(n),
-            unit: unit(n),
-            name: format!("系统{n}"),
-            purpose: "用途".to_owned(),
-            scope: None,
-            frequency: None,
-            last_updated_on: None,
-            maintained_until: None,
-            survey: Survey::default(),
-            home: Home::Room(room_id(dice.below(rooms))),
-            servers: BTreeSet::new(),
-            needs: BTreeSet::new(),
-            surveyed_on: TODAY,
-            stage: Stage::Surveyed,
-            overruled: None,
-            decision: None,
-            planned: None,
-            exemption: None,
-            steps: Vec::new(),
-        })));
+        let home = Home::Room(room_id(dice.below(rooms)));
+        let known = System::new(system_id(n), unit(n), format!("系统{n}"), home, TODAY);
+        estate.put(Object::System(Box::new(System { purpose: "用途".to_owned(), ..known })));
     }
     let mut made = 0;
     while made < needs {

@@ -1,8 +1,15 @@
 //! Commands about what machines really use.
 
-use super::{IdArg, ListArgs, parsers::name, problem::Failure, session::Session, tables::Kind, upload};
+use super::{
+    IdArg, ListArgs,
+    parsers::{choices, name},
+    problem::Failure,
+    session::Session,
+    tables::Kind,
+    upload,
+};
 use crate::client::Filter;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -94,20 +101,9 @@ net_rx_kbps、net_tx_kbps 中的若干列。
     },
 }
 
-/// What usage is told of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum SubjectKind {
-    Machine,
-    Server,
-}
-
-impl SubjectKind {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Machine => "machine",
-            Self::Server => "server",
-        }
-    }
+choices! {
+    /// What usage is told of.
+    SubjectKind: Machine = "machine", Server = "server";
 }
 
 #[derive(Debug, Args)]

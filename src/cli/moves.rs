@@ -2,12 +2,12 @@
 
 use super::{
     IdArg,
-    parsers::name,
+    parsers::{choices, name},
     problem::Failure,
     session::{Session, object},
     tables::Kind,
 };
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub enum MoveCommand {
@@ -83,22 +83,7 @@ pub struct AdvanceArgs {
     pub trigger: Option<Trigger>,
 }
 
-macro_rules! words {
-    ($($(#[$doc:meta])* $name:ident: $($variant:ident = $word:literal),+;)+) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-        #[value(rename_all = "snake_case")]
-        pub enum $name { $($variant),+ }
-
-        impl $name {
-            const fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-        }
-    )+};
-}
-
-words! {
+choices! {
     /// What becomes of a system.
     Disposition: Inherit = "inherit", Rebuild = "rebuild", Discard = "discard";
     /// A step on its way.

@@ -9,6 +9,22 @@ use crate::{
     system::record::{Frequency, Scope},
 };
 
+/// Choices of an option, each with its word: what is written on the command line is what the API is told.
+macro_rules! choices {
+    ($($(#[$doc:meta])* $name:ident: $($variant:ident = $word:literal),+;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+        pub enum $name { $(#[value(name = $word)] $variant),+ }
+
+        impl $name {
+            const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+    )+};
+}
+pub(super) use choices;
+
 /// `key=value,key=value` with known keys, each at most once.
 pub fn pairs(s: &str, keys: &[&'static str]) -> Result<Vec<(&'static str, String)>, String> {
     let mut found: Vec<(&'static str, String)> = Vec::new();

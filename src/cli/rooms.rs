@@ -3,13 +3,13 @@
 use super::{
     IdArg, ListArgs, ShowArgs,
     language::{say, tr},
-    parsers::name,
+    parsers::{choices, name},
     problem::Failure,
     session::{Session, object},
     tables::Kind,
     upload,
 };
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::{io::Write as _, path::PathBuf};
 
@@ -127,22 +127,7 @@ pub struct RoomExportArgs {
     pub to: PathBuf,
 }
 
-macro_rules! words {
-    ($($(#[$doc:meta])* $name:ident: $($variant:ident = $word:literal),+;)+) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-        #[value(rename_all = "snake_case")]
-        pub enum $name { $($variant),+ }
-
-        impl $name {
-            const fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-        }
-    )+};
-}
-
-words! {
+choices! {
     /// What kind of room.
     RoomKind: Ordinary = "ordinary", Access = "access", UpperMandated = "upper_mandated";
     /// Where it stands.

@@ -2,13 +2,13 @@
 
 use super::{
     IdArg, ListArgs, MoveCommand, ShowArgs, changes, moves,
-    parsers::{frequency, name, scope},
+    parsers::{choices, frequency, name, scope},
     problem::Failure,
     session::{Session, object},
     tables::Kind,
 };
 use crate::system::record::{Frequency, Scope};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 #[derive(Debug, Subcommand)]
@@ -120,29 +120,10 @@ pub struct MachinesArgs {
     pub requests: Vec<String>,
 }
 
-/// What can be taken back to unknown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum Clearable {
-    Scope,
-    Frequency,
-    LastUpdatedOn,
-    MaintainedUntil,
-    LastLoginOn,
-    ReplacedBy,
-}
-
-impl Clearable {
-    const fn field(self) -> &'static str {
-        match self {
-            Self::Scope => "scope",
-            Self::Frequency => "frequency",
-            Self::LastUpdatedOn => "last_updated_on",
-            Self::MaintainedUntil => "maintained_until",
-            Self::LastLoginOn => "last_login_on",
-            Self::ReplacedBy => "replaced_by",
-        }
-    }
+choices! {
+    /// What can be taken back to unknown.
+    Clearable: Scope = "scope", Frequency = "frequency", LastUpdatedOn = "last_updated_on",
+        MaintainedUntil = "maintained_until", LastLoginOn = "last_login_on", ReplacedBy = "replaced_by";
 }
 
 impl FactArgs {
@@ -179,7 +160,7 @@ pub async fn run(session: &Session<'_>, command: SystemCommand) -> Result<(), Fa
         SystemCommand::Set { target, name, purpose, facts, clear } => {
             let mut change = facts.fields();
             change.extend(object(&[("name", name.map(Into::into)), ("purpose", purpose.map(Into::into))]));
-            change.extend(clear.into_iter().map(|one| (one.field().to_owned(), Value::Null)));
+            change.extend(clear.into_iter().map(|one| (one.word().to_owned(), Value::Null)));
             let answer = changes::set(client, &["systems", &target.id], change).await?;
             session.made("信息系统的登记已改", Kind::System, &answer.body)
         }

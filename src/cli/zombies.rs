@@ -3,7 +3,7 @@
 use super::{
     IdArg, ListArgs, ShowArgs,
     language::{say, tr},
-    parsers::name,
+    parsers::{choices, name},
     problem::Failure,
     session::{Session, object},
     tables::Kind,
@@ -133,22 +133,9 @@ pub enum ZombieCommand {
     },
 }
 
-/// What an owner says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Answer {
-    Agree,
-    Replaced,
-    Object,
-}
-
-impl Answer {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Agree => "agree",
-            Self::Replaced => "replaced",
-            Self::Object => "object",
-        }
-    }
+choices! {
+    /// What an owner says.
+    Answer: Agree = "agree", Replaced = "replaced", Object = "object";
 }
 
 impl ValueEnum for Criterion {

@@ -90,6 +90,31 @@ pub struct System {
 }
 
 impl System {
+    /// One of which nothing else is known yet.
+    pub fn new(id: SystemId, unit: Unit, name: String, home: Home, surveyed_on: Date) -> Self {
+        Self {
+            id,
+            unit,
+            name,
+            purpose: String::new(),
+            scope: None,
+            frequency: None,
+            last_updated_on: None,
+            maintained_until: None,
+            survey: Survey::default(),
+            home,
+            servers: BTreeSet::new(),
+            needs: BTreeSet::new(),
+            surveyed_on,
+            stage: Stage::Surveyed,
+            overruled: None,
+            decision: None,
+            planned: None,
+            exemption: None,
+            steps: Vec::new(),
+        }
+    }
+
     pub fn disposition(&self) -> Option<Disposition> {
         self.decision.as_ref().map(|decision| decision.disposition)
     }

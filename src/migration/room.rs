@@ -221,6 +221,32 @@ pub struct Term {
 }
 
 impl Room {
+    /// An ordinary one, of which nothing else is known yet.
+    pub const fn new(id: RoomId, unit: Unit, name: String, surveyed_on: Date) -> Self {
+        Self {
+            id,
+            unit,
+            name,
+            facts: Facts {
+                kind: Kind::Ordinary,
+                evidence: None,
+                document: None,
+                document_on: None,
+                due_on: None,
+                address: None,
+                area: None,
+                racks: None,
+                power: None,
+            },
+            surveyed_on,
+            proofs: BTreeMap::new(),
+            signatures: Vec::new(),
+            closed_on: None,
+            reopened: Vec::new(),
+            reclassified: Vec::new(),
+        }
+    }
+
     pub fn standing(&self) -> Standing {
         match (self.closed_on, self.facts.kind) {
             (Some(_), _) => Standing::Gone,

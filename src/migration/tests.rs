@@ -36,28 +36,9 @@ pub fn said(by: &str, of: &str) -> Said {
 }
 
 pub fn room(n: usize, kind: Kind) -> Room {
-    Room {
-        id: RoomId(id(2, n)),
-        unit: unit(n % 3),
-        name: format!("机房{n}"),
-        facts: Facts {
-            kind,
-            evidence: Some("文".to_owned()),
-            document: None,
-            document_on: None,
-            due_on: None,
-            address: None,
-            area: None,
-            racks: None,
-            power: None,
-        },
-        surveyed_on: date(2026, 1, 1),
-        proofs: BTreeMap::new(),
-        signatures: Vec::new(),
-        closed_on: None,
-        reopened: Vec::new(),
-        reclassified: Vec::new(),
-    }
+    let mut room = Room::new(RoomId(id(2, n)), unit(n % 3), format!("机房{n}"), date(2026, 1, 1));
+    (room.facts.kind, room.facts.evidence) = (kind, Some("文".to_owned()));
+    room
 }
 
 pub fn server(n: usize, room: RoomId) -> Server {
@@ -73,27 +54,8 @@ pub fn server(n: usize, room: RoomId) -> Server {
 }
 
 pub fn system(n: usize, home: Home) -> System {
-    System {
-        id: SystemId(id(3, n)),
-        unit: unit(n % 3),
-        name: format!("系统{n}"),
-        purpose: "用途".to_owned(),
-        scope: None,
-        frequency: None,
-        last_updated_on: None,
-        maintained_until: None,
-        survey: Survey::default(),
-        home,
-        servers: BTreeSet::new(),
-        needs: BTreeSet::new(),
-        surveyed_on: date(2026, 1, 1),
-        stage: Stage::Surveyed,
-        overruled: None,
-        decision: None,
-        planned: None,
-        exemption: None,
-        steps: Vec::new(),
-    }
+    let known = System::new(SystemId(id(3, n)), unit(n % 3), format!("系统{n}"), home, date(2026, 1, 1));
+    System { purpose: "用途".to_owned(), ..known }
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "as a system has it")]

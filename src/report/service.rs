@@ -13,7 +13,7 @@ use crate::{
     ids::{DepartmentId, ReportId},
     jurisdiction::Profile,
     usage::judging::{
-        Kept, Line,
+        Line,
         service::{Judges, JudgingError, Keep},
     },
 };
@@ -87,19 +87,17 @@ impl Reports {
         if store::is_made(&mut *self.db.read().await?, IDLE, as_of).await? {
             return Ok(0);
         }
-        let judged = self.judges.of_day(as_of, None, Keep::Yes).await?;
+        let judged = self.judges.lines(as_of, None, Keep::Yes).await?;
         if judged.is_empty() {
             return Ok(0);
         }
-        let mut departments: BTreeMap<String, Vec<Kept>> = BTreeMap::new();
-        for kept in &judged {
-            departments.entry(kept.evidence.subject.department.id.text()).or_default().push(kept.clone());
+        let mut departments: BTreeMap<String, Vec<Line>> = BTreeMap::new();
+        for line in &judged {
+            departments.entry(line.subject().department.id.text()).or_default().push(line.clone());
         }
-        let whole = judged.into_iter().map(|kept| kept.evidence.into()).collect();
-        let mut reports = vec![(None, self.report(as_of, None, whole))];
-        for (_, kept) in departments {
-            let Some(department) = kept.first().map(|kept| kept.evidence.subject.department.clone()) else { continue };
-            let own = kept.into_iter().map(|kept| kept.evidence.into()).collect();
+        let mut reports = vec![(None, self.report(as_of, None, judged))];
+        for (_, own) in departments {
+            let Some(department) = own.first().map(|line| line.subject().department.clone()) else { continue };
             reports.push((Some(department.id), self.report(as_of, Some(&department), own)));
         }
         let mut made = Vec::new();

@@ -456,19 +456,33 @@ pub async fn fold<S: AsRef<str>, T: Clone>(
         }
         let Some(kept) = found.get_mut(subject) else { continue };
         days_of(&row, first, last, |day| {
-            // A day of which a part was kept already (a clock was set back) is one day.
-            if open.get(subject).is_some_and(|so_far| day.merge(so_far)) {
-                open.remove(subject);
-            }
+            complete(day, subject, &mut open);
             add(kept, day);
         })?;
     }
     for (subject, so_far) in open {
-        if from <= so_far.date() && so_far.date() <= to {
-            add(found.entry(subject).or_insert_with(|| empty.clone()), &so_far);
-        }
+        add(found.entry(subject).or_insert_with(|| empty.clone()), &so_far);
     }
     Ok(found)
+}
+
+/// A day of which a part is kept already while the rest is under way (a clock was set back) is one day.
+fn complete(day: &mut Day, subject: &str, open: &mut HashMap<String, Box<Day>>) {
+    if open.get(subject).is_some_and(|so_far| day.merge(so_far)) {
+        open.remove(subject);
+    }
+}
+
+/// The days under way of meters' rows, by their subjects.
+fn under_way(rows: &[AnyRow]) -> Result<HashMap<String, Box<Day>>, DbError> {
+    let mut open = HashMap::new();
+    for row in rows {
+        let subject: String = row.try_get("subject_id")?;
+        if let Some(so_far) = read_open(&subject, row.try_get("state")?).so_far() {
+            open.insert(subject, so_far);
+        }
+    }
+    Ok(open)
 }
 
 /// Days under way of some subjects, if they lie between.
@@ -478,11 +492,10 @@ async fn so_far<S: AsRef<str>>(
     from: i64,
     to: i64,
 ) -> Result<HashMap<String, Box<Day>>, DbError> {
-    let mut open = HashMap::new();
     // Of a range that is over there is mostly none, which is known at one look.
     let any = sqlx::query("select 1 from usage_meters where open_day between $1 and $2 limit 1").bind(from).bind(to);
     if any.fetch_optional(&mut *conn).await?.is_none() {
-        return Ok(open);
+        return Ok(HashMap::new());
     }
     let sql = format!(
         "select subject_id, state from usage_meters where open_day between ${} and ${} and subject_id in {}",
@@ -494,13 +507,7 @@ async fn so_far<S: AsRef<str>>(
     for subject in subjects {
         query = query.bind(subject.as_ref());
     }
-    for row in query.bind(from).bind(to).fetch_all(conn).await? {
-        let subject: String = row.try_get("subject_id")?;
-        if let Some(so_far) = read_open(&subject, row.try_get("state")?).so_far() {
-            open.insert(subject, so_far);
-        }
-    }
-    Ok(open)
+    under_way(&query.bind(from).bind(to).fetch_all(conn).await?)
 }
 
 /// Subjects that cut all there are into so many ranges of about the same size: each is the last of its range.
@@ -525,32 +532,11 @@ pub async fn windows(
     mut each: impl FnMut(&str, Window),
 ) -> Result<(), DbError> {
     let (from, to) = (number(empty.from()), number(empty.to()));
-    let mut open: HashMap<String, Open> = HashMap::new();
     let rows = sqlx::query(
         "select subject_id, state from usage_meters where open_day between $1 and $2 and subject_id > $3 \
          and subject_id <= $4",
     );
-    for row in rows.bind(from).bind(to).bind(after).bind(last).fetch_all(&mut *conn).await? {
-        let subject: String = row.try_get("subject_id")?;
-        let state = read_open(&subject, row.try_get("state")?);
-        open.insert(subject, state);
-    }
-    let mut end = |subject: &str, mut window: Window, kept: &[Day], open: Option<Open>| {
-        let so_far = open.and_then(|open| open.so_far());
-        // A day of which a part is kept already (a clock was set back) is one day.
-        for day in kept {
-            match so_far.as_ref().filter(|so_far| so_far.date() == day.date()) {
-                Some(so_far) => {
-                    let mut whole = day.clone();
-                    whole.merge(so_far);
-                    window.add(&whole);
-                }
-                None => _ = window.add(day),
-            }
-        }
-        so_far.map(|day| window.add(&day));
-        each(subject, window);
-    };
+    let mut open = under_way(&rows.bind(from).bind(to).bind(after).bind(last).fetch_all(&mut *conn).await?)?;
     // By way of the meters, so that what lies outside the window is not even passed over.
     let rows = sqlx::query(
         "select d.subject_id as subject_id, d.day as day, d.data as data from usage_meters m \
@@ -558,23 +544,33 @@ pub async fn windows(
                where m.subject_id > $3 and m.subject_id <= $4 order by m.subject_id, d.day",
     );
     let mut rows = rows.bind(block::first(from)).bind(to).bind(after).bind(last).fetch(conn);
-    let (mut subject, mut days) = (String::new(), Vec::new());
-    while let Some(row) = rows.try_next().await? {
-        let next: &str = row.try_get("subject_id")?;
-        if next != subject {
-            if !subject.is_empty() {
-                end(&subject, empty.clone(), &days, open.remove(&subject));
-            }
-            next.clone_into(&mut subject);
-            days.clear();
+    let mut end = |(subject, mut window): (String, Window), open: &mut HashMap<String, Box<Day>>| {
+        if let Some(so_far) = open.remove(&subject) {
+            window.add(&so_far);
         }
-        days_of(&row, from, to, |day| days.push(day.clone()))?;
+        each(&subject, window);
+    };
+    let mut at: Option<(String, Window)> = None;
+    while let Some(row) = rows.try_next().await? {
+        let subject: &str = row.try_get("subject_id")?;
+        if at.as_ref().is_none_or(|(last, _)| last != subject)
+            && let Some(before) = at.replace((subject.to_owned(), empty.clone()))
+        {
+            end(before, &mut open);
+        }
+        let Some((_, window)) = &mut at else { continue };
+        days_of(&row, from, to, |day| {
+            complete(day, subject, &mut open);
+            window.add(day);
+        })?;
     }
-    if !subject.is_empty() {
-        end(&subject, empty.clone(), &days, open.remove(&subject));
+    if let Some(last) = at {
+        end(last, &mut open);
     }
-    for (subject, state) in open {
-        end(&subject, empty.clone(), &[], Some(state));
+    for (subject, so_far) in open {
+        let mut window = empty.clone();
+        window.add(&so_far);
+        each(&subject, window);
     }
     Ok(())
 }

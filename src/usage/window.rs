@@ -77,15 +77,9 @@ impl Window {
         if date < self.from || date > self.to {
             return false;
         }
-        // Rows mostly come in order.
-        let place = match self.days.last() {
-            Some(last) if last.date >= date => match self.days.binary_search_by_key(&date, |figures| figures.date) {
-                Ok(_) => return false,
-                Err(place) => place,
-            },
-            _ => self.days.len(),
-        };
-        self.days.insert(place, Figures::of(day));
+        if !Figures::of(day).enter(&mut self.days) {
+            return false;
+        }
         self.covered_ms += u64::from(day.covered_ms);
         for (at, measured) in day.metrics.iter().enumerate() {
             self.histograms[at].merge(&measured.histogram);
@@ -237,6 +231,20 @@ fn by_rank(mut values: Vec<(f64, u32)>, rank: u64) -> Option<f64> {
 }
 
 impl Figures {
+    /// Into days that are in order. False, and nothing is added, where there is one of that date.
+    pub(super) fn enter(self, days: &mut Vec<Self>) -> bool {
+        // Rows mostly come in order.
+        let place = match days.last() {
+            Some(last) if last.date >= self.date => match days.binary_search_by_key(&self.date, |day| day.date) {
+                Ok(_) => return false,
+                Err(place) => place,
+            },
+            _ => days.len(),
+        };
+        days.insert(place, self);
+        true
+    }
+
     pub(super) fn of(day: &Day) -> Self {
         Self {
             date: day.date(),

@@ -19,7 +19,7 @@ use jiyue::{
     usage::{
         Day, Interval, OpenDay, Point, Traffic,
         gauges::service::Gauges,
-        judging::service::Keep,
+        judging::{self, service::Keep},
         store,
         verdict::{Code, Verdict},
     },
@@ -110,8 +110,11 @@ impl Beside {
     }
 
     async fn verdict(&self, day: Date, machine: &str) -> (Verdict, bool, Vec<Code>) {
-        let kept = self.reports.judges.of_day(day, None, Keep::Yes).await.expect("judged");
-        let kept = kept.into_iter().find(|kept| kept.evidence.subject.id == machine).expect("the machine");
+        self.reports.judges.judge(day, Keep::Yes).await.expect("judged");
+        let machines = [machine.to_owned()];
+        let mut conn = self.db.read().await.expect("a connection");
+        let kept = judging::store::newest(&mut conn, &machines, day).await.expect("verdicts").remove(0);
+        assert_eq!(kept.day, day, "of that very day");
         let judgement = kept.evidence.judgement;
         let codes = judgement.eligibility.reasons.iter().map(|reason| reason.code).collect();
         (judgement.verdict, judgement.eligibility.eligible, codes)

@@ -6,7 +6,7 @@ use super::{
         estate::{Estate, Home, Object, Server, System, Unit},
         fate::Stage,
         forms::{self, Table},
-        room::{Facts, Kind, Reclassified, Room},
+        room::{Kind, Reclassified, Room},
     },
     Fault, Note, cells,
     rows::Reading,
@@ -15,13 +15,12 @@ use super::{
 use crate::{
     ids::{DepartmentId, RoomId, ServerId, SystemId},
     server::survey::Hardware,
-    system::survey::Survey,
     text::{self, fold, hex},
 };
 use jiff::civil::Date;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 /// Faults that are told at most; what is behind them is found when they are mended.
 const MOST_FAULTS: usize = 1_000;
@@ -225,27 +224,9 @@ impl Planner<'_> {
         let Some((unit, name)) = self.key(row, "机房名称") else { return };
         let known = self.rooms.own(unit.id, &name).and_then(|id| self.ground.estate.rooms.get(&id)).cloned();
         let today = self.ground.today;
-        let mut room = known.clone().unwrap_or_else(|| Room {
-            id: self.rooms.own(unit.id, &name).unwrap_or_default(),
-            unit: unit.clone(),
-            name: name.clone(),
-            facts: Facts {
-                kind: Kind::Ordinary,
-                evidence: None,
-                document: None,
-                document_on: None,
-                due_on: None,
-                address: None,
-                area: None,
-                racks: None,
-                power: None,
-            },
-            surveyed_on: today,
-            proofs: BTreeMap::new(),
-            signatures: Vec::new(),
-            closed_on: None,
-            reopened: Vec::new(),
-            reclassified: Vec::new(),
+        let mut room = known.clone().unwrap_or_else(|| {
+            let id = self.rooms.own(unit.id, &name).unwrap_or_default();
+            Room::new(id, unit.clone(), name.clone(), today)
         });
         (room.unit, room.name) = (unit, name);
         let facts = &mut room.facts;
@@ -382,26 +363,8 @@ impl Planner<'_> {
         }
         let registered = self.ground.systems.get(&(unit.id, name.clone())).copied();
         let id = self.systems.own(unit.id, &name).or(registered);
-        let mut system = known.unwrap_or_else(|| System {
-            id: id.unwrap_or_default(),
-            unit: unit.clone(),
-            name: name.clone(),
-            purpose: String::new(),
-            scope: None,
-            frequency: None,
-            last_updated_on: None,
-            maintained_until: None,
-            survey: Survey::default(),
-            home,
-            servers: BTreeSet::new(),
-            needs: BTreeSet::new(),
-            surveyed_on: self.ground.today,
-            stage: Stage::Surveyed,
-            overruled: None,
-            decision: None,
-            planned: None,
-            exemption: None,
-            steps: Vec::new(),
+        let mut system = known.unwrap_or_else(|| {
+            System::new(id.unwrap_or_default(), unit.clone(), name.clone(), home, self.ground.today)
         });
         (system.unit, system.name, system.home) = (unit, name, home);
         self.reading(row).system(&mut system);

@@ -3,7 +3,7 @@
 use super::{
     PaperError,
     csv::{BOM, guarded},
-    workbook::{Cell, Page, count, made, maybe},
+    workbook::{Cell, Page, begin, count, heading, maybe},
 };
 use crate::{
     migration::{
@@ -13,7 +13,7 @@ use crate::{
     report::rooms::RoomsReport,
 };
 use csv::{QuoteStyle, Terminator, WriterBuilder};
-use rust_xlsxwriter::{DocProperties, Workbook, Worksheet, XlsxError};
+use rust_xlsxwriter::{Worksheet, XlsxError};
 
 const fn standing(standing: Standing) -> &'static str {
     match standing {
@@ -25,14 +25,9 @@ const fn standing(standing: Standing) -> &'static str {
 
 /// A summary, the rooms, how it went, and what the register wants.
 pub fn workbook(report: &RoomsReport) -> Result<Vec<u8>, PaperError> {
-    let mut workbook = Workbook::new();
     let title = format!("{}机房关停进展", report.district);
-    let made = made(report.as_of)?;
-    workbook.set_properties(
-        &DocProperties::new().set_title(&title).set_author(&report.authority).set_creation_datetime(&made),
-    );
-    let of = report.department.as_ref().map_or("全部建设单位", |department| &department.name);
-    let about = |what: &str| format!("{title}：{what}（{of}，截至 {}）", report.as_of);
+    let mut workbook = begin(&title, &report.authority, report.as_of)?;
+    let about = |what: &str| heading(&title, what, report.department.as_ref(), report.as_of);
     workbook.push_worksheet(summary(report, &about("汇总"))?);
     workbook.push_worksheet(targets(report, &about("上云目标"))?);
     workbook.push_worksheet(board(report, &about("各机房"))?);

@@ -3,6 +3,7 @@
 
 use super::{PaperError, words};
 use crate::{
+    identity::Department,
     report::idle::{Age, Group, Holding, IdleReport, Totals},
     time,
     units::GIB,
@@ -160,24 +161,30 @@ fn cut(text: &str) -> &str {
     text.char_indices().nth(LONGEST).map_or(text, |(at, _)| &text[..at])
 }
 
-/// The end of the day that a report is of, and not the time of its making: the same report is the same file.
-pub(super) fn made(as_of: Date) -> Result<ExcelDateTime, XlsxError> {
-    if as_of.year() < FIRST_YEAR {
-        return ExcelDateTime::from_ymd(FIRST_YEAR.unsigned_abs(), 1, 1);
-    }
-    ExcelDateTime::from_timestamp(time::day_begins(as_of) + 86_400)
+/// A workbook without a sheet yet. It was made at the end of the day that it is of, and not when it was: the same report is
+/// the same file.
+pub(super) fn begin(title: &str, authority: &str, as_of: Date) -> Result<Workbook, XlsxError> {
+    let made = if as_of.year() < FIRST_YEAR {
+        ExcelDateTime::from_ymd(FIRST_YEAR.unsigned_abs(), 1, 1)?
+    } else {
+        ExcelDateTime::from_timestamp(time::day_begins(as_of) + 86_400)?
+    };
+    let mut workbook = Workbook::new();
+    workbook.set_properties(&DocProperties::new().set_title(title).set_author(authority).set_creation_datetime(&made));
+    Ok(workbook)
+}
+
+/// What stands over a sheet: of which report it is, what it tells, of whom, and as of which day.
+pub(super) fn heading(title: &str, what: &str, department: Option<&Department>, as_of: Date) -> String {
+    let of = department.map_or("全部建设单位", |department| &department.name);
+    format!("{title}：{what}（{of}，截至 {as_of}）")
 }
 
 /// The workbook: a summary, the idle machines, their evidence, the unknown ones, and advice.
 pub fn idle(report: &IdleReport) -> Result<Vec<u8>, PaperError> {
-    let mut workbook = Workbook::new();
     let title = format!("{}闲置资源报告", report.district);
-    let made = made(report.as_of)?;
-    workbook.set_properties(
-        &DocProperties::new().set_title(&title).set_author(&report.authority).set_creation_datetime(&made),
-    );
-    let of = report.department.as_ref().map_or("全部建设单位", |department| &department.name);
-    let about = |what: &str| format!("{title}：{what}（{of}，截至 {}）", report.as_of);
+    let mut workbook = begin(&title, &report.authority, report.as_of)?;
+    let about = |what: &str| heading(&title, what, report.department.as_ref(), report.as_of);
     workbook.push_worksheet(summary(report, &about("汇总"))?);
     workbook.push_worksheet(machines(report, &about("闲置虚拟机"))?);
     workbook.push_worksheet(evidence(report, &about("判定证据"))?);

@@ -1,6 +1,6 @@
 //! Acts: judging a day and keeping what was judged, and what owners agree to.
 
-use super::{Agreement, Case, Evidence, Kept, Line, Rules, agreement, agreement::Untimely, evidence, store};
+use super::{Agreement, Case, Evidence, Line, Rules, agreement, agreement::Untimely, evidence, store};
 use crate::{
     audit::{self, Outcome, Record, Who},
     catalogue::Catalogue,
@@ -96,20 +96,10 @@ impl Judges {
     }
 
     /// What was judged of a day that is over; what was not is judged now.
-    pub async fn of_day(&self, day: Date, department: Option<&str>, keep: Keep) -> Result<Vec<Kept>, JudgingError> {
-        if let Some(judged) = self.judge(day, keep).await? {
-            let own = |kept: &Kept| department.is_none_or(|id| kept.evidence.subject.department.id.text() == id);
-            return Ok(judged.into_iter().filter(own).collect());
-        }
-        let mut conn = self.db.read().await?;
-        Ok(store::of_day(&mut conn, day, department).await?)
-    }
-
-    /// The same, as a report needs it.
     pub async fn lines(&self, day: Date, department: Option<&str>, keep: Keep) -> Result<Vec<Line>, JudgingError> {
         if let Some(judged) = self.judge(day, keep).await? {
-            let own = |kept: &Kept| department.is_none_or(|id| kept.evidence.subject.department.id.text() == id);
-            return Ok(judged.into_iter().filter(own).map(|kept| Line::from(kept.evidence)).collect());
+            let own = |evidence: &Evidence| department.is_none_or(|id| evidence.subject.department.id.text() == id);
+            return Ok(judged.into_iter().filter(own).map(Line::from).collect());
         }
         let mut conn = self.db.read().await?;
         let (mut after, mut pages) = (String::new(), Vec::new());
@@ -126,7 +116,7 @@ impl Judges {
     }
 
     /// Judges a day that nobody has judged yet. What is not kept is answered.
-    pub async fn judge(&self, day: Date, keep: Keep) -> Result<Option<Vec<Kept>>, JudgingError> {
+    pub async fn judge(&self, day: Date, keep: Keep) -> Result<Option<Vec<Evidence>>, JudgingError> {
         if day >= self.db.clock().today() {
             return Err(JudgingError::NotOver { day });
         }
@@ -136,8 +126,7 @@ impl Judges {
         }
         let judged = self.all(day).await?;
         if keep == Keep::No {
-            let kept = |evidence| Kept { id: crate::ids::VerdictId::new(), day, evidence };
-            return Ok(Some(judged.into_iter().map(kept).collect()));
+            return Ok(Some(judged));
         }
         if judged.is_empty() {
             // A day before there was anything: nothing to remember of it.

@@ -326,19 +326,6 @@ fn kept(row: &AnyRow) -> Result<Kept, DbError> {
     Ok(Kept { id: parsed(row, "id")?, day: parsed(row, "day")?, evidence: json(row, "evidence")? })
 }
 
-/// A day's judgements, in the order of their subjects.
-pub async fn of_day(conn: &mut AnyConnection, day: Date, department: Option<&str>) -> Result<Vec<Kept>, DbError> {
-    let rows = sqlx::query(
-        "select id, day, evidence from usage_verdicts where day = $1 \
-         and (cast($2 as text) is null or department_id = $2) order by subject_id",
-    )
-    .bind(day.to_string())
-    .bind(department)
-    .fetch_all(conn)
-    .await?;
-    rows.iter().map(kept).collect()
-}
-
 /// The evidence of a day's judgements after one of them, a line each, and which was the last; `None` behind the end. As one
 /// text, for of ten thousand rows most of the time would go into handing them over.
 pub async fn lines(

@@ -1,7 +1,7 @@
 //! What judging needs of a machine's days, taken in one at a time and not kept: the last of them in full, and all of them, as far
 //! back as a rule looks, as figures.
 
-use super::{Method, RuleSet, past::Past};
+use super::{RuleSet, past::Past};
 use crate::usage::{day::Day, window::Window};
 use jiff::civil::Date;
 
@@ -31,15 +31,5 @@ impl History {
 
     pub const fn past(&self) -> &Past {
         &self.past
-    }
-}
-
-impl RuleSet {
-    /// How many days to the end of one are looked at.
-    pub fn lookback(&self) -> u32 {
-        match &self.method {
-            Method::Criteria(_) => self.window_days,
-            Method::Signals(thresholds) => thresholds.lookback_days.max(self.window_days),
-        }
     }
 }

@@ -36,18 +36,9 @@ impl Past {
     /// Takes in a day, unless it is outside or there already.
     pub fn add(&mut self, day: &Day) {
         let date = day.date();
-        if date < self.from || date > self.to {
+        if date < self.from || date > self.to || !Figures::of(day).enter(&mut self.days) {
             return;
         }
-        // Rows mostly come in order.
-        let place = match self.days.last() {
-            Some(last) if last.date >= date => match self.days.binary_search_by_key(&date, |figures| figures.date) {
-                Ok(_) => return,
-                Err(place) => place,
-            },
-            _ => self.days.len(),
-        };
-        self.days.insert(place, Figures::of(day));
         self.covered_ms += u64::from(day.covered_ms);
         for metric in Metric::ALL {
             let at = metric.index();

@@ -229,6 +229,16 @@ struct RawSet {
     signals: Option<Box<Thresholds>>,
 }
 
+impl RuleSet {
+    /// How many days to the end of one are looked at.
+    pub fn lookback(&self) -> u32 {
+        match &self.method {
+            Method::Criteria(_) => self.window_days,
+            Method::Signals(thresholds) => thresholds.lookback_days.max(self.window_days),
+        }
+    }
+}
+
 impl RuleSets {
     /// The name of our own set.
     pub const OWN: &str = "jiyue";

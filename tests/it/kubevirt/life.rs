@@ -11,7 +11,7 @@ use crate::{
         broker::{self, Broker, Cast},
         prometheus::Prometheus,
     },
-    usage_sources::player::{Player as Exporter, http},
+    usage_sources::player::{self, Player as Exporter, http},
 };
 use jiyue::{
     provider::{
@@ -141,7 +141,6 @@ async fn a_cluster_is_added_on_the_command_line_with_what_its_nodes_have_left() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_on_a_cluster_is_measured_and_goes_into_the_bin_and_out_of_it() {
-    const RECORDING: &str = include_str!("../../data/kubevirt.prom");
     let lab = Lab::start().await;
     lab.storage_class();
     lab.image(&image_sha256()).await;
@@ -183,20 +182,7 @@ async fn a_machine_on_a_cluster_is_measured_and_goes_into_the_bin_and_out_of_it(
     let (name, name_beside, began) = (name.clone(), name_beside.clone(), Instant::now());
     let known = name.clone();
     exporter.plays(move |_| {
-        let since = began.elapsed().as_secs_f64();
-        let grown = |line: &str| -> String {
-            let Some((series, value)) = line.rsplit_once(' ').filter(|_| !line.starts_with('#')) else {
-                return line.to_owned();
-            };
-            let pace = match series {
-                _ if series.contains("_seconds_total") => 0.5,
-                _ if series.contains("_bytes_total") => 1000.0,
-                _ => 0.0,
-            };
-            format!("{series} {}", value.parse::<f64>().expect("a value") + pace * since)
-        };
-        let text: Vec<_> = RECORDING.lines().map(grown).collect();
-        let text = (text.join("\n") + "\n").replace("VMI_NAME", &known).replace("of-somebody-else", &name_beside);
+        let text = player::recording(began).replace("VMI_NAME", &known).replace("of-somebody-else", &name_beside);
         http("200 OK", &text)
     });
     until("it is measured", async || {

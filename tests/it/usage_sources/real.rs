@@ -1,7 +1,7 @@
 //! Real Prometheuses.
 
 use super::{
-    player::{Player, http},
+    player::{self, Player, http},
     samples, server, state, until,
 };
 use crate::support::{
@@ -135,7 +135,6 @@ async fn a_servers_past_is_replayed_and_repeating_it_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kubevirt_recording_measures_machines_by_their_names() {
-    const RECORDING: &str = include_str!("../../data/kubevirt.prom");
     for on in On::BOTH {
         let player = Player::start(|_| http("200 OK", "")).await;
         let mut prometheus = Prometheus::prepared(&[&player.address]);
@@ -155,22 +154,7 @@ async fn a_kubevirt_recording_measures_machines_by_their_names() {
         let path = format!("/v1/machines/{}/usage", machines["items"][0]["id"].as_str().unwrap());
 
         let began = Instant::now();
-        player.plays(move |_| {
-            let since = began.elapsed().as_secs_f64();
-            let grown = |line: &str| -> String {
-                let Some((series, value)) = line.rsplit_once(' ').filter(|_| !line.starts_with('#')) else {
-                    return line.to_owned();
-                };
-                let pace = match series {
-                    _ if series.contains("_seconds_total") => 0.5,
-                    _ if series.contains("_bytes_total") => 1000.0,
-                    _ => 0.0,
-                };
-                format!("{series} {}", value.parse::<f64>().expect("a value") + pace * since)
-            };
-            let text: Vec<_> = RECORDING.lines().map(grown).collect();
-            http("200 OK", &(text.join("\n") + "\n").replace("VMI_NAME", &name))
-        });
+        player.plays(move |_| http("200 OK", &player::recording(began).replace("VMI_NAME", &name)));
         let usage = until(&broker, &cast.requester, &path, |usage| {
             usage.pointer("/usage/cpu_percent/max").and_then(Value::as_f64).is_some_and(|max| max > 22.0)
                 && usage["usage"]["memory_percent"].is_object()
