@@ -17,7 +17,8 @@ jiyue_cache=${JIYUE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/jiyue}
 
 # Rust is often in one account's home only: this one's, or that of the person behind sudo, or root's.
 find_cargo() {
-  command -v cargo >/dev/null && return
+  # One that is there and finds its toolchain: with another home (sudo, CI) rustup's does not.
+  cargo --version >/dev/null 2>&1 && return
   local account home
   for account in "$(id -un)" "${SUDO_USER:-}" root; do
     home=$(getent passwd "${account:-root}" | cut -d: -f6)
