@@ -31,6 +31,7 @@ use crate::{
     },
     metrics::Metrics,
     migration::{
+        moving::{runner::Moves, service::DiskImports, steps::Sources},
         register::{self, RegisterError},
         service::Estates,
     },
@@ -38,7 +39,7 @@ use crate::{
         Kind, Operation, store,
         worker::{self, Bell, Pulse, Runner, Worker},
     },
-    provider::kubevirt,
+    provider::{kubevirt, libvirt::SourceHost},
     report::{self, service::Reports},
     request::service::Rules,
     rule::Code,
@@ -339,7 +340,9 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         bell: Bell::default(),
     };
     let courier = courier(distribution.clone(), settings);
-    let (worker, registrar) = (worker(&shared, &courier, settings), registrar(&shared, settings));
+    let old_hosts = old_hosts(settings);
+    let worker = worker(&shared, &courier, &old_hosts, settings);
+    let registrar = registrar(&shared, settings);
     let sources: Arc<[Source]> = sources(settings)?.into();
     let (collector, gauges) = (collector(&shared, settings, Arc::clone(&sources)), gauges(&shared, settings));
     let reports = reports(&shared.db, settings)?;
@@ -380,6 +383,14 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
             entering: Arc::default(),
             bell: distribution.bell.clone(),
         },
+        disk_imports: DiskImports {
+            db: db.clone(),
+            providers: providers.clone(),
+            sources: old_hosts,
+            inventory: inventory.clone(),
+            names: names.clone(),
+            bell: bell.clone(),
+        },
         machines: Machines {
             db: db.clone(),
             inventory: inventory.clone(),
@@ -411,6 +422,12 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         allowed_hosts: allowed(settings),
     });
     Ok(Service { controller: controller(&api, settings), api, worker, rounds, registrar, courier, collector, gauges })
+}
+
+/// Hosts that old guests come from.
+fn old_hosts(settings: &Settings) -> Sources {
+    let each = settings.source_host.iter();
+    Sources::new(each.map(|host| SourceHost::new(&host.name, &host.uri, &settings.insecure_networks)).collect())
 }
 
 /// What takes requests from a cluster, where one is named.
@@ -502,21 +519,32 @@ fn readiness(pulse: Pulse, vault: &Vault, settings: &Settings, stop: Cancellatio
 }
 
 /// The worker, with a runner for every kind of operation.
-fn worker(shared: &Shared, courier: &Courier, settings: &Settings) -> Worker {
+fn worker(shared: &Shared, courier: &Courier, old_hosts: &Sources, settings: &Settings) -> Worker {
     let Shared { db, inventory, providers, bell, pulse, names, metrics, vault } = shared.clone();
     let patience = Patience {
         answer: Duration::from_secs(settings.answer_seconds),
         install: Duration::from_secs(settings.install_seconds),
         other: Duration::from_secs(settings.step_seconds),
     };
+    let grace = Duration::from_secs(settings.shutdown_seconds);
+    let moves = Arc::new(Moves {
+        db: db.clone(),
+        providers: providers.clone(),
+        sources: old_hosts.clone(),
+        inventory: inventory.clone(),
+        metrics: metrics.clone(),
+        patience,
+        grace,
+    });
     let power = Arc::new(Power {
         db: db.clone(),
         providers: providers.clone(),
         inventory: inventory.clone(),
         metrics: metrics.clone(),
         patience,
-        grace: Duration::from_secs(settings.shutdown_seconds),
+        grace,
         names: names.clone(),
+        twin: moves.clone(),
     });
     let build = Arc::new(Build {
         db: db.clone(),
@@ -537,6 +565,9 @@ fn worker(shared: &Shared, courier: &Courier, settings: &Settings) -> Worker {
     runners.insert(Kind::Resize, Arc::new(Resize { power: power.clone() }));
     runners.insert(Kind::Migrate, Arc::new(Migrate { power: power.clone(), courier: courier.clone() }));
     runners.insert(Kind::Rebuild, Arc::new(Rebuild { power, build }));
+    for kind in [Kind::ImportDisk, Kind::ReturnDisk] {
+        runners.insert(kind, moves.clone());
+    }
     Worker {
         db,
         runners,

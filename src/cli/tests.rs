@@ -73,6 +73,9 @@ fn every_command_parses() {
         "jiyue zombie reply ID --answer object --reason 在用 --holds replaced --denies idle --denies little_used",
         "jiyue zombie exempt ID --until 2027-01-01 --evidence 函",
         "jiyue zombie sheet ID --to a.xlsx",
+        "jiyue disk-import create --server S --source-host room-1 --domain oa --machine M --address keep --old-address 10.0.0.5",
+        "jiyue disk-import rollback ID --reason 测试未通过 --wait",
+        "jiyue disk-import finish ID --evidence 已拆除",
         "jiyue operation watch ID",
         "jiyue ledger verify",
         "jiyue usage list --department edu --from 2026-10-01 --to 2026-10-31 --sort name",
@@ -447,6 +450,11 @@ fn samples(kind: Kind) -> Vec<Value> {
             "decision": {"disposition": "rebuild", "text": "架构过时"}, "needs": ["乙"], "waits_for": ["乙"], "goes_with": []})],
         Kind::Deadline => vec![json!({"id": "jiangsu-2017-5", "due_on": "2017-12-31", "overdue": true, "task": "清理",
             "owner": "各部门", "due": "2017年12月底前", "basis": "附件 第 5 项", "also": [{"clause": "二", "on": "2018-01-31"}], "met": null})],
+        Kind::DiskImport => vec![json!({"id": "i-1", "domain": "oa-old", "domain_id": "u", "source_host": "room-1",
+            "department": department, "state": "moved", "server_id": "s-1", "machine_id": "m-1", "address": "10.8.0.21",
+            "format": "qcow2", "copied_bytes": 17_000_000, "file_bytes": 17_000_000, "sha256": "ab",
+            "checked_at": "2026-11-21T01:00:00Z", "answered": true, "note": null, "evidence": null,
+            "operation_id": "op-1", "moved_at": "2026-11-21T01:00:00Z", "ended_at": null})],
         Kind::Token => {
             vec![json!({"id": "t-1", "person": "zhang", "name": "张三", "unit": "区信息办", "role": "authority",
             "created_at": "2026-11-21T01:00:00Z"})]

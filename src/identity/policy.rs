@@ -103,6 +103,10 @@ acts! {
     SystemExempt = "system.exempt",
     DeadlineRead = "deadline.read",
     DeadlineMeet = "deadline.meet",
+    DiskImportRead = "disk_import.read",
+    DiskImportCreate = "disk_import.create",
+    DiskImportRollBack = "disk_import.roll_back",
+    DiskImportFinish = "disk_import.finish",
 }
 
 /// How far a role's right to an act reaches.
@@ -118,7 +122,7 @@ pub enum Reach {
 pub const fn reach(role: Role, act: Act) -> Reach {
     use Act::{
         AlarmAcknowledge, AlarmRead, AuditRead, DeadlineMeet, DeadlineRead, DepartmentChange, DepartmentCreate,
-        DepartmentRead, EventRead, HostAdd, HostChange, HostConfirmFenced, HostCordon, HostDrain, HostFence, HostRead,
+        DepartmentRead, DiskImportCreate, DiskImportFinish, DiskImportRead, DiskImportRollBack, EventRead, HostAdd, HostChange, HostConfirmFenced, HostCordon, HostDrain, HostFence, HostRead,
         HostReadmit, HostUncordon, ImageDistribute, ImageImport, ImageRead, LedgerVerify, MachineAgreeReclaim,
         MachineChange, MachineCredentials, MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead,
         MachineReboot, MachineRebuild, MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop,
@@ -166,7 +170,8 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | RoomRead
             | RoomRecord
             | RoomSign
-            | SystemAdvance,
+            | SystemAdvance
+            | DiskImportRead,
         ) => Reach::Own,
         (
             Role::Authority,
@@ -183,13 +188,14 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | HostConfirmFenced | HostReadmit | AlarmRead | AlarmAcknowledge | ImageImport | ImageDistribute
             | MachineRead | MachineStart | MachineStop | MachineReboot | MachineMigrate | MachineRebuild
             | MachineRegisterName | MachineLog | OperationRead | LedgerVerify | RequestRead | DepartmentRead
-            | ServerCreate | ServerChange | ServerReplay | UsageImport | RoomImport | RoomRecord | SystemAdvance,
+            | ServerCreate | ServerChange | ServerReplay | UsageImport | RoomImport | RoomRecord | SystemAdvance
+            | DiskImportCreate | DiskImportRollBack | DiskImportFinish,
         )
         | (Role::Requester | Role::Operator, ImageRead)
         | (
             Role::Authority | Role::Operator | Role::Auditor,
             PlacementExplain | ServerRead | SystemRead | ZombieRead | UsageRead | UsageSourceRead | VerdictRead
-            | ReportRead | RoomRead,
+            | ReportRead | RoomRead | DiskImportRead,
         )
         // What the documents want of everybody is nobody's secret.
         | (Role::Requester | Role::Authority | Role::Operator | Role::Auditor, DeadlineRead)
