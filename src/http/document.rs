@@ -2,7 +2,8 @@
 
 use super::{acts, deadlines, images, once, rooms, rules, verdicts};
 use crate::{
-    audit, capacity, db::Sorts, identity, machine, migration, operation, report, request, server, system, task_book, usage, watch,
+    audit, capacity, db::Sorts, identity, machine, migration, operation, report, request, server, system, task_book,
+    usage, watch,
 };
 use serde_json::{Map, Value};
 use std::sync::{LazyLock, OnceLock};

@@ -122,16 +122,17 @@ pub enum Reach {
 pub const fn reach(role: Role, act: Act) -> Reach {
     use Act::{
         AlarmAcknowledge, AlarmRead, AuditRead, DeadlineMeet, DeadlineRead, DepartmentChange, DepartmentCreate,
-        DepartmentRead, DiskImportCreate, DiskImportFinish, DiskImportRead, DiskImportRollBack, EventRead, HostAdd, HostChange, HostConfirmFenced, HostCordon, HostDrain, HostFence, HostRead,
-        HostReadmit, HostUncordon, ImageDistribute, ImageImport, ImageRead, LedgerVerify, MachineAgreeReclaim,
-        MachineChange, MachineCredentials, MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead,
-        MachineReboot, MachineRebuild, MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop,
-        MachineWithdrawReclaim, OperationRead, PlacementExplain, ReportRead, RequestApprove, RequestCancel,
-        RequestCheck, RequestRead, RequestReturn, RequestSubmit, RoomImport, RoomRead, RoomRecord, RoomReopen,
-        RoomSign, ServerChange, ServerCreate, ServerRead, ServerReplay, SystemAdvance, SystemAttach, SystemChange,
-        SystemCreate, SystemDecide, SystemDetach, SystemExempt, SystemRead, TaskBookImport, TaskBookRead,
-        TaskBookRevoke, UsageImport, UsageRead, UsageSourceRead, VerdictRead, ZombieAsk, ZombieConfirm, ZombieDismiss,
-        ZombieExempt, ZombieFile, ZombieJudge, ZombieRead, ZombieReply,
+        DepartmentRead, DiskImportCreate, DiskImportFinish, DiskImportRead, DiskImportRollBack, EventRead, HostAdd,
+        HostChange, HostConfirmFenced, HostCordon, HostDrain, HostFence, HostRead, HostReadmit, HostUncordon,
+        ImageDistribute, ImageImport, ImageRead, LedgerVerify, MachineAgreeReclaim, MachineChange, MachineCredentials,
+        MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild,
+        MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop, MachineWithdrawReclaim,
+        OperationRead, PlacementExplain, ReportRead, RequestApprove, RequestCancel, RequestCheck, RequestRead,
+        RequestReturn, RequestSubmit, RoomImport, RoomRead, RoomRecord, RoomReopen, RoomSign, ServerChange,
+        ServerCreate, ServerRead, ServerReplay, SystemAdvance, SystemAttach, SystemChange, SystemCreate, SystemDecide,
+        SystemDetach, SystemExempt, SystemRead, TaskBookImport, TaskBookRead, TaskBookRevoke, UsageImport, UsageRead,
+        UsageSourceRead, VerdictRead, ZombieAsk, ZombieConfirm, ZombieDismiss, ZombieExempt, ZombieFile, ZombieJudge,
+        ZombieRead, ZombieReply,
     };
     match (role, act) {
         (

@@ -236,8 +236,7 @@ impl State {
                     | Kind::ImportDisk
                     | Kind::ReturnDisk,
                 Self::Stopped | Self::Running,
-            )
-                | (Kind::Stop | Kind::Reboot, Self::Running)
+            ) | (Kind::Stop | Kind::Reboot, Self::Running)
                 | (Kind::Restore, Self::InBin)
         )
     }

@@ -71,11 +71,9 @@ impl<'a> Old<'a> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("old{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let folder = format!("/var/lib/libvirt/{name}");
-        for args in [
-            &["pool-define-as", &name, "dir", "--target", &folder][..],
-            &["pool-build", &name],
-            &["pool-start", &name],
-        ] {
+        for args in
+            [&["pool-define-as", &name, "dir", "--target", &folder][..], &["pool-build", &name], &["pool-start", &name]]
+        {
             hosts.virsh(ROOM, args).unwrap();
         }
         let file = hosts.seen_from_here(ROOM, &folder).join("system.img");
@@ -397,7 +395,8 @@ async fn an_old_guests_disk_moves_goes_back_moves_again_and_stays() {
     let kept = hosts.guest(230).to_string();
     let mut order = district.plain_order(&old, &machine);
     order["address"] = json!("keep");
-    for (address, word) in [(Value::Null, "old_address"), (json!("10.99.1.2"), "网段"), (json!(hosts.guest(1)), "可用")] {
+    for (address, word) in [(Value::Null, "old_address"), (json!("10.99.1.2"), "网段"), (json!(hosts.guest(1)), "可用")]
+    {
         order["old_address"] = address;
         let refused = district.order(&order).await;
         assert_eq!(refused.code(), "address_not_kept", "{refused:?}");
@@ -419,7 +418,10 @@ async fn an_old_guests_disk_moves_goes_back_moves_again_and_stays() {
 
     let id = text(&import, "id");
     let finished = district.finish(&id).await.expect(200);
-    assert_eq!((text(&finished, "state").as_str(), &finished["evidence"]["domain_state"]), ("finished", &json!("shut off")));
+    assert_eq!(
+        (text(&finished, "state").as_str(), &finished["evidence"]["domain_state"]),
+        ("finished", &json!("shut off"))
+    );
     assert!(finished["evidence"]["at"].is_string());
     district.finish(&id).await.expect(200);
     district.assert_moved(&old, &machine);

@@ -199,7 +199,10 @@ mod tests {
             match next(&facts) {
                 Deed::StartMachine => {
                     assert_eq!((facts.old, facts.machine), (Power::Off, Power::Off), "{facts:?}");
-                    assert!(facts.checked && facts.copied && facts.given && facts.noted && !facts.autostart, "{facts:?}");
+                    assert!(
+                        facts.checked && facts.copied && facts.given && facts.noted && !facts.autostart,
+                        "{facts:?}"
+                    );
                     started.0 += 1;
                 }
                 Deed::StartOld => {
@@ -223,8 +226,10 @@ mod tests {
     fn nothing_is_done_to_an_old_guest_before_it_is_written_down_how_it_was_found() {
         for facts in all().into_iter().filter(|facts| !facts.noted) {
             let deed = next(&facts);
-            let touches =
-                matches!(deed, Deed::Quiet | Deed::StopOld | Deed::StartOld | Deed::Autostart | Deed::Copy | Deed::Give);
+            let touches = matches!(
+                deed,
+                Deed::Quiet | Deed::StopOld | Deed::StartOld | Deed::Autostart | Deed::Copy | Deed::Give
+            );
             assert!(!touches, "{facts:?}: {deed:?}");
         }
     }
@@ -232,9 +237,7 @@ mod tests {
     /// What a deed makes of the facts, when it is done as it should be.
     fn done(facts: Facts, deed: Deed) -> Facts {
         match deed {
-            Deed::Note => {
-                Facts { noted: true, ran: facts.old == Power::On, autostarted: facts.autostart, ..facts }
-            }
+            Deed::Note => Facts { noted: true, ran: facts.old == Power::On, autostarted: facts.autostart, ..facts },
             Deed::StopMachine => Facts { machine: Power::Off, ..facts },
             Deed::Quiet => Facts { autostart: false, ..facts },
             Deed::StopOld => Facts { old: Power::Off, ..facts },
@@ -255,7 +258,8 @@ mod tests {
     #[test]
     fn wherever_it_turns_back_exactly_one_runs_in_the_end() {
         let mut seen = HashSet::new();
-        for (ran, autostart, machine) in [(true, true, Power::On), (true, false, Power::Off), (false, true, Power::On)] {
+        for (ran, autostart, machine) in [(true, true, Power::On), (true, false, Power::Off), (false, true, Power::On)]
+        {
             let first = Facts {
                 wish: Wish::Go,
                 old: if ran { Power::On } else { Power::Off },

@@ -114,9 +114,10 @@ impl Moves {
         let (import, machine) = self.read(operation).await?;
         let provider = self.providers.of(machine.host).await.map_err(|e| later(e.to_string()))?;
         let disks = provider.disks().ok_or_else(|| later("the machine's place takes over no disks".to_owned()))?;
-        let source = self.sources.of(&import.source_host).ok_or_else(|| {
-            later(format!("配置文件里没有源宿主机 {} 的 [[source_host]]", import.source_host))
-        })?;
+        let source = self
+            .sources
+            .of(&import.source_host)
+            .ok_or_else(|| later(format!("配置文件里没有源宿主机 {} 的 [[source_host]]", import.source_host)))?;
         let sides = Sides { import: &import, source, provider: &*provider, disks };
         let look = sides.look(&machine.intent).await;
         let facts = Facts {
@@ -322,7 +323,8 @@ impl Moves {
         machine: &Machine,
     ) -> Result<bool, Stumble> {
         let waited =
-            parts::ensure(sides.provider, Part::Answer, &machine.intent, self.patience, &held.back, &self.metrics).await;
+            parts::ensure(sides.provider, Part::Answer, &machine.intent, self.patience, &held.back, &self.metrics)
+                .await;
         let answered = match waited {
             Ok(()) => true,
             Err(parts::StepError::Failed { .. }) => false,

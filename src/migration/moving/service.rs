@@ -72,8 +72,11 @@ impl DiskImports {
         let address = self.address(&new, &machine, &network)?;
         let guest = source.look(new.domain.trim()).await.map_err(|error| unreachable(&new.source_host, &error))?;
         let guest = guest.ok_or_else(|| {
-            let detail =
-                format!("/domain: 源宿主机 {} 上没有 {}；请用 virsh list --all 核对", new.source_host, shown(&new.domain));
+            let detail = format!(
+                "/domain: 源宿主机 {} 上没有 {}；请用 virsh list --all 核对",
+                new.source_host,
+                shown(&new.domain)
+            );
             Problem::new(Kind::Refused, "source_guest_unknown", detail)
         })?;
         let import = self.judge(&new, source, &guest, &machine, address).await?;
@@ -220,7 +223,10 @@ impl DiskImports {
             (Ok(OldPower::Gone), _) => Ok(told("undefined")),
             (Ok(OldPower::On), _) => Err(Problem::conflict(
                 "source_guest_running",
-                format!("旧机 {} 正在源宿主机 {} 上运行；先查明并停下它，再了结", import.domain_name, import.source_host),
+                format!(
+                    "旧机 {} 正在源宿主机 {} 上运行；先查明并停下它，再了结",
+                    import.domain_name, import.source_host
+                ),
             )),
             // A person's word, under that person's name.
             (Err(_), Some(_)) => Ok(told("not asked")),
@@ -238,11 +244,11 @@ impl DiskImports {
     fn source(&self, name: &str) -> Result<&SourceHost, Problem> {
         self.sources.of(name).ok_or_else(|| {
             let known: Vec<_> = self.sources.names().collect();
-            let known = if known.is_empty() { "一台也没有".to_owned() } else { format!("有 {}", known.join("、")) };
+            let known =
+                if known.is_empty() { "一台也没有".to_owned() } else { format!("有 {}", known.join("、")) };
             let name = shown(name);
-            let detail = format!(
-                "/source_host: 配置文件里没有源宿主机 {name}（{known}）；先写 [[source_host]]，重启服务后再迁"
-            );
+            let detail =
+                format!("/source_host: 配置文件里没有源宿主机 {name}（{known}）；先写 [[source_host]]，重启服务后再迁");
             Problem::new(Kind::Refused, "source_host_unknown", detail)
         })
     }
@@ -330,7 +336,8 @@ impl DiskImports {
             error => unreachable(&new.source_host, &error),
         })?;
         let runs = guest.power == OldPower::On;
-        let header = old_guest::fits(&file, movable.format, machine.intent.disk, runs).map_err(|fault| unfit(&fault))?;
+        let header =
+            old_guest::fits(&file, movable.format, machine.intent.disk, runs).map_err(|fault| unfit(&fault))?;
         Ok(DiskImport {
             id: DiskImportId::new(),
             department: machine.department,
@@ -429,10 +436,16 @@ fn unreachable(host: &str, error: &ProviderError) -> Problem {
 /// A guest or a machine that is in another import's hands already.
 fn taken(error: DbError) -> Problem {
     if error.is_duplicate_of("guest") || error.is_duplicate_of("domain_id") {
-        return Problem::conflict("source_guest_taken", "这台旧机的磁盘已经在迁，或迁了还没有了结；见 jiyue disk-import list");
+        return Problem::conflict(
+            "source_guest_taken",
+            "这台旧机的磁盘已经在迁，或迁了还没有了结；见 jiyue disk-import list",
+        );
     }
     if error.is_duplicate_of("machine") {
-        return Problem::conflict("disk_import_open", "这台虚拟机的另一次磁盘迁入还没有了结；见 jiyue disk-import list");
+        return Problem::conflict(
+            "disk_import_open",
+            "这台虚拟机的另一次磁盘迁入还没有了结；见 jiyue disk-import list",
+        );
     }
     error.into()
 }

@@ -2,9 +2,7 @@
 
 use super::{DiskImport, plan::Power};
 use crate::provider::{
-    Imported, Intent, Observed, Part, Provider, ProviderError, Stop,
-    disks::Disks,
-    libvirt::SourceHost,
+    Imported, Intent, Observed, Part, Provider, ProviderError, Stop, disks::Disks, libvirt::SourceHost,
     old_guest::OldPower,
 };
 use crate::{machine::mac_of, operation::crash};

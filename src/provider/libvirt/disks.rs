@@ -119,8 +119,7 @@ impl Disks for LibvirtHost {
     async fn discard_disk(&self, current: &Intent, unused: &Intent) -> Result<(), ProviderError> {
         let act = format!("discarding a disk of {}", current.name);
         let unused = unused.clone();
-        let call =
-            move |call: &Call<'_>, pool: &StoragePool, current: &Intent| discard(call, pool, current, &unused);
+        let call = move |call: &Call<'_>, pool: &StoragePool, current: &Intent| discard(call, pool, current, &unused);
         self.on(&act, current, call).await
     }
 }

@@ -39,7 +39,8 @@ async fn a_copy_that_broke_off_goes_on_and_nobody_is_taken_for_off_who_cannot_be
     hosts.cut(ROOM);
     let start = district.on_machine(&machine, "start").await.expect(202);
     stays(&district, || district.machine_state(&machine) == "shut off", "the machine stays off").await;
-    let waiting = district.broker().get(&format!("/v1/operations/{}", text(&start, "id")), &district.cast.operator).await;
+    let waiting =
+        district.broker().get(&format!("/v1/operations/{}", text(&start, "id")), &district.cast.operator).await;
     assert_eq!(waiting.expect(200)["finished_at"], json!(null));
     // Nor does anybody's word alone end it while it is not known; somebody's evidence would.
     assert_eq!(district.finish(&id).await.status, 409, "the machine is busy");
@@ -82,7 +83,11 @@ async fn stopped(district: &District<'_>) {
         if text.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T')) {
             return;
         }
-        assert!(began.elapsed() < Duration::from_secs(90), "it does not come to its point:\n{}", district.broker().log());
+        assert!(
+            began.elapsed() < Duration::from_secs(90),
+            "it does not come to its point:\n{}",
+            district.broker().log()
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -90,7 +95,8 @@ async fn stopped(district: &District<'_>) {
 /// Waits until the operation was let go of, with a reason.
 async fn postponed(district: &mut District<'_>, operation: &str) {
     let began = Instant::now();
-    let sql = format!("select count(*) from operations where id = '{operation}' and run_after > 0 and reason is not null");
+    let sql =
+        format!("select count(*) from operations where id = '{operation}' and run_after > 0 and reason is not null");
     while district.sql.number(&sql).await == 0 {
         assert!(began.elapsed() < Duration::from_secs(120), "it is not put off:\n{}", district.broker().log());
         tokio::time::sleep(Duration::from_millis(100)).await;
