@@ -11,6 +11,7 @@ mod kills;
 use crate::support::{
     broker::{self, Answer, Broker, Cast, On, Setup},
     hosts::{self, Hosts, ZONE_BRIDGE},
+    plain,
     sql::Sql,
 };
 use serde_json::{Value, json};
@@ -38,6 +39,26 @@ fn sha256(file: &PathBuf) -> String {
     let out = Command::new("sha256sum").arg(file).output().expect("sha256sum");
     assert!(out.status.success(), "{}", file.display());
     String::from_utf8_lossy(&out.stdout).split_whitespace().next().unwrap_or_default().to_owned()
+}
+
+/// Imports that are over, one for each machine, as plain SQL writes them: for lists, and for who may see what.
+pub async fn over(url: &str) -> Vec<String> {
+    let mut imports = Vec::new();
+    for (n, machine) in (1..).zip(plain::texts(url, "select id from machines order by id").await) {
+        let [id, operation, domain] = std::array::from_fn(|_| uuid::Uuid::now_v7().to_string());
+        let state = if n % 2 == 0 { "failed" } else { "returned" };
+        let insert = format!(
+            "insert into disk_imports (id, department_id, server_id, machine_id, operation_id, source_host, domain_id, \
+             domain_name, disk_file, disk_format, state, address, own_address, file_bytes, virtual_bytes, written, \
+             created_by, created_at, ended_at) select '{id}', department_id, (select min(id) from servers where \
+             servers.department_id = machines.department_id), id, '{operation}', 'room', '{domain}', 'oa-old', \
+             '/pool/oa-old.img', 'qcow2', '{state}', '10.0.0.9', '10.0.0.9', 1048576, 1073741824, '', 'ops', {n}, {n} \
+             from machines where id = '{machine}'"
+        );
+        plain::run(url, &insert).await.unwrap();
+        imports.push(id);
+    }
+    imports
 }
 
 /// An old guest's disk: a boot sector that halts, a mark, nothing for long, and a mark at its end; 28 MiB, of which 20 are
