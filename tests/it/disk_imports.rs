@@ -235,6 +235,40 @@ impl<'a> District<'a> {
         (text(&import, "id"), text(&import, "operation_id"))
     }
 
+    /// Asks for something of which the broker may die before it has answered.
+    async fn try_post(&self, path: &str, body: &Value) {
+        let url = format!("{}{path}", self.broker().url);
+        let sent = crate::support::http().post(url).bearer_auth(&self.cast.operator).json(body).send().await;
+        if let Ok(answer) = sent {
+            assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap_or_default());
+        }
+    }
+
+    /// Begins one with a broker that dies at `point`; its id and its operation's.
+    async fn begin_and_die(&mut self, old: &Old<'_>, machine: &str, point: &str) -> (String, String) {
+        self.start(&[("JIYUE_CRASH_AT", point)]).await;
+        self.try_post("/v1/disk-imports", &self.plain_order(old, machine)).await;
+        self.died(point);
+        let newest = "select id || ' ' || operation_id from disk_imports order by id desc limit 1";
+        let row = self.sql.column(newest).await.remove(0);
+        let (id, operation) = row.split_once(' ').expect("two ids");
+        (id.to_owned(), operation.to_owned())
+    }
+
+    /// The same for its way back; the operation's id.
+    async fn roll_back_and_die(&mut self, id: &str, point: &str) -> String {
+        self.start(&[("JIYUE_CRASH_AT", point)]).await;
+        self.try_post(&format!("/v1/disk-imports/{id}/rollback"), &json!({"reason": "迁移后测试未通过"})).await;
+        self.died(point);
+        self.sql.column(&format!("select operation_id from disk_imports where id = '{id}'")).await.remove(0)
+    }
+
+    #[track_caller]
+    fn died(&mut self, point: &str) {
+        let died = self.broker.as_mut().expect("a broker").died(Duration::from_secs(120));
+        assert!(died, "the broker did not come to {point}:\n{}", self.broker().log());
+    }
+
     async fn done(&self, operation: &str) -> Value {
         let done = self.broker().finished(operation, &self.cast.operator, LIMIT).await;
         assert_eq!(done["state"], "succeeded", "{done:#}\n{}", self.broker().log());

@@ -1,11 +1,14 @@
 //! Looks at both sides, and the deeds that need nothing written down: provider IO, no SQL.
 
 use super::{DiskImport, plan::Power};
-use crate::provider::{
-    Imported, Intent, Observed, Part, Provider, ProviderError, Stop, disks::Disks, libvirt::SourceHost,
-    old_guest::OldPower,
+use crate::{
+    machine::mac_of,
+    operation::crash,
+    provider::{
+        Imported, Intent, Observed, Part, Provider, ProviderError, Stop, disks::Disks, libvirt::SourceHost,
+        old_guest::OldPower,
+    },
 };
-use crate::{machine::mac_of, operation::crash};
 use std::{sync::Arc, time::Duration};
 
 /// Source hosts of the settings, each with connections of its own.

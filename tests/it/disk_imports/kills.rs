@@ -6,7 +6,7 @@ use serde_json::json;
 use std::{
     collections::VecDeque,
     sync::Mutex,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 /// On the way there; the numbers count the pieces of the copy.
@@ -68,9 +68,7 @@ async fn walk(lane: u8, queue: &Mutex<VecDeque<(&str, &str)>>) {
             let start = district.on_machine(&machine, "start").await.expect(202);
             district.done(&text(&start, "id")).await;
         }
-        district.start(&[("JIYUE_CRASH_AT", there)]).await;
-        let (id, operation) = district.begin(&old, &machine).await;
-        died(&mut district, there);
+        let (id, operation) = district.begin_and_die(&old, &machine, there).await;
         district.start(&[]).await;
         district.done(&operation).await;
         district.assert_moved(&old, &machine);
@@ -80,9 +78,7 @@ async fn walk(lane: u8, queue: &Mutex<VecDeque<(&str, &str)>>) {
         assert!(import["sent_bytes"].as_u64().unwrap() <= (28 << 20), "{there}: {import:#}");
 
         // And back.
-        district.start(&[("JIYUE_CRASH_AT", back)]).await;
-        let operation = district.roll_back(&id).await;
-        died(&mut district, back);
+        let operation = district.roll_back_and_die(&id, back).await;
         district.start(&[]).await;
         district.done(&operation).await;
         district.assert_returned(&old, &machine);
@@ -99,9 +95,7 @@ async fn walk(lane: u8, queue: &Mutex<VecDeque<(&str, &str)>>) {
 async fn turned_back(district: &mut District<'_>, old: &Old<'_>, machine: &str, lane: u8) {
     let there = ["disk_import.copy.1", "disk_import.start_machine", "disk_import.stop_old"][usize::from(lane)];
     let back = ["disk_import.turned_back", "disk_import.take.defined", "disk_import.back.start_old"][usize::from(lane)];
-    district.start(&[("JIYUE_CRASH_AT", there)]).await;
-    let (id, operation) = district.begin(old, machine).await;
-    died(district, there);
+    let (id, operation) = district.begin_and_die(old, machine, there).await;
     // Nobody works on it while she says so.
     district.start(&[("JIYUE_WORKER_WIDTH", "0")]).await;
     assert_eq!(district.roll_back(&id).await, operation);
@@ -109,7 +103,7 @@ async fn turned_back(district: &mut District<'_>, old: &Old<'_>, machine: &str, 
     district.start(&[("JIYUE_CRASH_AT", back)]).await;
     let dies = lane != 2;
     if dies {
-        died(district, back);
+        district.died(back);
         district.start(&[]).await;
     }
     let done = district.broker().finished(&operation, &district.cast.operator, super::LIMIT).await;
@@ -125,18 +119,10 @@ async fn turned_back(district: &mut District<'_>, old: &Old<'_>, machine: &str, 
 /// Killed once more, moved, and finished.
 async fn for_good(district: &mut District<'_>, old: &Old<'_>, machine: &str, lane: u8) {
     let there = ["disk_import.copy.3", "disk_import.give", "disk_import.start_machine.defined"][usize::from(lane)];
-    district.start(&[("JIYUE_CRASH_AT", there)]).await;
-    let (id, operation) = district.begin(old, machine).await;
-    died(district, there);
+    let (id, operation) = district.begin_and_die(old, machine, there).await;
     district.start(&[]).await;
     district.done(&operation).await;
     district.assert_moved(old, machine);
     district.finish(&id).await.expect(200);
     district.assert_moved(old, machine);
-}
-
-#[track_caller]
-fn died(district: &mut District<'_>, point: &str) {
-    let died = district.broker.as_mut().expect("a broker").died(Duration::from_secs(120));
-    assert!(died, "the broker did not come to {point}:\n{}", district.broker().log());
 }
