@@ -97,10 +97,9 @@ pub fn movable(guest: &OldGuest) -> Result<Movable, Unfit> {
     }
     let [disk] = &guest.disks[..] else { return Err(Unfit::Disks(guest.disks.len())) };
     let format = match disk.format.as_deref() {
-        Some("raw") => ImageFormat::Raw,
-        Some("qcow2") => ImageFormat::Qcow2,
         // Without a word libvirt takes it for raw.
-        None => ImageFormat::Raw,
+        Some("raw") | None => ImageFormat::Raw,
+        Some("qcow2") => ImageFormat::Qcow2,
         Some(other) => return Err(Unfit::Format(other.chars().take(32).collect())),
     };
     let file = disk.file.clone().ok_or(Unfit::NotAFile)?;

@@ -67,7 +67,7 @@ fn old_disk() -> Vec<u8> {
     let mut disk = vec![0; 28 * MIB];
     disk[..MIB].copy_from_slice(&broker::halting_image());
     let mut seed = u64::from(std::process::id()) | 1;
-    for byte in disk[MIB..9 * MIB].iter_mut().chain([].iter_mut()) {
+    for byte in &mut disk[MIB..9 * MIB] {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         *byte = seed.to_be_bytes()[0];
     }
@@ -79,6 +79,7 @@ fn old_disk() -> Vec<u8> {
 struct Old<'a> {
     hosts: &'a Hosts,
     name: String,
+    id: uuid::Uuid,
     file: PathBuf,
     digest: String,
 }
@@ -99,7 +100,7 @@ impl<'a> Old<'a> {
         }
         let file = hosts.seen_from_here(ROOM, &folder).join("system.img");
         std::fs::write(&file, disk).unwrap();
-        let old = Self { hosts, digest: sha256(&file), file, name };
+        let old = Self { hosts, digest: sha256(&file), file, name, id: uuid::Uuid::now_v7() };
         old.define(format, devices);
         old.virsh(&["autostart", &old.name]);
         old.virsh(&["start", &old.name]);
@@ -107,9 +108,9 @@ impl<'a> Old<'a> {
     }
 
     fn define(&self, format: &str, devices: &str) {
-        let (name, path) = (&self.name, format!("/var/lib/libvirt/{}/system.img", self.name));
+        let (name, id, path) = (&self.name, self.id, format!("/var/lib/libvirt/{}/system.img", self.name));
         let xml = format!(
-            "<domain type='qemu'><name>{name}</name><memory unit='MiB'>128</memory><vcpu>1</vcpu>\
+            "<domain type='qemu'><name>{name}</name><uuid>{id}</uuid><memory unit='MiB'>128</memory><vcpu>1</vcpu>\
              <os><type arch='x86_64' machine='q35'>hvm</type><boot dev='hd'/></os><features><acpi/><apic/></features>\
              <devices><controller type='usb' model='none'/>\
              <disk type='file' device='disk'><driver name='qemu' type='{format}'/><source file='{path}'/>\
@@ -144,10 +145,9 @@ impl<'a> Old<'a> {
 
 impl Drop for Old<'_> {
     fn drop(&mut self) {
-        for args in [["destroy", &self.name], ["undefine", &self.name], ["pool-destroy", &self.name]] {
-            let _ = self.hosts.virsh(ROOM, &args);
+        for act in ["destroy", "undefine", "pool-destroy", "pool-undefine"] {
+            let _ = self.hosts.virsh(ROOM, &[act, &self.name]);
         }
-        let _ = self.hosts.virsh(ROOM, &["pool-undefine", &self.name]);
     }
 }
 

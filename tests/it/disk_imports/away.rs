@@ -87,7 +87,11 @@ async fn stopped(district: &District<'_>) {
         if text.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T')) {
             return;
         }
-        assert!(began.elapsed() < Duration::from_secs(90), "it does not come to its point:\n{}", district.broker().log());
+        assert!(
+            began.elapsed() < Duration::from_secs(90),
+            "it does not come to its point:\n{}",
+            district.broker().log()
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

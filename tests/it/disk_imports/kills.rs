@@ -3,11 +3,7 @@
 use super::{District, Old, Watcher, text};
 use crate::support::{broker, hosts};
 use serde_json::json;
-use std::{
-    collections::VecDeque,
-    sync::Mutex,
-    time::Instant,
-};
+use std::{collections::VecDeque, sync::Mutex, time::Instant};
 
 /// On the way there; the numbers count the pieces of the copy.
 const FORWARD: [&str; 13] = [
