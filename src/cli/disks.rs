@@ -34,7 +34,7 @@ pub enum DiskImportCommand {
         machine: String,
         /// keep 保留旧机的地址、new 用虚拟机自己的地址
         #[arg(long, value_enum, hide_possible_values = true)]
-        address: Keep,
+        address: Which,
         /// 旧机的地址，保留时写明
         #[arg(long, value_name = "ADDRESS", required_if_eq("address", "keep"))]
         old_address: Option<Ipv4Addr>,
@@ -93,7 +93,7 @@ pub enum DiskImportCommand {
 
 choices! {
     /// Which address a machine has on the old disk.
-    Keep: Keep = "keep", New = "new";
+    Which: Keep = "keep", New = "new";
 }
 
 pub async fn run(session: &Session<'_>, command: DiskImportCommand) -> Result<(), Failure> {
