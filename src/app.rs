@@ -31,7 +31,7 @@ use crate::{
     },
     metrics::Metrics,
     migration::{
-        moving::{runner::Moves, service::DiskImports, steps::Sources},
+        moving::{DiskImports, Moves, OldGuests, Sources},
         register::{self, RegisterError},
         service::Estates,
     },
@@ -39,7 +39,7 @@ use crate::{
         Kind, Operation, store,
         worker::{self, Bell, Pulse, Runner, Worker},
     },
-    provider::{kubevirt, libvirt::SourceHost},
+    provider::kubevirt,
     report::{self, service::Reports},
     request::service::Rules,
     rule::Code,
@@ -340,9 +340,8 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         bell: Bell::default(),
     };
     let courier = courier(distribution.clone(), settings);
-    let old_hosts = old_hosts(settings);
-    let worker = worker(&shared, &courier, &old_hosts, settings);
-    let registrar = registrar(&shared, settings);
+    let old_hosts = Sources::open(&settings.source_host, &settings.insecure_networks);
+    let (worker, registrar) = (worker(&shared, &courier, &old_hosts, settings), registrar(&shared, settings));
     let sources: Arc<[Source]> = sources(settings)?.into();
     let (collector, gauges) = (collector(&shared, settings, Arc::clone(&sources)), gauges(&shared, settings));
     let reports = reports(&shared.db, settings)?;
@@ -361,11 +360,20 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         every: Duration::from_secs(settings.listing_seconds),
         silence: Duration::from_secs(settings.silence_seconds),
     };
+    let machines = Machines {
+        db: db.clone(),
+        inventory: inventory.clone(),
+        providers,
+        bell: bell.clone(),
+        catalogue: Arc::clone(&catalogue),
+        names,
+        vault: vault.clone(),
+    };
     let api = Api::new(Parts {
         approver: Approver {
             db: db.clone(),
             inventory: inventory.clone(),
-            bell: bell.clone(),
+            bell,
             metrics: metrics.clone(),
             rules: rules.clone(),
             vault: vault.clone(),
@@ -377,29 +385,14 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         },
         images: Images {
             db: db.clone(),
-            catalogue: Arc::clone(&catalogue),
+            catalogue,
             folder: settings.image_folder.clone(),
             max_bytes: settings.image_max_bytes,
             entering: Arc::default(),
             bell: distribution.bell.clone(),
         },
-        disk_imports: DiskImports {
-            db: db.clone(),
-            providers: providers.clone(),
-            sources: old_hosts,
-            inventory: inventory.clone(),
-            names: names.clone(),
-            bell: bell.clone(),
-        },
-        machines: Machines {
-            db: db.clone(),
-            inventory: inventory.clone(),
-            providers,
-            bell,
-            catalogue,
-            names,
-            vault: vault.clone(),
-        },
+        disk_imports: DiskImports { machines: machines.clone(), sources: old_hosts },
+        machines,
         systems: Systems { db: db.clone() },
         zombies: zombies(&db, &rules, settings),
         estates: estates(&db, &rules)?,
@@ -422,12 +415,6 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         allowed_hosts: allowed(settings),
     });
     Ok(Service { controller: controller(&api, settings), api, worker, rounds, registrar, courier, collector, gauges })
-}
-
-/// Hosts that old guests come from.
-fn old_hosts(settings: &Settings) -> Sources {
-    let each = settings.source_host.iter();
-    Sources::new(each.map(|host| SourceHost::new(&host.name, &host.uri, &settings.insecure_networks)).collect())
 }
 
 /// What takes requests from a cluster, where one is named.
@@ -526,25 +513,15 @@ fn worker(shared: &Shared, courier: &Courier, old_hosts: &Sources, settings: &Se
         install: Duration::from_secs(settings.install_seconds),
         other: Duration::from_secs(settings.step_seconds),
     };
-    let grace = Duration::from_secs(settings.shutdown_seconds);
-    let moves = Arc::new(Moves {
-        db: db.clone(),
-        providers: providers.clone(),
-        sources: old_hosts.clone(),
-        inventory: inventory.clone(),
-        metrics: metrics.clone(),
-        patience,
-        grace,
-    });
     let power = Arc::new(Power {
         db: db.clone(),
         providers: providers.clone(),
         inventory: inventory.clone(),
         metrics: metrics.clone(),
         patience,
-        grace,
+        grace: Duration::from_secs(settings.shutdown_seconds),
         names: names.clone(),
-        twin: moves.clone(),
+        twin: Arc::new(OldGuests { db: db.clone(), sources: old_hosts.clone() }),
     });
     let build = Arc::new(Build {
         db: db.clone(),
@@ -564,10 +541,10 @@ fn worker(shared: &Shared, courier: &Courier, old_hosts: &Sources, settings: &Se
     }
     runners.insert(Kind::Resize, Arc::new(Resize { power: power.clone() }));
     runners.insert(Kind::Migrate, Arc::new(Migrate { power: power.clone(), courier: courier.clone() }));
+    let moves = Arc::new(Moves { power: power.clone(), sources: old_hosts.clone() });
+    runners.insert(Kind::ImportDisk, moves.clone());
+    runners.insert(Kind::ReturnDisk, moves);
     runners.insert(Kind::Rebuild, Arc::new(Rebuild { power, build }));
-    for kind in [Kind::ImportDisk, Kind::ReturnDisk] {
-        runners.insert(kind, moves.clone());
-    }
     Worker {
         db,
         runners,

@@ -16,7 +16,7 @@ use crate::support::{
 };
 use serde_json::{Value, json};
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::{
         Arc,
@@ -35,7 +35,7 @@ fn text(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value:#}")).to_owned()
 }
 
-fn sha256(file: &PathBuf) -> String {
+fn sha256(file: &Path) -> String {
     let out = Command::new("sha256sum").arg(file).output().expect("sha256sum");
     assert!(out.status.success(), "{}", file.display());
     String::from_utf8_lossy(&out.stdout).split_whitespace().next().unwrap_or_default().to_owned()

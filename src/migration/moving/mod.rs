@@ -13,6 +13,10 @@ pub mod settings;
 pub mod steps;
 pub mod store;
 
+pub use runner::{Moves, OldGuests};
+pub use service::DiskImports;
+pub use steps::Sources;
+
 use crate::{
     ids::{DepartmentId, DiskImportId, MachineId, OperationId, ServerId},
     provider::ImageFormat,

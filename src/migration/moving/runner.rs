@@ -3,19 +3,20 @@
 use super::{
     DiskImport, Found,
     lifecycle::{Event, State},
-    plan::{self, Deed, Facts, Power, Wish},
+    plan::{self, Deed, Facts, Power as Side, Wish},
     steps::{self, Sides, Sources},
     store,
 };
 use crate::{
     audit::{self, Outcome, Record, Who},
-    capacity::{inventory::Inventory, providers::Providers},
     db::{Db, DbError},
     machine::{
-        Machine, lifecycle::State as MachineState, mac_of, power::Twin, steps as parts, steps::Patience,
-        store as machines,
+        Machine,
+        lifecycle::State as MachineState,
+        mac_of,
+        power::{Power, Twin},
+        steps as parts, store as machines,
     },
-    metrics::Metrics,
     operation::{
         Kind, Operation, crash,
         lifecycle::State as OperationState,
@@ -34,7 +35,7 @@ use sha2::{
     Digest, Sha256,
     digest::common::hazmat::{SerializableState, SerializedState},
 };
-use std::time::Duration;
+use std::sync::Arc;
 
 /// What is read, sent and written down at a time: after a break no more than this is sent twice.
 const PIECE: u64 = 8 << 20;
@@ -42,14 +43,14 @@ const PIECE: u64 = 8 << 20;
 const COPIES: i64 = 3;
 
 pub struct Moves {
-    pub db: Db,
-    pub providers: Providers,
+    pub power: Arc<Power>,
     pub sources: Sources,
-    pub inventory: Inventory,
-    pub metrics: Metrics,
-    pub patience: Patience,
-    /// How long a guest is asked to shut down before its power is cut.
-    pub grace: Duration,
+}
+
+/// Old guests, as those who run from the disks of machines.
+pub struct OldGuests {
+    pub db: Db,
+    pub sources: Sources,
 }
 
 /// Why a deed was not done.
@@ -112,7 +113,7 @@ impl Moves {
     async fn turn(&self, held: &Held, operation: &Operation, wish: Wish) -> Result<bool, Stumble> {
         let later = |reason: String| Stumble::Interrupted(RunError::Later(reason));
         let (import, machine) = self.read(operation).await?;
-        let provider = self.providers.of(machine.host).await.map_err(|e| later(e.to_string()))?;
+        let provider = self.power.providers.of(machine.host).await.map_err(|e| later(e.to_string()))?;
         let disks = provider.disks().ok_or_else(|| later("the machine's place takes over no disks".to_owned()))?;
         let source = self
             .sources
@@ -144,15 +145,15 @@ impl Moves {
         match deed {
             Deed::WaitForOld | Deed::WaitForMachine => return Err(later(unasked())),
             Deed::Note => {
-                let found = Found { running: look.old == Power::On, autostart: look.autostart };
-                self.db.housekeep(async move |tx| store::found(tx, import.id, found).await).await?;
+                let found = Found { running: look.old == Side::On, autostart: look.autostart };
+                self.power.db.housekeep(async move |tx| store::found(tx, import.id, found).await).await?;
             }
-            Deed::StopMachine => sides.stop_machine(&machine.intent, self.grace).await?,
+            Deed::StopMachine => sides.stop_machine(&machine.intent, self.power.grace).await?,
             Deed::Quiet => source.set_autostart(import.domain_id, false).await?,
-            Deed::StopOld => source.stop(import.domain_id, self.grace).await?,
+            Deed::StopOld => source.stop(import.domain_id, self.power.grace).await?,
             Deed::Copy => self.copy(held, &sides, &machine).await?,
             Deed::Check => self.check(&sides, &machine).await?,
-            Deed::Anew => self.db.housekeep(async move |tx| store::forget_copy(tx, import.id).await).await?,
+            Deed::Anew => self.power.db.housekeep(async move |tx| store::forget_copy(tx, import.id).await).await?,
             Deed::Give => {
                 let given = steps::given(&machine.intent, &import);
                 sides.leave_address(&machine.intent, &given).await?;
@@ -177,7 +178,7 @@ impl Moves {
 
     async fn read(&self, operation: &Operation) -> Result<(DiskImport, Machine), Stumble> {
         let missing = |what: &str| Stumble::Interrupted(RunError::Later(format!("no {what} of this operation")));
-        let mut conn = self.db.read().await?;
+        let mut conn = self.power.db.read().await?;
         let import = store::of_operation(&mut conn, operation.id).await?.ok_or_else(|| missing("disk import"))?;
         let machine = machines::find(&mut conn, &import.machine.text(), None).await?;
         Ok((import, machine.ok_or_else(|| missing("machine"))?))
@@ -198,7 +199,7 @@ impl Moves {
             Deed::Give | Deed::StartMachine | Deed::Done => (COPY_ENDS + 10, format!("{name}.{}", deed.word())),
             _ => (COPY_BEGINS, format!("{name}.{}", deed.word())),
         };
-        self.db.housekeep(async move |tx| operations::progress(tx, &lease, percent, &label).await).await
+        self.power.db.housekeep(async move |tx| operations::progress(tx, &lease, percent, &label).await).await
     }
 
     /// Reads the old disk piece by piece and writes it into the machine's host; goes on where an earlier attempt broke off,
@@ -217,7 +218,7 @@ impl Moves {
             Some(hash) if kept => (import.copied_bytes, hash),
             _ => {
                 let (length, written) = (file.length, file.written.clone());
-                self.db.housekeep(async move |tx| store::begin(tx, id, length, size, &written).await).await?;
+                self.power.db.housekeep(async move |tx| store::begin(tx, id, length, size, &written).await).await?;
                 (0, Sha256::new())
             }
         };
@@ -242,6 +243,7 @@ impl Moves {
             let (lease, state) = (held.lease.clone(), hex(&hash.serialize()));
             let (percent, label) = told(&machine.intent.name, at, file.length);
             let wanted = self
+                .power
                 .db
                 .housekeep(async move |tx| -> Result<Option<String>, LeaseError> {
                     let wanted = operations::progress(tx, &lease, percent, &label).await?;
@@ -258,10 +260,10 @@ impl Moves {
         if source.power(import.domain_id).await? == OldPower::On
             || (after.length, &after.written) != (file.length, &file.written)
         {
-            return Ok(self.db.housekeep(async move |tx| store::forget_copy(tx, id).await).await?);
+            return Ok(self.power.db.housekeep(async move |tx| store::forget_copy(tx, id).await).await?);
         }
         let sha256 = hex(&hash.finalize());
-        Ok(self.db.housekeep(async move |tx| store::read(tx, id, &sha256).await).await?)
+        Ok(self.power.db.housekeep(async move |tx| store::read(tx, id, &sha256).await).await?)
     }
 
     /// Holds what lies on the machine's host against what was read.
@@ -270,7 +272,7 @@ impl Moves {
         let there = sides.disks.disk_digest(&steps::given(&machine.intent, import)).await?;
         let id = import.id;
         if import.sha256.as_ref() == Some(&there) {
-            return Ok(self.db.housekeep(async move |tx| store::checked(tx, id).await).await?);
+            return Ok(self.power.db.housekeep(async move |tx| store::checked(tx, id).await).await?);
         }
         tracing::error!(disk_import.id = %id, read = import.sha256, written = there, "disk_import.differs");
         if import.begun >= COPIES {
@@ -279,7 +281,7 @@ impl Moves {
                 "复制了 {COPIES} 次，校验和都对不上：读出 {read}，写入后读回 {there}；请检查两台宿主机的存储"
             )));
         }
-        Ok(self.db.housekeep(async move |tx| store::forget_copy(tx, id).await).await?)
+        Ok(self.power.db.housekeep(async move |tx| store::forget_copy(tx, id).await).await?)
     }
 
     /// What the machine is from now on, under the lease.
@@ -290,7 +292,8 @@ impl Moves {
         intent: crate::provider::Intent,
     ) -> Result<(), LeaseError> {
         let (lease, id, host) = (held.lease.clone(), machine.id, machine.host);
-        self.db
+        self.power
+            .db
             .housekeep(async move |tx| -> Result<(), LeaseError> {
                 operations::progress(tx, &lease, COPY_ENDS + 5, "disk").await?;
                 Ok(machines::set_intent(tx, id, host, &intent).await?)
@@ -303,7 +306,8 @@ impl Moves {
     async fn turn_back(&self, held: &Held, operation: &Operation, reason: String) -> Result<(), RunError> {
         tracing::warn!(operation.id = %operation.id, reason, "disk_import.turned_back");
         let (lease, id) = (held.lease.clone(), operation.id);
-        self.db
+        self.power
+            .db
             .housekeep(async move |tx| -> Result<(), LeaseError> {
                 operations::turn_back(tx, &lease, &reason).await?;
                 Ok(store::set_note(tx, id, &reason).await?)
@@ -322,9 +326,15 @@ impl Moves {
         sides: &Sides<'_>,
         machine: &Machine,
     ) -> Result<bool, Stumble> {
-        let waited =
-            parts::ensure(sides.provider, Part::Answer, &machine.intent, self.patience, &held.back, &self.metrics)
-                .await;
+        let waited = parts::ensure(
+            sides.provider,
+            Part::Answer,
+            &machine.intent,
+            self.power.patience,
+            &held.back,
+            &self.power.metrics,
+        )
+        .await;
         let answered = match waited {
             Ok(()) => true,
             Err(parts::StepError::Failed { .. }) => false,
@@ -336,7 +346,8 @@ impl Moves {
         };
         let (lease, import, machine) = (held.lease.clone(), sides.import.clone(), machine.clone());
         let operation = operation.clone();
-        self.db
+        self.power
+            .db
             .write(async move |tx| -> Result<(), LeaseError> {
                 let to = moved_on(import.state, Event::Move)?;
                 store::advance(tx, import.id, import.state, to, operation.id, None).await?;
@@ -358,7 +369,7 @@ impl Moves {
         operation: &Operation,
         sides: &Sides<'_>,
         machine: &Machine,
-        power: Power,
+        side: Side,
     ) -> Result<(), Stumble> {
         let import = sides.import;
         let own = steps::own(&machine.intent, import);
@@ -373,10 +384,11 @@ impl Moves {
             (_, true) => (Event::Return, OperationState::Cancelled),
             (_, false) => (Event::Fail, OperationState::Failed),
         };
-        let state = if power == Power::On { machine.state } else { MachineState::Stopped };
+        let state = if side == Side::On { machine.state } else { MachineState::Stopped };
         let (lease, import, machine, operation) =
             (held.lease.clone(), import.clone(), machine.clone(), operation.clone());
-        self.db
+        self.power
+            .db
             .write(async move |tx| -> Result<(), LeaseError> {
                 let to = moved_on(import.state, event)?;
                 if import.address != import.own_address {
@@ -393,19 +405,19 @@ impl Moves {
                 Ok(audit::record(tx, record(&operation, &import, action, outcome, detail)).await?)
             })
             .await?;
-        self.inventory.stale();
+        self.power.inventory.stale();
         Ok(())
     }
 
     async fn is_cancelled(&self, operation: &Operation) -> Result<bool, DbError> {
-        let mut conn = self.db.read().await?;
+        let mut conn = self.power.db.read().await?;
         let now = operations::find(&mut conn, &operation.id.text()).await?;
         Ok(now.is_some_and(|operation| operation.cancel_reason.is_some()))
     }
 }
 
 #[async_trait::async_trait]
-impl Twin for Moves {
+impl Twin for OldGuests {
     async fn is_off(&self, machine: &Machine) -> Result<(), ProviderError> {
         let act = || format!("starting {}", machine.intent.name);
         let asked = async {

@@ -8,16 +8,20 @@ use super::{
 };
 use crate::{
     audit::{self, Outcome, Record, Who},
-    capacity::{self, HostNetwork, inventory::Inventory, providers::Providers},
-    db::{Db, DbError},
+    capacity::{self, HostNetwork},
+    db::DbError,
     error::{Kind, Problem},
     identity::{
         Actor,
         policy::{self, Act},
     },
     ids::{DiskImportId, OperationId},
-    machine::{Machine, mac_of, name::Names, service::may, store as machines},
-    operation::{Kind as OperationKind, NewOperation, store as operations, worker::Bell},
+    machine::{
+        Machine, mac_of,
+        service::{Machines, may},
+        store as machines,
+    },
+    operation::{Kind as OperationKind, NewOperation, store as operations},
     provider::{
         Intent, ProviderError,
         libvirt::SourceHost,
@@ -33,12 +37,8 @@ use std::net::Ipv4Addr;
 /// What acts on disk imports need of the house.
 #[derive(Clone)]
 pub struct DiskImports {
-    pub db: Db,
-    pub providers: Providers,
+    pub machines: Machines,
     pub sources: Sources,
-    pub inventory: Inventory,
-    pub names: Names,
-    pub bell: Bell,
 }
 
 /// What somebody says of one that is to begin.
@@ -60,7 +60,7 @@ pub struct NewDiskImport {
 impl DiskImports {
     pub async fn find(&self, actor: &Actor, act: Act, id: &str) -> Result<DiskImport, Problem> {
         let scope = policy::scope(actor, act)?.filter();
-        let mut conn = self.db.read().await?;
+        let mut conn = self.machines.db.read().await?;
         store::find(&mut conn, id, scope.as_deref()).await?.ok_or_else(|| Problem::not_found("磁盘迁入"))
     }
 
@@ -85,7 +85,8 @@ impl DiskImports {
         let import = DiskImport { operation: operation.id, ..import };
         let (who, row, moved) = (Who::from(actor), import.clone(), import.address != import.own_address);
         let wanted = (network.pool(), import.address);
-        self.db
+        self.machines
+            .db
             .write(async move |tx| -> Result<(), Problem> {
                 store::insert(tx, &row).await.map_err(taken)?;
                 if !machines::begin(tx, machine.id, operation.id, machine.state).await? {
@@ -106,8 +107,8 @@ impl DiskImports {
                 Ok(audit::record(tx, record(&who, Act::DiskImportCreate, &row, detail)).await?)
             })
             .await?;
-        self.inventory.stale();
-        self.bell.ring();
+        self.machines.inventory.stale();
+        self.machines.bell.ring();
         Ok(import)
     }
 
@@ -120,7 +121,8 @@ impl DiskImports {
         let detail = json!({"reason": reason, "domain": import.domain_name, "machine": import.machine});
         if import.state == State::Importing {
             let (operation, row) = (import.operation, import.clone());
-            self.db
+            self.machines
+                .db
                 .write(async move |tx| -> Result<(), Problem> {
                     if !operations::ask_to_cancel(tx, operation, &reason).await? {
                         return Err(Problem::conflict("disk_import_busy", "已经在退回，或刚刚有了结果；请重新查询"));
@@ -128,7 +130,7 @@ impl DiskImports {
                     Ok(audit::record(tx, record(&who, Act::DiskImportRollBack, &row, detail.clone())).await?)
                 })
                 .await?;
-            self.bell.ring();
+            self.machines.bell.ring();
             return Ok(operation);
         }
         let to = import.state.next(Event::TurnBack).map_err(|_| wrong_state(&import, "退回"))?;
@@ -136,7 +138,8 @@ impl DiskImports {
         may(&machine, OperationKind::ReturnDisk)?;
         let operation = operation(actor, OperationKind::ReturnDisk, &import, &machine);
         let begun = operation.id;
-        self.db
+        self.machines
+            .db
             .write(async move |tx| -> Result<(), Problem> {
                 if !store::advance(tx, import.id, import.state, to, operation.id, Some(&reason)).await?
                     || !machines::begin(tx, machine.id, operation.id, machine.state).await?
@@ -147,7 +150,7 @@ impl DiskImports {
                 Ok(audit::record(tx, record(&who, Act::DiskImportRollBack, &import, detail.clone())).await?)
             })
             .await?;
-        self.bell.ring();
+        self.machines.bell.ring();
         Ok(begun)
     }
 
@@ -163,7 +166,8 @@ impl DiskImports {
             }
             let evidence = self.evidence(&import, said).await?;
             let (who, row, seen) = (Who::from(actor), import.clone(), machine.clone());
-            self.db
+            self.machines
+                .db
                 .write(async move |tx| -> Result<(), Problem> {
                     if !store::advance(tx, row.id, row.state, to, row.operation, None).await? {
                         return Err(busy());
@@ -178,7 +182,7 @@ impl DiskImports {
                     Ok(audit::record(tx, record(&who, Act::DiskImportFinish, &row, detail)).await?)
                 })
                 .await?;
-            self.inventory.stale();
+            self.machines.inventory.stale();
         }
         if !import.own_disk_gone {
             self.give_up_own(&import, &machine).await?;
@@ -188,7 +192,7 @@ impl DiskImports {
 
     /// Deletes the disk that the machine was built with, which nothing runs from any more. Can be repeated.
     async fn give_up_own(&self, import: &DiskImport, machine: &Machine) -> Result<(), Problem> {
-        let provider = self.providers.of(machine.host).await.map_err(Problem::internal)?;
+        let provider = self.machines.providers.of(machine.host).await.map_err(Problem::internal)?;
         let current = settled(&machine.intent);
         if let Some(disks) = provider.disks()
             && current.imported.is_some_and(|imported| imported.import == import.id)
@@ -199,7 +203,7 @@ impl DiskImports {
                 return Err(Problem::new(Kind::Unavailable, "own_disk_left", detail));
             }
             let id = import.id;
-            self.db.housekeep(async move |tx| store::own_disk_gone(tx, id).await).await?;
+            self.machines.db.housekeep(async move |tx| store::own_disk_gone(tx, id).await).await?;
         }
         Ok(())
     }
@@ -216,7 +220,7 @@ impl DiskImports {
             Some(source) => source.power(import.domain_id).await,
             None => Err(ProviderError::Unreachable { host: import.source_host.clone(), source: None }),
         };
-        let at = self.db.clock().now();
+        let at = self.machines.db.clock().now();
         let told = |state: &str| json!({"domain_state": state, "at": at, "said": said}).to_string();
         match (power, &said) {
             (Ok(OldPower::Off), _) => Ok(told("shut off")),
@@ -256,7 +260,7 @@ impl DiskImports {
     /// The machine, which must be able to take a disk over, and the network that it is on.
     async fn machine(&self, new: &NewDiskImport) -> Result<(Machine, HostNetwork), Problem> {
         let refused = |code: &'static str, detail: &str| Problem::new(Kind::Refused, code, detail);
-        let mut conn = self.db.read().await?;
+        let mut conn = self.machines.db.read().await?;
         let machine = machines::find(&mut conn, &new.machine, None).await?;
         let machine = machine.ok_or_else(|| Problem::not_found("虚拟机"))?;
         let server = server::store::find(&mut conn, &new.server, None).await?;
@@ -278,7 +282,7 @@ impl DiskImports {
         let network = host.and_then(|host| host.networks.into_iter().find(|network| network.zone == machine.zone));
         drop(conn);
         let network = network.ok_or_else(|| Problem::not_found("虚拟机所在的网络"))?;
-        let provider = self.providers.of(machine.host).await.map_err(Problem::internal)?;
+        let provider = self.machines.providers.of(machine.host).await.map_err(Problem::internal)?;
         if machine.intent.tenancy.is_some() || provider.disks().is_none() {
             let detail = "/machine_id: 只能迁入 libvirt 宿主机上的虚拟机；请在申请时指定落在宿主机上";
             return Err(refused("machine_takes_no_disk", detail));
@@ -306,7 +310,7 @@ impl DiskImports {
                 network.cidr
             ));
         }
-        if self.names.wanted(machine).is_some() {
+        if self.machines.names.wanted(machine).is_some() {
             return refused(format!(
                 "/address: 虚拟机的域名 {} 由本区的 DNS 登记在 {own}，目前不能随地址一起改；请把 address 改为 new",
                 machine.intent.fqdn.as_deref().unwrap_or_default()
@@ -368,14 +372,14 @@ impl DiskImports {
             evidence: None,
             own_disk_gone: false,
             created_by: String::new(),
-            created_at: self.db.clock().now(),
+            created_at: self.machines.db.clock().now(),
             moved_at: None,
             ended_at: None,
         })
     }
 
     async fn machine_of(&self, import: &DiskImport) -> Result<Machine, Problem> {
-        let mut conn = self.db.read().await?;
+        let mut conn = self.machines.db.read().await?;
         let machine = machines::find(&mut conn, &import.machine.text(), None).await?;
         machine.ok_or_else(|| Problem::not_found("虚拟机"))
     }

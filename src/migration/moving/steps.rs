@@ -1,6 +1,6 @@
 //! Looks at both sides, and the deeds that need nothing written down: provider IO, no SQL.
 
-use super::{DiskImport, plan::Power};
+use super::{DiskImport, plan::Power, settings::SourceHostSettings};
 use crate::{
     machine::mac_of,
     operation::crash,
@@ -9,6 +9,7 @@ use crate::{
         old_guest::OldPower,
     },
 };
+use ipnet::IpNet;
 use std::{sync::Arc, time::Duration};
 
 /// Source hosts of the settings, each with connections of its own.
@@ -16,8 +17,9 @@ use std::{sync::Arc, time::Duration};
 pub struct Sources(Arc<[SourceHost]>);
 
 impl Sources {
-    pub fn new(hosts: Vec<SourceHost>) -> Self {
-        Self(hosts.into())
+    /// Connects to none of them yet. `insecure_networks` are those in which hosts may be spoken to by bare TCP.
+    pub fn open(hosts: &[SourceHostSettings], insecure_networks: &[IpNet]) -> Self {
+        Self(hosts.iter().map(|host| SourceHost::new(&host.name, &host.uri, insecure_networks)).collect())
     }
 
     pub fn of(&self, name: &str) -> Option<&SourceHost> {
