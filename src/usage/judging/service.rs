@@ -13,27 +13,24 @@ use crate::{
     ids::{AgreementId, MachineId, SystemId},
     machine::{self, Machine},
     text,
-    usage::{
-        self,
-        verdict::{History, Verdict},
-    },
+    usage::{self, verdict::Verdict},
 };
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{Stream, StreamExt, TryStreamExt, future::try_join, stream};
 use jiff::{SignedDuration, civil::Date};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
+use std::{collections::HashSet, sync::Arc};
+use tokio::{
+    sync::{Mutex, mpsc},
+    task::spawn_blocking,
 };
-use tokio::{sync::Mutex, task::spawn_blocking};
 
 /// Machines that one statement reads.
 const READ: i64 = 500;
 /// Machines whose histories are in memory at once: each may have four hundred days, of half a thousand bytes.
 const JUDGED_TOGETHER: usize = 64;
-/// How many such lots are under way.
-const LOTS: usize = 2;
+/// How many such lots are under way, and how many wait for that.
+const LOTS: usize = 4;
 /// Judgements that one transaction keeps.
 const KEPT_TOGETHER: usize = 100;
 
@@ -68,6 +65,9 @@ pub enum Keep {
     No,
 }
 
+/// Cases that are judged together.
+type Lot = Arc<[Case]>;
+
 /// Judges.
 #[derive(Clone)]
 pub struct Judges {
@@ -98,8 +98,8 @@ impl Judges {
     /// What was judged of a day that is over; what was not is judged now.
     pub async fn lines(&self, day: Date, department: Option<&str>, keep: Keep) -> Result<Vec<Line>, JudgingError> {
         if let Some(judged) = self.judge(day, keep).await? {
-            let own = |evidence: &Evidence| department.is_none_or(|id| evidence.subject.department.id.text() == id);
-            return Ok(judged.into_iter().filter(own).map(Line::from).collect());
+            let own = |line: &Line| department.is_none_or(|id| line.subject().department.id.text() == id);
+            return Ok(judged.into_iter().filter(own).collect());
         }
         let mut conn = self.db.read().await?;
         let (mut after, mut pages) = (String::new(), Vec::new());
@@ -116,7 +116,7 @@ impl Judges {
     }
 
     /// Judges a day that nobody has judged yet. What is not kept is answered.
-    pub async fn judge(&self, day: Date, keep: Keep) -> Result<Option<Vec<Evidence>>, JudgingError> {
+    pub async fn judge(&self, day: Date, keep: Keep) -> Result<Option<Vec<Line>>, JudgingError> {
         if day >= self.db.clock().today() {
             return Err(JudgingError::NotOver { day });
         }
@@ -124,10 +124,10 @@ impl Judges {
         if store::is_judged(&mut *self.db.read().await?, day).await? {
             return Ok(None);
         }
-        let judged = self.all(day).await?;
         if keep == Keep::No {
-            return Ok(Some(judged));
+            return Ok(Some(self.all(day, Line::short).await?));
         }
+        let judged = self.all(day, Line::from).await?;
         if judged.is_empty() {
             // A day before there was anything: nothing to remember of it.
             return Ok(None);
@@ -138,7 +138,8 @@ impl Judges {
             self.db
                 .housekeep(async move |tx| {
                     let end = (begin + KEPT_TOGETHER).min(judged.len());
-                    store::keep(tx, day, &judged[begin..end]).await?;
+                    let evidence: Vec<_> = judged[begin..end].iter().filter_map(Line::evidence).collect();
+                    store::keep(tx, day, &evidence).await?;
                     if end == judged.len() { store::close(tx, day).await } else { Ok(()) }
                 })
                 .await?;
@@ -147,60 +148,48 @@ impl Judges {
         Ok(None)
     }
 
-    async fn all(&self, day: Date) -> Result<Vec<Evidence>, JudgingError> {
-        let cases: Arc<[Case]> = self.cases(day).await?.into();
-        let mut judged = self.lots(Arc::clone(&cases), day).await?;
+    async fn all(&self, day: Date, shape: fn(Evidence) -> Line) -> Result<Vec<Line>, JudgingError> {
+        let (cases, mut judged): (Vec<Lot>, Vec<Line>) = {
+            let (lots, all) = mpsc::channel(LOTS);
+            let reading = self.read_cases(day, lots);
+            let judging =
+                self.judge_lots(stream::unfold(all, async |mut all| Some((all.recv().await?, all))), day, shape);
+            let ((), judged) = try_join(reading, judging).await?;
+            let (cases, judged): (Vec<_>, Vec<_>) = judged.into_iter().unzip();
+            (cases, judged.into_iter().flatten().collect())
+        };
         // A machine that only takes in what another of its system does is no idle one; whether the other is busy is known now.
-        let busy: HashSet<String> = judged
+        let busy: HashSet<SystemId> = judged
             .iter()
-            .filter(|evidence| evidence.judgement.verdict == Verdict::Busy)
-            .filter_map(|evidence| evidence.subject.system_id.map(SystemId::text))
+            .filter(|line| line.verdict() == Verdict::Busy)
+            .filter_map(|line| line.subject().system_id)
             .collect();
-        let quiet: HashMap<String, usize> = judged
-            .iter()
-            .enumerate()
-            .filter(|(_, evidence)| matches!(evidence.judgement.verdict, Verdict::Idle | Verdict::Low))
-            .map(|(at, evidence)| (evidence.subject.id.clone(), at))
-            .collect();
-        let mut again = Vec::new();
-        for case in cases.iter() {
-            let peers = case.subject.system_id.is_some_and(|system| busy.contains(&system.text()));
-            if peers && quiet.contains_key(&case.subject.id) {
+        let is_quiet = |line: &Line| matches!(line.verdict(), Verdict::Idle | Verdict::Low);
+        let (mut places, mut again) = (Vec::new(), Vec::new());
+        for (at, (case, line)) in cases.iter().flat_map(|lot| lot.iter()).zip(&judged).enumerate() {
+            if case.subject.system_id.is_some_and(|system| busy.contains(&system)) && is_quiet(line) {
                 let mut case = case.clone();
                 case.facts.peer_busy = Some(true);
+                places.push(at);
                 again.push(case);
             }
         }
-        for evidence in self.lots(again.into(), day).await? {
-            if let Some(at) = quiet.get(&evidence.subject.id) {
-                judged[*at] = evidence;
-            }
+        let again: Vec<Lot> = again.chunks(JUDGED_TOGETHER).map(Lot::from).collect();
+        let again = self.judge_lots(stream::iter(again), day, shape).await?.into_iter().flat_map(|(_, lines)| lines);
+        for (at, line) in places.into_iter().zip(again) {
+            judged[at] = line;
         }
         Ok(judged)
     }
 
-    /// Every machine and legacy server of the day, with what is known of it besides its days.
-    async fn cases(&self, day: Date) -> Result<Vec<Case>, JudgingError> {
+    /// Every machine and legacy server of the day, with what is known of it besides its days, to whoever judges them
+    /// meanwhile.
+    async fn read_cases(&self, day: Date, lots: mpsc::Sender<Lot>) -> Result<(), JudgingError> {
         let mut conn = self.db.read().await?;
         let (agreed, exempt) = (store::agreed(&mut conn, day).await?, store::exempt(&mut conn).await?);
         let (unread, ground) = (store::unread_hosts(&mut conn).await?, store::ground(&mut conn).await?);
-        let mut cases: Vec<Case> = Vec::new();
-        loop {
-            let after = cases.last().map(|case| case.subject.id.clone()).unwrap_or_default();
-            let page = store::machines(&mut conn, &ground, day, &after, READ).await?;
-            if page.is_empty() {
-                break;
-            }
-            cases.extend(page);
-        }
-        let mut after = String::new();
-        loop {
-            let page = store::servers(&mut conn, day, &after, READ).await?;
-            let Some(last) = page.last() else { break };
-            after.clone_from(&last.subject.id);
-            cases.extend(page);
-        }
-        for case in &mut cases {
+        drop(conn);
+        let complete = |case: &mut Case| {
             case.facts.owner = agreed.get(&case.subject.id).copied();
             case.facts.exempt_until = case.subject.system_id.and_then(|system| exempt.get(&system.text()).copied());
             case.unread = case.host.and_then(|host| unread.get(&host.text()).cloned());
@@ -209,36 +198,63 @@ impl Judges {
                 case.least_memory = least.memory.get();
                 case.least_disk = case.least_disk.max(least.disk.get());
             }
+        };
+        for machines in [true, false] {
+            let mut after = String::new();
+            loop {
+                // Not held while others judge: they need one as well.
+                let mut conn = self.db.read().await?;
+                let mut page = if machines {
+                    store::machines(&mut conn, &ground, day, &after, READ).await?
+                } else {
+                    store::servers(&mut conn, day, &after, READ).await?
+                };
+                drop(conn);
+                let Some(last) = page.last() else { break };
+                after.clone_from(&last.subject.id);
+                page.iter_mut().for_each(complete);
+                for lot in page.chunks(JUDGED_TOGETHER) {
+                    // Whoever judges has stopped, and says why.
+                    if lots.send(lot.into()).await.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
         }
-        Ok(cases)
+        Ok(())
     }
 
-    async fn lots(&self, cases: Arc<[Case]>, day: Date) -> Result<Vec<Evidence>, JudgingError> {
+    async fn judge_lots(
+        &self,
+        lots: impl Stream<Item = Lot>,
+        day: Date,
+        shape: fn(Evidence) -> Line,
+    ) -> Result<Vec<(Lot, Vec<Line>)>, JudgingError> {
         let hours = 24 * (i64::from(self.rules.set.lookback()) - 1);
         let from = day.checked_sub(SignedDuration::from_hours(hours)).unwrap_or(Date::MIN);
-        let judged: Vec<Vec<Evidence>> = stream::iter((0..cases.len()).step_by(JUDGED_TOGETHER).map(|begin| {
-            let (db, rules, cases) = (self.db.clone(), Arc::clone(&self.rules), Arc::clone(&cases));
-            let lot = begin..(begin + JUDGED_TOGETHER).min(cases.len());
+        // Thousands of bytes: not to be moved about.
+        let empty = Box::new(self.rules.history(day));
+        lots.map(|lot| {
+            let (db, rules, empty) = (self.db.clone(), Arc::clone(&self.rules), empty.clone());
             // Each a task of its own: to decode days is half of the work, and no thread is to do it for all lots.
             let judged = tokio::spawn(async move {
-                let ids: Vec<&str> = cases[lot.clone()].iter().map(|case| case.subject.id.as_str()).collect();
-                let empty = rules.history(day);
+                let ids: Vec<&str> = lot.iter().map(|case| case.subject.id.as_str()).collect();
                 let mut conn = db.read().await?;
-                let histories = usage::store::fold(&mut conn, &ids, (from, day), &empty, History::add).await?;
+                let histories =
+                    usage::store::fold(&mut conn, &ids, (from, day), &empty, |kept, day| kept.add(day)).await?;
                 drop(conn);
                 let judged = spawn_blocking(move || {
-                    let one =
-                        |case: &Case| evidence::judge(&rules, case, histories.get(&case.subject.id).unwrap_or(&empty));
-                    cases[lot].iter().map(one).collect::<Vec<_>>()
+                    let history = |case: &Case| histories.get(&case.subject.id).unwrap_or(&empty);
+                    let judged = lot.iter().map(|case| shape(evidence::judge(&rules, case, history(case)))).collect();
+                    (lot, judged)
                 });
                 Ok::<_, JudgingError>(judged.await?)
             });
             async move { judged.await? }
-        }))
+        })
         .buffered(LOTS)
         .try_collect()
-        .await?;
-        Ok(judged.into_iter().flatten().collect())
+        .await
     }
 
     /// The owner agrees that a machine be taken back if it is idle, until a day. What was agreed before ends with that.
