@@ -31,6 +31,7 @@ use crate::{
     },
     metrics::Metrics,
     migration::{
+        moving::{DiskImports, Moves, OldGuests, Sources},
         register::{self, RegisterError},
         service::Estates,
     },
@@ -339,7 +340,8 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         bell: Bell::default(),
     };
     let courier = courier(distribution.clone(), settings);
-    let (worker, registrar) = (worker(&shared, &courier, settings), registrar(&shared, settings));
+    let old_hosts = Sources::open(&settings.source_host, &settings.insecure_networks);
+    let (worker, registrar) = (worker(&shared, &courier, &old_hosts, settings), registrar(&shared, settings));
     let sources: Arc<[Source]> = sources(settings)?.into();
     let (collector, gauges) = (collector(&shared, settings, Arc::clone(&sources)), gauges(&shared, settings));
     let reports = reports(&shared.db, settings)?;
@@ -358,11 +360,20 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         every: Duration::from_secs(settings.listing_seconds),
         silence: Duration::from_secs(settings.silence_seconds),
     };
+    let machines = Machines {
+        db: db.clone(),
+        inventory: inventory.clone(),
+        providers,
+        bell: bell.clone(),
+        catalogue: Arc::clone(&catalogue),
+        names,
+        vault: vault.clone(),
+    };
     let api = Api::new(Parts {
         approver: Approver {
             db: db.clone(),
             inventory: inventory.clone(),
-            bell: bell.clone(),
+            bell,
             metrics: metrics.clone(),
             rules: rules.clone(),
             vault: vault.clone(),
@@ -374,21 +385,14 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         },
         images: Images {
             db: db.clone(),
-            catalogue: Arc::clone(&catalogue),
+            catalogue,
             folder: settings.image_folder.clone(),
             max_bytes: settings.image_max_bytes,
             entering: Arc::default(),
             bell: distribution.bell.clone(),
         },
-        machines: Machines {
-            db: db.clone(),
-            inventory: inventory.clone(),
-            providers,
-            bell,
-            catalogue,
-            names,
-            vault: vault.clone(),
-        },
+        disk_imports: DiskImports { machines: machines.clone(), sources: old_hosts },
+        machines,
         systems: Systems { db: db.clone() },
         zombies: zombies(&db, &rules, settings),
         estates: estates(&db, &rules)?,
@@ -502,7 +506,7 @@ fn readiness(pulse: Pulse, vault: &Vault, settings: &Settings, stop: Cancellatio
 }
 
 /// The worker, with a runner for every kind of operation.
-fn worker(shared: &Shared, courier: &Courier, settings: &Settings) -> Worker {
+fn worker(shared: &Shared, courier: &Courier, old_hosts: &Sources, settings: &Settings) -> Worker {
     let Shared { db, inventory, providers, bell, pulse, names, metrics, vault } = shared.clone();
     let patience = Patience {
         answer: Duration::from_secs(settings.answer_seconds),
@@ -517,6 +521,7 @@ fn worker(shared: &Shared, courier: &Courier, settings: &Settings) -> Worker {
         patience,
         grace: Duration::from_secs(settings.shutdown_seconds),
         names: names.clone(),
+        twin: Arc::new(OldGuests { db: db.clone(), sources: old_hosts.clone() }),
     });
     let build = Arc::new(Build {
         db: db.clone(),
@@ -536,6 +541,9 @@ fn worker(shared: &Shared, courier: &Courier, settings: &Settings) -> Worker {
     }
     runners.insert(Kind::Resize, Arc::new(Resize { power: power.clone() }));
     runners.insert(Kind::Migrate, Arc::new(Migrate { power: power.clone(), courier: courier.clone() }));
+    let moves = Arc::new(Moves { power: power.clone(), sources: old_hosts.clone() });
+    runners.insert(Kind::ImportDisk, moves.clone());
+    runners.insert(Kind::ReturnDisk, moves);
     runners.insert(Kind::Rebuild, Arc::new(Rebuild { power, build }));
     Worker {
         db,

@@ -8,6 +8,7 @@ mod changes;
 pub mod completion;
 mod contexts;
 mod decisions;
+mod disks;
 pub mod doctor;
 mod document;
 mod events;
@@ -46,6 +47,7 @@ mod words;
 mod zombies;
 
 pub use contexts::{ContextCommand, context};
+pub use disks::DiskImportCommand;
 pub use events::{AuditCommand, EventCommand};
 pub use exit::Exit;
 pub use hosts::{HostAddArgs, HostCommand, ZoneArg};
@@ -342,6 +344,9 @@ pub enum RemoteCommand {
     /// 僵尸系统：判定、征求意见、答复、豁免、认定、备案
     #[command(subcommand)]
     Zombie(ZombieCommand),
+    /// 旧机磁盘迁入：迁、看进度、退回、了结
+    #[command(subcommand)]
+    DiskImport(DiskImportCommand),
     /// 机房：导入普查表、查看、记录关停的证明、签字、导出
     #[command(subcommand)]
     Room(RoomCommand),

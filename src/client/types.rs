@@ -13,8 +13,10 @@ macro_rules! views {
     )+};
 }
 
+mod disks;
 mod rooms;
 
+pub use disks::DiskImport;
 pub use rooms::{Deadline, Room, SurveyImport, SystemMove};
 
 views! {
@@ -552,6 +554,7 @@ mod tests {
         reads::<SurveyImport>("SurveyImport");
         reads::<SystemMove>("SystemMoveView");
         reads::<Deadline>("Deadline");
+        reads::<DiskImport>("DiskImportView");
     }
 
     #[test]

@@ -119,6 +119,11 @@ pub const ACTS: &[(&str, &str, Option<Act>)] = &[
     ("POST", "/v1/systems/{id}/decide", Some(Act::SystemDecide)),
     ("POST", "/v1/systems/{id}/exempt", Some(Act::SystemExempt)),
     ("GET", "/v1/systems/{id}/move", Some(Act::SystemRead)),
+    ("GET", "/v1/disk-imports", Some(Act::DiskImportRead)),
+    ("POST", "/v1/disk-imports", Some(Act::DiskImportCreate)),
+    ("GET", "/v1/disk-imports/{id}", Some(Act::DiskImportRead)),
+    ("POST", "/v1/disk-imports/{id}/rollback", Some(Act::DiskImportRollBack)),
+    ("POST", "/v1/disk-imports/{id}/finish", Some(Act::DiskImportFinish)),
 ];
 
 /// Whether there is a route for this.

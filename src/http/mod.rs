@@ -10,6 +10,7 @@ mod call;
 mod carried;
 pub mod deadlines;
 pub mod departments;
+pub mod disk_imports;
 mod document;
 pub mod events;
 pub mod extract;
@@ -50,7 +51,7 @@ use crate::{
         service::{Images, Machines},
     },
     metrics::Metrics,
-    migration::service::Estates,
+    migration::{moving::service::DiskImports, service::Estates},
     operation::Operation,
     report::service::Reports,
     request::service::Rules,
@@ -91,6 +92,7 @@ pub struct Parts {
     pub systems: Systems,
     pub zombies: Zombies,
     pub estates: Estates,
+    pub disk_imports: DiskImports,
     pub judges: Judges,
     pub reports: Reports,
     pub importer: Importer,
@@ -200,6 +202,10 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(rooms::reopen))
         .routes(routes!(deadlines::list))
         .routes(routes!(deadlines::meet))
+        .routes(routes!(disk_imports::create, disk_imports::list))
+        .routes(routes!(disk_imports::show))
+        .routes(routes!(disk_imports::rollback))
+        .routes(routes!(disk_imports::finish))
         .routes(routes!(zombies::list))
         .routes(routes!(zombies::show))
         .routes(routes!(zombies::ask))

@@ -103,6 +103,10 @@ acts! {
     SystemExempt = "system.exempt",
     DeadlineRead = "deadline.read",
     DeadlineMeet = "deadline.meet",
+    DiskImportRead = "disk_import.read",
+    DiskImportCreate = "disk_import.create",
+    DiskImportRollBack = "disk_import.roll_back",
+    DiskImportFinish = "disk_import.finish",
 }
 
 /// How far a role's right to an act reaches.
@@ -118,16 +122,17 @@ pub enum Reach {
 pub const fn reach(role: Role, act: Act) -> Reach {
     use Act::{
         AlarmAcknowledge, AlarmRead, AuditRead, DeadlineMeet, DeadlineRead, DepartmentChange, DepartmentCreate,
-        DepartmentRead, EventRead, HostAdd, HostChange, HostConfirmFenced, HostCordon, HostDrain, HostFence, HostRead,
-        HostReadmit, HostUncordon, ImageDistribute, ImageImport, ImageRead, LedgerVerify, MachineAgreeReclaim,
-        MachineChange, MachineCredentials, MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead,
-        MachineReboot, MachineRebuild, MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop,
-        MachineWithdrawReclaim, OperationRead, PlacementExplain, ReportRead, RequestApprove, RequestCancel,
-        RequestCheck, RequestRead, RequestReturn, RequestSubmit, RoomImport, RoomRead, RoomRecord, RoomReopen,
-        RoomSign, ServerChange, ServerCreate, ServerRead, ServerReplay, SystemAdvance, SystemAttach, SystemChange,
-        SystemCreate, SystemDecide, SystemDetach, SystemExempt, SystemRead, TaskBookImport, TaskBookRead,
-        TaskBookRevoke, UsageImport, UsageRead, UsageSourceRead, VerdictRead, ZombieAsk, ZombieConfirm, ZombieDismiss,
-        ZombieExempt, ZombieFile, ZombieJudge, ZombieRead, ZombieReply,
+        DepartmentRead, DiskImportCreate, DiskImportFinish, DiskImportRead, DiskImportRollBack, EventRead, HostAdd,
+        HostChange, HostConfirmFenced, HostCordon, HostDrain, HostFence, HostRead, HostReadmit, HostUncordon,
+        ImageDistribute, ImageImport, ImageRead, LedgerVerify, MachineAgreeReclaim, MachineChange, MachineCredentials,
+        MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild,
+        MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop, MachineWithdrawReclaim,
+        OperationRead, PlacementExplain, ReportRead, RequestApprove, RequestCancel, RequestCheck, RequestRead,
+        RequestReturn, RequestSubmit, RoomImport, RoomRead, RoomRecord, RoomReopen, RoomSign, ServerChange,
+        ServerCreate, ServerRead, ServerReplay, SystemAdvance, SystemAttach, SystemChange, SystemCreate, SystemDecide,
+        SystemDetach, SystemExempt, SystemRead, TaskBookImport, TaskBookRead, TaskBookRevoke, UsageImport, UsageRead,
+        UsageSourceRead, VerdictRead, ZombieAsk, ZombieConfirm, ZombieDismiss, ZombieExempt, ZombieFile, ZombieJudge,
+        ZombieRead, ZombieReply,
     };
     match (role, act) {
         (
@@ -166,7 +171,8 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | RoomRead
             | RoomRecord
             | RoomSign
-            | SystemAdvance,
+            | SystemAdvance
+            | DiskImportRead,
         ) => Reach::Own,
         (
             Role::Authority,
@@ -183,13 +189,14 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | HostConfirmFenced | HostReadmit | AlarmRead | AlarmAcknowledge | ImageImport | ImageDistribute
             | MachineRead | MachineStart | MachineStop | MachineReboot | MachineMigrate | MachineRebuild
             | MachineRegisterName | MachineLog | OperationRead | LedgerVerify | RequestRead | DepartmentRead
-            | ServerCreate | ServerChange | ServerReplay | UsageImport | RoomImport | RoomRecord | SystemAdvance,
+            | ServerCreate | ServerChange | ServerReplay | UsageImport | RoomImport | RoomRecord | SystemAdvance
+            | DiskImportCreate | DiskImportRollBack | DiskImportFinish,
         )
         | (Role::Requester | Role::Operator, ImageRead)
         | (
             Role::Authority | Role::Operator | Role::Auditor,
             PlacementExplain | ServerRead | SystemRead | ZombieRead | UsageRead | UsageSourceRead | VerdictRead
-            | ReportRead | RoomRead,
+            | ReportRead | RoomRead | DiskImportRead,
         )
         // What the documents want of everybody is nobody's secret.
         | (Role::Requester | Role::Authority | Role::Operator | Role::Auditor, DeadlineRead)

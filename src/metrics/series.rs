@@ -105,8 +105,19 @@ const DAYS: &[f64] = &[
 
 pub const REQUEST_STATES: &[&str] =
     &["submitted", "returned", "approved", "delivered", "failed", "cancelling", "cancelled"];
-pub const OPERATION_KINDS: &[&str] =
-    &["build", "start", "stop", "bin", "restore", "reboot", "resize", "migrate", "rebuild"];
+pub const OPERATION_KINDS: &[&str] = &[
+    "build",
+    "start",
+    "stop",
+    "bin",
+    "restore",
+    "reboot",
+    "resize",
+    "migrate",
+    "rebuild",
+    "import_disk",
+    "return_disk",
+];
 pub const OPEN_OPERATIONS: &[&str] = &["queued", "running", "unwinding"];
 pub const PARTS: &[&str] = &["image", "disk", "seed", "address", "name", "domain", "power", "answer", "register"];
 pub const HOST_STATES: &[&str] = &["active", "cordoned", "draining", "unknown", "fenced"];

@@ -11,6 +11,7 @@ pub mod fate;
 pub mod forms;
 pub mod gates;
 pub mod import;
+pub mod moving;
 pub mod progress;
 pub mod register;
 pub mod room;

@@ -114,6 +114,8 @@ struct World {
     /// With a system in it that has still to leave.
     room: String,
     surveyed: String,
+    /// It is over, and nothing changes it any more.
+    disk_import: String,
 }
 
 impl World {
@@ -149,6 +151,7 @@ impl World {
         let (system, finding) = filed(&broker, &cast, &machine).await;
         let report = reported(&broker, &machine).await;
         let (room, surveyed) = surveyed(&broker, &cast, &raw).await;
+        let disk_import = crate::disk_imports::over(&broker.setup.database_url).await.remove(0);
         Self {
             broker,
             raw,
@@ -164,6 +167,7 @@ impl World {
             report,
             room,
             surveyed,
+            disk_import,
         }
     }
 
@@ -182,6 +186,7 @@ impl World {
             path if path.contains("/systems/") => &self.system,
             path if path.contains("/zombie-findings/") => &self.finding,
             path if path.contains("/reports/") => &self.report,
+            path if path.contains("/disk-imports/") => &self.disk_import,
             path if path.contains("/images/") => "test-image",
             path if path.contains("/departments/") => "mzj",
             path if path.ends_with("/revoke") => &self.revoked_book,
@@ -217,6 +222,10 @@ impl World {
             ("POST", path) if path.ends_with("/decide") => json!({"disposition": "inherit", "reason": "平移"}),
             ("POST", path) if path.ends_with("/advance") => json!({"step": "archive", "evidence": "归档"}),
             ("POST", path) if path.ends_with("/meet") => json!({"evidence": "报告"}),
+            // A source host that the settings do not name; and what is over does not go back.
+            ("POST", "/v1/disk-imports") => json!({"server_id": self.server, "source_host": "nowhere", "domain": "oa",
+                "machine_id": self.machine, "address": "new"}),
+            ("POST", path) if path.ends_with("/rollback") => json!({"reason": "测试未通过"}),
             ("POST", "/v1/requests/approve") => json!({"ids": [self.request]}),
             ("POST", path) if path.ends_with("/confirm-fenced") => json!({"name": "sim", "reason": "拔了电源"}),
             // The size and the date that it has already are refused, after the right to ask.

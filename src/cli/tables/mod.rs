@@ -2,6 +2,7 @@
 
 mod block;
 mod columns;
+mod disks;
 mod reports;
 mod rooms;
 mod systems;
@@ -120,10 +121,11 @@ pub enum Kind {
     SurveyImport,
     SystemMove,
     Deadline,
+    DiskImport,
 }
 
 impl Kind {
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Department,
         Self::TaskBook,
         Self::Host,
@@ -151,6 +153,7 @@ impl Kind {
         Self::SurveyImport,
         Self::SystemMove,
         Self::Deadline,
+        Self::DiskImport,
     ];
 
     /// What people call it.
@@ -183,6 +186,7 @@ impl Kind {
             Self::SurveyImport => "普查导入",
             Self::SystemMove => "系统去向",
             Self::Deadline => "台账事项",
+            Self::DiskImport => "磁盘迁入",
         }
     }
 
@@ -213,7 +217,8 @@ impl Kind {
             | Self::Report
             | Self::Room
             | Self::SystemMove
-            | Self::Deadline => "/id",
+            | Self::Deadline
+            | Self::DiskImport => "/id",
         }
     }
 
@@ -247,6 +252,7 @@ impl Kind {
             Self::SurveyImport => &rooms::SURVEY,
             Self::SystemMove => &rooms::MOVE,
             Self::Deadline => &rooms::DEADLINE,
+            Self::DiskImport => &disks::DISK_IMPORT,
         }
     }
 
@@ -266,6 +272,7 @@ impl Kind {
             Self::Room => &rooms::ROOM_SHEET,
             Self::SystemMove => &rooms::MOVE_SHEET,
             Self::Deadline => &rooms::DEADLINE_SHEET,
+            Self::DiskImport => &disks::DISK_IMPORT_SHEET,
             Self::Department
             | Self::Token
             | Self::Alarm

@@ -112,6 +112,11 @@ const COMMANDS: &[(&str, &str)] = &[
     ("POST /v1/zombie-findings/{id}/file", "zombie file"),
     ("POST /v1/zombie-findings/{id}/reply", "zombie reply"),
     ("GET /v1/zombie-findings/{id}/sheet", "zombie sheet"),
+    ("GET /v1/disk-imports", "disk-import list"),
+    ("POST /v1/disk-imports", "disk-import create"),
+    ("GET /v1/disk-imports/{id}", "disk-import show"),
+    ("POST /v1/disk-imports/{id}/rollback", "disk-import rollback"),
+    ("POST /v1/disk-imports/{id}/finish", "disk-import finish"),
     ("GET /v1/task-books", "task-book list"),
     ("POST /v1/task-books", "task-book import"),
     ("GET /v1/task-books/{id}", "task-book show"),
@@ -256,5 +261,5 @@ async fn every_list_can_be_had_as_the_service_gives_it() {
         assert_eq!(sort["schema"]["enum"], Value::from(orders), "jiyue {words} --sort");
         walked += 1;
     }
-    assert_eq!(walked, 16);
+    assert_eq!(walked, 17);
 }
