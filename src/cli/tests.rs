@@ -91,6 +91,8 @@ fn every_command_parses() {
         "jiyue machine withdraw-reclaim ID",
         "jiyue report idle --as-of 2026-10-31 --department edu -o xlsx --to a.xlsx",
         "jiyue report idle --local --config a.toml -o csv",
+        "jiyue report capacity -o xlsx --to a.xlsx",
+        "jiyue top --interval 5",
         "jiyue report list --as-of 2026-10-31",
         "jiyue report show ID -o csv",
         "jiyue host set n1 --vcpu 4 --memory 2GiB --disk 1TiB --mlps-level 二级",
@@ -247,7 +249,8 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       zombie      僵尸系统：判定、征求意见、答复、豁免、认定、备案
       room        机房：导入普查表、查看、记录关停的证明、签字、导出
       deadline    台账：各文件要求谁在什么时候做完什么
-      report      报告：闲置资源、机房关停进展，随时要一份，或取回每月留存的
+      report      报告：闲置资源、机房关停进展、容量，随时要一份，或取回每月留存的
+      top         实时概况：容量、最忙和最闲的虚拟机、正在进行的操作、告警
       operation   操作（建设、停机等长任务）：列出、查看、跟踪进度
       event       事件：发生了什么，列出、跟踪
       audit       审计记录：谁、什么时候、对什么、做了什么
