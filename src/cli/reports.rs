@@ -9,9 +9,9 @@ use super::{
     problem::Failure,
     session::Session,
     tables::{
-        CAPACITY_BOOK, CAPACITY_HOST, CAPACITY_MACHINE, CAPACITY_OPERATION, CAPACITY_WAITING, CAPACITY_ZONE, Column,
-        Kind, REPORT_AGE, REPORT_BORDER, REPORT_GROUP, REPORT_IDLE, REPORT_PROGRESS, REPORT_ROOM, REPORT_TARGET,
-        REPORT_UNKNOWN, by_resource,
+        CAPACITY_ALARM, CAPACITY_BOOK, CAPACITY_HOST, CAPACITY_MACHINE, CAPACITY_OPERATION, CAPACITY_WAITING,
+        CAPACITY_ZONE, Column, Kind, REPORT_AGE, REPORT_BORDER, REPORT_GROUP, REPORT_IDLE, REPORT_PROGRESS,
+        REPORT_ROOM, REPORT_TARGET, REPORT_UNKNOWN, by_resource,
     },
 };
 use crate::{
@@ -263,12 +263,13 @@ fn show(screen: &Screen, report: &Value) -> Result<(), Failure> {
 /// What there is and what is left of it, and what waits for somebody.
 pub fn capacity(screen: &Screen, report: &Value) -> Result<(), Failure> {
     let rows = |key: &str| report.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
-    let sections: [(&str, &[Column], Vec<Value>); 7] = [
+    let sections: [(&str, &[Column], Vec<Value>); 8] = [
         ("各网络区域", &CAPACITY_ZONE, by_resource(report)),
         ("各宿主机", &CAPACITY_HOST, rows("hosts")),
         ("将满的任务书", &CAPACITY_BOOK, rows("task_books")),
         ("要人办的", &CAPACITY_WAITING, rows("waiting")),
         ("正在进行的操作", &CAPACITY_OPERATION, rows("operations")),
+        ("未消除的告警", &CAPACITY_ALARM, rows("alarms")),
         ("最忙的虚拟机", &CAPACITY_MACHINE, rows("busiest")),
         ("最闲的虚拟机", &CAPACITY_MACHINE, rows("idlest")),
     ];

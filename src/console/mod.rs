@@ -53,8 +53,11 @@ pub fn pages(api: &Api, secure: bool) -> Router {
     let console = Console { api: api.clone(), secure, drawn: Arc::default() };
     Router::new()
         .route(STATUS, get(status))
-        .route(SIGN_IN, get(form).post(sign_in))
-        .route("/status/sign-out", post(sign_out))
+        .route(SIGN_IN, get(async || form()).post(sign_in))
+        .route(
+            "/status/sign-out",
+            post(async |State(console): State<Console>, headers: HeaderMap| sign_out(&console, &headers)),
+        )
         .route("/status/style.css", get(async || file("text/css; charset=utf-8", STYLE)))
         .route("/status/icon.svg", get(async || file("image/svg+xml", ICON)))
         .layer(DefaultBodyLimit::max(FORM_BYTES))
@@ -117,7 +120,7 @@ async fn status(State(console): State<Console>, parts: Parts) -> Response {
     }
 }
 
-async fn form() -> Response {
+fn form() -> Response {
     match page::sign_in("") {
         Ok(html) => dressed(html.into_response()),
         Err(error) => failed(Problem::internal(error)),
@@ -143,9 +146,9 @@ async fn sign_in(State(console): State<Console>, parts: Parts, form: Result<Form
     }
 }
 
-async fn sign_out(State(console): State<Console>, headers: HeaderMap) -> Response {
-    match at_home(&headers) {
-        Ok(()) => with_cookie(Redirect::to(SIGN_IN).into_response(), &session::end(console.secure(&headers))),
+fn sign_out(console: &Console, headers: &HeaderMap) -> Response {
+    match at_home(headers) {
+        Ok(()) => with_cookie(Redirect::to(SIGN_IN).into_response(), &session::end(console.secure(headers))),
         Err(problem) => failed(problem),
     }
 }

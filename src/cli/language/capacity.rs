@@ -52,6 +52,7 @@ pub const CAPACITY: &[(&str, &str)] = &[
     ("最闲的虚拟机", "the idlest machines"),
     ("没有宿主机，也没有申请。", "There is no host and no request."),
     ("正在进行的操作（{n}）", "operations under way ({n})"),
+    ("未消除的告警", "open alarms"),
     ("未消除的告警（{n}）", "open alarms ({n})"),
     ("虚拟机：{order}", "machines: {order}"),
     ("最忙的在前", "the busiest first"),

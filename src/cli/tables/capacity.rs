@@ -55,6 +55,13 @@ pub const CAPACITY_OPERATION: [Column; 6] = [
     Column::new("进度", Show::Of(|row, _| percent(row, "/percent"))).right(),
 ];
 
+pub const CAPACITY_ALARM: [Column; 4] = [
+    Column::new("种类", Show::Word("/kind", words::alarm_kind)),
+    Column::new("宿主机", Show::Text("/host")),
+    Column::new("虚拟机", Show::Text("/name")),
+    Column::new("首次发现", Show::Time("/first_seen_at")),
+];
+
 pub const CAPACITY_MACHINE: [Column; 6] = [
     Column::new("虚拟机", Show::Text("/name")),
     Column::new("建设单位", Show::Text("/department")),

@@ -112,7 +112,9 @@ async fn a_token_is_exchanged_for_a_session_that_ends_with_it() {
     let cast = Cast::arrive(&broker).await;
     let (client, url) = (plain_client(), broker.url.clone());
     let at = |path: &str| format!("{url}{path}");
-    let sign_in = |token: &str| client.post(at("/status/sign-in")).form(&[("token", token)]);
+    let form = "application/x-www-form-urlencoded";
+    let sign_in =
+        |token: &str| client.post(at("/status/sign-in")).header("content-type", form).body(format!("token={token}"));
 
     let answer = client.get(at("/status")).send().await.unwrap();
     assert_eq!((answer.status().as_u16(), header(&answer, "location")), (303, "/status/sign-in"));
