@@ -25,7 +25,11 @@ async function status(browser, url, token, folder) {
   const page = await context.newPage();
   page.on("console", (message) => saw.console.push(`${message.type()}: ${message.text()}`));
   page.on("pageerror", (error) => saw.console.push(`error: ${error}`));
-  page.on("requestfailed", (request) => saw.failed.push(request.url()));
+  // What was on its way when the page was left is no failure.
+  page.on("requestfailed", (request) => {
+    const why = request.failure().errorText;
+    if (why !== "net::ERR_ABORTED") saw.failed.push(`${why} ${request.url()}`);
+  });
   await page.goto(`${url}/status`);
   saw.first = new URL(page.url()).pathname;
   saw.signIn = await judged(page);
