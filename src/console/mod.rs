@@ -170,14 +170,14 @@ fn at_home(headers: &HeaderMap) -> Result<(), Problem> {
 
 /// The problem as a page, under its own status.
 fn failed(problem: Problem) -> Response {
-    let (kind, detail) = (problem.kind, problem.detail.clone());
+    let (kind, detail) = (problem.kind, problem.detail.as_str());
     let html = match kind {
-        Kind::Unauthenticated | Kind::Malformed => page::sign_in(&detail),
-        _ => page::refusal(&detail),
+        Kind::Unauthenticated | Kind::Malformed => page::sign_in(detail),
+        _ => page::refusal(detail),
     };
     let (mut parts, _) = problem.into_response().into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
-    dressed(Response::from_parts(parts, Body::from(html.unwrap_or(detail))))
+    dressed(Response::from_parts(parts, Body::from(html.unwrap_or_default())))
 }
 
 fn with_cookie(mut response: Response, cookie: &str) -> Response {
@@ -194,7 +194,8 @@ fn dressed(mut response: Response) -> Response {
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::CACHE_CONTROL, "no-store"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        // Without any, a browser would not say either where our own forms are sent from.
+        (header::REFERRER_POLICY, "same-origin"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ] {

@@ -77,7 +77,7 @@ impl View {
             match code {
                 KeyCode::Enter => self.filter = self.typing.take().unwrap_or_default(),
                 KeyCode::Esc => self.typing = None,
-                KeyCode::Backspace => drop(typed.pop()),
+                KeyCode::Backspace => _ = typed.pop(),
                 KeyCode::Char(c) => typed.push(c),
                 _ => {}
             }
