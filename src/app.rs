@@ -4,6 +4,7 @@ use crate::{
     capacity::{inventory::Inventory, maintenance::Maintenance, providers::Providers, service::Allowed},
     catalogue::Catalogue,
     config::{Faults, LogFormat, Settings},
+    console,
     db::{Db, Gather, Options, Ways},
     dns::Zones,
     http::{self, Api, Parts, once::UnderWay, readiness::Readiness},
@@ -40,7 +41,7 @@ use crate::{
         worker::{self, Bell, Pulse, Runner, Worker},
     },
     provider::kubevirt,
-    report::{self, service::Reports},
+    report::{self, capacity::service::Capacities, service::Reports},
     request::service::Rules,
     rule::Code,
     secret::{KeyFault, Vault},
@@ -214,7 +215,8 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         header: Duration::from_secs(settings.http_header_seconds),
         stall: Duration::from_secs(settings.http_stall_seconds),
     };
-    let server = Server { listener, router: http::router(api), tls, limits };
+    let router = http::router(api.clone(), console::pages(&api, encrypted));
+    let server = Server { listener, router, tls, limits };
     let serving = tokio::spawn(server.run(stop.clone()));
     tracing::info!(%address, tls = encrypted, database = %settings.database_shown(), "service.started");
     ended.await;
@@ -360,6 +362,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         every: Duration::from_secs(settings.listing_seconds),
         silence: Duration::from_secs(settings.silence_seconds),
     };
+    let estates = estates(&db, &rules)?;
     let machines = Machines {
         db: db.clone(),
         inventory: inventory.clone(),
@@ -370,6 +373,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         vault: vault.clone(),
     };
     let api = Api::new(Parts {
+        capacities: Capacities::new(db.clone(), estates.clone(), Arc::clone(&rules.profile)),
         approver: Approver {
             db: db.clone(),
             inventory: inventory.clone(),
@@ -395,7 +399,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         machines,
         systems: Systems { db: db.clone() },
         zombies: zombies(&db, &rules, settings),
-        estates: estates(&db, &rules)?,
+        estates,
         watch,
         distribution,
         importer: Importer { db: db.clone(), metrics: metrics.clone() },

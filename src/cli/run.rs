@@ -14,7 +14,7 @@ use super::{
     session::{Session, object},
     systems,
     tables::{self, Kind},
-    upload, watch, zombies,
+    top, upload, watch, zombies,
 };
 use crate::{
     client::{Answer, Client},
@@ -82,6 +82,7 @@ async fn execute(global: &Global, screen: &Screen, command: RemoteCommand) -> Re
         RemoteCommand::Room(command) => rooms::run(&session, command).await,
         RemoteCommand::Deadline(command) => rooms::deadline(&session, command).await,
         RemoteCommand::Report(command) => reports::run(&session, command).await,
+        RemoteCommand::Top(args) => top::run(&session, args).await,
         RemoteCommand::Operation(command) => session.operation(command).await,
         RemoteCommand::Event(command) => events::event(&session.client, screen, command).await,
         RemoteCommand::Audit(AuditCommand::List(args)) => {

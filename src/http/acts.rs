@@ -107,6 +107,7 @@ pub const ACTS: &[(&str, &str, Option<Act>)] = &[
     ("GET", "/v1/usage-sources", Some(Act::UsageSourceRead)),
     ("GET", "/v1/deadlines", Some(Act::DeadlineRead)),
     ("POST", "/v1/deadlines/{id}/meet", Some(Act::DeadlineMeet)),
+    ("GET", "/v1/reports/capacity", Some(Act::CapacityRead)),
     ("GET", "/v1/reports/rooms", Some(Act::ReportRead)),
     ("GET", "/v1/rooms", Some(Act::RoomRead)),
     ("GET", "/v1/rooms/export", Some(Act::RoomRead)),

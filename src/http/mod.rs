@@ -38,6 +38,7 @@ pub mod usage;
 pub mod verdicts;
 pub mod zombies;
 
+pub use carried::{Called, trace_id};
 pub use document::orders;
 
 use crate::{
@@ -53,7 +54,7 @@ use crate::{
     metrics::Metrics,
     migration::{moving::service::DiskImports, service::Estates},
     operation::Operation,
-    report::service::Reports,
+    report::{capacity::service::Capacities, service::Reports},
     request::service::Rules,
     secret::Vault,
     system::service::Systems,
@@ -95,6 +96,7 @@ pub struct Parts {
     pub disk_imports: DiskImports,
     pub judges: Judges,
     pub reports: Reports,
+    pub capacities: Capacities,
     pub importer: Importer,
     pub metrics: Metrics,
     pub vault: Vault,
@@ -180,6 +182,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(reports::list))
         .routes(routes!(reports::idle))
         .routes(routes!(reports::rooms))
+        .routes(routes!(reports::capacity))
         .routes(routes!(reports::show))
         .routes(routes!(servers::replay))
         .routes(routes!(usage::sources))
@@ -253,10 +256,11 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     document
 }
 
-/// The router, ready to be served.
-pub fn router(api: Api) -> Router {
+/// The router, ready to be served, with pages for people beside it.
+pub fn router(api: Api, pages: Router) -> Router {
     let (router, _) = routes().split_for_parts();
     router
+        .merge(pages.with_state(()))
         .fallback(async || Problem::new(Kind::NotFound, "route_not_found", "没有这个接口；接口清单见 /v1/openapi.json"))
         .method_not_allowed_fallback(async || {
             Problem::new(Kind::Method, "method_not_allowed", "这个接口不支持该方法；接口清单见 /v1/openapi.json")

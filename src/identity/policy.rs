@@ -91,6 +91,8 @@ acts! {
     MachineAgreeReclaim = "machine.agree_reclaim",
     MachineWithdrawReclaim = "machine.withdraw_reclaim",
     ReportRead = "report.read",
+    /// What there is and what is left of it, of all departments: the report, the status page and `jiyue top`.
+    CapacityRead = "capacity.read",
     ServerReplay = "server.replay_usage",
     UsageSourceRead = "usage_source.read",
     RoomRead = "room.read",
@@ -121,18 +123,18 @@ pub enum Reach {
 /// The policy.
 pub const fn reach(role: Role, act: Act) -> Reach {
     use Act::{
-        AlarmAcknowledge, AlarmRead, AuditRead, DeadlineMeet, DeadlineRead, DepartmentChange, DepartmentCreate,
-        DepartmentRead, DiskImportCreate, DiskImportFinish, DiskImportRead, DiskImportRollBack, EventRead, HostAdd,
-        HostChange, HostConfirmFenced, HostCordon, HostDrain, HostFence, HostRead, HostReadmit, HostUncordon,
-        ImageDistribute, ImageImport, ImageRead, LedgerVerify, MachineAgreeReclaim, MachineChange, MachineCredentials,
-        MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild,
-        MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop, MachineWithdrawReclaim,
-        OperationRead, PlacementExplain, ReportRead, RequestApprove, RequestCancel, RequestCheck, RequestRead,
-        RequestReturn, RequestSubmit, RoomImport, RoomRead, RoomRecord, RoomReopen, RoomSign, ServerChange,
-        ServerCreate, ServerRead, ServerReplay, SystemAdvance, SystemAttach, SystemChange, SystemCreate, SystemDecide,
-        SystemDetach, SystemExempt, SystemRead, TaskBookImport, TaskBookRead, TaskBookRevoke, UsageImport, UsageRead,
-        UsageSourceRead, VerdictRead, ZombieAsk, ZombieConfirm, ZombieDismiss, ZombieExempt, ZombieFile, ZombieJudge,
-        ZombieRead, ZombieReply,
+        AlarmAcknowledge, AlarmRead, AuditRead, CapacityRead, DeadlineMeet, DeadlineRead, DepartmentChange,
+        DepartmentCreate, DepartmentRead, DiskImportCreate, DiskImportFinish, DiskImportRead, DiskImportRollBack,
+        EventRead, HostAdd, HostChange, HostConfirmFenced, HostCordon, HostDrain, HostFence, HostRead, HostReadmit,
+        HostUncordon, ImageDistribute, ImageImport, ImageRead, LedgerVerify, MachineAgreeReclaim, MachineChange,
+        MachineCredentials, MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot,
+        MachineRebuild, MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop,
+        MachineWithdrawReclaim, OperationRead, PlacementExplain, ReportRead, RequestApprove, RequestCancel,
+        RequestCheck, RequestRead, RequestReturn, RequestSubmit, RoomImport, RoomRead, RoomRecord, RoomReopen,
+        RoomSign, ServerChange, ServerCreate, ServerRead, ServerReplay, SystemAdvance, SystemAttach, SystemChange,
+        SystemCreate, SystemDecide, SystemDetach, SystemExempt, SystemRead, TaskBookImport, TaskBookRead,
+        TaskBookRevoke, UsageImport, UsageRead, UsageSourceRead, VerdictRead, ZombieAsk, ZombieConfirm, ZombieDismiss,
+        ZombieExempt, ZombieFile, ZombieJudge, ZombieRead, ZombieReply,
     };
     match (role, act) {
         (
@@ -196,7 +198,7 @@ pub const fn reach(role: Role, act: Act) -> Reach {
         | (
             Role::Authority | Role::Operator | Role::Auditor,
             PlacementExplain | ServerRead | SystemRead | ZombieRead | UsageRead | UsageSourceRead | VerdictRead
-            | ReportRead | RoomRead | DiskImportRead,
+            | ReportRead | RoomRead | DiskImportRead | CapacityRead,
         )
         // What the documents want of everybody is nobody's secret.
         | (Role::Requester | Role::Authority | Role::Operator | Role::Auditor, DeadlineRead)

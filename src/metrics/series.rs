@@ -318,6 +318,8 @@ pub const ROOMS: Series = gauge(
     "Machine rooms of the survey by where they stand: closed, exempt or pending.",
 );
 pub const ROOMS_LATE: Series = gauge("jiyue_rooms_late", &[], "Pending rooms past their last day.");
+pub const ROOMS_NEAR: Series =
+    gauge("jiyue_rooms_near", &[], "Pending rooms whose last day is not over, and at most 30 days away.");
 pub const SURVEYED: Series = gauge(
     "jiyue_surveyed_systems",
     &[closed("standing", &["in_cloud", "discarded", "exempt", "pending"])],
@@ -401,6 +403,7 @@ pub const ALL: &[Series] = &[
     ZOMBIE_FINDINGS,
     ROOMS,
     ROOMS_LATE,
+    ROOMS_NEAR,
     SURVEYED,
     KUBE_LEADER,
     KUBE_RECONCILES,

@@ -3,6 +3,7 @@
 //!
 //! What the service says stays as it said it (Chinese), with its code beside it.
 
+mod capacity;
 mod disks;
 mod help;
 mod messages;
@@ -82,6 +83,7 @@ static PAIRS: LazyLock<HashMap<&'static str, &'static str>> =
 /// Every pair, for the tests that look for missing and for idle ones.
 pub fn tables() -> impl Iterator<Item = &'static [(&'static str, &'static str)]> {
     [
+        capacity::CAPACITY,
         disks::DISKS,
         help::HELP,
         systems::SYSTEMS,

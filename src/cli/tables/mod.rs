@@ -1,6 +1,7 @@
 //! Which columns each kind of thing has, as a list and as a sheet of its own. Pure: JSON in, text out.
 
 mod block;
+mod capacity;
 mod columns;
 mod disks;
 mod reports;
@@ -9,6 +10,10 @@ mod systems;
 mod usage;
 
 pub use block::{block_lines, read_from};
+pub use capacity::{
+    CAPACITY_ALARM, CAPACITY_BOOK, CAPACITY_HOST, CAPACITY_MACHINE, CAPACITY_OPERATION, CAPACITY_WAITING,
+    CAPACITY_ZONE, by_resource, waiting,
+};
 pub use columns::{CONTEXT, CONTEXT_SHEET, CONTRADICTION, DIFFERENCE, OUTCOME, READ, REFUSED_HOST, SHORTAGE};
 pub use reports::{REPORT_AGE, REPORT_BORDER, REPORT_GROUP, REPORT_IDLE, REPORT_UNKNOWN};
 pub use rooms::{REPORT_PROGRESS, REPORT_ROOM, REPORT_TARGET};

@@ -142,6 +142,7 @@ async fn every_typed_act_is_one_of_the_services_own_and_none_is_missing() {
         c.deadlines().list(&all),
         c.deadlines().meet("ID", "e"),
         c.reports().rooms(&[("format", "csv")]),
+        c.reports().capacity(&[("format", "csv")]),
         c.servers().list(&all),
         c.servers().show("ID"),
         c.servers().create(&none),

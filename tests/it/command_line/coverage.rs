@@ -103,6 +103,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("GET /v1/deadlines", "deadline list"),
     ("POST /v1/deadlines/{id}/meet", "deadline meet"),
     ("GET /v1/reports/rooms", "report rooms"),
+    ("GET /v1/reports/capacity", "report capacity"),
     ("GET /v1/zombie-findings", "zombie list"),
     ("GET /v1/zombie-findings/{id}", "zombie show"),
     ("POST /v1/zombie-findings/{id}/ask", "zombie ask"),
@@ -204,6 +205,7 @@ fn every_command_belongs_to_an_act_or_to_this_machine() {
         "event watch",
         "crd",
         "dashboards",
+        "top",
     ];
     let known: BTreeSet<_> = COMMANDS.iter().map(|(_, command)| *command).chain(HERE.iter().copied()).collect();
     let tree = tree();

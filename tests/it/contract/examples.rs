@@ -377,6 +377,7 @@ async fn rooms(walk: &mut Journey, cast: &Cast) {
     walk.call("rooms_sign", &access, authority, Some(comment)).await;
     walk.call("rooms_reopen", &access, authority, Some(json!({"reason": "省厅来函，保留至年底"}))).await;
     walk.call("reports_rooms", "", authority, None).await;
+    walk.call("reports_capacity", "", authority, None).await;
     walk.call("deadlines_list", "", requester, None).await;
     walk.call("deadlines_meet", "jiangsu-2017-5", authority, Some(json!({"evidence": "清理报告 2026-06-20"}))).await;
 }
