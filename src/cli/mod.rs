@@ -42,6 +42,7 @@ pub mod tables;
 mod upload;
 mod usage;
 mod watch;
+mod waves;
 mod words;
 mod zombies;
 
@@ -62,6 +63,7 @@ pub use requests::{FormArg, RequestCommand};
 pub use rooms::{DeadlineCommand, RoomCommand};
 pub use run::run;
 pub use servers::ServerCommand;
+pub use waves::{BlackoutCommand, SystemRequestArgs, WaveCommand};
 pub use systems::SystemCommand;
 pub use usage::{command, parse};
 pub use zombies::ZombieCommand;
@@ -345,6 +347,12 @@ pub enum RemoteCommand {
     /// 机房：导入普查表、查看、记录关停的证明、签字、导出
     #[command(subcommand)]
     Room(RoomCommand),
+    /// 迁移批次：建、查看、检查冲突、修改、删除
+    #[command(subcommand)]
+    Wave(WaveCommand),
+    /// 封网期：哪些天不割接
+    #[command(subcommand)]
+    Blackout(BlackoutCommand),
     /// 台账：各文件要求谁在什么时候做完什么
     #[command(subcommand)]
     Deadline(DeadlineCommand),

@@ -79,6 +79,8 @@ async fn execute(global: &Global, screen: &Screen, command: RemoteCommand) -> Re
         RemoteCommand::System(command) => systems::run(&session, command).await,
         RemoteCommand::Zombie(command) => zombies::run(&session, command).await,
         RemoteCommand::Room(command) => rooms::run(&session, command).await,
+        RemoteCommand::Wave(command) => waves::run(&session, command).await,
+        RemoteCommand::Blackout(command) => waves::blackout(&session, command).await,
         RemoteCommand::Deadline(command) => rooms::deadline(&session, command).await,
         RemoteCommand::Report(command) => reports::run(&session, command).await,
         RemoteCommand::Operation(command) => session.operation(command).await,

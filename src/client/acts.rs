@@ -578,6 +578,7 @@ impl Collection<'_, Operation> {
 }
 
 mod rooms;
+mod waves;
 
 /// An object of what was given.
 fn given(fields: &[(&str, Option<&str>)]) -> Map<String, Value> {

@@ -14,8 +14,10 @@ macro_rules! views {
 }
 
 mod rooms;
+mod waves;
 
 pub use rooms::{Deadline, Room, SurveyImport, SystemMove};
+pub use waves::{Blackout, SystemRequests, Wave, WaveCheck};
 
 views! {
     /// 建设单位

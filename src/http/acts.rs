@@ -119,6 +119,16 @@ pub const ACTS: &[(&str, &str, Option<Act>)] = &[
     ("POST", "/v1/systems/{id}/decide", Some(Act::SystemDecide)),
     ("POST", "/v1/systems/{id}/exempt", Some(Act::SystemExempt)),
     ("GET", "/v1/systems/{id}/move", Some(Act::SystemRead)),
+    ("POST", "/v1/systems/{id}/request", Some(Act::SystemRequest)),
+    ("GET", "/v1/waves", Some(Act::WaveRead)),
+    ("POST", "/v1/waves", Some(Act::WaveCreate)),
+    ("GET", "/v1/waves/{id}", Some(Act::WaveRead)),
+    ("PATCH", "/v1/waves/{id}", Some(Act::WaveChange)),
+    ("GET", "/v1/waves/{id}/check", Some(Act::WaveRead)),
+    ("POST", "/v1/waves/{id}/delete", Some(Act::WaveDelete)),
+    ("GET", "/v1/blackouts", Some(Act::BlackoutRead)),
+    ("POST", "/v1/blackouts", Some(Act::BlackoutCreate)),
+    ("POST", "/v1/blackouts/{id}/delete", Some(Act::BlackoutDelete)),
 ];
 
 /// Whether there is a route for this.

@@ -35,6 +35,7 @@ pub mod task_books;
 pub mod upload;
 pub mod usage;
 pub mod verdicts;
+pub mod waves;
 pub mod zombies;
 
 pub use document::orders;
@@ -198,6 +199,13 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(rooms::record))
         .routes(routes!(rooms::sign))
         .routes(routes!(rooms::reopen))
+        .routes(routes!(waves::create, waves::list))
+        .routes(routes!(waves::show, waves::change))
+        .routes(routes!(waves::check))
+        .routes(routes!(waves::delete))
+        .routes(routes!(waves::create_blackout, waves::blackouts))
+        .routes(routes!(waves::delete_blackout))
+        .routes(routes!(waves::request))
         .routes(routes!(deadlines::list))
         .routes(routes!(deadlines::meet))
         .routes(routes!(zombies::list))

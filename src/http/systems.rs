@@ -68,7 +68,7 @@ pub struct SystemMachine {
     #[schema(value_type = String, format = Uuid)]
     pub id: MachineId,
     pub name: String,
-    /// `hand`: somebody has said so; `project`: the task book that it was asked on names a project of the system's name.
+    /// `hand`: somebody has said so; `request`: it was asked for from the system's migration wave; `project`: the task book that it was asked on names a project of the system's name.
     pub by: &'static str,
 }
 

@@ -103,6 +103,14 @@ acts! {
     SystemExempt = "system.exempt",
     DeadlineRead = "deadline.read",
     DeadlineMeet = "deadline.meet",
+    WaveRead = "wave.read",
+    WaveCreate = "wave.create",
+    WaveChange = "wave.change",
+    WaveDelete = "wave.delete",
+    BlackoutRead = "blackout.read",
+    BlackoutCreate = "blackout.create",
+    BlackoutDelete = "blackout.delete",
+    SystemRequest = "system.request",
 }
 
 /// How far a role's right to an act reaches.
@@ -117,7 +125,7 @@ pub enum Reach {
 /// The policy.
 pub const fn reach(role: Role, act: Act) -> Reach {
     use Act::{
-        AlarmAcknowledge, AlarmRead, AuditRead, DeadlineMeet, DeadlineRead, DepartmentChange, DepartmentCreate,
+        AlarmAcknowledge, AlarmRead, AuditRead, BlackoutCreate, BlackoutDelete, BlackoutRead, DeadlineMeet, DeadlineRead, DepartmentChange, DepartmentCreate,
         DepartmentRead, EventRead, HostAdd, HostChange, HostConfirmFenced, HostCordon, HostDrain, HostFence, HostRead,
         HostReadmit, HostUncordon, ImageDistribute, ImageImport, ImageRead, LedgerVerify, MachineAgreeReclaim,
         MachineChange, MachineCredentials, MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead,
@@ -125,8 +133,8 @@ pub const fn reach(role: Role, act: Act) -> Reach {
         MachineWithdrawReclaim, OperationRead, PlacementExplain, ReportRead, RequestApprove, RequestCancel,
         RequestCheck, RequestRead, RequestReturn, RequestSubmit, RoomImport, RoomRead, RoomRecord, RoomReopen,
         RoomSign, ServerChange, ServerCreate, ServerRead, ServerReplay, SystemAdvance, SystemAttach, SystemChange,
-        SystemCreate, SystemDecide, SystemDetach, SystemExempt, SystemRead, TaskBookImport, TaskBookRead,
-        TaskBookRevoke, UsageImport, UsageRead, UsageSourceRead, VerdictRead, ZombieAsk, ZombieConfirm, ZombieDismiss,
+        SystemCreate, SystemDecide, SystemDetach, SystemExempt, SystemRead, SystemRequest, TaskBookImport, TaskBookRead,
+        TaskBookRevoke, UsageImport, UsageRead, UsageSourceRead, VerdictRead, WaveChange, WaveCreate, WaveDelete, WaveRead, ZombieAsk, ZombieConfirm, ZombieDismiss,
         ZombieExempt, ZombieFile, ZombieJudge, ZombieRead, ZombieReply,
     };
     match (role, act) {
@@ -166,7 +174,9 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | RoomRead
             | RoomRecord
             | RoomSign
-            | SystemAdvance,
+            | SystemAdvance
+            | SystemRequest
+            | BlackoutRead,
         ) => Reach::Own,
         (
             Role::Authority,
@@ -175,7 +185,7 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | MachineResize | MachineExtend | OperationRead | LedgerVerify | AuditRead | HostRead | ImageRead
             | AlarmRead | SystemCreate | SystemChange | SystemAttach | SystemDetach | ZombieExempt | ZombieConfirm
             | ZombieDismiss | ZombieFile | RoomImport | RoomSign | RoomReopen | SystemDecide | SystemAdvance
-            | SystemExempt | DeadlineMeet,
+            | SystemExempt | DeadlineMeet | SystemRequest,
         )
         | (
             Role::Operator,
@@ -191,6 +201,10 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             PlacementExplain | ServerRead | SystemRead | ZombieRead | UsageRead | UsageSourceRead | VerdictRead
             | ReportRead | RoomRead,
         )
+        // Others' systems stand in a wave too: a project team learns its own from their way out.
+        | (Role::Authority | Role::Operator | Role::Auditor, WaveRead | BlackoutRead)
+        | (Role::Authority | Role::Operator, WaveCreate | WaveChange | WaveDelete)
+        | (Role::Operator, BlackoutCreate | BlackoutDelete)
         // What the documents want of everybody is nobody's secret.
         | (Role::Requester | Role::Authority | Role::Operator | Role::Auditor, DeadlineRead)
         | (Role::Authority | Role::Operator, ZombieJudge | ZombieAsk)

@@ -9,6 +9,7 @@ mod reports;
 mod rooms;
 mod systems;
 mod usage;
+mod waves;
 mod words;
 
 use std::{borrow::Cow, collections::HashMap, fmt::Display, sync::LazyLock};
@@ -80,7 +81,7 @@ static PAIRS: LazyLock<HashMap<&'static str, &'static str>> =
 
 /// Every pair, for the tests that look for missing and for idle ones.
 pub fn tables() -> impl Iterator<Item = &'static [(&'static str, &'static str)]> {
-    [help::HELP, systems::SYSTEMS, usage::USAGE, messages::MESSAGES, reports::REPORTS, rooms::ROOMS, words::WORDS]
+    [help::HELP, systems::SYSTEMS, usage::USAGE, messages::MESSAGES, reports::REPORTS, rooms::ROOMS, waves::WAVES, words::WORDS]
         .into_iter()
 }
 

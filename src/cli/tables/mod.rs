@@ -6,6 +6,7 @@ mod reports;
 mod rooms;
 mod systems;
 mod usage;
+mod waves;
 
 pub use block::{block_lines, read_from};
 pub use columns::{CONTEXT, CONTEXT_SHEET, CONTRADICTION, DIFFERENCE, OUTCOME, READ, REFUSED_HOST, SHORTAGE};
@@ -120,10 +121,14 @@ pub enum Kind {
     SurveyImport,
     SystemMove,
     Deadline,
+    Wave,
+    WaveCheck,
+    Blackout,
+    SystemRequests,
 }
 
 impl Kind {
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 31] = [
         Self::Department,
         Self::TaskBook,
         Self::Host,
@@ -151,6 +156,10 @@ impl Kind {
         Self::SurveyImport,
         Self::SystemMove,
         Self::Deadline,
+        Self::Wave,
+        Self::WaveCheck,
+        Self::Blackout,
+        Self::SystemRequests,
     ];
 
     /// What people call it.
@@ -183,6 +192,10 @@ impl Kind {
             Self::SurveyImport => "普查导入",
             Self::SystemMove => "系统去向",
             Self::Deadline => "台账事项",
+            Self::Wave => "迁移批次",
+            Self::WaveCheck => "批次检查",
+            Self::Blackout => "封网期",
+            Self::SystemRequests => "系统的申请",
         }
     }
 
@@ -197,6 +210,8 @@ impl Kind {
             Self::SurveyImport => "/digest",
             // Nothing is done to it afterwards.
             Self::UsageImport => "/rows",
+            Self::WaveCheck => "/passes",
+            Self::SystemRequests => "/system_id",
             Self::TaskBook
             | Self::Request
             | Self::Machine
@@ -213,7 +228,9 @@ impl Kind {
             | Self::Report
             | Self::Room
             | Self::SystemMove
-            | Self::Deadline => "/id",
+            | Self::Deadline
+            | Self::Wave
+            | Self::Blackout => "/id",
         }
     }
 
@@ -247,6 +264,10 @@ impl Kind {
             Self::SurveyImport => &rooms::SURVEY,
             Self::SystemMove => &rooms::MOVE,
             Self::Deadline => &rooms::DEADLINE,
+            Self::Wave => &waves::WAVE,
+            Self::WaveCheck => &waves::CHECK,
+            Self::Blackout => &waves::BLACKOUT,
+            Self::SystemRequests => &waves::ASKED,
         }
     }
 
@@ -266,6 +287,7 @@ impl Kind {
             Self::Room => &rooms::ROOM_SHEET,
             Self::SystemMove => &rooms::MOVE_SHEET,
             Self::Deadline => &rooms::DEADLINE_SHEET,
+            Self::Wave => &waves::WAVE_SHEET,
             Self::Department
             | Self::Token
             | Self::Alarm
@@ -279,7 +301,10 @@ impl Kind {
             | Self::Report
             | Self::Agreement
             | Self::UsageSource
-            | Self::SurveyImport => self.columns(),
+            | Self::SurveyImport
+            | Self::WaveCheck
+            | Self::Blackout
+            | Self::SystemRequests => self.columns(),
         }
     }
 
@@ -309,8 +334,26 @@ impl Kind {
             ],
             Self::SurveyImport => &[("变化", "/changes", &rooms::CHANGE), ("读取时的说明", "/notes", &rooms::NOTE)],
             Self::SystemMove => {
-                &[("难度评分", "/difficulty/parts", &rooms::PART), ("已办步骤", "/steps", &rooms::STEP)]
+                &[
+                    ("难度评分", "/difficulty/parts", &rooms::PART),
+                    ("迁移批次", "/waves", &waves::WAVE_IN),
+                    ("资源申请", "/requests", &waves::MADE),
+                    ("已办步骤", "/steps", &rooms::STEP),
+                ]
             }
+            Self::Wave => &[
+                ("逐项冲突", "/check/conflicts", &waves::CONFLICT),
+                ("各网络区域", "/check/zones", &waves::ZONE_STAND),
+                ("信息系统", "/systems", &waves::WAVE_SYSTEM),
+            ],
+            Self::WaveCheck => {
+                &[("逐项冲突", "/conflicts", &waves::CONFLICT), ("各网络区域", "/zones", &waves::ZONE_STAND)]
+            }
+            Self::SystemRequests => &[
+                ("规格和来历", "/sizes", &waves::SIZE),
+                ("资源申请", "/requests", &waves::MADE),
+                ("还差什么才能申请", "/lacking", &waves::LACKING),
+            ],
             _ => &[],
         }
     }

@@ -7,6 +7,7 @@ use crate::support::{
 };
 use jiff::{ToSpan, civil::Date};
 use jiyue::{
+    catalogue::Catalogue,
     db::{Db, Options},
     identity::{Actor, Person, Role, policy::Scope},
     ids::{DepartmentId, PersonId, TokenId},
@@ -19,6 +20,7 @@ use jiyue::{
     },
     request::form,
     time::{self, Clock},
+    usage::advice::Sizing,
 };
 use std::sync::{
     Arc,
@@ -52,8 +54,15 @@ impl Years {
         let db = Db::open(options).await.expect("a database");
         let profile = Arc::new(Profile::embedded("suzhou-new-district").unwrap());
         let registers = Arc::new(register::registers(&profile.rooms.registers).unwrap());
-        let estates =
-            Estates { db, profile, registers, reader: jiyue::request::apart::Reader::default(), last: Arc::default() };
+        let estates = Estates {
+            db,
+            profile,
+            registers,
+            reader: jiyue::request::apart::Reader::default(),
+            catalogue: Arc::new(Catalogue::embedded().unwrap()),
+            sizing: Sizing::embedded().unwrap(),
+            last: Arc::default(),
+        };
         Self { estates, micros, today }
     }
 
