@@ -14,7 +14,7 @@ use super::{
     session::{Session, object},
     systems,
     tables::{self, Kind},
-    upload, watch, zombies,
+    upload, watch, waves, zombies,
 };
 use crate::{
     client::{Answer, Client},

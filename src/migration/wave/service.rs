@@ -364,7 +364,7 @@ fn right_way(days: Days) -> Result<(), Problem> {
 }
 
 fn find(estate: &Estate, n: usize, key: &str) -> Result<SystemId, Problem> {
-    if let Some(id) = key.parse().ok().filter(|id| estate.systems.contains_key(id)) {
+    if let Some(id) = key.parse::<SystemId>().ok().filter(|id| estate.systems.contains_key(id)) {
         return Ok(id);
     }
     let mut same = estate.systems.values().filter(|system| text::fold(&system.name) == text::fold(key));

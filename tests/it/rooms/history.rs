@@ -17,6 +17,10 @@ use jiyue::{
         register,
         room::Gate,
         service::{Advance, Decide, Estates, Proof},
+        wave::{
+            Days,
+            service::{Draft, Named},
+        },
     },
     request::form,
     time::{self, Clock},
@@ -86,7 +90,7 @@ fn sheets(texts: &[&str]) -> Vec<form::Sheet> {
 async fn every_past_days_report_is_the_same_whenever_it_is_asked() {
     for on in On::BOTH {
         let broker = Broker::start(Setup::new(on)).await;
-        let _cast = Cast::arrive(&broker).await;
+        let cast = Cast::arrive(&broker).await;
         let mut years = Years::open(&broker.setup).await;
         let (planner, authority) =
             (actor("ops", "运维中心", Role::Operator, None), actor("wang", "区信息办", Role::Authority, None));
@@ -96,6 +100,17 @@ async fn every_past_days_report_is_the_same_whenever_it_is_asked() {
         let shown = years.estates.take(&planner, &files, None).await.expect("a difference");
         years.estates.take(&planner, &files, Some(&shown.digest)).await.expect("taken");
         let mut told: Vec<(Date, String)> = Vec::new();
+        // Each has a machine and a wave, so that it can be moved.
+        for id in years.estates.now().await.unwrap().systems.values().filter(|s| s.room().is_some()).map(|s| s.id) {
+            super::machine_of(&broker, &cast, &id.text()).await;
+            let draft = Draft {
+                name: format!("{id}的批次"),
+                window: Days { from: first, to: first.saturating_add(90.days()) },
+                note: None,
+                systems: vec![Named { system: id.text(), trigger: None, on: None }],
+            };
+            years.estates.create_wave(&authority, draft).await.expect("a wave");
+        }
         let ids: Vec<String> = years.estates.now().await.unwrap().systems.values().map(|s| s.id.text()).collect();
         let steps = [Step::Assess, Step::Plan, Step::Rehearse, Step::CutOver, Step::Test, Step::SwitchOff];
         for n in 0..24_i64 {
