@@ -246,6 +246,8 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       system      信息系统：登记、查看、修改、列入和移出虚拟机，去向和迁移
       zombie      僵尸系统：判定、征求意见、答复、豁免、认定、备案
       room        机房：导入普查表、查看、记录关停的证明、签字、导出
+      wave        迁移批次：建、查看、检查冲突、修改、删除
+      blackout    封网期：哪些天不割接
       deadline    台账：各文件要求谁在什么时候做完什么
       report      报告：闲置资源、机房关停进展，随时要一份，或取回每月留存的
       operation   操作（建设、停机等长任务）：列出、查看、跟踪进度
@@ -447,6 +449,14 @@ fn samples(kind: Kind) -> Vec<Value> {
             "decision": {"disposition": "rebuild", "text": "架构过时"}, "needs": ["乙"], "waits_for": ["乙"], "goes_with": []})],
         Kind::Deadline => vec![json!({"id": "jiangsu-2017-5", "due_on": "2017-12-31", "overdue": true, "task": "清理",
             "owner": "各部门", "due": "2017年12月底前", "basis": "附件 第 5 项", "also": [{"clause": "二", "on": "2018-01-31"}], "met": null})],
+        Kind::Wave => vec![json!({"id": "w-1", "name": "第一批", "window_from": "2027-03-05", "window_to": "2027-03-07",
+            "note": null, "systems_all": 3, "systems_moved": 1, "check": {"passes": false, "conflicts": [{"level": "blocks",
+                "code": "wave_blackout", "message": "窗口与封网期重叠。", "basis": "依据：平台规则"}], "zones": []}})],
+        Kind::WaveCheck => vec![json!({"passes": true, "conflicts": [], "zones": []})],
+        Kind::Blackout => vec![json!({"id": "b-1", "department": department, "from": "2027-03-01", "to": "2027-03-15",
+            "reason": "两会保障", "created_by": "ops"})],
+        Kind::SystemRequests => vec![json!({"system_id": "s-1", "dry_run": false, "made": true, "requests": [], "sizes": [],
+            "lacking": []})],
         Kind::Token => {
             vec![json!({"id": "t-1", "person": "zhang", "name": "张三", "unit": "区信息办", "role": "authority",
             "created_at": "2026-11-21T01:00:00Z"})]
@@ -586,6 +596,18 @@ fn tables_read_well() {
 
     编号            期限        逾期  工作任务  责任部门  另一日期         完成于
     jiangsu-2017-5  2017-12-31  逾期  清理      各部门    2018-01-31 (二)  -
+
+    编号  批次    窗口从      窗口到      已割接
+    w-1   第一批  2027-03-05  2027-03-07   1 / 3
+
+    可以排期
+    可以
+
+    编号  建设单位  封网从      封网到      原因      设置人
+    b-1   区教育局  2027-03-01  2027-03-15  两会保障  ops
+
+    系统编号  新提交
+    s-1       新提交
     ");
 }
 
