@@ -138,8 +138,8 @@ impl Cluster {
         }
     }
 
-    /// A mirror: the object where it differs, and then its status.
-    pub async fn put_machine(&self, mirror: &Machine, before: Option<&Machine>) -> Result<(), StepError> {
+    /// A mirror: the object where it differs, and then its status. What was written, as it is then.
+    pub async fn put_machine(&self, mirror: &Machine, before: Option<&Machine>) -> Result<Option<Machine>, StepError> {
         let api = Api::namespaced(self.client.clone(), &mirror.namespace().unwrap_or_default());
         let same = before.is_some_and(|b| b.spec == mirror.spec && b.owner_references() == mirror.owner_references());
         self.put(&api, mirror, same, before.is_some_and(|b| b.status == mirror.status)).await
@@ -148,23 +148,25 @@ impl Cluster {
     pub async fn put_book(&self, mirror: &TaskBook, before: Option<&TaskBook>) -> Result<(), StepError> {
         let api = Api::all(self.client.clone());
         let same = before.is_some_and(|b| b.spec == mirror.spec);
-        self.put(&api, mirror, same, before.is_some_and(|b| b.status == mirror.status)).await
+        self.put(&api, mirror, same, before.is_some_and(|b| b.status == mirror.status)).await.map(drop)
     }
 
-    async fn put<K>(&self, api: &Api<K>, mirror: &K, same: bool, same_status: bool) -> Result<(), StepError>
+    async fn put<K>(&self, api: &Api<K>, mirror: &K, same: bool, same_status: bool) -> Result<Option<K>, StepError>
     where
         K: kube::Resource + Clone + Debug + Serialize + DeserializeOwned,
     {
         let whole = serde_json::to_value(mirror)?;
         let head = |metadata| json!({"apiVersion": whole["apiVersion"], "kind": whole["kind"], "metadata": metadata});
+        let mut written = None;
         if !same {
-            self.put_part(api, head(whole["metadata"].clone()), "spec", &whole["spec"], "k8s.mirror").await?;
+            let head = head(whole["metadata"].clone());
+            written = Some(self.put_part(api, head, "spec", &whole["spec"], "k8s.mirror").await?);
         }
         if !same_status {
             let head = head(json!({"name": mirror.name_any()}));
-            self.put_part(api, head, "status", &whole["status"], "k8s.mirror_status").await?;
+            written = Some(self.put_part(api, head, "status", &whole["status"], "k8s.mirror_status").await?);
         }
-        Ok(())
+        Ok(written)
     }
 
     /// Makes one part of an object what is wanted and nothing else, in one call or two: what others have put into fields that

@@ -38,7 +38,7 @@ use kube::{
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -51,6 +51,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LEAVERS: Duration = Duration::from_secs(5);
 /// Everything is compared once in a while, with what is held in memory: it costs the API server nothing.
 const RESYNC: Duration = Duration::from_secs(600);
+/// How long a watch may take to bring what we have written.
+const ECHO: Duration = Duration::from_secs(10);
 /// What was refused is judged again: a task book may have come.
 const JUDGED_AGAIN: Duration = Duration::from_secs(300);
 /// Longest pause after failures, and before the cluster is tried again.
@@ -75,6 +77,14 @@ pub struct Work {
     pub(super) mirrors: UnboundedSender<Mirrored>,
     /// Objects as our last write left them, for as long as the watch has not caught up, and failures in a row.
     memory: Mutex<HashMap<String, Memory>>,
+    /// The same of machines.
+    mirrored: Mutex<HashMap<ObjectRef<Machine>, Mirror>>,
+}
+
+/// A mirror as our last write left it.
+struct Mirror {
+    object: Arc<Machine>,
+    since: Instant,
 }
 
 #[derive(Default)]
@@ -113,8 +123,8 @@ impl Work {
             rung,
             touched,
         };
-        let memory = Mutex::default();
-        (Arc::new(Self { hands, settings, metrics, stores, rings, mirrors: touch, memory }), ends)
+        let (memory, mirrored) = (Mutex::default(), Mutex::default());
+        (Arc::new(Self { hands, settings, metrics, stores, rings, mirrors: touch, memory, mirrored }), ends)
     }
 }
 
@@ -128,13 +138,14 @@ impl Work {
             .reflect(requests)
             .touched_objects()
             .filter_map(|event| ready(heard(event, "resourcerequests")))
-            .map(|object| {
+            .filter_map(|object| {
                 let here = ObjectRef::from_obj(&object);
-                if self.stores.requests.get(&here).is_none() {
+                let is_gone = self.stores.requests.get(&here).is_none();
+                if is_gone {
                     self.forget(&object.uid().unwrap_or_default());
                     self.mirror_again(&object.name_any());
                 }
-                here
+                ready((is_gone || !self.is_echo(&object)).then_some(here))
             });
         let queue = stream::select(seen, stream::unfold(rung, async |mut rung| Some((rung.recv().await?, rung))))
             .map(|object| Ok::<_, watcher::Error>(controller::ReconcileRequest::from(object)));
@@ -164,8 +175,10 @@ impl Work {
             .touched_objects()
             .filter_map(|event| ready(heard(event, "machines")))
             .for_each(|mirror| {
-                let namespace = mirror.namespace().unwrap_or_default();
-                self.ring(ObjectRef::new(&mirror.spec.request).within(&namespace));
+                if !self.is_mirror_echo(&mirror) {
+                    let namespace = mirror.namespace().unwrap_or_default();
+                    self.ring(ObjectRef::new(&mirror.spec.request).within(&namespace));
+                }
                 ready(())
             });
         let of_books = watcher(Api::<TaskBook>::all(client), config())
@@ -216,9 +229,13 @@ impl Work {
         let mut object = self.newest(object);
         let namespace = object.namespace().unwrap_or_default();
         let (code, label) = (self.code(&namespace).await?, self.settings.department_label.as_str());
-        let mut refused: Option<Refused> = None;
-        for _ in 0..DEEDS {
+        let (mut refused, mut deeds): (Option<Refused>, usize) = (None, 0);
+        let facts = loop {
             let facts = Facts::read(&self.hands.db, Arc::clone(&object), code.as_deref()).await?;
+            if deeds == DEEDS {
+                break facts;
+            }
+            deeds += 1;
             let judged = validate::judge(&facts, label);
             let deed = build::plan(&facts, &judged);
             refused = judged.err().as_ref().map(Refused::from);
@@ -228,10 +245,10 @@ impl Work {
                         object = self.remember(written);
                     }
                 }
-                Outcome::Rested => break,
+                Outcome::Rested => break facts,
                 Outcome::Refused(why) => {
                     refused = Some(why);
-                    break;
+                    break facts;
                 }
                 Outcome::Gone => {
                     self.forget(&uid);
@@ -239,8 +256,7 @@ impl Work {
                     return Ok(Action::await_change());
                 }
             }
-        }
-        let facts = Facts::read(&self.hands.db, Arc::clone(&object), code.as_deref()).await?;
+        };
         self.tell(&facts, refused.as_ref()).await?;
         self.calm(&uid);
         self.metrics.kube_reconciled("done");
@@ -270,7 +286,7 @@ impl Work {
             hosts.into_iter().map(|host| (host.id.text(), host.name)).collect()
         };
         for mirror in mirror::machines(facts, &hosts) {
-            let before = self.stores.machines.get(&ObjectRef::from_obj(&mirror));
+            let before = self.newest_mirror(&ObjectRef::from_obj(&mirror));
             if before.is_none() && !is_there {
                 // It may have gone with an object of whose end we have not heard: made again, it would go again at once.
                 let live = hands.cluster.live(&facts.namespace, &facts.name).await?;
@@ -279,7 +295,11 @@ impl Work {
                 }
                 is_there = true;
             }
-            hands.cluster.put_machine(&mirror, before.as_deref()).await?;
+            if let Some(written) = hands.cluster.put_machine(&mirror, before.as_deref()).await? {
+                let kept = Mirror { object: Arc::new(written), since: Instant::now() };
+                let mut mirrored = self.mirrored.lock().unwrap_or_else(PoisonError::into_inner);
+                mirrored.insert(ObjectRef::from_obj(&*kept.object), kept);
+            }
         }
         Ok(())
     }
@@ -297,12 +317,47 @@ impl Work {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = memory.get_mut(&seen.uid().unwrap_or_default()) else { return seen };
         match &known.newest {
-            Some(newest) if version(newest) > version(&seen) => Arc::clone(newest),
+            Some(newest) if version(&**newest) > version(&*seen) => Arc::clone(newest),
             _ => {
                 known.newest = None;
                 seen
             }
         }
+    }
+
+    /// Whether a watch only brings what our own last write has left.
+    fn is_echo(&self, seen: &ResourceRequest) -> bool {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = memory.get_mut(&seen.uid().unwrap_or_default());
+        known.is_some_and(|known| known.newest.take_if(|newest| version(&**newest) == version(seen)).is_some())
+    }
+
+    /// The same of a machine. Of two writes of ours the first is overtaken; what somebody else wrote between them is not.
+    fn is_mirror_echo(&self, seen: &Machine) -> bool {
+        let here = ObjectRef::from_obj(seen);
+        let mut mirrored = self.mirrored.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = mirrored.get(&here).map(|known| &known.object) else { return false };
+        let is_echo = version(seen) <= version(&**known)
+            && known.spec == seen.spec
+            && known.owner_references() == seen.owner_references()
+            && known.uid() == seen.uid();
+        if !is_echo || version(seen) == version(&**known) {
+            mirrored.remove(&here);
+        }
+        is_echo
+    }
+
+    /// The newer of what the watch has brought and what our own last write left, which the watch brings soon unless it has
+    /// missed that the object went again.
+    fn newest_mirror(&self, here: &ObjectRef<Machine>) -> Option<Arc<Machine>> {
+        let seen = self.stores.machines.get(here);
+        let mirrored = self.mirrored.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = mirrored.get(here).filter(|known| known.since.elapsed() < ECHO).map(|known| &known.object);
+        match (known, &seen) {
+            (Some(known), Some(seen)) if version(&**known) <= version(&**seen) => None,
+            (known, _) => known.cloned(),
+        }
+        .or(seen)
     }
 
     fn remember(&self, written: Arc<ResourceRequest>) -> Arc<ResourceRequest> {
@@ -506,6 +561,6 @@ fn heard<T>(event: Result<T, watcher::Error>, what: &str) -> Option<T> {
 }
 
 /// 0 where the server does not count.
-fn version(object: &ResourceRequest) -> u64 {
+fn version(object: &impl kube::Resource) -> u64 {
     object.resource_version().and_then(|version| version.parse().ok()).unwrap_or_default()
 }

@@ -5,7 +5,6 @@ use super::{
     point::{Cause, Interval},
     source::Source,
     store::{self, Ending, Meter},
-    window::Window,
 };
 use crate::{
     capacity::providers::Providers,
@@ -24,8 +23,6 @@ use std::{
 
 /// Machines that one statement carries.
 const MOST: usize = 200;
-/// Ranges of subjects that are read at once.
-const RANGES: i64 = 2;
 
 /// Reads hosts and keeps what it reads.
 #[derive(Clone)]
@@ -158,30 +155,4 @@ async fn fold(tx: &mut Tx, readings: &HashMap<String, Reading>, every: Interval)
     store::keep_meters(tx, &meters).await?;
     store::keep_guests(tx, &guests).await?;
     Ok(tally)
-}
-
-/// Shows every subject that has been measured as a window, and keeps what comes of it; in no order. Subjects are read in two
-/// ranges at once: decoding is most of the work, and a report has two processors nearly everywhere.
-pub async fn windows<R: Send + 'static>(
-    db: &Db,
-    empty: &Window,
-    each: impl Fn(&str, Window) -> Option<R> + Send + Sync + 'static,
-) -> Result<Vec<R>, DbError> {
-    let ends = store::ranges(&mut *db.read().await?, RANGES).await?;
-    let (each, mut ranges, mut after) = (Arc::new(each), Vec::new(), String::new());
-    for last in ends {
-        let (db, empty, each, after) =
-            (db.clone(), empty.clone(), Arc::clone(&each), std::mem::replace(&mut after, last.clone()));
-        ranges.push(tokio::spawn(async move {
-            let (mut found, mut conn) = (Vec::new(), db.read().await?);
-            let range = (&after[..], &last[..]);
-            store::windows(&mut conn, range, &empty, |subject, window| found.extend(each(subject, window))).await?;
-            Ok::<_, DbError>(found)
-        }));
-    }
-    let mut all = Vec::new();
-    for range in ranges {
-        all.extend(range.await.map_err(|_| DbError::Stopped)??);
-    }
-    Ok(all)
 }

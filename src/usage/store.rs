@@ -1,8 +1,8 @@
 //! SQL of what is measured. The times of rounds are the database's clock, as with operations.
 
-use super::{block, codec::Broken, day::Day, open::Open, window::Window};
+use super::{block, codec::Broken, day::Day, open::Open};
 use crate::{
-    db::{Batch, DbError, Listing, Slice, Sorts, Tx, placeholders},
+    db::{Batch, DbError, Joined, Listing, Page, Slice, Sorts, Tx, placeholders},
     identity::store::parsed,
     ids::DepartmentId,
     machine::Machine,
@@ -10,7 +10,6 @@ use crate::{
     server::Server,
     time,
 };
-use futures_util::TryStreamExt;
 use jiff::{Timestamp, civil::Date};
 use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
 use std::{
@@ -365,10 +364,9 @@ pub async fn keep_days(tx: &mut Tx, days: &[(&str, Box<Day>)]) -> Result<(), DbE
     let mut subjects: Vec<&str> = rows.keys().map(|(subject, _)| *subject).collect();
     subjects.dedup();
     let mut kept: HashMap<(usize, i64), Vec<u8>> = HashMap::new();
-    for row in rows_between(tx.conn(), &subjects, from, to).await? {
-        let (subject, first): (String, i64) = (row.try_get("subject_id")?, row.try_get("day")?);
-        if let Ok(at) = subjects.binary_search(&subject.as_str()) {
-            kept.insert((at, first), row.try_get("data")?);
+    for ([subject, first], data) in rows_between(tx.conn(), &subjects, from, to).await?.rows() {
+        if let Ok(at) = subjects.binary_search(&subject) {
+            kept.insert((at, first_of(first)?), data.to_vec());
         }
     }
     let sql = format!(
@@ -386,30 +384,36 @@ pub async fn keep_days(tx: &mut Tx, days: &[(&str, Box<Day>)]) -> Result<(), DbE
     Ok(())
 }
 
+/// Rows of days as one: subject, first day, days.
+const DAYS: Joined<2> = Joined { texts: ["subject_id", "day"], bytes: Some("data") };
+
 /// Rows whose first days lie between, each subject's in their order.
 async fn rows_between<S: AsRef<str>>(
     conn: &mut AnyConnection,
     subjects: &[S],
     from: i64,
     to: i64,
-) -> Result<Vec<AnyRow>, DbError> {
-    let sql = format!(
+) -> Result<Page<2>, DbError> {
+    let rows = format!(
         "select subject_id, day, data from usage_days where day between ${} and ${} and subject_id in {} \
          order by subject_id, day",
         subjects.len() + 1,
         subjects.len() + 2,
         placeholders(1, subjects.len())
     );
-    let mut query = sqlx::query(AssertSqlSafe(sql));
+    let mut query = sqlx::query(AssertSqlSafe(DAYS.sql(conn, &rows)));
     for subject in subjects {
         query = query.bind(subject.as_ref());
     }
-    Ok(query.bind(from).bind(to).fetch_all(conn).await?)
+    DAYS.read(&query.bind(from).bind(to).fetch_one(conn).await?)
+}
+
+fn first_of(text: &str) -> Result<i64, DbError> {
+    text.parse().map_err(|_| DbError::Corrupt { what: "usage_days.day".to_owned() })
 }
 
 /// The days of a row that lie between, each read into the same place.
-fn days_of(row: &AnyRow, from: i64, to: i64, mut each: impl FnMut(&mut Day)) -> Result<(), DbError> {
-    let (first, data): (i64, &[u8]) = (row.try_get("day")?, row.try_get("data")?);
+fn days_of(first: i64, data: &[u8], from: i64, to: i64, mut each: impl FnMut(&mut Day)) -> Result<(), DbError> {
     let begins = date(first)?;
     let mut read = || {
         let mut day = Day::new(begins);
@@ -449,13 +453,12 @@ pub async fn fold<S: AsRef<str>, T: Clone>(
     }
     let (first, last) = (number(from), number(to));
     let mut open = so_far(conn, subjects, first, last).await?;
-    for row in rows_between(conn, subjects, block::first(first), last).await? {
-        let subject: &str = row.try_get("subject_id")?;
+    for ([subject, begins], data) in rows_between(conn, subjects, block::first(first), last).await?.rows() {
         if !found.contains_key(subject) {
             found.insert(subject.to_owned(), empty.clone());
         }
         let Some(kept) = found.get_mut(subject) else { continue };
-        days_of(&row, first, last, |day| {
+        days_of(first_of(begins)?, data, first, last, |day| {
             complete(day, subject, &mut open);
             add(kept, day);
         })?;
@@ -498,7 +501,8 @@ async fn so_far<S: AsRef<str>>(
         return Ok(HashMap::new());
     }
     let sql = format!(
-        "select subject_id, state from usage_meters where open_day between ${} and ${} and subject_id in {}",
+        // Of subjects by their ids: what has a day under way may be all there is, and is not to be gone through each time.
+        "select subject_id, state from usage_meters where open_day + 0 between ${} and ${} and subject_id in {}",
         subjects.len() + 1,
         subjects.len() + 2,
         placeholders(1, subjects.len())
@@ -508,69 +512,4 @@ async fn so_far<S: AsRef<str>>(
         query = query.bind(subject.as_ref());
     }
     under_way(&query.bind(from).bind(to).fetch_all(conn).await?)
-}
-
-/// Subjects that cut all there are into so many ranges of about the same size: each is the last of its range.
-pub async fn ranges(conn: &mut AnyConnection, count: i64) -> Result<Vec<String>, DbError> {
-    let subjects: i64 = sqlx::query_scalar("select count(*) from usage_meters").fetch_one(&mut *conn).await?;
-    let mut ends = Vec::new();
-    for range in 1..=count.min(subjects) {
-        let end = sqlx::query_scalar("select subject_id from usage_meters order by subject_id limit 1 offset $1")
-            .bind(range * subjects / count.min(subjects) - 1)
-            .fetch_one(&mut *conn)
-            .await?;
-        ends.push(end);
-    }
-    Ok(ends)
-}
-
-/// Shows every subject of a range (after one, up to another) as a window, one at a time; in no order.
-pub async fn windows(
-    conn: &mut AnyConnection,
-    (after, last): (&str, &str),
-    empty: &Window,
-    mut each: impl FnMut(&str, Window),
-) -> Result<(), DbError> {
-    let (from, to) = (number(empty.from()), number(empty.to()));
-    let rows = sqlx::query(
-        "select subject_id, state from usage_meters where open_day between $1 and $2 and subject_id > $3 \
-         and subject_id <= $4",
-    );
-    let mut open = under_way(&rows.bind(from).bind(to).bind(after).bind(last).fetch_all(&mut *conn).await?)?;
-    // By way of the meters, so that what lies outside the window is not even passed over.
-    let rows = sqlx::query(
-        "select d.subject_id as subject_id, d.day as day, d.data as data from usage_meters m \
-               join usage_days d on d.subject_id = m.subject_id and d.day between $1 and $2 \
-               where m.subject_id > $3 and m.subject_id <= $4 order by m.subject_id, d.day",
-    );
-    let mut rows = rows.bind(block::first(from)).bind(to).bind(after).bind(last).fetch(conn);
-    let mut end = |(subject, mut window): (String, Window), open: &mut HashMap<String, Box<Day>>| {
-        if let Some(so_far) = open.remove(&subject) {
-            window.add(&so_far);
-        }
-        each(&subject, window);
-    };
-    let mut at: Option<(String, Window)> = None;
-    while let Some(row) = rows.try_next().await? {
-        let subject: &str = row.try_get("subject_id")?;
-        if at.as_ref().is_none_or(|(last, _)| last != subject)
-            && let Some(before) = at.replace((subject.to_owned(), empty.clone()))
-        {
-            end(before, &mut open);
-        }
-        let Some((_, window)) = &mut at else { continue };
-        days_of(&row, from, to, |day| {
-            complete(day, subject, &mut open);
-            window.add(day);
-        })?;
-    }
-    if let Some(last) = at {
-        end(last, &mut open);
-    }
-    for (subject, so_far) in open {
-        let mut window = empty.clone();
-        window.add(&so_far);
-        each(&subject, window);
-    }
-    Ok(())
 }

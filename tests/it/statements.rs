@@ -41,6 +41,7 @@ const AT_RUN_TIME: &[(&str, &str)] = &[
     ("request/store.rs waiting_names", "api::a_request_travels_from_submission_to_delivery"),
     ("usage/gauges/store.rs blocks", "report::what_is_asked_given_and_used_is_told_as_gauges"),
     ("usage/judging/store.rs keep", "report::a_day_is_judged_once_and_kept"),
+    ("usage/judging/store.rs machines", "report::a_day_is_judged_once_and_kept"),
     ("usage/judging/store.rs newest", "report::a_day_is_judged_once_and_kept"),
     (
         "usage/source/store.rs machines_named",

@@ -15,10 +15,9 @@ use jiyue::{
     ids::DepartmentId,
     time::Clock,
     usage::{
-        Gauge, Interval, Window,
+        Day, Gauge, Interval, Window,
         import::{Folded, History, fold},
-        service,
-        store::Target,
+        store::{self, Target},
         summary::Summary,
     },
 };
@@ -168,17 +167,17 @@ async fn a_history_is_there_when_it_is_answered_and_only_once() {
 
 type Ymd = (i16, i8, i8);
 
-/// One of all subjects, read at once as a report does it.
+/// Read as a report does it.
 async fn window(url: &str, id: &str, from: Ymd, to: Ymd) -> Option<Summary> {
     let options = Options { url: url.to_owned(), read_connections: 2, clock: Clock::System };
     let db = Db::open(options).await.expect("a database");
     let date = |(year, month, day)| jiff::civil::date(year, month, day);
     let empty = Window::new(date(from), date(to)).expect("a window");
-    let all = service::windows(&db, &empty, |subject, window| Some((subject.to_owned(), Summary::from(&window))));
-    let mut all = all.await.expect("windows");
-    all.retain(|(subject, _)| subject == id);
+    let mut conn = db.read().await.expect("a connection");
+    let take = |window: &mut Window, day: &Day| _ = window.add(day);
+    let all = store::fold(&mut conn, &[id], (empty.from(), empty.to()), &empty, take).await.expect("windows");
     assert!(all.len() <= 1, "{all:?}");
-    all.pop().map(|(_, summary)| summary)
+    all.get(id).map(Summary::from)
 }
 
 /// What a report reads is what the API says.

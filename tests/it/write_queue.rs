@@ -6,7 +6,7 @@ use crate::support::{
 };
 use jiyue::{
     audit::{self, Outcome, Record, Who},
-    db::{Db, DbError, Group, Options, Tx},
+    db::{Db, DbError, Group, Joined, Options, Tx},
     time::Clock,
 };
 use std::sync::{
@@ -383,5 +383,54 @@ async fn a_caller_that_goes_away_does_not_cut_its_job_in_half() {
         gate.open().await;
         db.housekeep(async |_| Ok::<_, DbError>(())).await.unwrap();
         assert_eq!(codes(&url).await, ["one", "two"], "{on:?}");
+    }
+}
+
+#[tokio::test]
+async fn rows_that_come_together_are_what_they_would_be_one_by_one() {
+    const DAYS: Joined<2> = Joined { texts: ["subject_id", "nullif(day, 3)"], bytes: Some("data") };
+    for on in On::BOTH {
+        let (db, _) = open(on).await;
+        // No text, the end of one in C, nothing, and what stands between texts.
+        let all: [(&str, i64, &[u8]); 4] =
+            [("a", 1, &[0xff, 0, 0xfe]), ("a", 2, b""), ("b", 3, &[0]), ("楼", 4, "\u{1f}一".as_bytes())];
+        db.housekeep(async move |tx| -> Result<(), DbError> {
+            for (subject, day, data) in all {
+                sqlx::query("insert into usage_days (subject_id, day, data) values ($1, $2, $3)")
+                    .bind(subject)
+                    .bind(day)
+                    .bind(data.to_vec())
+                    .execute(tx.conn())
+                    .await?;
+            }
+            Ok(())
+        })
+        .await
+        .expect("rows");
+        let mut conn = db.read().await.expect("a connection");
+        let sql = DAYS.sql(&conn, "select subject_id, day, data from usage_days where day < $1 order by day desc");
+        let asked = || sqlx::query(sqlx::AssertSqlSafe(sql.clone()));
+        for (below, expected) in [(9, 4), (2, 1), (1, 0)] {
+            let row = asked().bind(below).fetch_one(&mut *conn).await.expect("a row");
+            let page = DAYS.read(&row).expect("a page");
+            let found: Vec<_> = page.rows().map(|([subject, day], data)| (subject, day.to_owned(), data)).collect();
+            let day = |day: i64| if day == 3 { String::new() } else { day.to_string() };
+            let mut rows: Vec<_> = all.iter().map(|(subject, at, data)| (*subject, day(*at), *data)).collect();
+            rows.truncate(expected);
+            rows.reverse();
+            assert_eq!(found, rows, "{on:?}");
+        }
+        drop(conn);
+        // A text with what stands between texts would make two of one.
+        let insert = "insert into usage_days (subject_id, day, data) values ('one\u{1f}two', 9, $1)";
+        db.housekeep(async move |tx| -> Result<(), DbError> {
+            sqlx::query(insert).bind(vec![1_u8]).execute(tx.conn()).await?;
+            Ok(())
+        })
+        .await
+        .expect("a row");
+        let mut conn = db.read().await.expect("a connection");
+        let row = asked().bind(10).fetch_one(&mut *conn).await.expect("a row");
+        assert!(matches!(DAYS.read(&row), Err(DbError::Corrupt { .. })), "{on:?}");
     }
 }

@@ -18,21 +18,21 @@ use crate::{
         verdict::{History, Verdict},
     },
 };
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{Stream, StreamExt, TryStreamExt, future::try_join, stream};
 use jiff::{SignedDuration, civil::Date};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
+use std::{collections::HashSet, sync::Arc};
+use tokio::{
+    sync::{Mutex, mpsc},
+    task::spawn_blocking,
 };
-use tokio::{sync::Mutex, task::spawn_blocking};
 
 /// Machines that one statement reads.
 const READ: i64 = 500;
 /// Machines whose histories are in memory at once: each may have four hundred days, of half a thousand bytes.
 const JUDGED_TOGETHER: usize = 64;
-/// How many such lots are under way.
+/// How many such lots are under way, and how many wait for that.
 const LOTS: usize = 2;
 /// Judgements that one transaction keeps.
 const KEPT_TOGETHER: usize = 100;
@@ -67,6 +67,9 @@ pub enum Keep {
     /// For whoever only looks at the database.
     No,
 }
+
+/// Cases that are judged together.
+type Lot = Arc<[Case]>;
 
 /// Judges.
 #[derive(Clone)]
@@ -148,59 +151,49 @@ impl Judges {
     }
 
     async fn all(&self, day: Date) -> Result<Vec<Evidence>, JudgingError> {
-        let cases: Arc<[Case]> = self.cases(day).await?.into();
-        let mut judged = self.lots(Arc::clone(&cases), day).await?;
+        let (cases, mut judged): (Vec<Lot>, Vec<Evidence>) = {
+            let (lots, all) = mpsc::channel(LOTS);
+            let reading = self.read_cases(day, lots);
+            let judging = self.judge_lots(stream::unfold(all, async |mut all| Some((all.recv().await?, all))), day);
+            let ((), judged) = try_join(reading, judging).await?;
+            let (cases, judged): (Vec<_>, Vec<_>) = judged.into_iter().unzip();
+            (cases, judged.into_iter().flatten().collect())
+        };
         // A machine that only takes in what another of its system does is no idle one; whether the other is busy is known now.
-        let busy: HashSet<String> = judged
+        let busy: HashSet<SystemId> = judged
             .iter()
             .filter(|evidence| evidence.judgement.verdict == Verdict::Busy)
-            .filter_map(|evidence| evidence.subject.system_id.map(SystemId::text))
+            .filter_map(|evidence| evidence.subject.system_id)
             .collect();
-        let quiet: HashMap<String, usize> = judged
-            .iter()
-            .enumerate()
-            .filter(|(_, evidence)| matches!(evidence.judgement.verdict, Verdict::Idle | Verdict::Low))
-            .map(|(at, evidence)| (evidence.subject.id.clone(), at))
-            .collect();
-        let mut again = Vec::new();
-        for case in cases.iter() {
-            let peers = case.subject.system_id.is_some_and(|system| busy.contains(&system.text()));
-            if peers && quiet.contains_key(&case.subject.id) {
+        let is_quiet = |at: usize| {
+            let quiet = [Verdict::Idle, Verdict::Low];
+            judged.get(at).is_some_and(|evidence: &Evidence| quiet.contains(&evidence.judgement.verdict))
+        };
+        let (mut places, mut again) = (Vec::new(), Vec::new());
+        for (at, case) in cases.iter().flat_map(|lot| lot.iter()).enumerate() {
+            if case.subject.system_id.is_some_and(|system| busy.contains(&system)) && is_quiet(at) {
                 let mut case = case.clone();
                 case.facts.peer_busy = Some(true);
+                places.push(at);
                 again.push(case);
             }
         }
-        for evidence in self.lots(again.into(), day).await? {
-            if let Some(at) = quiet.get(&evidence.subject.id) {
-                judged[*at] = evidence;
-            }
+        let again: Vec<Lot> = again.chunks(JUDGED_TOGETHER).map(Lot::from).collect();
+        let evidence = self.judge_lots(stream::iter(again), day).await?.into_iter().flat_map(|(_, evidence)| evidence);
+        for (at, evidence) in places.into_iter().zip(evidence) {
+            judged[at] = evidence;
         }
         Ok(judged)
     }
 
-    /// Every machine and legacy server of the day, with what is known of it besides its days.
-    async fn cases(&self, day: Date) -> Result<Vec<Case>, JudgingError> {
+    /// Every machine and legacy server of the day, with what is known of it besides its days, to whoever judges them
+    /// meanwhile.
+    async fn read_cases(&self, day: Date, lots: mpsc::Sender<Lot>) -> Result<(), JudgingError> {
         let mut conn = self.db.read().await?;
         let (agreed, exempt) = (store::agreed(&mut conn, day).await?, store::exempt(&mut conn).await?);
         let (unread, ground) = (store::unread_hosts(&mut conn).await?, store::ground(&mut conn).await?);
-        let mut cases: Vec<Case> = Vec::new();
-        loop {
-            let after = cases.last().map(|case| case.subject.id.clone()).unwrap_or_default();
-            let page = store::machines(&mut conn, &ground, day, &after, READ).await?;
-            if page.is_empty() {
-                break;
-            }
-            cases.extend(page);
-        }
-        let mut after = String::new();
-        loop {
-            let page = store::servers(&mut conn, day, &after, READ).await?;
-            let Some(last) = page.last() else { break };
-            after.clone_from(&last.subject.id);
-            cases.extend(page);
-        }
-        for case in &mut cases {
+        drop(conn);
+        let complete = |case: &mut Case| {
             case.facts.owner = agreed.get(&case.subject.id).copied();
             case.facts.exempt_until = case.subject.system_id.and_then(|system| exempt.get(&system.text()).copied());
             case.unread = case.host.and_then(|host| unread.get(&host.text()).cloned());
@@ -209,36 +202,61 @@ impl Judges {
                 case.least_memory = least.memory.get();
                 case.least_disk = case.least_disk.max(least.disk.get());
             }
+        };
+        for machines in [true, false] {
+            let mut after = String::new();
+            loop {
+                // Not held while others judge: they need one as well.
+                let mut conn = self.db.read().await?;
+                let mut page = if machines {
+                    store::machines(&mut conn, &ground, day, &after, READ).await?
+                } else {
+                    store::servers(&mut conn, day, &after, READ).await?
+                };
+                drop(conn);
+                let Some(last) = page.last() else { break };
+                after.clone_from(&last.subject.id);
+                page.iter_mut().for_each(complete);
+                for lot in page.chunks(JUDGED_TOGETHER) {
+                    // Whoever judges has stopped, and says why.
+                    if lots.send(lot.into()).await.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
         }
-        Ok(cases)
+        Ok(())
     }
 
-    async fn lots(&self, cases: Arc<[Case]>, day: Date) -> Result<Vec<Evidence>, JudgingError> {
+    async fn judge_lots(
+        &self,
+        lots: impl Stream<Item = Lot>,
+        day: Date,
+    ) -> Result<Vec<(Lot, Vec<Evidence>)>, JudgingError> {
         let hours = 24 * (i64::from(self.rules.set.lookback()) - 1);
         let from = day.checked_sub(SignedDuration::from_hours(hours)).unwrap_or(Date::MIN);
-        let judged: Vec<Vec<Evidence>> = stream::iter((0..cases.len()).step_by(JUDGED_TOGETHER).map(|begin| {
-            let (db, rules, cases) = (self.db.clone(), Arc::clone(&self.rules), Arc::clone(&cases));
-            let lot = begin..(begin + JUDGED_TOGETHER).min(cases.len());
+        let empty = Arc::new(self.rules.history(day));
+        lots.map(|lot| {
+            let (db, rules, empty) = (self.db.clone(), Arc::clone(&self.rules), Arc::clone(&empty));
             // Each a task of its own: to decode days is half of the work, and no thread is to do it for all lots.
             let judged = tokio::spawn(async move {
-                let ids: Vec<&str> = cases[lot.clone()].iter().map(|case| case.subject.id.as_str()).collect();
-                let empty = rules.history(day);
+                let ids: Vec<&str> = lot.iter().map(|case| case.subject.id.as_str()).collect();
                 let mut conn = db.read().await?;
-                let histories = usage::store::fold(&mut conn, &ids, (from, day), &empty, History::add).await?;
+                let histories = usage::store::fold(&mut conn, &ids, (from, day), &*empty, History::add).await?;
                 drop(conn);
                 let judged = spawn_blocking(move || {
                     let one =
                         |case: &Case| evidence::judge(&rules, case, histories.get(&case.subject.id).unwrap_or(&empty));
-                    cases[lot].iter().map(one).collect::<Vec<_>>()
+                    let judged = lot.iter().map(one).collect();
+                    (lot, judged)
                 });
                 Ok::<_, JudgingError>(judged.await?)
             });
             async move { judged.await? }
-        }))
+        })
         .buffered(LOTS)
         .try_collect()
-        .await?;
-        Ok(judged.into_iter().flatten().collect())
+        .await
     }
 
     /// The owner agrees that a machine be taken back if it is idle, until a day. What was agreed before ends with that.

@@ -2,7 +2,7 @@
 
 use super::{Agreement, Case, Evidence, Kept, MadeOf, Subject};
 use crate::{
-    db::{Batch, DbError, Listing, Slice, Sorts, Tx, placeholders},
+    db::{Batch, DbError, Joined, Listing, Slice, Sorts, Tx, placeholders},
     identity::{
         Department,
         store::{parsed, parsed_opt},
@@ -20,7 +20,7 @@ use crate::{
 use jiff::civil::Date;
 use serde::{Deserialize, de::DeserializeOwned};
 use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
-use std::collections::HashMap;
+use std::{collections::HashMap, str::FromStr};
 
 fn json<T: DeserializeOwned>(row: &AnyRow, column: &'static str) -> Result<T, DbError> {
     let text: &str = row.try_get(column)?;
@@ -137,19 +137,28 @@ pub async fn machines(
     after: &str,
     most: i64,
 ) -> Result<Vec<Case>, DbError> {
-    let rows = sqlx::query(
-        "select id, department_id, host_id, request_id, image_sha256, zone, state, intent, ready_at from machines \
+    let rows = "select id, department_id, host_id, request_id, image_sha256, zone, state, intent, ready_at from machines \
          where id > $1 and state <> 'undone' and ready_at is not null and (binned_at is null or binned_at >= $2) \
          and (ready_at < $2 or exists (select 1 from usage_days where usage_days.subject_id = machines.id \
-         and usage_days.day <= $3)) order by id limit $4",
-    )
-    .bind(after)
-    .bind(end_of(day))
-    .bind(number(day))
-    .bind(most)
-    .fetch_all(conn)
-    .await?;
-    rows.iter().filter_map(|row| machine(row, ground, day).transpose()).collect()
+         and usage_days.day <= $3)) order by id limit $4";
+    let page = sqlx::query(AssertSqlSafe(MACHINES.sql(conn, rows)))
+        .bind(after)
+        .bind(end_of(day))
+        .bind(number(day))
+        .bind(most)
+        .fetch_one(&mut *conn)
+        .await?;
+    MACHINES.read(&page)?.rows().filter_map(|(row, _)| machine(row, ground, day).transpose()).collect()
+}
+
+/// What of machines is judged by.
+const MACHINES: Joined<9> = Joined {
+    texts: ["id", "department_id", "host_id", "request_id", "image_sha256", "zone", "state", "intent", "ready_at"],
+    bytes: None,
+};
+
+fn read<T: FromStr>(text: &str, column: &'static str) -> Result<T, DbError> {
+    text.parse().map_err(|_| DbError::Corrupt { what: column.to_owned() })
 }
 
 /// The instant at which a day is over, in microseconds.
@@ -158,21 +167,18 @@ fn end_of(day: Date) -> i64 {
 }
 
 /// `None` of one whose request came to be after the others were read: it is of no day that is over.
-fn machine(row: &AnyRow, ground: &Ground, day: Date) -> Result<Option<Case>, DbError> {
-    let intent: Intent = json(row, "intent")?;
-    let ready_at: i64 = row.try_get("ready_at")?;
-    let delivered = time::civil(time::from_micros(ready_at));
+fn machine(row: [&str; 9], ground: &Ground, day: Date) -> Result<Option<Case>, DbError> {
+    let [id, department, host, request, image, zone, state, intent, ready_at] = row;
+    let intent: Intent = serde_json::from_str(intent).map_err(|_| DbError::Corrupt { what: "intent".to_owned() })?;
+    let delivered = time::civil(time::from_micros(read(ready_at, "ready_at")?));
     // Of a machine whose history was brought from elsewhere, our own delivery says nothing.
     let delivered_on = (delivered <= day).then_some(delivered);
-    let id: String = row.try_get("id")?;
-    let (department, request, image): (&str, &str, &str) =
-        (row.try_get("department_id")?, row.try_get("request_id")?, row.try_get("image_sha256")?);
     let of = || Some((ground.departments.get(department)?, ground.requests.get(request)?, ground.images.get(image)?));
     let Some((whose, asked, image)) = of() else { return Ok(None) };
-    let (system_id, system) = ground.system(&id, department, &asked.project)?;
+    let (system_id, system) = ground.system(id, department, &asked.project)?;
     Ok(Some(Case {
         subject: Subject {
-            id,
+            id: id.to_owned(),
             department: whose.clone(),
             name: intent.name.clone(),
             system,
@@ -181,14 +187,14 @@ fn machine(row: &AnyRow, ground: &Ground, day: Date) -> Result<Option<Case>, DbE
             memory_bytes: Some(intent.memory.get()),
             disk_bytes: Some(intent.disk.get()),
             workload_class: asked.class,
-            state: row.try_get("state")?,
+            state: state.to_owned(),
             delivered_on,
         },
         facts: Facts { created: delivered_on, ..Facts::default() },
-        host: parsed_opt(row, "host_id")?,
+        host: (!host.is_empty()).then(|| read(host, "host_id")).transpose()?,
         least_memory: 0,
         least_disk: image.size,
-        made_of: Some(MadeOf { os: image.os.clone(), image: image.name.clone(), zone: parsed(row, "zone")? }),
+        made_of: Some(MadeOf { os: image.os.clone(), image: image.name.clone(), zone: read(zone, "zone")? }),
         unread: None,
         intent: Some(intent),
     }))
