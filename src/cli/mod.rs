@@ -63,9 +63,9 @@ pub use requests::{FormArg, RequestCommand};
 pub use rooms::{DeadlineCommand, RoomCommand};
 pub use run::run;
 pub use servers::ServerCommand;
-pub use waves::{BlackoutCommand, SystemRequestArgs, WaveCommand};
 pub use systems::SystemCommand;
 pub use usage::{command, parse};
+pub use waves::{BlackoutCommand, SystemRequestArgs, WaveCommand};
 pub use zombies::ZombieCommand;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};

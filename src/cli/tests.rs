@@ -449,14 +449,18 @@ fn samples(kind: Kind) -> Vec<Value> {
             "decision": {"disposition": "rebuild", "text": "架构过时"}, "needs": ["乙"], "waits_for": ["乙"], "goes_with": []})],
         Kind::Deadline => vec![json!({"id": "jiangsu-2017-5", "due_on": "2017-12-31", "overdue": true, "task": "清理",
             "owner": "各部门", "due": "2017年12月底前", "basis": "附件 第 5 项", "also": [{"clause": "二", "on": "2018-01-31"}], "met": null})],
-        Kind::Wave => vec![json!({"id": "w-1", "name": "第一批", "window_from": "2027-03-05", "window_to": "2027-03-07",
+        Kind::Wave => {
+            vec![json!({"id": "w-1", "name": "第一批", "window_from": "2027-03-05", "window_to": "2027-03-07",
             "note": null, "systems_all": 3, "systems_moved": 1, "check": {"passes": false, "conflicts": [{"level": "blocks",
-                "code": "wave_blackout", "message": "窗口与封网期重叠。", "basis": "依据：平台规则"}], "zones": []}})],
+                "code": "wave_blackout", "message": "窗口与封网期重叠。", "basis": "依据：平台规则"}], "zones": []}})]
+        }
         Kind::WaveCheck => vec![json!({"passes": true, "conflicts": [], "zones": []})],
         Kind::Blackout => vec![json!({"id": "b-1", "department": department, "from": "2027-03-01", "to": "2027-03-15",
             "reason": "两会保障", "created_by": "ops"})],
-        Kind::SystemRequests => vec![json!({"system_id": "s-1", "dry_run": false, "made": true, "requests": [], "sizes": [],
-            "lacking": []})],
+        Kind::SystemRequests => {
+            vec![json!({"system_id": "s-1", "dry_run": false, "made": true, "requests": [], "sizes": [],
+            "lacking": []})]
+        }
         Kind::Token => {
             vec![json!({"id": "t-1", "person": "zhang", "name": "张三", "unit": "区信息办", "role": "authority",
             "created_at": "2026-11-21T01:00:00Z"})]

@@ -1,8 +1,7 @@
 //! `jiyue wave …`, `jiyue blackout …` and `jiyue system request`: types, and how they are carried out.
 
 use super::{
-    IdArg, ListArgs, ShowArgs, changes,
-    document,
+    IdArg, ListArgs, ShowArgs, changes, document,
     parsers::name,
     problem::Failure,
     session::{Session, object},

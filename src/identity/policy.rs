@@ -125,17 +125,18 @@ pub enum Reach {
 /// The policy.
 pub const fn reach(role: Role, act: Act) -> Reach {
     use Act::{
-        AlarmAcknowledge, AlarmRead, AuditRead, BlackoutCreate, BlackoutDelete, BlackoutRead, DeadlineMeet, DeadlineRead, DepartmentChange, DepartmentCreate,
-        DepartmentRead, EventRead, HostAdd, HostChange, HostConfirmFenced, HostCordon, HostDrain, HostFence, HostRead,
-        HostReadmit, HostUncordon, ImageDistribute, ImageImport, ImageRead, LedgerVerify, MachineAgreeReclaim,
-        MachineChange, MachineCredentials, MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead,
-        MachineReboot, MachineRebuild, MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop,
-        MachineWithdrawReclaim, OperationRead, PlacementExplain, ReportRead, RequestApprove, RequestCancel,
-        RequestCheck, RequestRead, RequestReturn, RequestSubmit, RoomImport, RoomRead, RoomRecord, RoomReopen,
-        RoomSign, ServerChange, ServerCreate, ServerRead, ServerReplay, SystemAdvance, SystemAttach, SystemChange,
-        SystemCreate, SystemDecide, SystemDetach, SystemExempt, SystemRead, SystemRequest, TaskBookImport, TaskBookRead,
-        TaskBookRevoke, UsageImport, UsageRead, UsageSourceRead, VerdictRead, WaveChange, WaveCreate, WaveDelete, WaveRead, ZombieAsk, ZombieConfirm, ZombieDismiss,
-        ZombieExempt, ZombieFile, ZombieJudge, ZombieRead, ZombieReply,
+        AlarmAcknowledge, AlarmRead, AuditRead, BlackoutCreate, BlackoutDelete, BlackoutRead, DeadlineMeet,
+        DeadlineRead, DepartmentChange, DepartmentCreate, DepartmentRead, EventRead, HostAdd, HostChange,
+        HostConfirmFenced, HostCordon, HostDrain, HostFence, HostRead, HostReadmit, HostUncordon, ImageDistribute,
+        ImageImport, ImageRead, LedgerVerify, MachineAgreeReclaim, MachineChange, MachineCredentials, MachineDelete,
+        MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild, MachineRegisterName,
+        MachineResize, MachineRestore, MachineStart, MachineStop, MachineWithdrawReclaim, OperationRead,
+        PlacementExplain, ReportRead, RequestApprove, RequestCancel, RequestCheck, RequestRead, RequestReturn,
+        RequestSubmit, RoomImport, RoomRead, RoomRecord, RoomReopen, RoomSign, ServerChange, ServerCreate, ServerRead,
+        ServerReplay, SystemAdvance, SystemAttach, SystemChange, SystemCreate, SystemDecide, SystemDetach,
+        SystemExempt, SystemRead, SystemRequest, TaskBookImport, TaskBookRead, TaskBookRevoke, UsageImport, UsageRead,
+        UsageSourceRead, VerdictRead, WaveChange, WaveCreate, WaveDelete, WaveRead, ZombieAsk, ZombieConfirm,
+        ZombieDismiss, ZombieExempt, ZombieFile, ZombieJudge, ZombieRead, ZombieReply,
     };
     match (role, act) {
         (

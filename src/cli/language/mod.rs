@@ -81,8 +81,17 @@ static PAIRS: LazyLock<HashMap<&'static str, &'static str>> =
 
 /// Every pair, for the tests that look for missing and for idle ones.
 pub fn tables() -> impl Iterator<Item = &'static [(&'static str, &'static str)]> {
-    [help::HELP, systems::SYSTEMS, usage::USAGE, messages::MESSAGES, reports::REPORTS, rooms::ROOMS, waves::WAVES, words::WORDS]
-        .into_iter()
+    [
+        help::HELP,
+        systems::SYSTEMS,
+        usage::USAGE,
+        messages::MESSAGES,
+        reports::REPORTS,
+        rooms::ROOMS,
+        waves::WAVES,
+        words::WORDS,
+    ]
+    .into_iter()
 }
 
 /// The English of a Chinese text that is in the tables.

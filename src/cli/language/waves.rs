@@ -31,7 +31,10 @@ pub const WAVES: &[(&str, &str)] = &[
         "已排期的系统不能移出，先退回它。改的时候别人也改了的，不会覆盖：退出码 4，重新看一遍再改。",
         "A system that is planned cannot be taken out; roll it back first. What another changed meanwhile is not overwritten: exit code 4, look again.",
     ),
-    ("删除迁移批次；已有系统按它排期的不能删（审批人、运维员）", "Delete a wave by which nothing is planned (authority, operator)"),
+    (
+        "删除迁移批次；已有系统按它排期的不能删（审批人、运维员）",
+        "Delete a wave by which nothing is planned (authority, operator)",
+    ),
     ("批次名称", "the wave's name"),
     ("新的批次名称", "the wave's new name"),
     ("割接窗口的第一天", "the first day of the cutover"),

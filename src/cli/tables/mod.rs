@@ -333,14 +333,12 @@ impl Kind {
                 ("重新启用", "/reopened", &rooms::SIGNATURE),
             ],
             Self::SurveyImport => &[("变化", "/changes", &rooms::CHANGE), ("读取时的说明", "/notes", &rooms::NOTE)],
-            Self::SystemMove => {
-                &[
-                    ("难度评分", "/difficulty/parts", &rooms::PART),
-                    ("迁移批次", "/waves", &waves::WAVE_IN),
-                    ("资源申请", "/requests", &waves::MADE),
-                    ("已办步骤", "/steps", &rooms::STEP),
-                ]
-            }
+            Self::SystemMove => &[
+                ("难度评分", "/difficulty/parts", &rooms::PART),
+                ("迁移批次", "/waves", &waves::WAVE_IN),
+                ("资源申请", "/requests", &waves::MADE),
+                ("已办步骤", "/steps", &rooms::STEP),
+            ],
             Self::Wave => &[
                 ("逐项冲突", "/check/conflicts", &waves::CONFLICT),
                 ("各网络区域", "/check/zones", &waves::ZONE_STAND),

@@ -118,7 +118,14 @@ fn rounded_up(wanted: i64, step: i64) -> i64 {
 }
 
 /// The size of what takes over from a server.
-pub fn size(estate: &Estate, server: &Server, given: Option<&Given>, known: Known<'_>, sizing: &Sizing, bounds: &Bounds) -> Size {
+pub fn size(
+    estate: &Estate,
+    server: &Server,
+    given: Option<&Given>,
+    known: Known<'_>,
+    sizing: &Sizing,
+    bounds: &Bounds,
+) -> Size {
     let moving = sizing.moving;
     let (percentile, headroom) = (moving.percentile, moving.headroom_percent);
     let said = |value: Option<i64>| {
@@ -189,7 +196,12 @@ pub fn faults_of(wish: &Wish, servers: &[&Server]) -> Vec<Violation> {
             if OURS.contains(&known) {
                 let pointer = format!("{pointer}/{}", pointer_token(name));
                 let message = format!("“{}”由实测用量或任务书得出，不在这里填写。", text::shown(name));
-                faults.push(fault(pointer, "size_not_given_here", message, "数量和规格写在 servers 里，并写明理由；任务书写在 task_book 里。"));
+                faults.push(fault(
+                    pointer,
+                    "size_not_given_here",
+                    message,
+                    "数量和规格写在 servers 里，并写明理由；任务书写在 task_book 里。",
+                ));
             }
         }
     };
@@ -201,12 +213,22 @@ pub fn faults_of(wish: &Wish, servers: &[&Server]) -> Vec<Violation> {
         let pointer = format!("/servers/{n}");
         if !servers.iter().any(|server| given.names(server)) {
             let message = format!("系统没有叫“{}”的服务器。", text::shown(&given.server));
-            faults.push(fault(format!("{pointer}/server"), "server_unknown", message, "填写普查表里这个系统所在服务器的名称或编号。"));
+            faults.push(fault(
+                format!("{pointer}/server"),
+                "server_unknown",
+                message,
+                "填写普查表里这个系统所在服务器的名称或编号。",
+            ));
         }
         let sized = given.vcpu.is_some() || given.memory_bytes.is_some() || given.disk_bytes.is_some();
         if sized && given.reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
             let message = format!("“{}”的规格没有写理由。", text::shown(&given.server));
-            faults.push(fault(format!("{pointer}/reason"), "size_reason_missing", message, "不按实测用量的，写明为什么给这个规格。"));
+            faults.push(fault(
+                format!("{pointer}/reason"),
+                "size_reason_missing",
+                message,
+                "不按实测用量的，写明为什么给这个规格。",
+            ));
         }
     }
     faults
@@ -241,7 +263,12 @@ pub fn unmeasured(size: &Size, known: Known<'_>, sizing: &Sizing) -> Option<Viol
 
 /// The report that asks for machines of these sizes: an ordinary one. What the survey knows is filled in where the planner
 /// says nothing.
-pub fn report(system: &System, wish: &Wish, sizes: &[Size], deploy: Option<Date>) -> Result<RawReport, serde_json::Error> {
+pub fn report(
+    system: &System,
+    wish: &Wish,
+    sizes: &[Size],
+    deploy: Option<Date>,
+) -> Result<RawReport, serde_json::Error> {
     let mut shared = Map::new();
     shared.insert("task_book".to_owned(), json!(wish.task_book));
     shared.insert("secrecy_level".to_owned(), json!("非涉密"));
@@ -259,8 +286,12 @@ pub fn report(system: &System, wish: &Wish, sizes: &[Size], deploy: Option<Date>
     put(&mut shared, &wish.block);
     let blocks = sizes.iter().map(|size| {
         let mut block = shared.clone();
-        block.entry("workload_description").or_insert_with(|| json!(format!("{}（原服务器 {}）：{}", system.name, size.server, system.purpose)));
-        let given = wish.servers.iter().find(|given| given.server == size.server_id.text() || text::fold(&given.server) == text::fold(&size.server));
+        block
+            .entry("workload_description")
+            .or_insert_with(|| json!(format!("{}（原服务器 {}）：{}", system.name, size.server, system.purpose)));
+        let given = wish.servers.iter().find(|given| {
+            given.server == size.server_id.text() || text::fold(&given.server) == text::fold(&size.server)
+        });
         if let Some(given) = given {
             put(&mut block, &given.fields);
         }

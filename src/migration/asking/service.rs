@@ -3,10 +3,7 @@
 use super::{Given, Known, Size, Wish, faults_of, report, size, store, unmeasured};
 use crate::{
     error::Problem,
-    identity::{
-        Actor,
-        policy::Act,
-    },
+    identity::{Actor, policy::Act},
     ids::{MachineId, RequestId, ServerId, SystemId},
     migration::{
         estate::{Estate, Server, System},
@@ -76,14 +73,20 @@ impl Estates {
 
     fn seen<'w>(&self, server: &Server, window: Option<&'w Window>) -> Known<'w> {
         let memory = server.hardware.memory_bytes;
-        let needs = window.map_or((None, None), |window| {
-            advice::needed(&self.sizing, &self.catalogue.bounds, memory, window)
-        });
+        let needs =
+            window.map_or((None, None), |window| advice::needed(&self.sizing, &self.catalogue.bounds, memory, window));
         Known { window, needs }
     }
 
     /// Asks for the machines of a system's servers that nobody has asked for yet; in a preview, tells what would be asked.
-    pub async fn ask(&self, rules: &Rules, actor: &Actor, id: &str, wish: &Wish, preview: bool) -> Result<Answer, Problem> {
+    pub async fn ask(
+        &self,
+        rules: &Rules,
+        actor: &Actor,
+        id: &str,
+        wish: &Wish,
+        preview: bool,
+    ) -> Result<Answer, Problem> {
         let (estate, system) = self.system(actor, Act::SystemRequest, id).await?;
         fits(&estate, &system, preview)?;
         match self.ask_once(rules, actor, &estate, &system, wish, preview).await {
@@ -128,7 +131,8 @@ impl Estates {
             sizes.push(size);
         }
         let deploy = of_system(estate, system.id).next().map(|wave| wave.window.to);
-        let report = report(system, wish, &sizes, deploy).map_err(|error| Problem::malformed(format!("/block: {error}")))?;
+        let report =
+            report(system, wish, &sizes, deploy).map_err(|error| Problem::malformed(format!("/block: {error}")))?;
         let document = report.as_read();
         if preview {
             if lacking.is_empty() {
@@ -151,7 +155,9 @@ impl Estates {
         };
         let rounds: Vec<i64> = sizes
             .iter()
-            .map(|size| asked.iter().filter(|asked| asked.server == size.server_id).map(|a| a.round).max().unwrap_or(0) + 1)
+            .map(|size| {
+                asked.iter().filter(|asked| asked.server == size.server_id).map(|a| a.round).max().unwrap_or(0) + 1
+            })
             .collect();
         let id = system.id;
         rules
@@ -208,7 +214,8 @@ fn fits(estate: &Estate, system: &System, preview: bool) -> Result<(), Problem> 
         return Err(Problem::conflict("system_stage", detail));
     }
     if system.servers.is_empty() {
-        let detail = format!("普查没有写系统“{name}”在哪台服务器上，无从得出规格；请补齐后重新导入，或直接提交资源申请");
+        let detail =
+            format!("普查没有写系统“{name}”在哪台服务器上，无从得出规格；请补齐后重新导入，或直接提交资源申请");
         return Err(Problem::conflict("system_without_servers", detail));
     }
     if !preview && of_system(estate, system.id).next().is_none() {

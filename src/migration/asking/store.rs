@@ -77,15 +77,10 @@ pub async fn of_system(conn: &mut AnyConnection, system: SystemId) -> Result<Vec
 }
 
 /// Of one server of a system, in a round that nobody else has.
-pub async fn insert(
-    tx: &mut Tx,
-    request: RequestId,
-    system: SystemId,
-    round: i64,
-    size: &Size,
-) -> Result<(), DbError> {
+pub async fn insert(tx: &mut Tx, request: RequestId, system: SystemId, round: i64, size: &Size) -> Result<(), DbError> {
     let now = tx.now().as_microsecond();
-    let sizes = serde_json::to_string(size).map_err(|_| DbError::Corrupt { what: "system_requests.sizes".to_owned() })?;
+    let sizes =
+        serde_json::to_string(size).map_err(|_| DbError::Corrupt { what: "system_requests.sizes".to_owned() })?;
     sqlx::query(
         "insert into system_requests (request_id, system_id, server_id, round, sizes, created_at) \
          values ($1, $2, $3, $4, $5, $6)",
@@ -102,7 +97,10 @@ pub async fn insert(
 }
 
 /// The machines of a request that stand.
-pub async fn machines(conn: &mut AnyConnection, request: RequestId) -> Result<Vec<(MachineId, String, String)>, DbError> {
+pub async fn machines(
+    conn: &mut AnyConnection,
+    request: RequestId,
+) -> Result<Vec<(MachineId, String, String)>, DbError> {
     let rows = sqlx::query(
         "select id, name, state from machines where request_id = $1 and state not in ('in_bin', 'undone') order by ordinal",
     )

@@ -37,10 +37,8 @@ fn estate() -> Estate {
     estate
 }
 
-const MEASURED: Known<'static> = Known {
-    window: None,
-    needs: (Some(Need { to: 3, used: 1.7 }), Some(Need { to: 5 * GIB, used: 3.5e9 })),
-};
+const MEASURED: Known<'static> =
+    Known { window: None, needs: (Some(Need { to: 3, used: 1.7 }), Some(Need { to: 5 * GIB, used: 3.5e9 })) };
 const UNKNOWN: Known<'static> = Known { window: None, needs: (None, None) };
 
 #[test]
@@ -67,7 +65,8 @@ fn what_nobody_measured_is_asked_of_the_planner_with_a_reason() {
     let lacking = unmeasured(&sized, UNKNOWN, &sizing).unwrap();
     assert_eq!(lacking.code, "server_unmeasured");
     assert!(lacking.message.contains("服务器0") && lacking.message.contains("CPU"), "{}", lacking.message);
-    let mut given = Given { server: " 服务器0".to_owned(), vcpu: Some(2), memory_bytes: Some(4 * GIB), ..Given::default() };
+    let mut given =
+        Given { server: " 服务器0".to_owned(), vcpu: Some(2), memory_bytes: Some(4 * GIB), ..Given::default() };
     let wish = |given: &Given| Wish { servers: vec![given.clone()], ..Wish::default() };
     let codes = |wish: &Wish| faults_of(wish, &[&server]).into_iter().map(|fault| fault.code).collect::<Vec<_>>();
     assert_eq!(codes(&wish(&given)), ["size_reason_missing"]);

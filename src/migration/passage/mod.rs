@@ -95,10 +95,8 @@ fn planned(estate: &Estate, system: &System, plan: Plan, facts: &Facts, all: &mu
         all.push(lacking("/wave", conflict.code, &conflict.basis, message, mend));
     }
     if let Some(day) = plan.cutover_on.filter(|day| !wave.window.has(*day)) {
-        let message = format!(
-            "割接日期 {day} 不在批次“{}”的窗口 {} 至 {} 里。",
-            wave.name, wave.window.from, wave.window.to
-        );
+        let message =
+            format!("割接日期 {day} 不在批次“{}”的窗口 {} 至 {} 里。", wave.name, wave.window.from, wave.window.to);
         all.push(lacking("/cutover_on", "cutover_outside_window", OWN_RULE, message, "改割接日期，或改批次的窗口。"));
     }
 }
@@ -131,7 +129,10 @@ fn untested(system: &System, bases: &Bases) -> Option<Violation> {
 fn still_on(estate: &Estate, system: &System) -> Option<Violation> {
     let on = system.servers.iter().filter_map(|id| estate.servers.get(id)).filter(|server| server.off.is_none());
     let idle = on.filter(|server| {
-        !estate.systems.values().any(|other| other.id != system.id && !other.gone() && other.servers.contains(&server.id))
+        !estate
+            .systems
+            .values()
+            .any(|other| other.id != system.id && !other.gone() && other.servers.contains(&server.id))
     });
     let names: Vec<_> = idle.map(|server| format!("“{}”", server.name)).collect();
     (!names.is_empty()).then(|| {

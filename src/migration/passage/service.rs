@@ -3,10 +3,7 @@
 use super::{Facts, Plan, missing};
 use crate::{
     error::Problem,
-    identity::{
-        Actor,
-        policy::Act,
-    },
+    identity::{Actor, policy::Act},
     ids::SystemId,
     migration::{
         chain::Waits,
@@ -48,7 +45,8 @@ impl Estates {
                 Step::Decide | Step::Rehearse | Step::Test | Step::Archive => {}
             }
             if !lacking.is_empty() {
-                let detail = format!("系统“{}”办理 {} 还差 {} 项，逐项见 errors", system.name, advance.step, lacking.len());
+                let detail =
+                    format!("系统“{}”办理 {} 还差 {} 项，逐项见 errors", system.name, advance.step, lacking.len());
                 return Err(with(Problem::conflict("system_gate", detail), &lacking));
             }
             system.steps.push(Taken { step: advance.step, said: said.clone() });

@@ -253,15 +253,13 @@ impl<'a> Case<'a> {
             let contract = system.maintained_until.filter(|day| *day >= self.ground.today);
             if let Some(on) = node.on.filter(|on| *on < to) {
                 let what = node.trigger.map_or("节点", label);
-                let message =
-                    format!("系统“{}”的{what}定在 {on}，窗口到 {to} 才结束；应在节点之前迁移。", system.name);
+                let message = format!("系统“{}”的{what}定在 {on}，窗口到 {to} 才结束；应在节点之前迁移。", system.name);
                 self.say(Level::Blocks, "wave_after_node", &bases.nodes, vec![system.id], message);
             } else if let Some(end) = contract.filter(|end| *end < to) {
                 let message = format!("系统“{}”的运维合同 {end} 到期，窗口到 {to} 才结束。", system.name);
                 self.say(Level::Warns, "wave_after_maintenance", &bases.nodes, vec![system.id], message);
             } else if node.trigger.is_none() && contract.is_none() {
-                let message =
-                    format!("系统“{}”没有写明在哪个节点（升级、改造、续建、运维）迁移。", system.name);
+                let message = format!("系统“{}”没有写明在哪个节点（升级、改造、续建、运维）迁移。", system.name);
                 self.say(Level::Warns, "wave_node_missing", &bases.nodes, vec![system.id], message);
             }
         }
@@ -295,9 +293,9 @@ impl<'a> Case<'a> {
     fn blackouts(&mut self) {
         let window = self.wave.window;
         for blackout in self.ground.estate.blackouts.values().filter(|blackout| blackout.days.overlaps(window)) {
-            let hit = self.waiting().filter(|(system, _)| {
-                blackout.unit.as_ref().is_none_or(|unit| unit.id == system.unit.id)
-            });
+            let hit = self
+                .waiting()
+                .filter(|(system, _)| blackout.unit.as_ref().is_none_or(|unit| unit.id == system.unit.id));
             let hit: Vec<_> = hit.map(|(system, _)| system.id).collect();
             if hit.is_empty() {
                 continue;
@@ -331,8 +329,7 @@ impl<'a> Case<'a> {
             let unknown = self.ground.demands.get(&system.id).map(|demand| demand.unknown.as_slice());
             let Some(unknown) = unknown.filter(|unknown| !unknown.is_empty()) else { continue };
             let some = unknown.iter().take(NAMED).cloned().collect::<Vec<_>>().join("、");
-            let message =
-                format!("系统“{}”的服务器没有足够的用量数据，没有算进要的资源：{some}。", system.name);
+            let message = format!("系统“{}”的服务器没有足够的用量数据，没有算进要的资源：{some}。", system.name);
             self.say(Level::Warns, "wave_size_unknown", OWN_RULE, vec![system.id], message);
         }
     }
@@ -375,8 +372,7 @@ pub fn knots(estate: &Estate, today: Date) -> Vec<Vec<SystemId>> {
         system.open(today) && !system.in_cloud() && system.disposition() != Some(Disposition::Discard)
     };
     let systems: Vec<&System> = estate.systems.values().filter(moves).collect();
-    let index: HashMap<SystemId, u32> =
-        (0_u32..).zip(&systems).map(|(n, system)| (system.id, n)).collect();
+    let index: HashMap<SystemId, u32> = (0_u32..).zip(&systems).map(|(n, system)| (system.id, n)).collect();
     let edges: Vec<Vec<u32>> = systems
         .iter()
         .map(|system| system.needs.iter().filter_map(|other| index.get(other).copied()).collect())

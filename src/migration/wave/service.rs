@@ -99,14 +99,8 @@ impl Estates {
     pub async fn checked(&self, estate: &Estate, wave: &Wave) -> Result<Checked, Problem> {
         let (rooms, demands) = (self.rooms().await?, self.demands(estate, wave).await?);
         let bases = self.bases();
-        let ground = Ground {
-            estate,
-            today: self.today(),
-            term: self.term(),
-            bases: &bases,
-            rooms: &rooms,
-            demands: &demands,
-        };
+        let ground =
+            Ground { estate, today: self.today(), term: self.term(), bases: &bases, rooms: &rooms, demands: &demands };
         Ok(Checked { conflicts: check(wave, ground), zones: super::check::zones(wave, ground) })
     }
 
@@ -117,8 +111,7 @@ impl Estates {
         let mut rooms: BTreeMap<Zone, Room> = BTreeMap::new();
         for host in hosts.iter().filter(|host| host.standing.state() == HostState::Active) {
             let free = host.limit.minus(host.used);
-            let free =
-                Amount { vcpu: free.vcpu, memory_bytes: free.memory_bytes, disk_bytes: free.disk_bytes };
+            let free = Amount { vcpu: free.vcpu, memory_bytes: free.memory_bytes, disk_bytes: free.disk_bytes };
             let mut zones: Vec<Zone> = host.networks.iter().map(|network| network.zone).collect();
             zones.sort_unstable();
             zones.dedup();
@@ -148,7 +141,8 @@ impl Estates {
             let mut demand = Demand { zone: zone.or(Some(Zone::GovernmentExtranet)), ..Demand::default() };
             if system.stage < Stage::CutOver {
                 for server in system.servers.iter().filter_map(|id| estate.servers.get(id)) {
-                    let mut standing = asked.iter().filter(|asked| asked.system == system.id && asked.server == server.id);
+                    let mut standing =
+                        asked.iter().filter(|asked| asked.system == system.id && asked.server == server.id);
                     if let Some(asked) = standing.rfind(|asked| asked.stands()) {
                         demand.zone = Some(asked.block.zone);
                         demand.amount = demand.amount.plus(asked.unclaimed());
@@ -156,11 +150,8 @@ impl Estates {
                     }
                     let size = self.size(estate, server, None, known.get(&server.id));
                     let value = |figure: Option<&asking::Figure>| figure.map(|figure| figure.value);
-                    let all = (
-                        value(size.vcpu.as_ref()),
-                        value(size.memory_bytes.as_ref()),
-                        value(size.disk_bytes.as_ref()),
-                    );
+                    let all =
+                        (value(size.vcpu.as_ref()), value(size.memory_bytes.as_ref()), value(size.disk_bytes.as_ref()));
                     if let (Some(vcpu), Some(memory_bytes), Some(disk_bytes)) = all {
                         demand.amount = demand.amount.plus(Amount { vcpu, memory_bytes, disk_bytes });
                     } else {
@@ -370,9 +361,7 @@ fn find(estate: &Estate, n: usize, key: &str) -> Result<SystemId, Problem> {
     let mut same = estate.systems.values().filter(|system| text::fold(&system.name) == text::fold(key));
     match (same.next(), same.next()) {
         (Some(one), None) => Ok(one.id),
-        (Some(_), Some(_)) => {
-            Err(refused(format!("/systems/{n}: 叫“{}”的系统不止一个；请改填编号", text::shown(key))))
-        }
+        (Some(_), Some(_)) => Err(refused(format!("/systems/{n}: 叫“{}”的系统不止一个；请改填编号", text::shown(key)))),
         (None, _) => Err(refused(format!("/systems/{n}: 普查里没有系统“{}”；请核对名称", text::shown(key)))),
     }
 }

@@ -18,7 +18,8 @@ use std::collections::BTreeMap;
 
 /// All of them, with their systems.
 pub async fn waves(conn: &mut AnyConnection) -> Result<BTreeMap<WaveId, Wave>, DbError> {
-    let rows = sqlx::query("select id, name, day_from, day_to, note, created_at from waves").fetch_all(&mut *conn).await?;
+    let rows =
+        sqlx::query("select id, name, day_from, day_to, note, created_at from waves").fetch_all(&mut *conn).await?;
     let mut waves = BTreeMap::new();
     for row in &rows {
         let wave = Wave {

@@ -70,14 +70,8 @@ struct Beside {
 
 fn found(estate: &Estate, wave: &Wave, beside: &Beside) -> Vec<Conflict> {
     let bases = bases();
-    let ground = Ground {
-        estate,
-        today: TODAY,
-        term: TERM,
-        bases: &bases,
-        rooms: &beside.rooms,
-        demands: &beside.demands,
-    };
+    let ground =
+        Ground { estate, today: TODAY, term: TERM, bases: &bases, rooms: &beside.rooms, demands: &beside.demands };
     check(wave, ground)
 }
 
@@ -309,10 +303,7 @@ fn what_a_zone_has_is_all_that_is_not_claimed_and_leases_that_end_stand_beside()
     beside.rooms.insert(extranet, Room { free: amount(8, 16), leases: Vec::new() });
     assert_eq!(found(&estate, &one, &beside), []);
     // One vCPU less; the hundred that come free by then are told, and do not count.
-    let leases = vec![
-        (one.window.from, amount(100, 100)),
-        (one.window.from.tomorrow().unwrap(), amount(1000, 1000)),
-    ];
+    let leases = vec![(one.window.from, amount(100, 100)), (one.window.from.tomorrow().unwrap(), amount(1000, 1000))];
     beside.rooms.insert(extranet, Room { free: amount(7, 16), leases });
     let conflict = found(&estate, &one, &beside).remove(0);
     assert_eq!((conflict.code, conflict.level), ("wave_capacity_short", Level::Blocks));
@@ -351,7 +342,8 @@ fn each_gate_names_what_is_missing() {
     estate.waves.insert(one.id, one);
     assert_eq!(lacks(&estate, Step::Plan, day, &none), [""; 0]);
     assert_eq!(lacks(&estate, Step::Plan, Some(TODAY), &none), ["cutover_outside_window"]);
-    let conflict = |level, code| Conflict { level, code, message: "甲".to_owned(), basis: "乙".to_owned(), systems: Vec::new() };
+    let conflict =
+        |level, code| Conflict { level, code, message: "甲".to_owned(), basis: "乙".to_owned(), systems: Vec::new() };
     let conflicts = vec![conflict(Level::Blocks, "wave_blackout"), conflict(Level::Warns, "wave_after_deadline")];
     let facts = Facts { conflicts, ..Facts::default() };
     assert_eq!(lacks(&estate, Step::Plan, day, &facts), ["wave_blackout"], "what warns keeps nobody back");

@@ -161,8 +161,7 @@ pub async fn machine_of(broker: &Broker, cast: &Cast, system: &str) {
     let request = made["items"][0]["id"].as_str().unwrap().to_owned();
     let approve = format!("/v1/requests/{request}/approve");
     let operation = broker.post(&approve, &cast.authority, &json!({})).await.expect(202);
-    let done =
-        broker.finished(operation["id"].as_str().unwrap(), &cast.authority, Duration::from_secs(60)).await;
+    let done = broker.finished(operation["id"].as_str().unwrap(), &cast.authority, Duration::from_secs(60)).await;
     assert_eq!(done["state"], "succeeded", "{done:#}");
     broker.post(&format!("{path}/attach"), requester, &json!({"requests": [request]})).await.expect(200);
 }

@@ -19,7 +19,13 @@ fn codes(check: &Value) -> Vec<&str> {
 }
 
 fn errors(problem: &Value) -> Vec<&str> {
-    problem["errors"].as_array().map(Vec::as_slice).unwrap_or_default().iter().map(|e| e["code"].as_str().unwrap()).collect()
+    problem["errors"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+        .iter()
+        .map(|e| e["code"].as_str().unwrap())
+        .collect()
 }
 
 impl Stage {
@@ -54,7 +60,8 @@ async fn a_wave_is_made_checked_changed_and_planned_by() {
         let days = |from: i64, to: i64| (today.saturating_add(from.days()), today.saturating_add(to.days()));
         let allowances = stage.settle("低保审批系统").await;
         // By name; one that is not decided is named, with what it needs.
-        let made = stage.wave("第一批", days(0, 5), json!([{"system": "低保审批系统"}, {"system": "老年证系统"}])).await;
+        let made =
+            stage.wave("第一批", days(0, 5), json!([{"system": "低保审批系统"}, {"system": "老年证系统"}])).await;
         let path = format!("/v1/waves/{}", made["id"].as_str().unwrap());
         let found = codes(&made["check"]);
         for code in ["wave_system_undecided", "wave_dependency_unplanned", "wave_node_missing", "wave_size_unknown"] {
@@ -68,7 +75,10 @@ async fn a_wave_is_made_checked_changed_and_planned_by() {
         for (wave, word) in [
             (json!({"name": "第一批", "window_from": today, "window_to": today}), "wave_exists"),
             (json!({"name": "反", "window_from": today, "window_to": today.yesterday().unwrap()}), "bad_value"),
-            (json!({"name": "空", "window_from": today, "window_to": today, "systems": [{"system": "没有"}]}), "bad_value"),
+            (
+                json!({"name": "空", "window_from": today, "window_to": today, "systems": [{"system": "没有"}]}),
+                "bad_value",
+            ),
             (
                 json!({"name": "重", "window_from": today, "window_to": today,
                     "systems": [{"system": "低保审批系统"}, {"system": allowances}]}),
@@ -79,19 +89,20 @@ async fn a_wave_is_made_checked_changed_and_planned_by() {
         }
         // Changed under what was seen; what another changed meanwhile is not overwritten.
         let read = stage.raw.get(&path, &cast.authority).await;
-        let (tag, change) = (read.header("etag").to_owned(), json!({"systems": [{"system": "低保审批系统", "trigger": "upgrade"}]}));
+        let (tag, change) =
+            (read.header("etag").to_owned(), json!({"systems": [{"system": "低保审批系统", "trigger": "upgrade"}]}));
         let (status, changed) = stage.patch(&path, &tag, change.clone()).await;
         assert_eq!((status, &changed["check"]["passes"]), (200, &json!(true)), "{changed:#}");
         assert_eq!(stage.patch(&path, &tag, change).await.0, 412, "{on:?}");
 
         // A blackout over it, of its department and of another; the wave itself does not change.
-        let blackout = |department: &str| {
-            json!({"department": department, "from": days(3, 3).0, "to": days(9, 9).0, "reason": "两会保障"})
-        };
+        let blackout = |department: &str| json!({"department": department, "from": days(3, 3).0, "to": days(9, 9).0, "reason": "两会保障"});
         stage.act("/v1/blackouts", &cast.operator, blackout("jyj")).await.expect(201);
         assert_eq!(broker.get(&format!("{path}/check"), &cast.auditor).await.expect(200)["passes"], true);
         let mine = stage.act("/v1/blackouts", &cast.operator, blackout("mzj")).await.expect(201);
-        assert!(codes(&broker.get(&format!("{path}/check"), &cast.auditor).await.expect(200)).contains(&"wave_blackout"));
+        assert!(
+            codes(&broker.get(&format!("{path}/check"), &cast.auditor).await.expect(200)).contains(&"wave_blackout")
+        );
         assert_eq!(errors(&stage.advance(&allowances, "plan").await.body), ["wave_blackout"]);
         // A project team sees the district's and its own.
         let seen = broker.get("/v1/blackouts", &cast.requester).await.expect(200);
@@ -163,7 +174,11 @@ async fn a_system_asks_for_what_its_servers_used_once_and_by_the_door_of_all_req
 
         // Two servers; nobody has measured either of them.
         let refused = ask(&cast.requester, wish.clone()).await;
-        assert_eq!((refused.status.as_u16(), errors(&refused.body)), (422, vec!["server_unmeasured"; 2]), "{refused:?}");
+        assert_eq!(
+            (refused.status.as_u16(), errors(&refused.body)),
+            (422, vec!["server_unmeasured"; 2]),
+            "{refused:?}"
+        );
         let list = broker.get("/v1/servers?page_size=200", &cast.operator).await.expect(200);
         let server = |name: &str| {
             let list = list["items"].as_array().unwrap().iter();
