@@ -60,6 +60,7 @@ pub fn missing(
         Step::CutOver => {
             all.extend(homeless(system, facts));
             all.extend(of_system(estate, system.id).find_map(|wave| too_early(system, wave, today)));
+            all.extend(blacked_out(estate, system, today));
             if of_system(estate, system.id).next().is_none() {
                 all.push(waveless(system));
             }
@@ -114,6 +115,20 @@ fn too_early(system: &System, wave: &Wave, today: Date) -> Option<Violation> {
     (today < wave.window.from).then(|| {
         let message = format!("系统“{}”的割接窗口 {} 才开始。", system.name, wave.window.from);
         lacking("/wave", "cutover_before_window", OWN_RULE, message, "到窗口里再割接，或改批次的窗口。")
+    })
+}
+
+/// A blackout may have been set after the plan was made.
+fn blacked_out(estate: &Estate, system: &System, today: Date) -> Option<Violation> {
+    let mut mine = estate
+        .blackouts
+        .values()
+        .filter(|blackout| blackout.unit.as_ref().is_none_or(|unit| unit.id == system.unit.id));
+    mine.find(|blackout| blackout.days.has(today)).map(|blackout| {
+        let (days, reason) = (blackout.days, &blackout.reason);
+        let message =
+            format!("今天在封网期 {} 至 {} 里（{reason}），系统“{}”不能割接。", days.from, days.to, system.name);
+        lacking("/cutover_on", "cutover_in_blackout", OWN_RULE, message, "等封网期过去，或请运维员取消它。")
     })
 }
 

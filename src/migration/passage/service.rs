@@ -3,7 +3,10 @@
 use super::{Facts, Plan, missing};
 use crate::{
     error::Problem,
-    identity::{Actor, policy::Act},
+    identity::{
+        Actor,
+        policy::{self, Act, Scope},
+    },
     ids::SystemId,
     migration::{
         chain::Waits,
@@ -22,6 +25,7 @@ use std::sync::Arc;
 impl Estates {
     /// Takes a system one step on, or back to where it was decided.
     pub async fn advance(&self, actor: &Actor, id: &str, advance: Advance) -> Result<SystemId, Problem> {
+        let scope = policy::scope(actor, Act::SystemAdvance)?;
         let (_, system) = self.system(actor, Act::SystemAdvance, id).await?;
         let said = self.said(actor, "evidence", &advance.evidence, None)?;
         let today = self.today();
@@ -32,7 +36,7 @@ impl Estates {
         for _ in 0..TRIES {
             let estate = self.now().await?;
             let mut system = standing_system(&estate, system.id)?;
-            let facts = self.facts(&estate, &system, advance.step).await?;
+            let facts = self.facts(&estate, &system, advance.step, scope).await?;
             let plan = Plan { cutover_on: advance.cutover_on };
             let lacking = missing(&estate, &system, advance.step, plan, &facts, &bases, today);
             let before = system.stage;
@@ -40,7 +44,7 @@ impl Estates {
             match advance.step {
                 Step::Assess => system.overruled = advance.difficulty.map(|level| (level, said.clone())),
                 Step::Plan => system.planned = Some(planned(&estate, &system, &advance, today)?),
-                Step::CutOver | Step::SwitchOff => waits(&estate, &system, advance.step, today)?,
+                Step::CutOver | Step::SwitchOff => waits(&estate, &system, advance.step, scope, today)?,
                 Step::RollBack => system.planned = None,
                 Step::Decide | Step::Rehearse | Step::Test | Step::Archive => {}
             }
@@ -62,12 +66,15 @@ impl Estates {
     }
 
     /// What the gate of this step asks for beside the survey.
-    async fn facts(&self, estate: &Arc<Estate>, system: &System, step: Step) -> Result<Facts, Problem> {
+    async fn facts(&self, estate: &Arc<Estate>, system: &System, step: Step, scope: Scope) -> Result<Facts, Problem> {
         let mut facts = Facts::default();
         match step {
             Step::Plan => {
                 if let Some(wave) = wave::of_system(estate, system.id).next() {
                     facts.conflicts = self.checked(estate, wave).await?.conflicts;
+                    for conflict in &mut facts.conflicts {
+                        conflict.hide_from(scope, estate);
+                    }
                 }
             }
             Step::Rehearse | Step::CutOver => facts.arrived = self.arrived(system.id).await?,
@@ -103,7 +110,7 @@ fn planned(estate: &Estate, system: &System, advance: &Advance, today: Date) -> 
 }
 
 /// What a system waits for, but those that go with it.
-fn waits(estate: &Estate, system: &System, step: Step, today: Date) -> Result<(), Problem> {
+fn waits(estate: &Estate, system: &System, step: Step, scope: Scope, today: Date) -> Result<(), Problem> {
     let given_up = system.disposition() == Some(Disposition::Discard);
     if (step == Step::SwitchOff) != given_up {
         return Ok(());
@@ -111,7 +118,10 @@ fn waits(estate: &Estate, system: &System, step: Step, today: Date) -> Result<()
     let waits = Waits::new(estate, today);
     let knot = waits.knots().into_iter().find(|knot| knot.contains(&system.id)).unwrap_or_default();
     let others = waits.waits_for(system.id).filter(|other| !knot.contains(other));
-    let names: Vec<_> = others.filter_map(|id| Some(estate.systems.get(&id)?.name.clone())).take(10).collect();
+    let name = |other: &System| {
+        if scope.covers(other.unit.id) { other.name.clone() } else { format!("（{}的系统）", other.unit.name) }
+    };
+    let names: Vec<_> = others.filter_map(|id| estate.systems.get(&id).map(name)).take(10).collect();
     if names.is_empty() {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 
 use super::{Amount, Demand, Node, Room, Wave, of_system};
 use crate::{
+    identity::policy::Scope,
     ids::{RoomId, SystemId},
     jurisdiction::OWN_RULE,
     labels::{Zone, ZoneFault},
@@ -40,6 +41,17 @@ pub struct Conflict {
     /// The systems that it is about.
     #[schema(value_type = Vec<String>)]
     pub systems: Vec<SystemId>,
+}
+
+impl Conflict {
+    /// What names another's systems is not told to a project team.
+    pub fn hide_from(&mut self, scope: Scope, estate: &Estate) {
+        let own = |id: &SystemId| estate.systems.get(id).is_none_or(|system| scope.covers(system.unit.id));
+        if !self.systems.iter().all(own) {
+            self.message = "涉及其他单位的系统，请问规划员。".to_owned();
+            self.systems.retain(own);
+        }
+    }
 }
 
 /// What the documents of the district say, as it is cited.

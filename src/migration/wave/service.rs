@@ -140,6 +140,9 @@ impl Estates {
             let zone = system.survey.network.as_deref().and_then(|network| network.parse().ok());
             let mut demand = Demand { zone: zone.or(Some(Zone::GovernmentExtranet)), ..Demand::default() };
             if system.stage < Stage::CutOver {
+                if system.servers.is_empty() {
+                    demand.unknown.push("（没有登记服务器）".to_owned());
+                }
                 for server in system.servers.iter().filter_map(|id| estate.servers.get(id)) {
                     let mut standing =
                         asked.iter().filter(|asked| asked.system == system.id && asked.server == server.id);

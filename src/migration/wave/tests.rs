@@ -2,6 +2,7 @@
 
 use super::{Amount, Bases, Blackout, Conflict, Days, Demand, Ground, Level, Node, Room, Wave, check, check::knots};
 use crate::{
+    identity::policy::Scope,
     ids::{BlackoutId, RoomId, SystemId, WaveId},
     jurisdiction::OWN_RULE,
     labels::Zone,
@@ -146,6 +147,23 @@ fn what_needs_each_other_moves_together_however_far_around() {
     let other = estate.systems.get_mut(&sid(2)).unwrap();
     other.stage = Stage::Tested;
     assert_eq!(codes(&estate, &wave(1, &[0, 1])), [""; 0]);
+}
+
+#[test]
+fn a_project_team_is_not_told_what_others_have() {
+    let mut estate = estate(2);
+    estate.systems.get_mut(&sid(0)).unwrap().needs.insert(sid(1));
+    estate.systems.get_mut(&sid(1)).unwrap().needs.insert(sid(0));
+    let conflict = found(&estate, &wave(1, &[0]), &Beside::default()).remove(0);
+    let told = |scope| {
+        let mut told = conflict.clone();
+        told.hide_from(scope, &estate);
+        told
+    };
+    assert_eq!(told(Scope::All), conflict);
+    let own = told(Scope::Department(unit(0).id));
+    assert!(!own.message.contains("系统1") && own.systems == [sid(0)], "{own:?}");
+    assert_eq!(own.code, "wave_knot_split");
 }
 
 #[test]
@@ -353,6 +371,20 @@ fn each_gate_names_what_is_missing() {
     assert_eq!(lacks(&estate, Step::CutOver, None, &arrived), ["cutover_before_window"]);
     let begun = estate.waves.values_mut().next().unwrap();
     begun.window.from = TODAY;
+    assert_eq!(lacks(&estate, Step::CutOver, None, &arrived), [""; 0]);
+
+    // A blackout that was set after the plan.
+    let blackout = |from: Date| Blackout {
+        id: BlackoutId(Uuid::from_u128(1)),
+        unit: None,
+        days: Days { from, to: from },
+        reason: "保障".to_owned(),
+        by: "ops".to_owned(),
+        created_at: Timestamp::UNIX_EPOCH,
+    };
+    estate.blackouts.insert(BlackoutId(Uuid::from_u128(1)), blackout(TODAY));
+    assert_eq!(lacks(&estate, Step::CutOver, None, &arrived), ["cutover_in_blackout"]);
+    estate.blackouts.insert(BlackoutId(Uuid::from_u128(1)), blackout(TODAY.tomorrow().unwrap()));
     assert_eq!(lacks(&estate, Step::CutOver, None, &arrived), [""; 0]);
 
     // The test is what the documents want.

@@ -79,6 +79,11 @@ async fn a_room_is_surveyed_blocked_emptied_signed_closed_and_not_opened_in_sile
         stage.advance(&allowances, "plan").await.expect(200);
         stage.advance(&allowances, "rehearse").await.expect(200);
         assert_eq!(stage.advance(&allowances, "cut_over").await.code(), "system_waits", "{on:?}");
+        // To the department itself the other's system has no name here either.
+        let wish = json!({"step": "cut_over", "evidence": "割接记录"});
+        let refused = stage.act(&format!("/v1/systems/{allowances}/advance"), &cast.requester, wish).await;
+        assert_eq!(refused.code(), "system_waits");
+        assert!(!refused.body.to_string().contains("学籍"), "{refused:?}");
         stage.leave("学籍管理系统").await;
         let seen = broker.get(&format!("/v1/systems/{allowances}/move"), &cast.requester).await.expect(200);
         assert_eq!((&seen["stage"], &seen["waits_for"]), (&json!("rehearsed"), &json!([])), "{seen:#}");
