@@ -88,7 +88,11 @@ pub enum SystemCommand {
   jiyue system request ID --task-book 相信任〔2026〕17号 --block 共有字段.yaml --servers 规格.yaml
 
 每台旧服务器一份申请，再办一次不会重复。没有足够用量记录的服务器，在 --servers 的文件里写明规格和理由：
-  - {server: 旧服务器1, vcpu: 2, memory_bytes: 4294967296, disk_bytes: 107374182400, reason: 新装采集不到一个月}")]
+  - server: 旧服务器1
+    vcpu: 2
+    memory_bytes: 4294967296
+    disk_bytes: 107374182400
+    reason: 新装采集不到一个月")]
     Request(SystemRequestArgs),
     #[command(flatten)]
     Move(MoveCommand),

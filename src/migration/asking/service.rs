@@ -90,7 +90,7 @@ impl Estates {
         let (estate, system) = self.system(actor, Act::SystemRequest, id).await?;
         fits(&estate, &system, preview)?;
         match self.ask_once(rules, actor, &estate, &system, wish, preview).await {
-            Err(problem) if SAME.contains(&problem.code) => {
+            Err(problem) if is_asked(&problem) => {
                 // Whoever was faster has made what was asked for, or it is another's.
                 let answer = self.standing(&estate, &system).await?;
                 if answer.requests.len() < system.servers.len() { Err(problem) } else { Ok(answer) }
@@ -191,6 +191,12 @@ impl Estates {
     pub async fn requests_of(&self, estate: &Estate, system: &System) -> Result<Vec<Made>, Problem> {
         Ok(self.standing(estate, system).await?.requests)
     }
+}
+
+/// Whether the same was asked for already, as the write says it or, a moment later, the rules.
+fn is_asked(problem: &Problem) -> bool {
+    let told = |violation: &Violation| SAME.contains(&violation.code);
+    SAME.contains(&problem.code) || (!problem.errors.is_empty() && problem.errors.iter().all(told))
 }
 
 fn asked_meanwhile(error: crate::db::DbError) -> Problem {
