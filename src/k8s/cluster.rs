@@ -138,11 +138,12 @@ impl Cluster {
         }
     }
 
-    /// A mirror: the object where it differs, and then its status. What was written, as it is then.
+    /// A mirror: the object where it differs, and then its status if it has one. What was written, as it is then.
     pub async fn put_machine(&self, mirror: &Machine, before: Option<&Machine>) -> Result<Option<Machine>, StepError> {
         let api = Api::namespaced(self.client.clone(), &mirror.namespace().unwrap_or_default());
         let same = before.is_some_and(|b| b.spec == mirror.spec && b.owner_references() == mirror.owner_references());
-        self.put(&api, mirror, same, before.is_some_and(|b| b.status == mirror.status)).await
+        let same_status = mirror.status.is_none() || before.is_some_and(|b| b.status == mirror.status);
+        self.put(&api, mirror, same, same_status).await
     }
 
     pub async fn put_book(&self, mirror: &TaskBook, before: Option<&TaskBook>) -> Result<(), StepError> {

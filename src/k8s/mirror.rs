@@ -4,8 +4,8 @@
 
 use super::{
     crd::{
-        Amounts, Machine as MachineObject, MachineSpec, MachineStatus, OmUnit, ResourceRequest, ResourceRequestSpec,
-        TaskBook as BookObject, TaskBookSpec, TaskBookStatus, quantity,
+        Amounts, BUILDING, Machine as MachineObject, MachineSpec, MachineStatus, OmUnit, ResourceRequest,
+        ResourceRequestSpec, TaskBook as BookObject, TaskBookSpec, TaskBookStatus, quantity,
     },
     dereference::Facts,
 };
@@ -94,7 +94,7 @@ fn one(machine: &Machine, facts: &Facts, owner: &OwnerReference, hosts: &BTreeMa
     object.metadata.owner_references = Some(vec![owner.clone()]);
     object.status = Some(MachineStatus {
         phase: match machine.state {
-            State::Building => "Building",
+            State::Building => BUILDING,
             State::Running => "Running",
             State::Stopped => "Stopped",
             State::InBin => "InBin",

@@ -5,7 +5,7 @@ use super::{
     apply::{Hands, Outcome},
     build,
     cluster::{StepError, is_conflict},
-    crd::{Machine, ResourceRequest, ResourceRequestSpec, TaskBook},
+    crd::{BUILDING, Machine, ResourceRequest, ResourceRequestSpec, TaskBook},
     dereference::Facts,
     mirror,
     mirrors::Mirrored,
@@ -53,6 +53,8 @@ const LEAVERS: Duration = Duration::from_secs(5);
 const RESYNC: Duration = Duration::from_secs(600);
 /// How long a watch may take to bring what we have written.
 const ECHO: Duration = Duration::from_secs(10);
+/// A building that takes longer is told of in full.
+const LONG: Duration = Duration::from_secs(15);
 /// What was refused is judged again: a task book may have come.
 const JUDGED_AGAIN: Duration = Duration::from_secs(300);
 /// Longest pause after failures, and before the cluster is tried again.
@@ -257,41 +259,47 @@ impl Work {
                 }
             }
         };
-        self.tell(&facts, refused.as_ref()).await?;
+        let is_told = self.tell(&facts, refused.as_ref()).await?;
         self.calm(&uid);
         self.metrics.kube_reconciled("done");
-        Ok(if facts.request.is_none() || refused.is_some() {
+        Ok(if !is_told {
+            Action::requeue(LONG)
+        } else if facts.request.is_none() || refused.is_some() {
             Action::requeue(JUDGED_AGAIN)
         } else {
             Action::await_change()
         })
     }
 
-    /// The fifth step, and the mirrors of its machines.
-    async fn tell(&self, facts: &Facts, refused: Option<&Refused>) -> Result<(), StepError> {
+    /// The fifth step, and the mirrors of its machines. False if more is to be told should their building take long.
+    async fn tell(&self, facts: &Facts, refused: Option<&Refused>) -> Result<bool, StepError> {
         let hands = &self.hands;
         let told = status::compose(facts, refused, hands.term.epoch, hands.db.clock().now());
-        let mut is_there = false;
+        let (mut is_there, mut is_told) = (false, true);
         if !status::is_told(facts.object.status.as_ref(), &told) {
             let written = hands.cluster.put_status(&facts.object, &told).await?;
             self.remember(Arc::new(written));
             is_there = true;
         }
         if facts.machines.is_empty() || facts.object.metadata.deletion_timestamp.is_some() {
-            return Ok(());
+            return Ok(true);
         }
         let hosts = {
             let mut conn = hands.db.read().await?;
             let hosts = capacity::store::list_hosts(&mut conn).await?;
             hosts.into_iter().map(|host| (host.id.text(), host.name)).collect()
         };
-        for mirror in mirror::machines(facts, &hosts) {
+        for mut mirror in mirror::machines(facts, &hosts) {
             let before = self.newest_mirror(&ObjectRef::from_obj(&mirror));
+            if is_building(&mirror) && before.as_ref().is_none_or(|before| is_new(before, hands.db.clock().now())) {
+                // Which the mirror says by itself; where, it says if somebody has the time to look.
+                (mirror.status, is_told) = (None, false);
+            }
             if before.is_none() && !is_there {
                 // It may have gone with an object of whose end we have not heard: made again, it would go again at once.
                 let live = hands.cluster.live(&facts.namespace, &facts.name).await?;
                 if live.is_none_or(|live| live.metadata.uid.as_deref() != Some(&facts.uid)) {
-                    return Ok(());
+                    return Ok(true);
                 }
                 is_there = true;
             }
@@ -301,7 +309,7 @@ impl Work {
                 mirrored.insert(ObjectRef::from_obj(&*kept.object), kept);
             }
         }
-        Ok(())
+        Ok(is_told)
     }
 
     /// The label of a namespace. One that is not known yet is no answer: the object may be older than our view of it.
@@ -558,6 +566,15 @@ impl Work {
 /// What a watch has brought. What it could not bring, its own backoff tries again.
 fn heard<T>(event: Result<T, watcher::Error>, what: &str) -> Option<T> {
     event.inspect_err(|error| tracing::warn!(what, error = %story(error).join(": "), "kubernetes.watch")).ok()
+}
+
+fn is_building(mirror: &Machine) -> bool {
+    mirror.status.as_ref().is_some_and(|status| status.phase == BUILDING)
+}
+
+fn is_new(mirror: &Machine, now: jiff::Timestamp) -> bool {
+    let made = mirror.metadata.creation_timestamp.as_ref();
+    made.is_some_and(|made| now.duration_since(made.0).unsigned_abs() < LONG)
 }
 
 /// 0 where the server does not count.

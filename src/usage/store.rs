@@ -447,7 +447,7 @@ pub async fn fold<S: AsRef<str>, T: Clone>(
     empty: &T,
     mut add: impl FnMut(&mut T, &Day),
 ) -> Result<HashMap<String, T>, DbError> {
-    let mut found: HashMap<String, T> = HashMap::new();
+    let mut found: HashMap<String, T> = HashMap::with_capacity(subjects.len());
     if subjects.is_empty() {
         return Ok(found);
     }

@@ -283,6 +283,9 @@ pub struct MachineSpec {
     pub disk: String,
 }
 
+/// The phase of a machine that is being built, and of a mirror without a status.
+pub const BUILDING: &str = "Building";
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MachineStatus {

@@ -46,6 +46,22 @@ impl Line {
         }
     }
 
+    /// From evidence that nobody keeps.
+    pub fn short(evidence: Evidence) -> Self {
+        let judgement = &evidence.judgement;
+        let border = judgement.reasons.iter().any(|why| why.code == Code::OnTheBorder);
+        if border || !matches!(judgement.verdict, Verdict::Busy | Verdict::Low) {
+            return evidence.into();
+        }
+        let judgement = Short {
+            rule_set: evidence.judgement.rule_set,
+            rule_version: evidence.judgement.rule_version,
+            verdict: evidence.judgement.verdict,
+            reasons: Vec::new(),
+        };
+        Self::Brief(Box::new(Brief { subject: evidence.subject, judgement, advice: evidence.advice }))
+    }
+
     pub fn subject(&self) -> &Subject {
         match self {
             Self::Whole(evidence) => &evidence.subject,

@@ -13,10 +13,7 @@ use crate::{
     ids::{AgreementId, MachineId, SystemId},
     machine::{self, Machine},
     text,
-    usage::{
-        self,
-        verdict::{History, Verdict},
-    },
+    usage::{self, verdict::Verdict},
 };
 use futures_util::{Stream, StreamExt, TryStreamExt, future::try_join, stream};
 use jiff::{SignedDuration, civil::Date};
@@ -33,7 +30,7 @@ const READ: i64 = 500;
 /// Machines whose histories are in memory at once: each may have four hundred days, of half a thousand bytes.
 const JUDGED_TOGETHER: usize = 64;
 /// How many such lots are under way, and how many wait for that.
-const LOTS: usize = 2;
+const LOTS: usize = 4;
 /// Judgements that one transaction keeps.
 const KEPT_TOGETHER: usize = 100;
 
@@ -101,8 +98,8 @@ impl Judges {
     /// What was judged of a day that is over; what was not is judged now.
     pub async fn lines(&self, day: Date, department: Option<&str>, keep: Keep) -> Result<Vec<Line>, JudgingError> {
         if let Some(judged) = self.judge(day, keep).await? {
-            let own = |evidence: &Evidence| department.is_none_or(|id| evidence.subject.department.id.text() == id);
-            return Ok(judged.into_iter().filter(own).map(Line::from).collect());
+            let own = |line: &Line| department.is_none_or(|id| line.subject().department.id.text() == id);
+            return Ok(judged.into_iter().filter(own).collect());
         }
         let mut conn = self.db.read().await?;
         let (mut after, mut pages) = (String::new(), Vec::new());
@@ -119,7 +116,7 @@ impl Judges {
     }
 
     /// Judges a day that nobody has judged yet. What is not kept is answered.
-    pub async fn judge(&self, day: Date, keep: Keep) -> Result<Option<Vec<Evidence>>, JudgingError> {
+    pub async fn judge(&self, day: Date, keep: Keep) -> Result<Option<Vec<Line>>, JudgingError> {
         if day >= self.db.clock().today() {
             return Err(JudgingError::NotOver { day });
         }
@@ -127,10 +124,10 @@ impl Judges {
         if store::is_judged(&mut *self.db.read().await?, day).await? {
             return Ok(None);
         }
-        let judged = self.all(day).await?;
         if keep == Keep::No {
-            return Ok(Some(judged));
+            return Ok(Some(self.all(day, Line::short).await?));
         }
+        let judged = self.all(day, Line::from).await?;
         if judged.is_empty() {
             // A day before there was anything: nothing to remember of it.
             return Ok(None);
@@ -141,7 +138,8 @@ impl Judges {
             self.db
                 .housekeep(async move |tx| {
                     let end = (begin + KEPT_TOGETHER).min(judged.len());
-                    store::keep(tx, day, &judged[begin..end]).await?;
+                    let evidence: Vec<_> = judged[begin..end].iter().filter_map(Line::evidence).collect();
+                    store::keep(tx, day, &evidence).await?;
                     if end == judged.len() { store::close(tx, day).await } else { Ok(()) }
                 })
                 .await?;
@@ -150,11 +148,12 @@ impl Judges {
         Ok(None)
     }
 
-    async fn all(&self, day: Date) -> Result<Vec<Evidence>, JudgingError> {
-        let (cases, mut judged): (Vec<Lot>, Vec<Evidence>) = {
+    async fn all(&self, day: Date, shape: fn(Evidence) -> Line) -> Result<Vec<Line>, JudgingError> {
+        let (cases, mut judged): (Vec<Lot>, Vec<Line>) = {
             let (lots, all) = mpsc::channel(LOTS);
             let reading = self.read_cases(day, lots);
-            let judging = self.judge_lots(stream::unfold(all, async |mut all| Some((all.recv().await?, all))), day);
+            let judging =
+                self.judge_lots(stream::unfold(all, async |mut all| Some((all.recv().await?, all))), day, shape);
             let ((), judged) = try_join(reading, judging).await?;
             let (cases, judged): (Vec<_>, Vec<_>) = judged.into_iter().unzip();
             (cases, judged.into_iter().flatten().collect())
@@ -162,16 +161,13 @@ impl Judges {
         // A machine that only takes in what another of its system does is no idle one; whether the other is busy is known now.
         let busy: HashSet<SystemId> = judged
             .iter()
-            .filter(|evidence| evidence.judgement.verdict == Verdict::Busy)
-            .filter_map(|evidence| evidence.subject.system_id)
+            .filter(|line| line.verdict() == Verdict::Busy)
+            .filter_map(|line| line.subject().system_id)
             .collect();
-        let is_quiet = |at: usize| {
-            let quiet = [Verdict::Idle, Verdict::Low];
-            judged.get(at).is_some_and(|evidence: &Evidence| quiet.contains(&evidence.judgement.verdict))
-        };
+        let is_quiet = |line: &Line| matches!(line.verdict(), Verdict::Idle | Verdict::Low);
         let (mut places, mut again) = (Vec::new(), Vec::new());
-        for (at, case) in cases.iter().flat_map(|lot| lot.iter()).enumerate() {
-            if case.subject.system_id.is_some_and(|system| busy.contains(&system)) && is_quiet(at) {
+        for (at, (case, line)) in cases.iter().flat_map(|lot| lot.iter()).zip(&judged).enumerate() {
+            if case.subject.system_id.is_some_and(|system| busy.contains(&system)) && is_quiet(line) {
                 let mut case = case.clone();
                 case.facts.peer_busy = Some(true);
                 places.push(at);
@@ -179,9 +175,9 @@ impl Judges {
             }
         }
         let again: Vec<Lot> = again.chunks(JUDGED_TOGETHER).map(Lot::from).collect();
-        let evidence = self.judge_lots(stream::iter(again), day).await?.into_iter().flat_map(|(_, evidence)| evidence);
-        for (at, evidence) in places.into_iter().zip(evidence) {
-            judged[at] = evidence;
+        let again = self.judge_lots(stream::iter(again), day, shape).await?.into_iter().flat_map(|(_, lines)| lines);
+        for (at, line) in places.into_iter().zip(again) {
+            judged[at] = line;
         }
         Ok(judged)
     }
@@ -232,22 +228,24 @@ impl Judges {
         &self,
         lots: impl Stream<Item = Lot>,
         day: Date,
-    ) -> Result<Vec<(Lot, Vec<Evidence>)>, JudgingError> {
+        shape: fn(Evidence) -> Line,
+    ) -> Result<Vec<(Lot, Vec<Line>)>, JudgingError> {
         let hours = 24 * (i64::from(self.rules.set.lookback()) - 1);
         let from = day.checked_sub(SignedDuration::from_hours(hours)).unwrap_or(Date::MIN);
-        let empty = Arc::new(self.rules.history(day));
+        // Thousands of bytes: not to be moved about.
+        let empty = Box::new(self.rules.history(day));
         lots.map(|lot| {
-            let (db, rules, empty) = (self.db.clone(), Arc::clone(&self.rules), Arc::clone(&empty));
+            let (db, rules, empty) = (self.db.clone(), Arc::clone(&self.rules), empty.clone());
             // Each a task of its own: to decode days is half of the work, and no thread is to do it for all lots.
             let judged = tokio::spawn(async move {
                 let ids: Vec<&str> = lot.iter().map(|case| case.subject.id.as_str()).collect();
                 let mut conn = db.read().await?;
-                let histories = usage::store::fold(&mut conn, &ids, (from, day), &*empty, History::add).await?;
+                let histories =
+                    usage::store::fold(&mut conn, &ids, (from, day), &empty, |kept, day| kept.add(day)).await?;
                 drop(conn);
                 let judged = spawn_blocking(move || {
-                    let one =
-                        |case: &Case| evidence::judge(&rules, case, histories.get(&case.subject.id).unwrap_or(&empty));
-                    let judged = lot.iter().map(one).collect();
+                    let history = |case: &Case| histories.get(&case.subject.id).unwrap_or(&empty);
+                    let judged = lot.iter().map(|case| shape(evidence::judge(&rules, case, history(case)))).collect();
                     (lot, judged)
                 });
                 Ok::<_, JudgingError>(judged.await?)

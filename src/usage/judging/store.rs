@@ -289,7 +289,7 @@ pub async fn is_judged(conn: &mut AnyConnection, day: Date) -> Result<bool, DbEr
 }
 
 /// Keeps judgements. What was kept before stays.
-pub async fn keep(tx: &mut Tx, day: Date, all: &[Evidence]) -> Result<(), DbError> {
+pub async fn keep(tx: &mut Tx, day: Date, all: &[&Evidence]) -> Result<(), DbError> {
     if all.is_empty() {
         return Ok(());
     }
