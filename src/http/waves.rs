@@ -33,7 +33,7 @@ use axum::{
     Json,
     extract::State,
     http::StatusCode,
-    response::{IntoResponse, Response},
+    response::IntoResponse,
 };
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
@@ -531,14 +531,13 @@ impl SystemRequests {
 /// 服务器要写明规格和理由。
 #[utoipa::path(post, path = "/v1/systems/{id}/request", tag = "waves", params(("id" = String, Path)),
     request_body = SystemRequest,
-    responses((status = 200, body = SystemRequests), (status = 201, body = SystemRequests),
-        (status = "4XX", body = ProblemDocument)))]
+    responses((status = 200, body = SystemRequests), (status = "4XX", body = ProblemDocument)))]
 pub async fn request(
     State(api): State<Api>,
     Caller(actor): Caller,
     Path(id): Path<String>,
     document: Document<SystemRequest>,
-) -> Result<Response, Problem> {
+) -> Result<Json<SystemRequests>, Problem> {
     let SystemRequest { task_book, block, servers, dry_run } = document.value;
     if servers.len() > MOST_SYSTEMS {
         return Err(Problem::malformed("/servers: 一次最多写 200 台"));
@@ -561,9 +560,5 @@ pub async fn request(
     let wish = Wish { task_book, block, servers: given };
     let answer = api.estates.ask(&api.rules, &actor, &id, &wish, dry_run).await?;
     let view = SystemRequests::of(answer, dry_run);
-    if view.made {
-        let there = location(&format!("/v1/systems/{}/move", view.system_id));
-        return Ok((StatusCode::CREATED, there, Json(view)).into_response());
-    }
-    Ok(Json(view).into_response())
+    Ok(Json(view))
 }
