@@ -308,6 +308,8 @@ fn estates(db: &Db, rules: &Rules) -> Result<Estates, StartError> {
         profile: Arc::clone(&rules.profile),
         registers: Arc::new(register::registers(&rules.profile.rooms.registers)?),
         reader: rules.reader.clone(),
+        catalogue: Arc::clone(&rules.catalogue),
+        sizing: Sizing::embedded()?,
         last: Arc::default(),
     })
 }

@@ -85,6 +85,10 @@ ids! {
     SystemId,
     /// 机房
     RoomId,
+    /// 迁移批次
+    WaveId,
+    /// 封网期
+    BlackoutId,
     /// 僵尸系统判定
     FindingId,
     /// What a machine was judged to be as of a day.

@@ -212,7 +212,12 @@ impl Profile {
 
     /// What the closing of rooms rests on, or [`OWN_RULE`].
     pub fn closing_basis(&self) -> String {
-        self.rooms.closing.as_ref().map_or_else(|| OWN_RULE.to_owned(), |clause| self.cite(clause))
+        self.basis_of(self.rooms.closing.as_ref())
+    }
+
+    /// A clause as it is cited, or [`OWN_RULE`] where the district's documents say nothing.
+    pub fn basis_of(&self, clause: Option<&Clause>) -> String {
+        clause.map_or_else(|| OWN_RULE.to_owned(), |clause| self.cite(clause))
     }
 
     /// The day of the document that orders the closing of rooms.

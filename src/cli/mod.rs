@@ -44,6 +44,7 @@ mod top;
 mod upload;
 mod usage;
 mod watch;
+mod waves;
 mod words;
 mod zombies;
 
@@ -68,6 +69,7 @@ pub use servers::ServerCommand;
 pub use systems::SystemCommand;
 pub use top::TopArgs;
 pub use usage::{command, parse};
+pub use waves::{BlackoutCommand, SystemRequestArgs, WaveCommand};
 pub use zombies::ZombieCommand;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -352,6 +354,12 @@ pub enum RemoteCommand {
     /// 机房：导入普查表、查看、记录关停的证明、签字、导出
     #[command(subcommand)]
     Room(RoomCommand),
+    /// 迁移批次：建、查看、检查冲突、修改、删除
+    #[command(subcommand)]
+    Wave(WaveCommand),
+    /// 封网期：哪些天不割接
+    #[command(subcommand)]
+    Blackout(BlackoutCommand),
     /// 台账：各文件要求谁在什么时候做完什么
     #[command(subcommand)]
     Deadline(DeadlineCommand),

@@ -14,7 +14,7 @@ use super::{
     session::{Session, object},
     systems,
     tables::{self, Kind},
-    top, upload, watch, zombies,
+    top, upload, watch, waves, zombies,
 };
 use crate::{
     client::{Answer, Client},
@@ -80,6 +80,8 @@ async fn execute(global: &Global, screen: &Screen, command: RemoteCommand) -> Re
         RemoteCommand::Zombie(command) => zombies::run(&session, command).await,
         RemoteCommand::DiskImport(command) => disks::run(&session, command).await,
         RemoteCommand::Room(command) => rooms::run(&session, command).await,
+        RemoteCommand::Wave(command) => waves::run(&session, command).await,
+        RemoteCommand::Blackout(command) => waves::blackout(&session, command).await,
         RemoteCommand::Deadline(command) => rooms::deadline(&session, command).await,
         RemoteCommand::Report(command) => reports::run(&session, command).await,
         RemoteCommand::Top(args) => top::run(&session, args).await,

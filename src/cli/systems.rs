@@ -1,11 +1,12 @@
 //! `jiyue system …`: types, and how they are carried out.
 
 use super::{
-    IdArg, ListArgs, MoveCommand, ShowArgs, changes, moves,
+    IdArg, ListArgs, MoveCommand, ShowArgs, SystemRequestArgs, changes, moves,
     parsers::{choices, frequency, name, scope},
     problem::Failure,
     session::{Session, object},
     tables::Kind,
+    waves,
 };
 use crate::system::record::{Frequency, Scope};
 use clap::{Args, Subcommand};
@@ -81,6 +82,18 @@ pub enum SystemCommand {
     /// 把虚拟机从系统移出
     #[command(after_help = "例：\n  jiyue system detach ID --machine 虚拟机编号")]
     Detach(MachinesArgs),
+    /// 为批次里的系统申请虚拟机：规格取自旧服务器的实际用量（申请人；审批人可以看）
+    #[command(after_help = "例：
+  jiyue system request ID --task-book 相信任〔2026〕17号 --block 共有字段.yaml --dry-run
+  jiyue system request ID --task-book 相信任〔2026〕17号 --block 共有字段.yaml --servers 规格.yaml
+
+每台旧服务器一份申请，再办一次不会重复。没有足够用量记录的服务器，在 --servers 的文件里写明规格和理由：
+  - server: 旧服务器1
+    vcpu: 2
+    memory_bytes: 4294967296
+    disk_bytes: 107374182400
+    reason: 新装采集不到一个月")]
+    Request(SystemRequestArgs),
     #[command(flatten)]
     Move(MoveCommand),
 }
@@ -166,6 +179,7 @@ pub async fn run(session: &Session<'_>, command: SystemCommand) -> Result<(), Fa
         }
         SystemCommand::Attach(args) => machines(session, args, "attach", "虚拟机已列入系统").await,
         SystemCommand::Detach(args) => machines(session, args, "detach", "虚拟机已移出系统").await,
+        SystemCommand::Request(args) => waves::request(session, args).await,
         SystemCommand::Move(command) => moves::run(session, command).await,
     }
 }

@@ -251,6 +251,8 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
       system      信息系统：登记、查看、修改、列入和移出虚拟机，去向和迁移
       zombie      僵尸系统：判定、征求意见、答复、豁免、认定、备案
       room        机房：导入普查表、查看、记录关停的证明、签字、导出
+      wave        迁移批次：建、查看、检查冲突、修改、删除
+      blackout    封网期：哪些天不割接
       deadline    台账：各文件要求谁在什么时候做完什么
       report      报告：闲置资源、机房关停进展、容量，随时要一份，或取回每月留存的
       top         实时概况：容量、最忙和最闲的虚拟机、正在进行的操作、告警
@@ -458,6 +460,18 @@ fn samples(kind: Kind) -> Vec<Value> {
             "format": "qcow2", "copied_bytes": 16_777_216, "file_bytes": 16_777_216, "sha256": "ab",
             "checked_at": "2026-11-21T01:00:00Z", "answered": true, "note": null, "evidence": null,
             "operation_id": "op-1", "moved_at": "2026-11-21T01:00:00Z", "ended_at": null})],
+        Kind::Wave => {
+            vec![json!({"id": "w-1", "name": "第一批", "window_from": "2027-03-05", "window_to": "2027-03-07",
+            "note": null, "systems_all": 3, "systems_moved": 1, "check": {"passes": false, "conflicts": [{"level": "blocks",
+                "code": "wave_blackout", "message": "窗口与封网期重叠。", "basis": "依据：平台规则"}], "zones": []}})]
+        }
+        Kind::WaveCheck => vec![json!({"passes": true, "conflicts": [], "zones": []})],
+        Kind::Blackout => vec![json!({"id": "b-1", "department": department, "from": "2027-03-01", "to": "2027-03-15",
+            "reason": "两会保障", "created_by": "ops"})],
+        Kind::SystemRequests => {
+            vec![json!({"system_id": "s-1", "dry_run": false, "made": true, "requests": [], "sizes": [],
+            "lacking": []})]
+        }
         Kind::Token => {
             vec![json!({"id": "t-1", "person": "zhang", "name": "张三", "unit": "区信息办", "role": "authority",
             "created_at": "2026-11-21T01:00:00Z"})]
@@ -600,6 +614,18 @@ fn tables_read_well() {
 
     编号  旧机    源宿主机  状态            地址       已复制      共
     i-1   oa-old  room-1    已迁入，可退回  10.8.0.21  16 MiB  16 MiB
+
+    编号  批次    窗口从      窗口到      已割接
+    w-1   第一批  2027-03-05  2027-03-07   1 / 3
+
+    可以排期
+    可以
+
+    编号  建设单位  封网从      封网到      原因      设置人
+    b-1   区教育局  2027-03-01  2027-03-15  两会保障  ops
+
+    系统编号  新提交
+    s-1       新提交
     ");
 }
 

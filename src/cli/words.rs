@@ -383,6 +383,26 @@ pub fn disposition(word: &str) -> &str {
     }
 }
 
+/// The node at which a system moves.
+pub fn trigger(word: &str) -> &str {
+    match word {
+        "upgrade" => "升级",
+        "renovate" => "改造",
+        "continue" => "续建",
+        "maintain" => "运维",
+        other => other,
+    }
+}
+
+/// How much a conflict of a wave counts.
+pub fn conflict_level(word: &str) -> (&str, Tone) {
+    match word {
+        "blocks" => ("挡住", Tone::Bad),
+        "warns" => ("提醒", Tone::Busy),
+        other => (other, Tone::Plain),
+    }
+}
+
 /// A gate of a room's closing.
 pub fn gate(word: &str) -> &str {
     match word {

@@ -579,6 +579,7 @@ impl Collection<'_, Operation> {
 
 mod disks;
 mod rooms;
+mod waves;
 
 /// An object of what was given.
 fn given(fields: &[(&str, Option<&str>)]) -> Map<String, Value> {

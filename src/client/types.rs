@@ -15,9 +15,11 @@ macro_rules! views {
 
 mod disks;
 mod rooms;
+mod waves;
 
 pub use disks::DiskImport;
 pub use rooms::{Deadline, Room, SurveyImport, SystemMove};
+pub use waves::{Blackout, SystemRequests, Wave, WaveCheck};
 
 views! {
     /// 建设单位

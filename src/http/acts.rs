@@ -125,6 +125,16 @@ pub const ACTS: &[(&str, &str, Option<Act>)] = &[
     ("GET", "/v1/disk-imports/{id}", Some(Act::DiskImportRead)),
     ("POST", "/v1/disk-imports/{id}/rollback", Some(Act::DiskImportRollBack)),
     ("POST", "/v1/disk-imports/{id}/finish", Some(Act::DiskImportFinish)),
+    ("POST", "/v1/systems/{id}/request", Some(Act::SystemRequest)),
+    ("GET", "/v1/waves", Some(Act::WaveRead)),
+    ("POST", "/v1/waves", Some(Act::WaveCreate)),
+    ("GET", "/v1/waves/{id}", Some(Act::WaveRead)),
+    ("PATCH", "/v1/waves/{id}", Some(Act::WaveChange)),
+    ("GET", "/v1/waves/{id}/check", Some(Act::WaveRead)),
+    ("POST", "/v1/waves/{id}/delete", Some(Act::WaveDelete)),
+    ("GET", "/v1/blackouts", Some(Act::BlackoutRead)),
+    ("POST", "/v1/blackouts", Some(Act::BlackoutCreate)),
+    ("POST", "/v1/blackouts/{id}/delete", Some(Act::BlackoutDelete)),
 ];
 
 /// Whether there is a route for this.

@@ -1,6 +1,6 @@
 //! The OpenAPI document: what the routes say of themselves, and what is true of all of them, said once here.
 
-use super::{acts, deadlines, images, once, rooms, rules, verdicts};
+use super::{acts, deadlines, images, once, rooms, rules, verdicts, waves};
 use crate::{
     audit, capacity, db::Sorts, identity, machine, migration, operation, report, request, server, system, task_book,
     usage, watch,
@@ -36,6 +36,7 @@ const ABOUT: &str = "政务云资源申请与容量管理接口。命名、状�
         (name = "servers", description = "原有的服务器"),
         (name = "usage", description = "实际用量"),
         (name = "rooms", description = "机房：普查、关停"),
+        (name = "waves", description = "迁移批次、封网期、按实测用量申请"),
         (name = "deadlines", description = "台账"),
         (name = "disk-imports", description = "旧机磁盘迁入"),
         (name = "verdicts", description = "判定、规格建议、建设单位同意收回"),
@@ -93,6 +94,8 @@ const ORDERS: &[(&str, &Sorts)] = &[
     ("/v1/usage/advice", &verdicts::ADVICE_SORTS),
     ("/v1/verdicts", &usage::judging::store::SORTS),
     ("/v1/zombie-findings", &usage::zombie::store::SORTS),
+    ("/v1/waves", &waves::SORTS),
+    ("/v1/blackouts", &waves::BLACKOUT_SORTS),
 ];
 
 /// What `sort` takes on a list's path; nothing where there is no such list.

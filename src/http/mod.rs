@@ -36,6 +36,7 @@ pub mod task_books;
 pub mod upload;
 pub mod usage;
 pub mod verdicts;
+pub mod waves;
 pub mod zombies;
 
 pub use carried::{Called, trace_id};
@@ -203,6 +204,13 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(rooms::record))
         .routes(routes!(rooms::sign))
         .routes(routes!(rooms::reopen))
+        .routes(routes!(waves::create, waves::list))
+        .routes(routes!(waves::show, waves::change))
+        .routes(routes!(waves::check))
+        .routes(routes!(waves::delete))
+        .routes(routes!(waves::create_blackout, waves::blackouts))
+        .routes(routes!(waves::delete_blackout))
+        .routes(routes!(waves::request))
         .routes(routes!(deadlines::list))
         .routes(routes!(deadlines::meet))
         .routes(routes!(disk_imports::create, disk_imports::list))

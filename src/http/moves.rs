@@ -3,6 +3,7 @@
 use super::{
     Api,
     extract::{Caller, Document, Path},
+    waves::SystemRequestMade,
 };
 use crate::{
     error::{Problem, ProblemDocument},
@@ -10,7 +11,7 @@ use crate::{
         Actor, Department,
         policy::{self, Act},
     },
-    ids::SystemId,
+    ids::{SystemId, WaveId},
     migration::{
         chain::Waits,
         difficulty::{Difficulty, difficulty},
@@ -18,6 +19,7 @@ use crate::{
         fate::{Decision, Disposition, Exemption, Stage, Step, Taken, Trigger},
         room::Standing,
         service::{Advance, Decide},
+        wave,
     },
     system::survey::Survey,
 };
@@ -56,6 +58,22 @@ pub struct SystemMoveView {
     /// Systems that wait for each other, this one among them: they go together.
     pub goes_with: Vec<String>,
     pub steps: Vec<Taken>,
+    /// The waves that it stands in; one, if all is well.
+    pub waves: Vec<SystemWave>,
+    /// Requests that stand for its servers, with their machines.
+    pub requests: Vec<SystemRequestMade>,
+}
+
+/// A wave that a system stands in.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct SystemWave {
+    #[schema(value_type = String, format = Uuid)]
+    pub id: WaveId,
+    pub name: String,
+    #[schema(value_type = String, format = Date)]
+    pub window_from: Date,
+    #[schema(value_type = String, format = Date)]
+    pub window_to: Date,
 }
 
 async fn told(api: &Api, actor: &Actor, id: &str) -> Result<Json<SystemMoveView>, Problem> {
@@ -66,7 +84,9 @@ async fn told(api: &Api, actor: &Actor, id: &str) -> Result<Json<SystemMoveView>
         let own = scope.covers(system.unit.id);
         Some(if own { system.name.clone() } else { format!("（{}的系统）", system.unit.name) })
     };
-    Ok(Json(view(&estate, &system, api.estates.today(), &name)))
+    let requests = api.estates.requests_of(&estate, &system).await?;
+    let requests = requests.into_iter().map(SystemRequestMade::from).collect();
+    Ok(Json(SystemMoveView { requests, ..view(&estate, &system, api.estates.today(), &name) }))
 }
 
 fn view(estate: &Estate, system: &System, today: Date, name: &impl Fn(&SystemId) -> Option<String>) -> SystemMoveView {
@@ -90,6 +110,15 @@ fn view(estate: &Estate, system: &System, today: Date, name: &impl Fn(&SystemId)
         waits_for: waits.waits_for(system.id).filter_map(|id| name(&id)).collect(),
         goes_with: knot.iter().filter(|id| **id != system.id).filter_map(name).collect(),
         steps: system.steps.clone(),
+        waves: wave::of_system(estate, system.id)
+            .map(|wave| SystemWave {
+                id: wave.id,
+                name: wave.name.clone(),
+                window_from: wave.window.from,
+                window_to: wave.window.to,
+            })
+            .collect(),
+        requests: Vec::new(),
     }
 }
 
@@ -150,7 +179,7 @@ pub struct SystemAdvance {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = Date)]
     pub cutover_on: Option<Date>,
-    /// Of `plan`: the node at which it moves.
+    /// Of `plan`: the node at which it moves; its wave's where absent.
     #[serde(default)]
     pub trigger: Option<Trigger>,
 }

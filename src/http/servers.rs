@@ -16,9 +16,11 @@ use crate::{
         service::find_department,
     },
     ids::ServerId,
+    migration::estate::{Estate, Said},
     server::{
         Facts, Place, Server, service,
         store::{self, Filter, SORTS},
+        survey::Hardware,
     },
     usage::source::service::{MOST_DAYS, replay as replay_of},
 };
@@ -42,12 +44,24 @@ pub struct ServerView {
     pub instance: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// The room that the survey found it in; null, as what follows, of one that is not in the survey.
+    #[schema(required)]
+    pub room: Option<String>,
+    #[schema(required)]
+    pub hardware: Option<Hardware>,
+    /// What proves that it is off.
+    #[schema(required)]
+    pub off: Option<Said>,
 }
 
 impl ServerView {
-    fn of(server: Server, departments: &HashMap<String, Department>) -> Self {
+    fn of(server: Server, departments: &HashMap<String, Department>, estate: &Estate) -> Self {
         let place = server.facts.measured;
+        let surveyed = estate.servers.get(&server.id);
         Self {
+            room: surveyed.and_then(|surveyed| estate.rooms.get(&surveyed.room)).map(|room| room.name.clone()),
+            hardware: surveyed.map(|surveyed| surveyed.hardware.clone()),
+            off: surveyed.and_then(|surveyed| surveyed.off.clone()),
             id: server.id,
             name: server.facts.name,
             department: departments.get(&server.department.text()).cloned(),
@@ -109,7 +123,7 @@ pub async fn create(
     let server = service::create(&api.db, &actor, &department, facts).await?;
     let known = HashMap::from([(department.id.text(), department)]);
     let path = format!("/v1/servers/{}", server.id);
-    Ok((StatusCode::CREATED, location(&path), Json(ServerView::of(server, &known))))
+    Ok((StatusCode::CREATED, location(&path), Json(ServerView::of(server, &known, &*api.estates.now().await?))))
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -149,7 +163,9 @@ pub async fn list(
     let page = PageQuery { page_size: query.page_size, page_token: query.page_token, sort: query.sort };
     let cut = Cut::new(&api, "servers", &SORTS, page, &filter)?;
     let servers = store::list(&mut conn, &filter, &cut.slice).await?;
-    Ok(Json(cut.page(servers, |server| ServerView::of(server, &departments))))
+    drop(conn);
+    let estate = api.estates.now().await?;
+    Ok(Json(cut.page(servers, |server| ServerView::of(server, &departments, &estate))))
 }
 
 /// 查看一台原有的服务器
@@ -163,7 +179,9 @@ pub async fn show(
     let scope = policy::scope(&actor, Act::ServerRead)?.filter();
     let mut conn = api.db.read().await?;
     let server = store::find(&mut conn, &id, scope.as_deref()).await?.ok_or_else(|| Problem::not_found("服务器"))?;
-    Ok(Json(ServerView::of(server, &departments(&mut conn).await?)))
+    let departments = departments(&mut conn).await?;
+    drop(conn);
+    Ok(Json(ServerView::of(server, &departments, &*api.estates.now().await?)))
 }
 
 /// What of a server can be changed; null takes away what is optional.
@@ -221,10 +239,10 @@ pub async fn change(
     let server = store::find(&mut conn, &id, scope.as_deref()).await?.ok_or_else(absent)?;
     let departments = departments(&mut conn).await?;
     drop(conn);
-    seen.check(&ServerView::of(server.clone(), &departments))?;
+    seen.check(&ServerView::of(server.clone(), &departments, &*api.estates.now().await?))?;
     let facts = patch.on(server.facts.clone())?.checked(&sources(&api), server.facts.measured.as_ref())?;
     let changed = service::change(&api.db, &actor, &server, facts, revision).await?;
-    Ok(Json(ServerView::of(changed, &departments)))
+    Ok(Json(ServerView::of(changed, &departments, &*api.estates.now().await?)))
 }
 
 /// 从来源补读过去的用量：起止日期，含两端

@@ -16,11 +16,13 @@ use crate::{
         policy::{self, Act},
     },
     ids::{MachineId, SystemId},
+    migration::estate::Estate,
     system::{
         Member, System,
         record::{Facts, Frequency, Scope},
         service::Named,
         store::{self, Filter},
+        survey::Survey,
     },
     usage::zombie::finding::Judgement,
 };
@@ -59,6 +61,12 @@ pub struct SystemView {
     pub recorded_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// The room that the survey found it in; null where it is in the cloud or not in the survey.
+    #[schema(required)]
+    pub room: Option<String>,
+    /// What the self-survey says beside all this; null of one that is not in the survey.
+    #[schema(required)]
+    pub survey: Option<Survey>,
     /// In lists this is empty.
     pub machines: Vec<SystemMachine>,
 }
@@ -68,7 +76,7 @@ pub struct SystemMachine {
     #[schema(value_type = String, format = Uuid)]
     pub id: MachineId,
     pub name: String,
-    /// `hand`: somebody has said so; `project`: the task book that it was asked on names a project of the system's name.
+    /// `hand`: somebody has said so; `request`: it was asked for from the system's migration wave; `project`: the task book that it was asked on names a project of the system's name.
     pub by: &'static str,
 }
 
@@ -78,9 +86,17 @@ impl From<Member> for SystemMachine {
     }
 }
 
-fn view(system: System, departments: &HashMap<String, Department>, members: Vec<Member>) -> SystemView {
+fn view(
+    system: System,
+    departments: &HashMap<String, Department>,
+    members: Vec<Member>,
+    estate: &Estate,
+) -> SystemView {
     let facts = system.facts;
+    let surveyed = estate.systems.get(&system.id);
     SystemView {
+        room: surveyed.and_then(|one| estate.rooms.get(&one.room()?)).map(|room| room.name.clone()),
+        survey: surveyed.map(|one| one.survey.clone()),
         id: system.id,
         name: facts.name,
         department: departments.get(&system.department.text()).cloned(),
@@ -102,8 +118,9 @@ fn view(system: System, departments: &HashMap<String, Department>, members: Vec<
 async fn whole(api: &Api, actor: &Actor, id: &str) -> Result<SystemView, Problem> {
     let system = api.systems.find(actor, id).await?;
     let members = api.systems.members(&system).await?;
+    let estate = api.estates.now().await?;
     let mut conn = api.db.read().await?;
-    Ok(view(system, &departments(&mut conn).await?, members))
+    Ok(view(system, &departments(&mut conn).await?, members, &estate))
 }
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -187,7 +204,9 @@ pub async fn list(
     let page = PageQuery { page_size: query.page_size, page_token: query.page_token, sort: query.sort };
     let cut = Cut::new(&api, "systems", &store::SORTS, page, &filter)?;
     let rows = store::list(&mut conn, &filter, &cut.slice).await?;
-    Ok(Json(cut.page(rows, |row| view(row, &departments, Vec::new()))))
+    drop(conn);
+    let estate = api.estates.now().await?;
+    Ok(Json(cut.page(rows, |row| view(row, &departments, Vec::new(), &estate))))
 }
 
 /// 查看信息系统和它的虚拟机

@@ -109,6 +109,14 @@ acts! {
     DiskImportCreate = "disk_import.create",
     DiskImportRollBack = "disk_import.roll_back",
     DiskImportFinish = "disk_import.finish",
+    WaveRead = "wave.read",
+    WaveCreate = "wave.create",
+    WaveChange = "wave.change",
+    WaveDelete = "wave.delete",
+    BlackoutRead = "blackout.read",
+    BlackoutCreate = "blackout.create",
+    BlackoutDelete = "blackout.delete",
+    SystemRequest = "system.request",
 }
 
 /// How far a role's right to an act reaches.
@@ -123,18 +131,19 @@ pub enum Reach {
 /// The policy.
 pub const fn reach(role: Role, act: Act) -> Reach {
     use Act::{
-        AlarmAcknowledge, AlarmRead, AuditRead, CapacityRead, DeadlineMeet, DeadlineRead, DepartmentChange,
-        DepartmentCreate, DepartmentRead, DiskImportCreate, DiskImportFinish, DiskImportRead, DiskImportRollBack,
-        EventRead, HostAdd, HostChange, HostConfirmFenced, HostCordon, HostDrain, HostFence, HostRead, HostReadmit,
-        HostUncordon, ImageDistribute, ImageImport, ImageRead, LedgerVerify, MachineAgreeReclaim, MachineChange,
-        MachineCredentials, MachineDelete, MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot,
-        MachineRebuild, MachineRegisterName, MachineResize, MachineRestore, MachineStart, MachineStop,
-        MachineWithdrawReclaim, OperationRead, PlacementExplain, ReportRead, RequestApprove, RequestCancel,
-        RequestCheck, RequestRead, RequestReturn, RequestSubmit, RoomImport, RoomRead, RoomRecord, RoomReopen,
-        RoomSign, ServerChange, ServerCreate, ServerRead, ServerReplay, SystemAdvance, SystemAttach, SystemChange,
-        SystemCreate, SystemDecide, SystemDetach, SystemExempt, SystemRead, TaskBookImport, TaskBookRead,
-        TaskBookRevoke, UsageImport, UsageRead, UsageSourceRead, VerdictRead, ZombieAsk, ZombieConfirm, ZombieDismiss,
-        ZombieExempt, ZombieFile, ZombieJudge, ZombieRead, ZombieReply,
+        AlarmAcknowledge, AlarmRead, AuditRead, BlackoutCreate, BlackoutDelete, BlackoutRead, CapacityRead,
+        DeadlineMeet, DeadlineRead, DepartmentChange, DepartmentCreate, DepartmentRead, DiskImportCreate,
+        DiskImportFinish, DiskImportRead, DiskImportRollBack, EventRead, HostAdd, HostChange, HostConfirmFenced,
+        HostCordon, HostDrain, HostFence, HostRead, HostReadmit, HostUncordon, ImageDistribute, ImageImport, ImageRead,
+        LedgerVerify, MachineAgreeReclaim, MachineChange, MachineCredentials, MachineDelete, MachineExtend, MachineLog,
+        MachineMigrate, MachineRead, MachineReboot, MachineRebuild, MachineRegisterName, MachineResize, MachineRestore,
+        MachineStart, MachineStop, MachineWithdrawReclaim, OperationRead, PlacementExplain, ReportRead, RequestApprove,
+        RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, RoomImport, RoomRead, RoomRecord,
+        RoomReopen, RoomSign, ServerChange, ServerCreate, ServerRead, ServerReplay, SystemAdvance, SystemAttach,
+        SystemChange, SystemCreate, SystemDecide, SystemDetach, SystemExempt, SystemRead, SystemRequest,
+        TaskBookImport, TaskBookRead, TaskBookRevoke, UsageImport, UsageRead, UsageSourceRead, VerdictRead, WaveChange,
+        WaveCreate, WaveDelete, WaveRead, ZombieAsk, ZombieConfirm, ZombieDismiss, ZombieExempt, ZombieFile,
+        ZombieJudge, ZombieRead, ZombieReply,
     };
     match (role, act) {
         (
@@ -174,7 +183,9 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | RoomRecord
             | RoomSign
             | SystemAdvance
-            | DiskImportRead,
+            | DiskImportRead
+            | SystemRequest
+            | BlackoutRead,
         ) => Reach::Own,
         (
             Role::Authority,
@@ -183,7 +194,7 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | MachineResize | MachineExtend | OperationRead | LedgerVerify | AuditRead | HostRead | ImageRead
             | AlarmRead | SystemCreate | SystemChange | SystemAttach | SystemDetach | ZombieExempt | ZombieConfirm
             | ZombieDismiss | ZombieFile | RoomImport | RoomSign | RoomReopen | SystemDecide | SystemAdvance
-            | SystemExempt | DeadlineMeet,
+            | SystemExempt | DeadlineMeet | SystemRequest,
         )
         | (
             Role::Operator,
@@ -200,6 +211,10 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             PlacementExplain | ServerRead | SystemRead | ZombieRead | UsageRead | UsageSourceRead | VerdictRead
             | ReportRead | RoomRead | DiskImportRead | CapacityRead,
         )
+        // Others' systems stand in a wave too: a project team learns its own from their way out.
+        | (Role::Authority | Role::Operator | Role::Auditor, WaveRead | BlackoutRead)
+        | (Role::Authority | Role::Operator, WaveCreate | WaveChange | WaveDelete)
+        | (Role::Operator, BlackoutCreate | BlackoutDelete)
         // What the documents want of everybody is nobody's secret.
         | (Role::Requester | Role::Authority | Role::Operator | Role::Auditor, DeadlineRead)
         | (Role::Authority | Role::Operator, ZombieJudge | ZombieAsk)

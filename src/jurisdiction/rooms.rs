@@ -28,6 +28,18 @@ pub struct Rooms {
     /// Within so many years of that document's day.
     #[serde(default)]
     pub within_years: Option<i64>,
+    /// Where it says at which nodes (升级、改造、续建、运维) systems move.
+    #[serde(default)]
+    pub nodes: Option<Clause>,
+    /// Where it says that each system is inherited, rebuilt or discarded.
+    #[serde(default)]
+    pub fates: Option<Clause>,
+    /// Where it says that what stays on site may stay.
+    #[serde(default)]
+    pub on_site: Option<Clause>,
+    /// Where it says that a system is tested after it was moved.
+    #[serde(default)]
+    pub tested: Option<Clause>,
     #[serde(default)]
     pub targets: Vec<Target>,
     /// Which dated registers (台账) hold here.
@@ -37,8 +49,16 @@ pub struct Rooms {
 
 impl Rooms {
     pub(super) fn faults(&self, documents: &BTreeMap<String, Document>, faults: &mut Vec<String>) {
-        if let Some(clause) = &self.closing {
-            clause_faults("/rooms/closing", clause, documents, faults);
+        for (field, clause) in [
+            ("closing", &self.closing),
+            ("nodes", &self.nodes),
+            ("fates", &self.fates),
+            ("on_site", &self.on_site),
+            ("tested", &self.tested),
+        ] {
+            if let Some(clause) = clause {
+                clause_faults(&format!("/rooms/{field}"), clause, documents, faults);
+            }
         }
         if self.within_years.is_some_and(|years| !(1..=50).contains(&years)) {
             faults.push("/rooms/within_years: not between 1 and 50".to_owned());

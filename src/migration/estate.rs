@@ -4,9 +4,10 @@
 use super::{
     fate::{Decision, Disposition, Exemption, Stage, Taken, Trigger},
     room::{Room, Standing},
+    wave::{Blackout, Wave},
 };
 use crate::{
-    ids::{DepartmentId, RoomId, ServerId, SystemId},
+    ids::{BlackoutId, DepartmentId, RoomId, ServerId, SystemId, WaveId},
     server::survey::Hardware,
     system::{
         record::{Frequency, Scope},
@@ -225,6 +226,9 @@ pub struct Estate {
     pub rooms: BTreeMap<RoomId, Room>,
     pub servers: BTreeMap<ServerId, Server>,
     pub systems: BTreeMap<SystemId, System>,
+    /// As they are now; of a past day nothing is kept of these two.
+    pub waves: BTreeMap<WaveId, Wave>,
+    pub blackouts: BTreeMap<BlackoutId, Blackout>,
 }
 
 impl Estate {
@@ -270,6 +274,7 @@ impl Estate {
                 .filter(|(_, s)| s.unit.id == department)
                 .map(|(k, v)| (*k, v.clone()))
                 .collect(),
+            ..Self::default()
         }
     }
 }

@@ -4,6 +4,7 @@
 //! over is ever written again: what is said of a past day is the same whenever it is asked. Acts read the whole survey into
 //! memory, decide there by the pure files, and write under the revision that they have read.
 
+pub mod asking;
 pub mod chain;
 pub mod difficulty;
 pub mod estate;
@@ -12,6 +13,7 @@ pub mod forms;
 pub mod gates;
 pub mod import;
 pub mod moving;
+pub mod passage;
 pub mod progress;
 pub mod register;
 pub mod room;
@@ -19,3 +21,4 @@ pub mod service;
 pub mod store;
 #[cfg(test)]
 mod tests;
+pub mod wave;

@@ -2,17 +2,17 @@
 //! revision that it has read; where somebody was faster it is decided anew.
 
 use super::{
-    chain::Waits,
     estate::{Estate, Home, Object, Said, System},
     fate::{Decision, Disposition, Exemption, Stage, Step, Taken, Trigger},
     gates,
     progress::{self, Progress},
     register::{self, Deadline, Register},
     room::{Gate, Room, Signature, Term},
-    store,
+    store, wave,
 };
 use crate::{
     audit::{self, Outcome, Record, Who},
+    catalogue::Catalogue,
     db::{Db, DbError},
     error::{Kind, Problem},
     identity::{
@@ -23,7 +23,7 @@ use crate::{
     jurisdiction::Profile,
     request::apart::Reader,
     system, text, time,
-    usage::zombie,
+    usage::{advice::Sizing, zombie},
 };
 use jiff::{ToSpan, civil::Date};
 use serde_json::{Value, json};
@@ -41,6 +41,9 @@ pub struct Estates {
     pub profile: Arc<Profile>,
     pub registers: Arc<Vec<Register>>,
     pub reader: Reader,
+    /// By what systems' requests are sized.
+    pub catalogue: Arc<Catalogue>,
+    pub sizing: Sizing,
     /// The survey as it was last read, which is as it is while its revision is the same.
     pub last: Arc<Mutex<Option<Arc<Estate>>>>,
 }
@@ -77,9 +80,9 @@ pub struct Proof {
 }
 
 /// What one act makes of the survey.
-struct Change {
-    objects: Vec<Object>,
-    record: Record,
+pub(super) struct Change {
+    pub objects: Vec<Object>,
+    pub record: Record,
 }
 
 impl Estates {
@@ -101,7 +104,10 @@ impl Estates {
         }
         let objects = store::load(&mut conn, Date::MAX).await?;
         // What was written while it was read may be in it; under the older number it is read once more.
-        let estate = Arc::new(Estate::of(objects, revision));
+        let mut estate = Estate::of(objects, revision);
+        estate.waves = wave::store::waves(&mut conn).await?;
+        estate.blackouts = wave::store::blackouts(&mut conn).await?;
+        let estate = Arc::new(estate);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&estate));
         Ok(estate)
     }
@@ -160,7 +166,7 @@ impl Estates {
     }
 
     /// False where somebody has changed the survey since `seen`.
-    async fn put(&self, seen: i64, change: Change) -> Result<bool, Problem> {
+    pub(super) async fn put(&self, seen: i64, change: Change) -> Result<bool, Problem> {
         let change = Arc::new(change);
         self.db
             .write(async move |tx| -> Result<bool, Problem> {
@@ -318,36 +324,6 @@ impl Estates {
         })
     }
 
-    /// Takes a system one step on, or back to where it was decided.
-    pub async fn advance(&self, actor: &Actor, id: &str, advance: Advance) -> Result<SystemId, Problem> {
-        let (_, system) = self.system(actor, Act::SystemAdvance, id).await?;
-        let said = self.said(actor, "evidence", &advance.evidence, None)?;
-        let today = self.today();
-        if advance.step == Step::Decide {
-            return Err(refused("/step: 定去向用 jiyue system decide".to_owned()));
-        }
-        self.act(|estate| {
-            let mut system = standing_system(estate, system.id)?;
-            let before = system.stage;
-            system.stage = next(&system, advance.step)?;
-            match advance.step {
-                Step::Assess => {
-                    system.overruled = advance.difficulty.map(|level| (level, said.clone()));
-                }
-                Step::Plan => system.planned = Some(planned(&advance, today)?),
-                Step::CutOver | Step::SwitchOff => waits(estate, &system, advance.step, today)?,
-                Step::RollBack => system.planned = None,
-                Step::Decide | Step::Rehearse | Step::Test | Step::Archive => {}
-            }
-            system.steps.push(Taken { step: advance.step, said: said.clone() });
-            let detail = json!({"name": system.name, "step": advance.step, "from": before, "to": system.stage,
-                "evidence": said.text});
-            let (id, record) = (system.id, of_system(actor, Act::SystemAdvance, &system, detail));
-            Ok((Change { objects: vec![Object::System(Box::new(system))], record }, id))
-        })
-        .await
-    }
-
     /// Lets a system stay until a day, on evidence.
     pub async fn exempt(&self, actor: &Actor, id: &str, until: Date, evidence: &str) -> Result<SystemId, Problem> {
         let (_, system) = self.system(actor, Act::SystemExempt, id).await?;
@@ -417,7 +393,7 @@ pub(super) fn busy() -> Problem {
     Problem::new(Kind::Unavailable, "estate_busy", "普查数据正在被多人修改；请稍后重试")
 }
 
-fn refused(detail: String) -> Problem {
+pub(super) fn refused(detail: String) -> Problem {
     Problem::new(Kind::Refused, "bad_value", detail)
 }
 
@@ -433,7 +409,7 @@ fn standing_room(estate: &Estate, id: RoomId) -> Result<Room, Problem> {
     }
 }
 
-fn standing_system(estate: &Estate, id: SystemId) -> Result<System, Problem> {
+pub(super) fn standing_system(estate: &Estate, id: SystemId) -> Result<System, Problem> {
     let system = estate.systems.get(&id).cloned().ok_or_else(|| Problem::not_found("系统"))?;
     if system.home == Home::Cloud {
         let detail = format!("系统“{}”本来就在政务云上，没有要迁移的", system.name);
@@ -442,46 +418,13 @@ fn standing_system(estate: &Estate, id: SystemId) -> Result<System, Problem> {
     Ok(system)
 }
 
-fn next(system: &System, step: Step) -> Result<Stage, Problem> {
+pub(super) fn next(system: &System, step: Step) -> Result<Stage, Problem> {
     system.stage.next(step, system.disposition()).map_err(|refusal| {
         let fate = system.disposition().map_or("未定去向", Disposition::label);
         let detail =
             format!("系统“{}”{}（{fate}），不能办理 {}；请按步骤办理", system.name, system.stage.label(), refusal.step);
         Problem::conflict("system_stage", detail)
     })
-}
-
-fn planned(advance: &Advance, today: Date) -> Result<(Date, Trigger), Problem> {
-    let (Some(day), Some(trigger)) = (advance.cutover_on, advance.trigger) else {
-        let detail = "/cutover_on: 排期要写明割接日期（cutover_on）和节点（trigger）：升级、改造、续建、运维";
-        return Err(refused(detail.to_owned()));
-    };
-    if day < today {
-        return Err(refused(format!("/cutover_on: {day} 已经过去（今天是 {today}）；请填写今天或以后的日期")));
-    }
-    Ok((day, trigger))
-}
-
-/// What a system waits for, but those that go with it.
-fn waits(estate: &Estate, system: &System, step: Step, today: Date) -> Result<(), Problem> {
-    let given_up = system.disposition() == Some(Disposition::Discard);
-    if (step == Step::SwitchOff) != given_up {
-        return Ok(());
-    }
-    let waits = Waits::new(estate, today);
-    let knot = waits.knots().into_iter().find(|knot| knot.contains(&system.id)).unwrap_or_default();
-    let others = waits.waits_for(system.id).filter(|other| !knot.contains(other));
-    let names: Vec<_> = others.filter_map(|id| Some(estate.systems.get(&id)?.name.clone())).take(10).collect();
-    if names.is_empty() {
-        return Ok(());
-    }
-    let names = names.join("、");
-    let detail = if given_up {
-        format!("仍有系统依赖“{}”：{names}；请先迁移或停用它们，或更新依赖关系", system.name)
-    } else {
-        format!("“{}”依赖的系统还没有上云：{names}；请先迁移它们，或更新依赖关系", system.name)
-    };
-    Err(Problem::conflict("system_waits", detail))
 }
 
 /// The system that takes over: one of the survey, not itself, and not one that is given up.
@@ -543,7 +486,7 @@ fn record(actor: &Actor, act: Act, room: &Room, detail: Value) -> Record {
     }
 }
 
-fn of_system(actor: &Actor, act: Act, system: &System, detail: Value) -> Record {
+pub(super) fn of_system(actor: &Actor, act: Act, system: &System, detail: Value) -> Record {
     Record {
         who: Who::from(actor),
         action: act.word(),

@@ -20,10 +20,10 @@ use jiff::{
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
-const TODAY: Date = date(2026, 11, 30);
-const TERM: Term = Term { from: Some(date(2018, 8, 22)), years: Some(2) };
+pub(super) const TODAY: Date = date(2026, 11, 30);
+pub(super) const TERM: Term = Term { from: Some(date(2018, 8, 22)), years: Some(2) };
 
-fn id(kind: u128, n: usize) -> Uuid {
+pub(super) fn id(kind: u128, n: usize) -> Uuid {
     Uuid::from_u128((kind << 64) + n as u128 + 1)
 }
 
@@ -59,7 +59,7 @@ pub fn system(n: usize, home: Home) -> System {
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "as a system has it")]
-fn decided(disposition: Disposition) -> Option<Decision> {
+pub(super) fn decided(disposition: Disposition) -> Option<Decision> {
     Some(Decision { disposition, said: said("wang", "区信息办"), replaced_by: None, finding_id: None })
 }
 
@@ -77,7 +77,7 @@ impl Dice {
 }
 
 /// An estate of any shape: chains, cycles, systems given up, exempt, in the cloud, exemptions that are over.
-fn generated(seed: u64) -> Estate {
+pub(super) fn generated(seed: u64) -> Estate {
     let mut dice = Dice(seed);
     let (rooms, systems) = (1 + dice.below(8), dice.below(40));
     let mut estate = Estate::default();

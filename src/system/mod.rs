@@ -30,6 +30,8 @@ pub struct Member {
     pub machine: MachineId,
     pub name: String,
     pub tie: Tie,
+    /// It has been delivered.
+    pub ready: bool,
 }
 
 /// Why a machine counts as a system's.
@@ -37,6 +39,8 @@ pub struct Member {
 pub enum Tie {
     /// Somebody has said so.
     Hand,
+    /// It was asked for from a migration wave, for this very system.
+    Request,
     /// The task book that it was asked on names a project of the system's own name, and nobody has said otherwise.
     Project,
 }
@@ -45,6 +49,7 @@ impl Tie {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Hand => "hand",
+            Self::Request => "request",
             Self::Project => "project",
         }
     }

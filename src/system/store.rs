@@ -134,16 +134,20 @@ pub async fn update(tx: &mut Tx, id: SystemId, facts: &Facts, by: &str, revision
     Ok(done.rows_affected() == 1)
 }
 
-/// A system's machines that stand: those that were said to be its own, and those of a project of its name of which nobody
-/// has said anything.
+/// A system's machines that stand: those that were said to be its own, and, where nobody has said anything, those that were
+/// asked for from its wave and those of a project of its name.
 pub async fn members(conn: &mut AnyConnection, system: &System) -> Result<Vec<Member>, DbError> {
     let rows = sqlx::query(
-        "select machines.id as id, machines.name as name, system_machines.system_id as system_id from machines \
+        "select machines.id as id, machines.name as name, system_machines.system_id as system_id, \
+         (select min(system_id) from system_requests where request_id = machines.request_id) as asked_for, \
+         cast(case when ready_at is not null and state <> 'building' then 1 else 0 end as bigint) as ready from machines \
          left join system_machines on system_machines.machine_id = machines.id \
          where machines.department_id = $2 and machines.state not in ('in_bin', 'undone') \
-         and (system_machines.system_id = $1 or (system_machines.machine_id is null and exists ( \
+         and (system_machines.system_id = $1 or (system_machines.machine_id is null and (exists ( \
+         select 1 from system_requests where request_id = machines.request_id and system_id = $1) or (not exists ( \
+         select 1 from system_requests where request_id = machines.request_id) and exists ( \
          select 1 from requests join task_books on task_books.id = requests.task_book_id \
-         where requests.id = machines.request_id and task_books.project_name = $3))) order by machines.id",
+         where requests.id = machines.request_id and task_books.project_name = $3))))) order by machines.id",
     )
     .bind(system.id.text())
     .bind(system.department.text())
@@ -153,8 +157,14 @@ pub async fn members(conn: &mut AnyConnection, system: &System) -> Result<Vec<Me
     rows.iter()
         .map(|row| {
             let said: Option<String> = row.try_get("system_id")?;
-            let tie = if said.is_some() { Tie::Hand } else { Tie::Project };
-            Ok(Member { machine: parsed(row, "id")?, name: row.try_get("name")?, tie })
+            let asked_for: Option<String> = row.try_get("asked_for")?;
+            let tie = match (said, asked_for) {
+                (Some(_), _) => Tie::Hand,
+                (None, Some(_)) => Tie::Request,
+                (None, None) => Tie::Project,
+            };
+            let ready: i64 = row.try_get("ready")?;
+            Ok(Member { machine: parsed(row, "id")?, name: row.try_get("name")?, tie, ready: ready == 1 })
         })
         .collect()
 }

@@ -87,6 +87,7 @@ fn no_route_is_without_a_row() {
 
 /// Lists and papers in which another department has something of its own.
 const NOT_EMPTY: &[&str] = &[
+    "/v1/blackouts",
     "/v1/reports/idle",
     "/v1/reports/rooms",
     "/v1/rooms",
@@ -116,6 +117,9 @@ struct World {
     surveyed: String,
     /// It is over, and nothing changes it any more.
     disk_import: String,
+    /// By which a system is planned, so that it cannot be deleted.
+    wave: String,
+    blackout: String,
 }
 
 impl World {
@@ -152,6 +156,10 @@ impl World {
         let report = reported(&broker, &machine).await;
         let (room, surveyed) = surveyed(&broker, &cast, &raw).await;
         let disk_import = crate::disk_imports::over(&broker.setup.database_url).await.remove(0);
+        let wave = planned(&broker, &cast, &surveyed).await;
+        let blackout = json!({"department": "jyj", "from": "2031-06-01", "to": "2031-06-20", "reason": "中高考"});
+        let blackout = broker.post("/v1/blackouts", &cast.operator, &blackout).await.expect(201);
+        let blackout = blackout["id"].as_str().unwrap().to_owned();
         Self {
             broker,
             raw,
@@ -168,6 +176,8 @@ impl World {
             room,
             surveyed,
             disk_import,
+            wave,
+            blackout,
         }
     }
 
@@ -180,7 +190,9 @@ impl World {
             path if path.contains("/operations/") => &self.operation,
             path if path.contains("/alarms/") => &self.alarm,
             path if ["/move", "/decide", "/advance"].iter().any(|end| path.ends_with(end)) => &self.surveyed,
-            "/v1/systems/{id}/exempt" => &self.surveyed,
+            "/v1/systems/{id}/exempt" | "/v1/systems/{id}/request" => &self.surveyed,
+            path if path.contains("/waves/") => &self.wave,
+            path if path.contains("/blackouts/") => &self.blackout,
             path if path.contains("/rooms/") => &self.room,
             path if path.contains("/deadlines/") => "jiangsu-2017-5",
             path if path.contains("/systems/") => &self.system,
@@ -226,6 +238,10 @@ impl World {
             ("POST", "/v1/disk-imports") => json!({"server_id": self.server, "source_host": "nowhere", "domain": "oa",
                 "machine_id": self.machine, "address": "new"}),
             ("POST", path) if path.ends_with("/rollback") => json!({"reason": "测试未通过"}),
+            // A name that is taken, a system that is not decided.
+            ("POST", "/v1/waves") => json!({"name": "第一批", "window_from": "2031-03-05", "window_to": "2031-03-07"}),
+            ("POST", "/v1/blackouts") => json!({"from": "2031-03-05", "to": "2031-03-07", "reason": "保障"}),
+            ("POST", "/v1/systems/{id}/request") => json!({"task_book": "相信任〔2026〕17号"}),
             ("POST", "/v1/requests/approve") => json!({"ids": [self.request]}),
             ("POST", path) if path.ends_with("/confirm-fenced") => json!({"name": "sim", "reason": "拔了电源"}),
             // The size and the date that it has already are refused, after the right to ask.
@@ -280,6 +296,23 @@ async fn surveyed(broker: &Broker, cast: &Cast, raw: &Raw) -> (String, String) {
     let met = "/v1/deadlines/jiangsu-2017-5/meet";
     broker.post(met, &cast.authority, &json!({"evidence": "清理报告"})).await.expect(200);
     (room, system)
+}
+
+/// A wave with a system in it that is planned by it, so that it cannot be deleted.
+async fn planned(broker: &Broker, cast: &Cast, system: &str) -> String {
+    let today = jiyue::time::Clock::System.today();
+    let path = format!("/v1/systems/{system}");
+    for (act, token, body) in [
+        ("advance", &cast.operator, json!({"step": "assess", "evidence": "评估表"})),
+        ("decide", &cast.authority, json!({"disposition": "inherit", "reason": "平移"})),
+    ] {
+        broker.post(&format!("{path}/{act}"), token, &body).await.expect(200);
+    }
+    let wave = json!({"name": "第一批", "window_from": today, "window_to": today, "systems": [{"system": system}]});
+    let wave = broker.post("/v1/waves", &cast.authority, &wave).await.expect(201);
+    let plan = json!({"step": "plan", "evidence": "排期表", "cutover_on": today, "trigger": "upgrade"});
+    broker.post(&format!("{path}/advance"), &cast.operator, &plan).await.expect(200);
+    wave["id"].as_str().unwrap().to_owned()
 }
 
 /// A system and what was found of it, decided and on file.

@@ -11,6 +11,7 @@ mod reports;
 mod rooms;
 mod systems;
 mod usage;
+mod waves;
 mod words;
 
 use std::{borrow::Cow, collections::HashMap, fmt::Display, sync::LazyLock};
@@ -91,6 +92,7 @@ pub fn tables() -> impl Iterator<Item = &'static [(&'static str, &'static str)]>
         messages::MESSAGES,
         reports::REPORTS,
         rooms::ROOMS,
+        waves::WAVES,
         words::WORDS,
     ]
     .into_iter()

@@ -8,6 +8,7 @@ mod reports;
 mod rooms;
 mod systems;
 mod usage;
+mod waves;
 
 pub use block::{block_lines, read_from};
 pub use capacity::{
@@ -127,10 +128,14 @@ pub enum Kind {
     SystemMove,
     Deadline,
     DiskImport,
+    Wave,
+    WaveCheck,
+    Blackout,
+    SystemRequests,
 }
 
 impl Kind {
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 32] = [
         Self::Department,
         Self::TaskBook,
         Self::Host,
@@ -159,6 +164,10 @@ impl Kind {
         Self::SystemMove,
         Self::Deadline,
         Self::DiskImport,
+        Self::Wave,
+        Self::WaveCheck,
+        Self::Blackout,
+        Self::SystemRequests,
     ];
 
     /// What people call it.
@@ -192,6 +201,10 @@ impl Kind {
             Self::SystemMove => "系统去向",
             Self::Deadline => "台账事项",
             Self::DiskImport => "磁盘迁入",
+            Self::Wave => "迁移批次",
+            Self::WaveCheck => "批次检查",
+            Self::Blackout => "封网期",
+            Self::SystemRequests => "系统的申请",
         }
     }
 
@@ -206,6 +219,8 @@ impl Kind {
             Self::SurveyImport => "/digest",
             // Nothing is done to it afterwards.
             Self::UsageImport => "/rows",
+            Self::WaveCheck => "/passes",
+            Self::SystemRequests => "/system_id",
             Self::TaskBook
             | Self::Request
             | Self::Machine
@@ -224,6 +239,7 @@ impl Kind {
             | Self::SystemMove
             | Self::Deadline
             | Self::DiskImport => "/id",
+            Self::Wave | Self::Blackout => "/id",
         }
     }
 
@@ -258,6 +274,10 @@ impl Kind {
             Self::SystemMove => &rooms::MOVE,
             Self::Deadline => &rooms::DEADLINE,
             Self::DiskImport => &disks::DISK_IMPORT,
+            Self::Wave => &waves::WAVE,
+            Self::WaveCheck => &waves::CHECK,
+            Self::Blackout => &waves::BLACKOUT,
+            Self::SystemRequests => &waves::ASKED,
         }
     }
 
@@ -278,6 +298,7 @@ impl Kind {
             Self::SystemMove => &rooms::MOVE_SHEET,
             Self::Deadline => &rooms::DEADLINE_SHEET,
             Self::DiskImport => &disks::DISK_IMPORT_SHEET,
+            Self::Wave => &waves::WAVE_SHEET,
             Self::Department
             | Self::Token
             | Self::Alarm
@@ -291,7 +312,10 @@ impl Kind {
             | Self::Report
             | Self::Agreement
             | Self::UsageSource
-            | Self::SurveyImport => self.columns(),
+            | Self::SurveyImport
+            | Self::WaveCheck
+            | Self::Blackout
+            | Self::SystemRequests => self.columns(),
         }
     }
 
@@ -320,9 +344,25 @@ impl Kind {
                 ("重新启用", "/reopened", &rooms::SIGNATURE),
             ],
             Self::SurveyImport => &[("变化", "/changes", &rooms::CHANGE), ("读取时的说明", "/notes", &rooms::NOTE)],
-            Self::SystemMove => {
-                &[("难度评分", "/difficulty/parts", &rooms::PART), ("已办步骤", "/steps", &rooms::STEP)]
+            Self::SystemMove => &[
+                ("难度评分", "/difficulty/parts", &rooms::PART),
+                ("迁移批次", "/waves", &waves::WAVE_IN),
+                ("资源申请", "/requests", &waves::MADE),
+                ("已办步骤", "/steps", &rooms::STEP),
+            ],
+            Self::Wave => &[
+                ("逐项冲突", "/check/conflicts", &waves::CONFLICT),
+                ("各网络区域", "/check/zones", &waves::ZONE_STAND),
+                ("信息系统", "/systems", &waves::WAVE_SYSTEM),
+            ],
+            Self::WaveCheck => {
+                &[("逐项冲突", "/conflicts", &waves::CONFLICT), ("各网络区域", "/zones", &waves::ZONE_STAND)]
             }
+            Self::SystemRequests => &[
+                ("规格和来历", "/sizes", &waves::SIZE),
+                ("资源申请", "/requests", &waves::MADE),
+                ("还差什么才能申请", "/lacking", &waves::LACKING),
+            ],
             _ => &[],
         }
     }

@@ -4,11 +4,13 @@
 //! Advice to make something smaller rests on the upper end of a figure's bin, advice to make it larger on the lower end: what
 //! a histogram hides never speaks for a change.
 
+mod moving;
 mod sizing;
 #[cfg(test)]
 mod tests;
 
-pub use sizing::{Class, Sizing, SizingError};
+pub use moving::{Need, needed};
+pub use sizing::{Class, Moving, Sizing, SizingError};
 
 use super::{histogram::Bounds, point::Metric, window::Window};
 use crate::{catalogue, request::block::WorkloadClass, units::GIB};

@@ -34,6 +34,16 @@ pub struct Classes {
     pub test: Class,
 }
 
+/// What counts for a legacy server whose work moves to the cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Moving {
+    pub percentile: f64,
+    pub headroom_percent: f64,
+    /// Of how many days.
+    pub days: u32,
+}
+
 /// `profiles/sizing.yaml` says why each is what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,6 +56,7 @@ pub struct Sizing {
     pub memory_over_highest_percent: f64,
     pub disk_headroom_percent: f64,
     pub least_saving_percent: f64,
+    pub moving: Moving,
 }
 
 impl Sizing {
@@ -69,6 +80,10 @@ impl Sizing {
             within(&format!("/classes/{name}/percentile"), class.percentile, 50.0, 100.0);
             within(&format!("/classes/{name}/headroom_percent"), class.headroom_percent, 0.0, 1000.0);
         }
+        let Moving { percentile, headroom_percent, days } = sizing.moving;
+        within("/moving/percentile", percentile, 50.0, 100.0);
+        within("/moving/headroom_percent", headroom_percent, 0.0, 1000.0);
+        within("/moving/days", f64::from(days), 1.0, 400.0);
         within("/memory_over_highest_percent", sizing.memory_over_highest_percent, 0.0, 1000.0);
         within("/disk_headroom_percent", sizing.disk_headroom_percent, 0.0, 1000.0);
         within("/least_saving_percent", sizing.least_saving_percent, 0.0, 100.0);

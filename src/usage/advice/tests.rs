@@ -110,3 +110,21 @@ fn every_fault_of_the_settings_is_named_at_once() {
     assert_eq!(faults.len(), 3, "{faults:?}");
     assert!(matches!(Sizing::parse("version: 1\nmore: 2\n"), Err(SizingError::Yaml(_))));
 }
+
+#[test]
+fn what_moves_is_sized_by_its_use_and_never_by_the_iron() {
+    let (sizing, bounds) = (Sizing::embedded().unwrap(), Catalogue::embedded().unwrap().bounds);
+    let known = window(5.0, 50.0, 20.0);
+    let (vcpu, memory) = needed(&sizing, &bounds, Some(16 * GB), &known);
+    // Of eight processors P95 is 0.4 and a bin, and four tenths more: 1. The peak, one in forty, does not count.
+    assert_eq!(vcpu.unwrap().to, 1);
+    // A fifth of 16 GiB is 3.2, and four tenths more 4.5; whole steps.
+    let memory = memory.unwrap().to;
+    assert!((9 * GB / 2 - GB / 8..5 * GB).contains(&memory), "{memory}");
+    assert_eq!(memory % bounds.memory_step.get(), 0);
+    let (vcpu, memory) = needed(&sizing, &bounds, None, &known);
+    assert!(vcpu.is_some() && memory.is_none(), "memory of an unknown size");
+    let mut longer = Window::ending(known.to(), 30);
+    longer.add(&OpenDay::new(known.to()).close());
+    assert_eq!(needed(&sizing, &bounds, Some(16 * GB), &longer), (None, None), "nobody looked");
+}

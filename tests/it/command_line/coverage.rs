@@ -100,6 +100,16 @@ const COMMANDS: &[(&str, &str)] = &[
     ("POST /v1/rooms/{id}/record", "room record"),
     ("POST /v1/rooms/{id}/reopen", "room reopen"),
     ("POST /v1/rooms/{id}/sign", "room sign"),
+    ("POST /v1/systems/{id}/request", "system request"),
+    ("GET /v1/waves", "wave list"),
+    ("POST /v1/waves", "wave create"),
+    ("GET /v1/waves/{id}", "wave show"),
+    ("PATCH /v1/waves/{id}", "wave set"),
+    ("GET /v1/waves/{id}/check", "wave check"),
+    ("POST /v1/waves/{id}/delete", "wave delete"),
+    ("GET /v1/blackouts", "blackout list"),
+    ("POST /v1/blackouts", "blackout create"),
+    ("POST /v1/blackouts/{id}/delete", "blackout delete"),
     ("GET /v1/deadlines", "deadline list"),
     ("POST /v1/deadlines/{id}/meet", "deadline meet"),
     ("GET /v1/reports/rooms", "report rooms"),
@@ -263,5 +273,5 @@ async fn every_list_can_be_had_as_the_service_gives_it() {
         assert_eq!(sort["schema"]["enum"], Value::from(orders), "jiyue {words} --sort");
         walked += 1;
     }
-    assert_eq!(walked, 17);
+    assert_eq!(walked, 19);
 }

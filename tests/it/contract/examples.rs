@@ -366,6 +366,7 @@ async fn rooms(walk: &mut Journey, cast: &Cast) {
     let until = jiyue::time::Clock::System.today().checked_add(jiff::ToSpan::days(90)).unwrap();
     let stay = json!({"until": until, "evidence": "现场生产作业，区经信局来函"});
     walk.call("systems_exempt", &systems[1], authority, Some(stay)).await;
+    waves(walk, cast, &systems[0]).await;
     walk.call("systems_show_move", &systems[0], requester, None).await;
     // The room with no system in it goes all the way.
     for gate in ["servers_off", "equipment_disposed", "network_cut"] {
@@ -380,6 +381,41 @@ async fn rooms(walk: &mut Journey, cast: &Cast) {
     walk.call("reports_capacity", "", authority, None).await;
     walk.call("deadlines_list", "", requester, None).await;
     walk.call("deadlines_meet", "jiangsu-2017-5", authority, Some(json!({"evidence": "清理报告 2026-06-20"}))).await;
+}
+
+/// A wave of one system, what that asks of the cloud, and days on which nothing is cut over.
+async fn waves(walk: &mut Journey, cast: &Cast, system: &str) {
+    let Cast { authority, operator, requester, .. } = cast;
+    let blackout = json!({"department": "mzj", "from": "2031-03-01", "to": "2031-03-06", "reason": "两会保障"});
+    let blackout = walk.call("waves_create_blackout", "", operator, Some(blackout)).await;
+    walk.call("waves_blackouts", "", requester, None).await;
+    let member = json!({"system": system, "trigger": "upgrade", "node_on": "2031-06-30"});
+    let wave = json!({"name": "第一批", "window_from": "2031-03-05", "window_to": "2031-03-07", "note": "先易后难",
+        "systems": [member]});
+    let wave = walk.call("waves_create", "", authority, Some(wave)).await["id"].as_str().unwrap().to_owned();
+    walk.call("waves_list", "", authority, None).await;
+    walk.call("waves_check", &wave, authority, None).await;
+    walk.call("waves_show", &wave, operator, None).await;
+    let block = json!({"操作系统类型": "Debian 12", "数据库类型": "无", "无域名理由": "仅供本单位内部调用",
+        "network_zone": "政务外网", "运维周期": "3年", "om_unit": {"name": "区民政局信息中心", "contact": "0512-00000000"},
+        "ssh_keys": broker::request()["ssh_keys"], "mlps_level": 2});
+    let servers: Vec<Value> = ["旧服务器1", "旧服务器2"]
+        .into_iter()
+        .map(|server| {
+            json!({"server": server, "vcpu": 1, "memory_bytes": 134_217_728, "disk_bytes": 2_147_483_648_i64,
+            "reason": "新装采集不到一个月"})
+        })
+        .collect();
+    let mut body = json!({"task_book": "相信任〔2026〕17号", "block": block, "servers": [], "dry_run": true});
+    let shown = walk.call("waves_request", system, requester, Some(body.clone())).await;
+    let mine: BTreeSet<&str> =
+        shown["sizes"].as_array().unwrap().iter().map(|size| size["server"].as_str().unwrap()).collect();
+    body["servers"] = servers.into_iter().filter(|one| mine.contains(one["server"].as_str().unwrap())).collect();
+    body["dry_run"] = json!(false);
+    walk.call("waves_request", system, requester, Some(body)).await;
+    walk.call("waves_change", &wave, authority, Some(json!({"window_from": "2031-03-06"}))).await;
+    walk.call("waves_delete", &wave, authority, None).await;
+    walk.call("waves_delete_blackout", blackout["id"].as_str().unwrap(), operator, None).await;
 }
 
 /// Every act on a host, and what is done with a machine that lost its own.

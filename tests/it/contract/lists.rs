@@ -50,6 +50,12 @@ async fn stocked(on: On) -> (Broker, Cast, Raw) {
     crate::disk_imports::over(&broker.setup.database_url).await;
     let raw = Raw::new(&broker);
     crate::rooms::take(&raw, &cast.operator, &crate::rooms::district()).await;
+    for (name, from) in [("第一批", "2031-03-05"), ("第二批", "2031-04-02"), ("第三批", "2031-04-02")] {
+        let wave = json!({"name": name, "window_from": from, "window_to": "2031-04-05"});
+        broker.post("/v1/waves", &cast.authority, &wave).await.expect(201);
+        let blackout = json!({"from": from, "to": "2031-05-01", "reason": "两会保障"});
+        broker.post("/v1/blackouts", &cast.operator, &blackout).await.expect(201);
+    }
     (broker, cast, raw)
 }
 

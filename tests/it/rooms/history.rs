@@ -7,6 +7,7 @@ use crate::support::{
 };
 use jiff::{ToSpan, civil::Date};
 use jiyue::{
+    catalogue::Catalogue,
     db::{Db, Options},
     identity::{Actor, Person, Role, policy::Scope},
     ids::{DepartmentId, PersonId, TokenId},
@@ -16,9 +17,14 @@ use jiyue::{
         register,
         room::Gate,
         service::{Advance, Decide, Estates, Proof},
+        wave::{
+            Days,
+            service::{Draft, Named},
+        },
     },
     request::form,
     time::{self, Clock},
+    usage::advice::Sizing,
 };
 use std::sync::{
     Arc,
@@ -52,8 +58,15 @@ impl Years {
         let db = Db::open(options).await.expect("a database");
         let profile = Arc::new(Profile::embedded("suzhou-new-district").unwrap());
         let registers = Arc::new(register::registers(&profile.rooms.registers).unwrap());
-        let estates =
-            Estates { db, profile, registers, reader: jiyue::request::apart::Reader::default(), last: Arc::default() };
+        let estates = Estates {
+            db,
+            profile,
+            registers,
+            reader: jiyue::request::apart::Reader::default(),
+            catalogue: Arc::new(Catalogue::embedded().unwrap()),
+            sizing: Sizing::embedded().unwrap(),
+            last: Arc::default(),
+        };
         Self { estates, micros, today }
     }
 
@@ -77,7 +90,7 @@ fn sheets(texts: &[&str]) -> Vec<form::Sheet> {
 async fn every_past_days_report_is_the_same_whenever_it_is_asked() {
     for on in On::BOTH {
         let broker = Broker::start(Setup::new(on)).await;
-        let _cast = Cast::arrive(&broker).await;
+        let cast = Cast::arrive(&broker).await;
         let mut years = Years::open(&broker.setup).await;
         let (planner, authority) =
             (actor("ops", "运维中心", Role::Operator, None), actor("wang", "区信息办", Role::Authority, None));
@@ -87,6 +100,17 @@ async fn every_past_days_report_is_the_same_whenever_it_is_asked() {
         let shown = years.estates.take(&planner, &files, None).await.expect("a difference");
         years.estates.take(&planner, &files, Some(&shown.digest)).await.expect("taken");
         let mut told: Vec<(Date, String)> = Vec::new();
+        // Each has a machine and a wave, so that it can be moved.
+        for id in years.estates.now().await.unwrap().systems.values().filter(|s| s.room().is_some()).map(|s| s.id) {
+            super::machine_of(&broker, &cast, &id.text()).await;
+            let draft = Draft {
+                name: format!("{id}的批次"),
+                window: Days { from: first, to: first.saturating_add(90.days()) },
+                note: None,
+                systems: vec![Named { system: id.text(), trigger: None, on: None }],
+            };
+            years.estates.create_wave(&authority, draft).await.expect("a wave");
+        }
         let ids: Vec<String> = years.estates.now().await.unwrap().systems.values().map(|s| s.id.text()).collect();
         let steps = [Step::Assess, Step::Plan, Step::Rehearse, Step::CutOver, Step::Test, Step::SwitchOff];
         for n in 0..24_i64 {

@@ -3,12 +3,14 @@
 mod files;
 mod history;
 mod life;
+mod waves;
 
 use crate::support::{
-    broker::{Broker, Cast, On, Setup},
+    broker::{self, Broker, Cast, On, Setup},
     raw::{Raw, Reply},
 };
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// A small district: three rooms, six servers, a dozen systems. One system of 民政局 waits for one of 教育局.
 pub const ROOMS: &str = "\
@@ -114,15 +116,58 @@ impl Stage {
         self.act(&format!("/v1/systems/{system}/decide"), &self.cast.authority, fate).await
     }
 
+    /// What a system needs before it is planned and cut over: a wave from today on, and a machine of its own.
+    pub async fn prepare(&self, name: &str) {
+        let system = self.system(name).await;
+        machine_of(&self.broker, &self.cast, &system).await;
+        let today = jiyue::time::Clock::System.today();
+        let wave = json!({"name": format!("{name}的批次"), "window_from": today,
+            "window_to": today.saturating_add(jiff::ToSpan::days(30)), "systems": [{"system": system}]});
+        self.act("/v1/waves", &self.cast.authority, wave).await.expect(201);
+    }
+
     /// A system all the way out.
     pub async fn leave(&self, name: &str) {
         let system = self.system(name).await;
+        self.prepare(name).await;
         self.advance(&system, "assess").await.expect(200);
         self.decide(&system, json!({"disposition": "inherit", "reason": "可直接上云"})).await.expect(200);
         for step in ["plan", "rehearse", "cut_over", "test", "switch_off"] {
             self.advance(&system, step).await.expect(200);
         }
     }
+}
+
+/// A machine that is delivered for a system of the survey, asked for and approved like any other.
+pub async fn machine_of(broker: &Broker, cast: &Cast, system: &str) {
+    let path = format!("/v1/systems/{system}");
+    let known = broker.get(&path, &cast.auditor).await.expect(200);
+    let department = known["department"]["code"].as_str().unwrap().to_owned();
+    let requester = if department == "mzj" { &cast.requester } else { &cast.other_requester };
+    let mut book = broker::task_book();
+    let n = if department == "mzj" { 1 } else { 2 };
+    book["number"] = json!(format!("相信任〔2026〕4{n}号"));
+    book["department"] = json!(department);
+    book["project"] = json!({"code": format!("XC-2026-04{n}"), "name": format!("迁移承接{n}")});
+    // The first system brings the book, the host and the image.
+    if broker.get("/v1/images/test-image", &cast.operator).await.status != 200 {
+        broker.furnish(cast).await;
+    }
+    let known = format!("/v1/task-books/{}", book["number"].as_str().unwrap());
+    if broker.get(&known, &cast.authority).await.status != 200 {
+        broker.post("/v1/task-books", &cast.authority, &book).await.expect(201);
+    }
+    let mut block = broker::request();
+    block["任务书编号"] = book["number"].clone();
+    block["申请虚拟机数量"] = json!(1);
+    block["域名"] = json!(format!("s{}.xiangcheng.example", &system[system.len() - 12..]));
+    let made = broker.post("/v1/requests", requester, &block).await.expect(201);
+    let request = made["items"][0]["id"].as_str().unwrap().to_owned();
+    let approve = format!("/v1/requests/{request}/approve");
+    let operation = broker.post(&approve, &cast.authority, &json!({})).await.expect(202);
+    let done = broker.finished(operation["id"].as_str().unwrap(), &cast.authority, Duration::from_secs(60)).await;
+    assert_eq!(done["state"], "succeeded", "{done:#}");
+    broker.post(&format!("{path}/attach"), requester, &json!({"requests": [request]})).await.expect(200);
 }
 
 pub async fn import(raw: &Raw, token: &str, content: Vec<u8>, query: &str) -> Reply {
