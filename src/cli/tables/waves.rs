@@ -76,11 +76,11 @@ pub const ASKED: [Column; 3] = [
 pub const SIZE: [Column; 7] = [
     Column::new("服务器", Show::Text("/server")),
     Column::new("CPU", Show::Text("/vcpu/value")).right(),
-    Column::new("内存", Show::Of(|row, _| bytes(row, "/memory_bytes/value"))).right(),
-    Column::new("磁盘", Show::Of(|row, _| bytes(row, "/disk_bytes/value"))).right(),
+    Column::new("内存", Show::Of(|row, _| bytes(row, "/memory/value"))).right(),
+    Column::new("磁盘", Show::Of(|row, _| bytes(row, "/disk/value"))).right(),
     Column::new("CPU 的来历", Show::Text("/vcpu/sentence")),
-    Column::new("内存的来历", Show::Text("/memory_bytes/sentence")),
-    Column::new("磁盘的来历", Show::Text("/disk_bytes/sentence")),
+    Column::new("内存的来历", Show::Text("/memory/sentence")),
+    Column::new("磁盘的来历", Show::Text("/disk/sentence")),
 ];
 
 pub const MADE: [Column; 3] = [

@@ -64,9 +64,9 @@ pub struct Size {
     #[schema(required)]
     pub vcpu: Option<Figure>,
     #[schema(required)]
-    pub memory_bytes: Option<Figure>,
+    pub memory: Option<Figure>,
     #[schema(required)]
-    pub disk_bytes: Option<Figure>,
+    pub disk: Option<Figure>,
     /// Other systems on that server: what was measured is the use of all of them.
     pub others_on_it: i64,
 }
@@ -141,7 +141,7 @@ pub fn size(
         );
         Some(Figure { value: to, source: Source::Measured, sentence })
     });
-    let memory_bytes = said(given.and_then(|given| given.memory_bytes)).or_else(|| {
+    let memory = said(given.and_then(|given| given.memory_bytes)).or_else(|| {
         let Need { to, used } = known.needs.1?;
         #[allow(clippy::cast_possible_truncation, reason = "a cast saturates")]
         let used = gib(used as i64);
@@ -153,7 +153,7 @@ pub fn size(
         );
         Some(Figure { value: to, source: Source::Measured, sentence })
     });
-    let disk_bytes = said(given.and_then(|given| given.disk_bytes)).or_else(|| {
+    let disk = said(given.and_then(|given| given.disk_bytes)).or_else(|| {
         let disk = server.hardware.disk_bytes?;
         let value = rounded_up(disk, bounds.disk_step.get()).max(bounds.disk.start().get());
         let sentence = format!("磁盘用了多少没有测量，按普查登记的 {}；要小些的写明大小和理由", gib(disk));
@@ -164,8 +164,8 @@ pub fn size(
         server_id: server.id,
         server: server.name.clone(),
         vcpu,
-        memory_bytes,
-        disk_bytes,
+        memory,
+        disk,
         others_on_it: i64::try_from(on_it.saturating_sub(1)).unwrap_or(i64::MAX),
     }
 }
@@ -241,10 +241,10 @@ pub fn unmeasured(size: &Size, known: Known<'_>, sizing: &Sizing) -> Option<Viol
     if size.vcpu.is_none() {
         missing.push(format!("CPU 有数据的时间占 {:.0}%", seen(Metric::Cpu)));
     }
-    if size.memory_bytes.is_none() {
+    if size.memory.is_none() {
         missing.push(format!("内存有数据的时间占 {:.0}%", seen(Metric::Memory)));
     }
-    if size.disk_bytes.is_none() {
+    if size.disk.is_none() {
         missing.push("普查没有登记磁盘大小".to_owned());
     }
     if missing.is_empty() {
@@ -299,8 +299,8 @@ pub fn report(
         block.insert("vm_count".to_owned(), json!(1));
         block.insert("basis".to_owned(), json!("per_machine"));
         block.insert("cpu_count".to_owned(), json!(value(&size.vcpu)));
-        block.insert("memory".to_owned(), json!(format!("{} MiB", value(&size.memory_bytes) / MIB)));
-        block.insert("disk".to_owned(), json!(format!("{} MiB", value(&size.disk_bytes) / MIB)));
+        block.insert("memory".to_owned(), json!(format!("{} MiB", value(&size.memory) / MIB)));
+        block.insert("disk".to_owned(), json!(format!("{} MiB", value(&size.disk) / MIB)));
         serde_json::from_value::<RawBlock>(Value::Object(block))
     });
     Ok(RawReport { blocks: blocks.collect::<Result<_, _>>()?, ..RawReport::default() })

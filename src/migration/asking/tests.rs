@@ -46,7 +46,7 @@ fn a_machine_is_as_large_as_the_work_and_not_as_the_old_iron() {
     let (estate, server) = (estate(), old());
     let (sizing, bounds) = (Sizing::embedded().unwrap(), Catalogue::embedded().unwrap().bounds);
     let sized = size(&estate, &server, None, MEASURED, &sizing, &bounds);
-    let (vcpu, memory, disk) = (sized.vcpu.unwrap(), sized.memory_bytes.unwrap(), sized.disk_bytes.unwrap());
+    let (vcpu, memory, disk) = (sized.vcpu.unwrap(), sized.memory.unwrap(), sized.disk.unwrap());
     assert_eq!((vcpu.value, vcpu.source), (3, Source::Measured));
     assert_eq!((memory.value, memory.source), (5 * GIB, Source::Measured));
     assert!(vcpu.sentence.contains("P95") && vcpu.sentence.contains("旧机 16 核"), "{}", vcpu.sentence);
@@ -61,7 +61,7 @@ fn what_nobody_measured_is_asked_of_the_planner_with_a_reason() {
     let (estate, server) = (estate(), old());
     let (sizing, bounds) = (Sizing::embedded().unwrap(), Catalogue::embedded().unwrap().bounds);
     let sized = size(&estate, &server, None, UNKNOWN, &sizing, &bounds);
-    assert_eq!((&sized.vcpu, &sized.memory_bytes), (&None, &None));
+    assert_eq!((&sized.vcpu, &sized.memory), (&None, &None));
     let lacking = unmeasured(&sized, UNKNOWN, &sizing).unwrap();
     assert_eq!(lacking.code, "server_unmeasured");
     assert!(lacking.message.contains("服务器0") && lacking.message.contains("CPU"), "{}", lacking.message);

@@ -153,8 +153,7 @@ impl Estates {
                     }
                     let size = self.size(estate, server, None, known.get(&server.id));
                     let value = |figure: Option<&asking::Figure>| figure.map(|figure| figure.value);
-                    let all =
-                        (value(size.vcpu.as_ref()), value(size.memory_bytes.as_ref()), value(size.disk_bytes.as_ref()));
+                    let all = (value(size.vcpu.as_ref()), value(size.memory.as_ref()), value(size.disk.as_ref()));
                     if let (Some(vcpu), Some(memory_bytes), Some(disk_bytes)) = all {
                         demand.amount = demand.amount.plus(Amount { vcpu, memory_bytes, disk_bytes });
                     } else {

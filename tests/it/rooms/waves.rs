@@ -215,7 +215,7 @@ async fn a_system_asks_for_what_its_servers_used_once_and_by_the_door_of_all_req
             let sizes = shown["sizes"].as_array().unwrap();
             let measured = sizes.iter().find(|size| size["server"] == "旧服务器1").unwrap();
             assert_eq!(
-                (&measured["vcpu"]["source"], &measured["disk_bytes"]["source"]),
+                (&measured["vcpu"]["source"], &measured["disk"]["source"]),
                 (&json!("measured"), &json!("given"))
             );
             // Most of two processors and four tenths more, not the sixteen cores of the survey.
