@@ -22,7 +22,6 @@ pub const CAPACITY: &[(&str, &str)] = &[
         "输出不是终端时只打印一次；-o json 给程序用。数据都来自服务，不经过 Prometheus。",
         "Where the output is no terminal it is printed once; -o json for programs. All of it comes from the service, and not by Prometheus.",
     ),
-    ("各网络区域", "zones"),
     ("实有", "physical"),
     ("可用于落位", "free to place"),
     ("批准", "approved"),
