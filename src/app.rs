@@ -1,9 +1,13 @@
 //! Builds the parts once, starts them, and stops them gracefully.
 
+mod error;
+
+pub use error::StartError;
+
 use crate::{
     capacity::{inventory::Inventory, maintenance::Maintenance, providers::Providers, service::Allowed},
     catalogue::Catalogue,
-    config::{Faults, LogFormat, Settings},
+    config::{LogFormat, Settings},
     console,
     db::{Db, Gather, Options, Ways},
     dns::Zones,
@@ -33,7 +37,7 @@ use crate::{
     metrics::Metrics,
     migration::{
         moving::{DiskImports, Moves, OldGuests, Sources},
-        register::{self, RegisterError},
+        register,
         service::Estates,
     },
     operation::{
@@ -44,19 +48,19 @@ use crate::{
     report::{self, capacity::service::Capacities, service::Reports},
     request::service::Rules,
     rule::Code,
-    secret::{KeyFault, Vault},
+    secret::Vault,
     serve::{Limits, Server, tls},
     system::service::Systems,
     time::Clock,
     usage::{
         self, Interval,
-        advice::{Sizing, SizingError},
+        advice::Sizing,
         gauges::service::Gauges,
         import::Importer,
         judging::{self, service::Judges},
         service::Collector,
         source::{Source, settings},
-        verdict::{RuleSets, RulesError},
+        verdict::RuleSets,
         zombie::service::Zombies,
     },
     watch::{service::Watch, task::Rounds},
@@ -81,55 +85,6 @@ use tracing_subscriber::EnvFilter;
 const LAST_STEPS: Duration = Duration::from_millis(6500);
 /// A worker that does not come round for so long, and its pause, is stuck.
 const LONGEST_ROUND: Duration = Duration::from_secs(30);
-
-/// Why the service did not start, or stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error("the database could not be opened ({url})")]
-    Db {
-        url: String,
-        #[source]
-        source: crate::db::DbError,
-    },
-    #[error("the jurisdiction profile could not be read")]
-    Profile(#[from] crate::jurisdiction::ProfileError),
-    #[error("the catalogue could not be read")]
-    Catalogue(#[from] crate::catalogue::CatalogueError),
-    #[error("the idle rules could not be read")]
-    IdleRules(#[from] RulesError),
-    #[error("the idle rules have no set {}", RuleSets::OWN)]
-    NoIdleRules,
-    #[error("the dated register could not be read")]
-    Register(#[from] RegisterError),
-    #[error("the sizing rules could not be read")]
-    Sizing(#[from] SizingError),
-    #[error("配置无法使用：{0}")]
-    Settings(#[from] Faults),
-    #[error("配置无法使用：{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("；"))]
-    Dns(Vec<crate::dns::SettingsFault>),
-    #[error("配置无法使用：{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("；"))]
-    UsageSource(Vec<settings::SettingsFault>),
-    #[error("配置无法使用：{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("；"))]
-    Tls(Vec<tls::TlsFault>),
-    #[error("配置无法使用：{0}")]
-    Secret(#[from] KeyFault),
-    #[error("two metrics have one name")]
-    Metrics(#[from] prometheus::Error),
-    #[error("cannot listen on {address}")]
-    Listen {
-        address: std::net::SocketAddr,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("the log filter {filter:?} cannot be read")]
-    LogFilter {
-        filter: String,
-        #[source]
-        source: tracing_subscriber::filter::ParseError,
-    },
-    #[error("the service failed")]
-    Serve(#[source] std::io::Error),
-}
 
 /// The database alone: for acts on the console.
 pub async fn open_database(settings: &Settings) -> Result<Db, StartError> {

@@ -15,14 +15,14 @@ use std::net::Ipv4Addr;
 pub enum DiskImportCommand {
     /// 把旧机的系统盘迁入一台已交付的虚拟机（运维员）
     #[command(after_help = "例：
-  jiyue disk-import create --server 服务器编号 --source-host mzj-room-1 --domain oa-old --machine 虚拟机编号 --address new
-  jiyue disk-import create --server 服务器编号 --source-host mzj-room-1 --domain oa-old --machine 虚拟机编号 --address keep --old-address 10.8.0.21 --wait
+  jiyue disk-import create --old-server 服务器编号 --source-host mzj-room-1 --domain oa-old --machine 虚拟机编号 --address new
+  jiyue disk-import create --old-server 服务器编号 --source-host mzj-room-1 --domain oa-old --machine 虚拟机编号 --address keep --old-address 10.8.0.21 --wait
 
 旧机在复制期间停机。迁入之后旧机一直关着，它的磁盘不写也不删；了结之前都可以退回。")]
     Create {
         /// 普查里的哪一台服务器
         #[arg(long, value_name = "ID", value_parser = name)]
-        server: String,
+        old_server: String,
         #[arg(help = "旧机所在的源宿主机（服务设置里的 [[source_host]]）", long)]
         #[arg(value_name = "NAME", value_parser = name)]
         source_host: String,
@@ -45,7 +45,7 @@ pub enum DiskImportCommand {
     #[command(after_help = "例：
   jiyue disk-import list
   jiyue disk-import list --state moved --department education
-  jiyue disk-import list --server 服务器编号")]
+  jiyue disk-import list --old-server 服务器编号")]
     List {
         /// 只看某个状态，如 importing、moved、finished
         #[arg(long)]
@@ -58,7 +58,7 @@ pub enum DiskImportCommand {
         machine: Option<String>,
         /// 只看某台服务器的
         #[arg(long, value_name = "ID", value_parser = name)]
-        server: Option<String>,
+        old_server: Option<String>,
         #[command(flatten)]
         list: ListArgs,
     },
@@ -99,9 +99,9 @@ choices! {
 pub async fn run(session: &Session<'_>, command: DiskImportCommand) -> Result<(), Failure> {
     let client = &session.client;
     match command {
-        DiskImportCommand::Create { server, source_host, domain, machine, address, old_address, wait } => {
+        DiskImportCommand::Create { old_server, source_host, domain, machine, address, old_address, wait } => {
             let body = object(&[
-                ("server_id", Some(server.into())),
+                ("server_id", Some(old_server.into())),
                 ("source_host", Some(source_host.into())),
                 ("domain", Some(domain.into())),
                 ("machine_id", Some(machine.into())),
@@ -116,12 +116,12 @@ pub async fn run(session: &Session<'_>, command: DiskImportCommand) -> Result<()
             }
             session.made("已开始迁入", Kind::DiskImport, &answer.body)
         }
-        DiskImportCommand::List { state, department, machine, server, list } => {
+        DiskImportCommand::List { state, department, machine, old_server, list } => {
             let fields = [
                 ("state", state.as_deref()),
                 ("department", department.as_deref()),
                 ("machine_id", machine.as_deref()),
-                ("server_id", server.as_deref()),
+                ("server_id", old_server.as_deref()),
             ];
             session.list(Kind::DiskImport, &["disk-imports"], &fields, &list).await
         }

@@ -73,7 +73,7 @@ fn every_command_parses() {
         "jiyue zombie reply ID --answer object --reason 在用 --holds replaced --denies idle --denies little_used",
         "jiyue zombie exempt ID --until 2027-01-01 --evidence 函",
         "jiyue zombie sheet ID --to a.xlsx",
-        "jiyue disk-import create --server S --source-host room-1 --domain oa --machine M --address keep --old-address 10.0.0.5",
+        "jiyue disk-import create --old-server S --source-host room-1 --domain oa --machine M --address keep --old-address 10.0.0.5",
         "jiyue disk-import rollback ID --reason 测试未通过 --wait",
         "jiyue disk-import finish ID --evidence 已拆除",
         "jiyue operation watch ID",

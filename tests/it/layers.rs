@@ -33,7 +33,6 @@ const IO: &[(&str, &str)] = &[
     ("machine/drain.rs", "goes round"),
     ("machine/relocate.rs", "is a runner"),
     ("capacity/maintenance.rs", "runs the fence command"),
-    ("migration/moving/runner.rs", "is a runner"),
     ("watch/task.rs", "goes round"),
     ("k8s/cluster.rs", "writes to a cluster"),
     ("k8s/crd/", "derives its types from kube's, and asks nobody"),

@@ -2,18 +2,18 @@
 
 pub const DISKS: &[(&str, &str)] = &[
     (
-        "jiyue disk-import create --server 服务器编号 --source-host mzj-room-1 --domain oa-old --machine 虚拟机编号 --address new",
-        "jiyue disk-import create --server SERVER --source-host mzj-room-1 --domain oa-old --machine MACHINE --address new",
+        "jiyue disk-import create --old-server 服务器编号 --source-host mzj-room-1 --domain oa-old --machine 虚拟机编号 --address new",
+        "jiyue disk-import create --old-server SERVER --source-host mzj-room-1 --domain oa-old --machine MACHINE --address new",
     ),
     (
-        "jiyue disk-import create --server 服务器编号 --source-host mzj-room-1 --domain oa-old --machine 虚拟机编号 --address keep --old-address 10.8.0.21 --wait",
-        "jiyue disk-import create --server SERVER --source-host mzj-room-1 --domain oa-old --machine MACHINE --address keep --old-address 10.8.0.21 --wait",
+        "jiyue disk-import create --old-server 服务器编号 --source-host mzj-room-1 --domain oa-old --machine 虚拟机编号 --address keep --old-address 10.8.0.21 --wait",
+        "jiyue disk-import create --old-server SERVER --source-host mzj-room-1 --domain oa-old --machine MACHINE --address keep --old-address 10.8.0.21 --wait",
     ),
     (
         "旧机在复制期间停机。迁入之后旧机一直关着，它的磁盘不写也不删；了结之前都可以退回。",
         "The old guest is off during the copy and stays off; its disk is neither written nor deleted; until it is finished there is a way back.",
     ),
-    ("jiyue disk-import list --server 服务器编号", "jiyue disk-import list --server SERVER"),
+    ("jiyue disk-import list --old-server 服务器编号", "jiyue disk-import list --old-server SERVER"),
     (
         "jiyue disk-import rollback ID --reason '迁移后测试未通过' --wait",
         "jiyue disk-import rollback ID --reason 'the test after the move failed' --wait",

@@ -196,7 +196,7 @@ pub fn browse(args: &[&str]) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_shows_it_to_everybody_and_runs_nothing() {
-    let setup = Setup::new(On::Sqlite).with("JIYUE_USAGE_SECONDS", "1");
+    let setup = Setup::new(On::Sqlite).with("JIYUE_USAGE_SECONDS", "1").with("JIYUE_LISTING_SECONDS", "3600");
     let broker = Broker::start(setup).await;
     let cast = Cast::arrive(&broker).await;
     broker.furnish(&cast).await;

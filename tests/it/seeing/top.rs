@@ -21,7 +21,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 const HOSTILE: &str = "局\u{1b}[2J\u{1b}]0;owned\u{7}\u{202e}";
 
 async fn furnished() -> (Broker, Cast) {
-    let broker = Broker::start(Setup::new(On::Sqlite).with("JIYUE_USAGE_SECONDS", "1")).await;
+    let broker =
+        Broker::start(Setup::new(On::Sqlite).with("JIYUE_USAGE_SECONDS", "1").with("JIYUE_LISTING_SECONDS", "3600"))
+            .await;
     let cast = Cast::arrive(&broker).await;
     broker.furnish(&cast).await;
     plain::run(
