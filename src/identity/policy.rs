@@ -194,21 +194,20 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | HostConfirmFenced | HostReadmit | AlarmRead | AlarmAcknowledge | ImageImport | ImageDistribute
             | MachineRead | MachineStart | MachineStop | MachineReboot | MachineMigrate | MachineRebuild
             | MachineRegisterName | MachineLog | OperationRead | LedgerVerify | RequestRead | DepartmentRead
-            | ServerCreate | ServerChange | ServerReplay | UsageImport | RoomImport | RoomRecord | SystemAdvance,
+            | ServerCreate | ServerChange | ServerReplay | UsageImport | RoomImport | RoomRecord | SystemAdvance
+            | BlackoutCreate | BlackoutDelete,
         )
         | (Role::Requester | Role::Operator, ImageRead)
         | (
             Role::Authority | Role::Operator | Role::Auditor,
             PlacementExplain | ServerRead | SystemRead | ZombieRead | UsageRead | UsageSourceRead | VerdictRead
-            | ReportRead | RoomRead,
+            | ReportRead | RoomRead
+            // Others' systems stand in a wave too: a project team learns its own from their way out.
+            | WaveRead | BlackoutRead,
         )
-        // Others' systems stand in a wave too: a project team learns its own from their way out.
-        | (Role::Authority | Role::Operator | Role::Auditor, WaveRead | BlackoutRead)
-        | (Role::Authority | Role::Operator, WaveCreate | WaveChange | WaveDelete)
-        | (Role::Operator, BlackoutCreate | BlackoutDelete)
         // What the documents want of everybody is nobody's secret.
         | (Role::Requester | Role::Authority | Role::Operator | Role::Auditor, DeadlineRead)
-        | (Role::Authority | Role::Operator, ZombieJudge | ZombieAsk)
+        | (Role::Authority | Role::Operator, ZombieJudge | ZombieAsk | WaveCreate | WaveChange | WaveDelete)
         | (
             Role::Auditor,
             DepartmentRead | TaskBookRead | HostRead | ImageRead | RequestRead | EventRead | MachineRead
