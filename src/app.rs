@@ -48,7 +48,7 @@ use crate::{
     report::{self, capacity::service::Capacities, service::Reports},
     request::service::Rules,
     rule::Code,
-    secret::Vault,
+    secret::{KeyFault, Vault},
     serve::{Limits, Server, tls},
     system::service::Systems,
     time::Clock,
@@ -291,13 +291,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         metrics: shared.metrics.clone(),
         reader: crate::request::apart::Reader::default(),
     };
-    let distribution = Distribution {
-        db: shared.db.clone(),
-        providers: shared.providers.clone(),
-        inventory: shared.inventory.clone(),
-        catalogue: Arc::clone(&catalogue),
-        bell: Bell::default(),
-    };
+    let distribution = distribution(&shared, &catalogue);
     let courier = courier(distribution.clone(), settings);
     let old_hosts = Sources::open(&settings.source_host, &settings.insecure_networks);
     let (worker, registrar) = (worker(&shared, &courier, &old_hosts, settings), registrar(&shared, settings));
@@ -376,6 +370,16 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         allowed_hosts: allowed(settings),
     });
     Ok(Service { controller: controller(&api, settings), api, worker, rounds, registrar, courier, collector, gauges })
+}
+
+fn distribution(shared: &Shared, catalogue: &Arc<Catalogue>) -> Distribution {
+    Distribution {
+        db: shared.db.clone(),
+        providers: shared.providers.clone(),
+        inventory: shared.inventory.clone(),
+        catalogue: Arc::clone(catalogue),
+        bell: Bell::default(),
+    }
 }
 
 /// What takes requests from a cluster, where one is named.

@@ -64,7 +64,7 @@ struct Group {
 }
 
 struct Resource {
-    resource: &'static str,
+    name: &'static str,
     physical: String,
     free: String,
     requested: String,
@@ -294,7 +294,7 @@ fn zone(zone: &ZoneCapacity) -> Zone {
         let outlook = [zone.outlook.vcpu, zone.outlook.memory, zone.outlook.disk];
         let cell = |amount: &Amount| text(of(amount));
         rows.push(Resource {
-            resource,
+            name: resource,
             physical: cell(&zone.physical),
             free: cell(&zone.free),
             requested: cell(&zone.requested),

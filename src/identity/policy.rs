@@ -203,21 +203,19 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | MachineRead | MachineStart | MachineStop | MachineReboot | MachineMigrate | MachineRebuild
             | MachineRegisterName | MachineLog | OperationRead | LedgerVerify | RequestRead | DepartmentRead
             | ServerCreate | ServerChange | ServerReplay | UsageImport | RoomImport | RoomRecord | SystemAdvance
-            | DiskImportCreate | DiskImportRollBack | DiskImportFinish,
+            | DiskImportCreate | DiskImportRollBack | DiskImportFinish | BlackoutCreate | BlackoutDelete,
         )
         | (Role::Requester | Role::Operator, ImageRead)
         | (
             Role::Authority | Role::Operator | Role::Auditor,
             PlacementExplain | ServerRead | SystemRead | ZombieRead | UsageRead | UsageSourceRead | VerdictRead
-            | ReportRead | RoomRead | DiskImportRead | CapacityRead,
+            | ReportRead | RoomRead | DiskImportRead | CapacityRead
+            // Others' systems stand in a wave too: a project team learns its own from their way out.
+            | WaveRead | BlackoutRead,
         )
-        // Others' systems stand in a wave too: a project team learns its own from their way out.
-        | (Role::Authority | Role::Operator | Role::Auditor, WaveRead | BlackoutRead)
-        | (Role::Authority | Role::Operator, WaveCreate | WaveChange | WaveDelete)
-        | (Role::Operator, BlackoutCreate | BlackoutDelete)
         // What the documents want of everybody is nobody's secret.
         | (Role::Requester | Role::Authority | Role::Operator | Role::Auditor, DeadlineRead)
-        | (Role::Authority | Role::Operator, ZombieJudge | ZombieAsk)
+        | (Role::Authority | Role::Operator, ZombieJudge | ZombieAsk | WaveCreate | WaveChange | WaveDelete)
         | (
             Role::Auditor,
             DepartmentRead | TaskBookRead | HostRead | ImageRead | RequestRead | EventRead | MachineRead

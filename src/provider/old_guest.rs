@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 /// A guest as its host's libvirt describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one thing that libvirt says of it")]
 pub struct OldGuest {
     pub id: Uuid,
     pub name: String,

@@ -238,8 +238,9 @@ impl Kind {
             | Self::Room
             | Self::SystemMove
             | Self::Deadline
-            | Self::DiskImport => "/id",
-            Self::Wave | Self::Blackout => "/id",
+            | Self::DiskImport
+            | Self::Wave
+            | Self::Blackout => "/id",
         }
     }
 

@@ -48,7 +48,7 @@ impl Conflict {
     pub fn hide_from(&mut self, scope: Scope, estate: &Estate) {
         let own = |id: &SystemId| estate.systems.get(id).is_none_or(|system| scope.covers(system.unit.id));
         if !self.systems.iter().all(own) {
-            self.message = "涉及其他单位的系统，请问规划员。".to_owned();
+            "涉及其他单位的系统，请问规划员。".clone_into(&mut self.message);
             self.systems.retain(own);
         }
     }

@@ -171,7 +171,7 @@ impl Estates {
         policy::scope(actor, Act::WaveCreate)?;
         let id = WaveId::new();
         self.arrange(|estate| {
-            let wave = self.drawn(estate, &draft, id, self.db.clock().now())?;
+            let wave = drawn(estate, &draft, id, self.db.clock().now())?;
             let detail = told(&wave);
             Ok((Write::Put(wave), record(actor, Act::WaveCreate, "wave", id.text(), detail)))
         })
@@ -187,7 +187,7 @@ impl Estates {
             if before != seen {
                 return Err(Problem::changed());
             }
-            let wave = self.drawn(estate, &draft, seen.id, seen.created_at)?;
+            let wave = drawn(estate, &draft, seen.id, seen.created_at)?;
             for system in planned_by(estate, before) {
                 if !wave.systems.contains_key(&system.id) {
                     return Err(in_use(&before.name, &system.name));
@@ -279,30 +279,6 @@ impl Estates {
         Ok(estate.blackouts.values().filter(concerns).cloned().collect())
     }
 
-    /// A wave as it is meant, with its systems found.
-    fn drawn(&self, estate: &Estate, draft: &Draft, id: WaveId, created_at: jiff::Timestamp) -> Result<Wave, Problem> {
-        let said = |field: &str, text: &str, limits| {
-            text::said(text, limits).map_err(|fault| refused(format!("/{field}: 文字不符合要求（{fault}）")))
-        };
-        let name = said("name", &draft.name, text::NAME)?;
-        let note = draft.note.as_deref().map(|note| said("note", note, text::PROSE)).transpose()?;
-        right_way(draft.window)?;
-        if estate.waves.values().any(|other| other.id != id && text::fold(&other.name) == text::fold(&name)) {
-            return Err(Problem::conflict("wave_exists", format!("已有叫“{name}”的批次；请换一个名称")));
-        }
-        if draft.systems.len() > MOST_SYSTEMS {
-            return Err(refused(format!("/systems: 一批最多 {MOST_SYSTEMS} 个系统；请分成几批")));
-        }
-        let mut systems = BTreeMap::new();
-        for (n, named) in draft.systems.iter().enumerate() {
-            let system = find(estate, n, &named.system)?;
-            if systems.insert(system, Node { trigger: named.trigger, on: named.on }).is_some() {
-                return Err(refused(format!("/systems/{n}: 系统“{}”写了两次", text::shown(&named.system))));
-            }
-        }
-        Ok(Wave { id, name, window: draft.window, note, systems, created_at })
-    }
-
     /// Decides on the survey as it is, and writes under its revision; again if somebody was faster.
     async fn arrange(
         &self,
@@ -335,6 +311,30 @@ impl Estates {
         }
         Err(busy())
     }
+}
+
+/// A wave as it is meant, with its systems found.
+fn drawn(estate: &Estate, draft: &Draft, id: WaveId, created_at: jiff::Timestamp) -> Result<Wave, Problem> {
+    let said = |field: &str, text: &str, limits| {
+        text::said(text, limits).map_err(|fault| refused(format!("/{field}: 文字不符合要求（{fault}）")))
+    };
+    let name = said("name", &draft.name, text::NAME)?;
+    let note = draft.note.as_deref().map(|note| said("note", note, text::PROSE)).transpose()?;
+    right_way(draft.window)?;
+    if estate.waves.values().any(|other| other.id != id && text::fold(&other.name) == text::fold(&name)) {
+        return Err(Problem::conflict("wave_exists", format!("已有叫“{name}”的批次；请换一个名称")));
+    }
+    if draft.systems.len() > MOST_SYSTEMS {
+        return Err(refused(format!("/systems: 一批最多 {MOST_SYSTEMS} 个系统；请分成几批")));
+    }
+    let mut systems = BTreeMap::new();
+    for (n, named) in draft.systems.iter().enumerate() {
+        let system = find(estate, n, &named.system)?;
+        if systems.insert(system, Node { trigger: named.trigger, on: named.on }).is_some() {
+            return Err(refused(format!("/systems/{n}: 系统“{}”写了两次", text::shown(&named.system))));
+        }
+    }
+    Ok(Wave { id, name, window: draft.window, note, systems, created_at })
 }
 
 /// Systems of a wave that are planned, or farther, and not yet gone.

@@ -61,17 +61,16 @@ pub fn os() -> Element {
 }
 
 fn devices(intent: &Intent, places: &Places) -> Element {
-    let (format, base) = match &intent.imported {
+    let (format, base) = if let Some(imported) = &intent.imported {
         // It stands by itself, and nobody is to look in it for what it might stand on.
-        Some(imported) => (format_word(imported.format), Element::new("backingStore")),
-        None => {
-            let base = Element::new("backingStore")
-                .attr("type", "file")
-                .child(Element::new("format").attr("type", format_word(intent.image.format)))
-                .child(Element::new("source").attr("file", &places.image))
-                .child(Element::new("backingStore"));
-            ("qcow2", base)
-        }
+        (format_word(imported.format), Element::new("backingStore"))
+    } else {
+        let base = Element::new("backingStore")
+            .attr("type", "file")
+            .child(Element::new("format").attr("type", format_word(intent.image.format)))
+            .child(Element::new("source").attr("file", &places.image))
+            .child(Element::new("backingStore"));
+        ("qcow2", base)
     };
     let agent = Element::new("channel")
         .attr("type", "unix")

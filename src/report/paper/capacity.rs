@@ -15,7 +15,7 @@ use csv::{QuoteStyle, Terminator, WriterBuilder};
 use rust_xlsxwriter::{Worksheet, XlsxError};
 
 /// What people read for a word; the word itself where there is none.
-fn said<'a>(words: Words, word: &'a str) -> &'a str {
+fn said(words: Words, word: &str) -> &str {
     words.iter().find(|(known, _)| *known == word).map_or(word, |(_, said)| said)
 }
 

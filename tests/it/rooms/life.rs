@@ -237,5 +237,12 @@ async fn of_many_who_change_the_survey_at_once_none_undoes_another() {
         let url = &stage.broker.setup.database_url;
         assert_eq!(plain::number(url, "select revision from estate").await, 5);
         assert_eq!(plain::number(url, "select count(distinct revision) from estate_versions").await, 5);
+        // Four at once on the very same system: each of them decides on what the one before has written.
+        let calls = (0..4).map(|_| stage.advance(&ids[0], "assess"));
+        for answer in futures_util::future::join_all(calls).await {
+            answer.expect(200);
+        }
+        let seen = stage.broker.get(&format!("/v1/systems/{}/move", ids[0]), &stage.cast.auditor).await.expect(200);
+        assert_eq!(seen["steps"].as_array().unwrap().len(), 5, "{on:?} {seen:#}");
     }
 }
