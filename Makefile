@@ -106,6 +106,10 @@ bench-placement: ## 落位的速度与装箱的疏密；TRACE= 换轨迹文件�
 bench-rooms: ## 机房被什么挡住：150 个机房、2000 个系统、2 万条依赖，与 PostgreSQL 的递归查询对比
 	@. scripts/env.sh; cargo bench --locked --bench rooms
 
+.PHONY: bench-see
+bench-see: ## 一万台虚拟机的总览页与空的 axum 对比，/metrics 的大小与开销；MACHINES= 换台数，ON=postgres
+	@. scripts/env.sh; cargo bench --locked --bench see
+
 .PHONY: bench-forms
 bench-forms: ## 读一份 60 页可研报告的速度，与 python-docx 对比
 	@benches/forms.sh

@@ -21,7 +21,7 @@ run="libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients dnsmasq-ba
 slow="mmdebstrap debian-archive-keyring grub-pc-bin grub-common openssh-client"
 test="postgresql curl jq openssl openssh-client libreoffice-writer-nogui libreoffice-calc-nogui knot knot-dnsutils
       prometheus prometheus-node-exporter strace libxml2-utils python3-yaml groff-base zsh fish systemd dpkg-dev mmdebstrap debian-archive-keyring
-      buildah"
+      buildah chromium fonts-wqy-zenhei"
 
 # Packages whose drivers were split off after Debian 12; taken where they exist.
 run_if_known="libvirt-daemon-driver-network libvirt-daemon-driver-storage libvirt-daemon-driver-nodedev
@@ -56,6 +56,11 @@ for group in $groups; do
     say "$group: all there"
   fi
 done
+# What drives the browser runs on Node: whichever there is, with its npm; else Debian's.
+if [[ " $groups " == *" test "* ]]; then
+  command -v node >/dev/null || missing+=(nodejs)
+  command -v npm >/dev/null || missing+=(npm)
+fi
 (( ${#missing[@]} )) || exit 0
 
 (( EUID == 0 )) || die "packages are missing and only root can install them; run this as root or with sudo"

@@ -16,6 +16,7 @@ step "format";          cargo fmt --check
 step "licences";        scripts/deny.sh
 step "lints";           cargo clippy --locked --all-targets --features crash-points -- -D warnings
 step "package tools";   scripts/deb.sh tools; hypervisor/chroot/build.sh; hypervisor/chroot/build.sh plain
+step "browser";         scripts/browser.sh
 step "control plane";   scripts/control-plane.sh
 step "guest images";    hypervisor/guest/build.sh small; hypervisor/guest/build.sh postgresql
 

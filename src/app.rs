@@ -1,9 +1,14 @@
 //! Builds the parts once, starts them, and stops them gracefully.
 
+mod error;
+
+pub use error::StartError;
+
 use crate::{
     capacity::{inventory::Inventory, maintenance::Maintenance, providers::Providers, service::Allowed},
     catalogue::Catalogue,
-    config::{Faults, LogFormat, Settings},
+    config::{LogFormat, Settings},
+    console,
     db::{Db, Gather, Options, Ways},
     dns::Zones,
     http::{self, Api, Parts, once::UnderWay, readiness::Readiness},
@@ -31,7 +36,8 @@ use crate::{
     },
     metrics::Metrics,
     migration::{
-        register::{self, RegisterError},
+        moving::{DiskImports, Moves, OldGuests, Sources},
+        register,
         service::Estates,
     },
     operation::{
@@ -39,22 +45,22 @@ use crate::{
         worker::{self, Bell, Pulse, Runner, Worker},
     },
     provider::kubevirt,
-    report::{self, service::Reports},
+    report::{self, capacity::service::Capacities, service::Reports},
     request::service::Rules,
     rule::Code,
-    secret::{KeyFault, Vault},
+    secret::Vault,
     serve::{Limits, Server, tls},
     system::service::Systems,
     time::Clock,
     usage::{
         self, Interval,
-        advice::{Sizing, SizingError},
+        advice::Sizing,
         gauges::service::Gauges,
         import::Importer,
         judging::{self, service::Judges},
         service::Collector,
         source::{Source, settings},
-        verdict::{RuleSets, RulesError},
+        verdict::RuleSets,
         zombie::service::Zombies,
     },
     watch::{service::Watch, task::Rounds},
@@ -79,55 +85,6 @@ use tracing_subscriber::EnvFilter;
 const LAST_STEPS: Duration = Duration::from_millis(6500);
 /// A worker that does not come round for so long, and its pause, is stuck.
 const LONGEST_ROUND: Duration = Duration::from_secs(30);
-
-/// Why the service did not start, or stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error("the database could not be opened ({url})")]
-    Db {
-        url: String,
-        #[source]
-        source: crate::db::DbError,
-    },
-    #[error("the jurisdiction profile could not be read")]
-    Profile(#[from] crate::jurisdiction::ProfileError),
-    #[error("the catalogue could not be read")]
-    Catalogue(#[from] crate::catalogue::CatalogueError),
-    #[error("the idle rules could not be read")]
-    IdleRules(#[from] RulesError),
-    #[error("the idle rules have no set {}", RuleSets::OWN)]
-    NoIdleRules,
-    #[error("the dated register could not be read")]
-    Register(#[from] RegisterError),
-    #[error("the sizing rules could not be read")]
-    Sizing(#[from] SizingError),
-    #[error("配置无法使用：{0}")]
-    Settings(#[from] Faults),
-    #[error("配置无法使用：{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("；"))]
-    Dns(Vec<crate::dns::SettingsFault>),
-    #[error("配置无法使用：{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("；"))]
-    UsageSource(Vec<settings::SettingsFault>),
-    #[error("配置无法使用：{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("；"))]
-    Tls(Vec<tls::TlsFault>),
-    #[error("配置无法使用：{0}")]
-    Secret(#[from] KeyFault),
-    #[error("two metrics have one name")]
-    Metrics(#[from] prometheus::Error),
-    #[error("cannot listen on {address}")]
-    Listen {
-        address: std::net::SocketAddr,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("the log filter {filter:?} cannot be read")]
-    LogFilter {
-        filter: String,
-        #[source]
-        source: tracing_subscriber::filter::ParseError,
-    },
-    #[error("the service failed")]
-    Serve(#[source] std::io::Error),
-}
 
 /// The database alone: for acts on the console.
 pub async fn open_database(settings: &Settings) -> Result<Db, StartError> {
@@ -213,7 +170,8 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         header: Duration::from_secs(settings.http_header_seconds),
         stall: Duration::from_secs(settings.http_stall_seconds),
     };
-    let server = Server { listener, router: http::router(api), tls, limits };
+    let router = http::router(api.clone(), console::pages(&api, encrypted));
+    let server = Server { listener, router, tls, limits };
     let serving = tokio::spawn(server.run(stop.clone()));
     tracing::info!(%address, tls = encrypted, database = %settings.database_shown(), "service.started");
     ended.await;
@@ -341,7 +299,8 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         bell: Bell::default(),
     };
     let courier = courier(distribution.clone(), settings);
-    let (worker, registrar) = (worker(&shared, &courier, settings), registrar(&shared, settings));
+    let old_hosts = Sources::open(&settings.source_host, &settings.insecure_networks);
+    let (worker, registrar) = (worker(&shared, &courier, &old_hosts, settings), registrar(&shared, settings));
     let sources: Arc<[Source]> = sources(settings)?.into();
     let (collector, gauges) = (collector(&shared, settings, Arc::clone(&sources)), gauges(&shared, settings));
     let reports = reports(&shared.db, settings)?;
@@ -360,11 +319,22 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         every: Duration::from_secs(settings.listing_seconds),
         silence: Duration::from_secs(settings.silence_seconds),
     };
+    let estates = estates(&db, &rules)?;
+    let machines = Machines {
+        db: db.clone(),
+        inventory: inventory.clone(),
+        providers,
+        bell: bell.clone(),
+        catalogue: Arc::clone(&catalogue),
+        names,
+        vault: vault.clone(),
+    };
     let api = Api::new(Parts {
+        capacities: Capacities::new(db.clone(), estates.clone(), Arc::clone(&rules.profile)),
         approver: Approver {
             db: db.clone(),
             inventory: inventory.clone(),
-            bell: bell.clone(),
+            bell,
             metrics: metrics.clone(),
             rules: rules.clone(),
             vault: vault.clone(),
@@ -376,24 +346,17 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
         },
         images: Images {
             db: db.clone(),
-            catalogue: Arc::clone(&catalogue),
+            catalogue,
             folder: settings.image_folder.clone(),
             max_bytes: settings.image_max_bytes,
             entering: Arc::default(),
             bell: distribution.bell.clone(),
         },
-        machines: Machines {
-            db: db.clone(),
-            inventory: inventory.clone(),
-            providers,
-            bell,
-            catalogue,
-            names,
-            vault: vault.clone(),
-        },
+        disk_imports: DiskImports { machines: machines.clone(), sources: old_hosts },
+        machines,
         systems: Systems { db: db.clone() },
         zombies: zombies(&db, &rules, settings),
-        estates: estates(&db, &rules)?,
+        estates,
         watch,
         distribution,
         importer: Importer { db: db.clone(), metrics: metrics.clone() },
@@ -504,7 +467,7 @@ fn readiness(pulse: Pulse, vault: &Vault, settings: &Settings, stop: Cancellatio
 }
 
 /// The worker, with a runner for every kind of operation.
-fn worker(shared: &Shared, courier: &Courier, settings: &Settings) -> Worker {
+fn worker(shared: &Shared, courier: &Courier, old_hosts: &Sources, settings: &Settings) -> Worker {
     let Shared { db, inventory, providers, bell, pulse, names, metrics, vault } = shared.clone();
     let patience = Patience {
         answer: Duration::from_secs(settings.answer_seconds),
@@ -519,6 +482,7 @@ fn worker(shared: &Shared, courier: &Courier, settings: &Settings) -> Worker {
         patience,
         grace: Duration::from_secs(settings.shutdown_seconds),
         names: names.clone(),
+        twin: Arc::new(OldGuests { db: db.clone(), sources: old_hosts.clone() }),
     });
     let build = Arc::new(Build {
         db: db.clone(),
@@ -538,6 +502,9 @@ fn worker(shared: &Shared, courier: &Courier, settings: &Settings) -> Worker {
     }
     runners.insert(Kind::Resize, Arc::new(Resize { power: power.clone() }));
     runners.insert(Kind::Migrate, Arc::new(Migrate { power: power.clone(), courier: courier.clone() }));
+    let moves = Arc::new(Moves { power: power.clone(), sources: old_hosts.clone() });
+    runners.insert(Kind::ImportDisk, moves.clone());
+    runners.insert(Kind::ReturnDisk, moves);
     runners.insert(Kind::Rebuild, Arc::new(Rebuild { power, build }));
     Worker {
         db,

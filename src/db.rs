@@ -118,6 +118,19 @@ impl Db {
         self.inner.told.commits.load(Ordering::SeqCst)
     }
 
+    /// Changes with whatever is committed, here or by another broker: two readings that are equal have nothing between them.
+    /// It is taken before what it is to stand for is read.
+    pub async fn mark(&self) -> Result<String, DbError> {
+        match self.inner.dialect {
+            // Its one writer is ours.
+            Dialect::Sqlite => Ok(self.commits().to_string()),
+            Dialect::Postgres => {
+                let sql = "select cast(pg_current_snapshot() as text)";
+                Ok(sqlx::query_scalar(sql).fetch_one(&mut *self.read().await?).await?)
+            }
+        }
+    }
+
     /// Transactions from this number on could still be open: what they have written is not yet all there is.
     /// (SQLite's writer is alone, so nothing is ever open beside what is read; its records all say 0.)
     pub async fn horizon(&self, conn: &mut AnyConnection) -> Result<i64, DbError> {

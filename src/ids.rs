@@ -97,4 +97,6 @@ ids! {
     AgreementId,
     /// A report that was made and kept.
     ReportId,
+    /// An old guest's disk on its way into a machine.
+    DiskImportId,
 }

@@ -8,6 +8,7 @@
 //! doctor           looks at the server's machine: what is wrong, and how to mend it
 //! app, config      builds the parts once, starts them, stops them
 //! serve            the listener: TLS, slow clients, an orderly end
+//! console          pages for people, whole as they arrive: 总览
 //! http, k8s        router and OpenAPI from one list, a file of handlers per domain; custom resources and their controller
 //! report           what people print: the idle report, monthly and on demand
 //! migration        out of the departmental rooms: the survey, what becomes of each system, closing rooms
@@ -40,6 +41,7 @@ pub mod catalogue;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod console;
 pub mod db;
 pub mod dns;
 pub mod doctor;

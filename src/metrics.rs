@@ -61,6 +61,7 @@ pub struct Metrics {
     findings: IntGaugeVec,
     rooms: IntGaugeVec,
     rooms_late: IntGaugeVec,
+    rooms_near: IntGaugeVec,
     surveyed: IntGaugeVec,
     kube_leader: IntGaugeVec,
     kube_objects: IntCounterVec,
@@ -225,6 +226,7 @@ impl Metrics {
             findings: gauge(&series::ZOMBIE_FINDINGS)?,
             rooms: gauge(&series::ROOMS)?,
             rooms_late: gauge(&series::ROOMS_LATE)?,
+            rooms_near: gauge(&series::ROOMS_NEAR)?,
             surveyed: gauge(&series::SURVEYED)?,
             kube_leader: gauge(&series::KUBE_LEADER)?,
             kube_objects: counter(&series::KUBE_RECONCILES)?,
@@ -377,12 +379,13 @@ impl Metrics {
         self.hosts.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    /// Rooms closed, exempt, pending and late; systems in the cloud, discarded, exempt and pending.
-    pub fn survey(&self, rooms: [i64; 4], systems: [i64; 4]) {
+    /// Rooms closed, exempt, pending, late and near their last day; systems in the cloud, discarded, exempt and pending.
+    pub fn survey(&self, rooms: [i64; 5], systems: [i64; 4]) {
         for (standing, count) in ["closed", "exempt", "pending"].into_iter().zip(rooms) {
             self.rooms.with_label_values(&[standing]).set(count);
         }
         self.rooms_late.with_label_values(&[] as &[&str]).set(rooms[3]);
+        self.rooms_near.with_label_values(&[] as &[&str]).set(rooms[4]);
         for (standing, count) in ["in_cloud", "discarded", "exempt", "pending"].into_iter().zip(systems) {
             self.surveyed.with_label_values(&[standing]).set(count);
         }

@@ -39,6 +39,11 @@ pub fn civil(at: Timestamp) -> Date {
     at.to_zoned(TimeZone::fixed(jiff::tz::offset(8))).date()
 }
 
+/// The minute of an instant in China Standard Time, as people write it.
+pub fn civil_minute(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::fixed(jiff::tz::offset(8))).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
 /// The second since the epoch at which a day begins in China Standard Time.
 pub fn day_begins(day: Date) -> i64 {
     // Whole days since the epoch fit a calendar of 20,000 years with ease.

@@ -266,9 +266,14 @@ async fn host_images(conn: &mut AnyConnection) -> Result<Vec<(HostId, String)>, 
     rows.iter().map(|row| Ok((parsed(row, "host_id")?, row.try_get("sha256")?))).collect()
 }
 
-/// Every address that a machine or the recycle bin holds.
+/// Every address that a machine or the recycle bin holds, and those that a machine may come back to.
 pub async fn held_addresses(conn: &mut AnyConnection) -> Result<Vec<(String, Ipv4Addr)>, DbError> {
-    let rows = sqlx::query("select address_pool, address from claims where storage_held = 1").fetch_all(conn).await?;
+    let rows = sqlx::query(
+        "select address_pool, address from claims where storage_held = 1 \
+         union all select address_pool, address from kept_addresses",
+    )
+    .fetch_all(conn)
+    .await?;
     rows.iter().map(|row| Ok((row.try_get("address_pool")?, parsed(row, "address")?))).collect()
 }
 

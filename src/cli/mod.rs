@@ -8,6 +8,7 @@ mod changes;
 pub mod completion;
 mod contexts;
 mod decisions;
+mod disks;
 pub mod doctor;
 mod document;
 mod events;
@@ -39,6 +40,7 @@ mod session;
 mod settings;
 mod systems;
 pub mod tables;
+mod top;
 mod upload;
 mod usage;
 mod watch;
@@ -47,6 +49,7 @@ mod words;
 mod zombies;
 
 pub use contexts::{ContextCommand, context};
+pub use disks::DiskImportCommand;
 pub use events::{AuditCommand, EventCommand};
 pub use exit::Exit;
 pub use hosts::{HostAddArgs, HostCommand, ZoneArg};
@@ -64,6 +67,7 @@ pub use rooms::{DeadlineCommand, RoomCommand};
 pub use run::run;
 pub use servers::ServerCommand;
 pub use systems::SystemCommand;
+pub use top::TopArgs;
 pub use usage::{command, parse};
 pub use waves::{BlackoutCommand, SystemRequestArgs, WaveCommand};
 pub use zombies::ZombieCommand;
@@ -344,6 +348,9 @@ pub enum RemoteCommand {
     /// 僵尸系统：判定、征求意见、答复、豁免、认定、备案
     #[command(subcommand)]
     Zombie(ZombieCommand),
+    /// 旧机磁盘迁入：迁、看进度、退回、了结
+    #[command(subcommand)]
+    DiskImport(DiskImportCommand),
     /// 机房：导入普查表、查看、记录关停的证明、签字、导出
     #[command(subcommand)]
     Room(RoomCommand),
@@ -356,9 +363,18 @@ pub enum RemoteCommand {
     /// 台账：各文件要求谁在什么时候做完什么
     #[command(subcommand)]
     Deadline(DeadlineCommand),
-    /// 报告：闲置资源、机房关停进展，随时要一份，或取回每月留存的
+    /// 报告：闲置资源、机房关停进展、容量，随时要一份，或取回每月留存的
     #[command(subcommand)]
     Report(ReportCommand),
+    /// 实时概况：容量、最忙和最闲的虚拟机、正在进行的操作、告警
+    #[command(after_help = "例：
+  jiyue top
+  jiyue top --interval 10
+  jiyue top -o json
+
+按键：s 换排序，/ 筛选（回车确定，Esc 取消），r 马上刷新，q 退出。
+输出不是终端时只打印一次；-o json 给程序用。数据都来自服务，不经过 Prometheus。")]
+    Top(TopArgs),
     /// 操作（建设、停机等长任务）：列出、查看、跟踪进度
     #[command(subcommand)]
     Operation(OperationCommand),

@@ -9,8 +9,9 @@ use super::{
     problem::Failure,
     session::Session,
     tables::{
-        Column, Kind, REPORT_AGE, REPORT_BORDER, REPORT_GROUP, REPORT_IDLE, REPORT_PROGRESS, REPORT_ROOM,
-        REPORT_TARGET, REPORT_UNKNOWN,
+        CAPACITY_ALARM, CAPACITY_BOOK, CAPACITY_HOST, CAPACITY_MACHINE, CAPACITY_OPERATION, CAPACITY_WAITING,
+        CAPACITY_ZONE, Column, Kind, REPORT_AGE, REPORT_BORDER, REPORT_GROUP, REPORT_IDLE, REPORT_PROGRESS,
+        REPORT_ROOM, REPORT_TARGET, REPORT_UNKNOWN, by_resource,
     },
 };
 use crate::{
@@ -49,6 +50,18 @@ pub enum ReportCommand {
         /// 只看某个建设单位的
         #[arg(long, value_name = "CODE", value_parser = name)]
         department: Option<String>,
+        /// 写到这个文件，已有的不覆盖
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
+    /// 容量：各网络区域、宿主机实有、可用、申请、批准、分配、实测多少，还能用几天
+    #[command(after_help = "例：
+  jiyue report capacity
+  jiyue report capacity -o json
+  jiyue report capacity -o xlsx --to 容量报告.xlsx
+
+-o 可以是 table、json、yaml、csv、xlsx。审批人、运维员、审计员能看。一直开着看：jiyue top")]
+    Capacity {
         /// 写到这个文件，已有的不覆盖
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
@@ -122,6 +135,10 @@ pub async fn run(session: &Session<'_>, command: ReportCommand) -> Result<(), Fa
             let bytes = client.bytes_by(&["reports", "idle"], &query).await?;
             deliver(screen, args.to, &bytes)
         }
+        ReportCommand::Capacity { to } => {
+            let bytes = client.bytes_by(&["reports", "capacity"], &[("format", form)]).await?;
+            deliver(screen, to, &bytes)
+        }
         ReportCommand::Rooms { as_of, department, to } => {
             let mut query = vec![("format", form)];
             query.extend(as_of.as_deref().map(|day| ("as_of", day)));
@@ -155,7 +172,7 @@ pub async fn here(global: &Global, args: &IdleArgs) -> ExitCode {
             None => None,
         };
         let report = reports.idle(as_of, department.as_ref(), Keep::No).await?;
-        Ok(match screen.format() {
+        let bytes = match screen.format() {
             OutputFormat::Csv => put(&report)?.csv,
             OutputFormat::Xlsx => put(&report)?.xlsx,
             OutputFormat::Json if args.to.is_none() => {
@@ -164,7 +181,10 @@ pub async fn here(global: &Global, args: &IdleArgs) -> ExitCode {
                 text
             }
             _ => serde_json::to_vec(&report).map_err(Problem::internal)?,
-        })
+        };
+        // Of ten thousand machines taken apart piece by piece, for a process that ends with this.
+        std::mem::forget(report);
+        Ok(bytes)
     };
     // Of ten thousand machines it is too long to be read and written once more.
     let as_it_is = args.to.is_none() && screen.format() == OutputFormat::Json;
@@ -205,6 +225,7 @@ fn deliver(screen: &Screen, to: Option<PathBuf>, bytes: &[u8]) -> Result<(), Fai
     match report.get("kind").and_then(Value::as_str) {
         _ if !screen.for_people() => Ok(screen.document(&report)?),
         Some("rooms") => board(screen, &report),
+        Some("capacity") => capacity(screen, &report),
         _ => show(screen, &report),
     }
 }
@@ -238,6 +259,32 @@ fn show(screen: &Screen, report: &Value) -> Result<(), Failure> {
         if !rows.is_empty() {
             screen.section(&format!("\n{}", tr(title)), columns, &rows)?;
         }
+    }
+    Ok(())
+}
+
+/// What there is and what is left of it, and what waits for somebody.
+pub fn capacity(screen: &Screen, report: &Value) -> Result<(), Failure> {
+    let rows = |key: &str| report.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let sections: [(&str, &[Column], Vec<Value>); 8] = [
+        ("各网络区域", &CAPACITY_ZONE, by_resource(report)),
+        ("各宿主机", &CAPACITY_HOST, rows("hosts")),
+        ("将满的任务书", &CAPACITY_BOOK, rows("task_books")),
+        ("要人办的", &CAPACITY_WAITING, rows("waiting")),
+        ("正在进行的操作", &CAPACITY_OPERATION, rows("operations")),
+        ("未消除的告警", &CAPACITY_ALARM, rows("alarms")),
+        ("最忙的虚拟机", &CAPACITY_MACHINE, rows("busiest")),
+        ("最闲的虚拟机", &CAPACITY_MACHINE, rows("idlest")),
+    ];
+    let mut before = "";
+    for (title, columns, rows) in sections {
+        if !rows.is_empty() {
+            screen.section(&format!("{before}{}", tr(title)), columns, &rows)?;
+            before = "\n";
+        }
+    }
+    if before.is_empty() {
+        screen.note(tr("没有宿主机，也没有申请。"))?;
     }
     Ok(())
 }

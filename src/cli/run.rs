@@ -3,7 +3,7 @@
 use super::{
     AlarmCommand, AuditCommand, DepartmentCommand, Exit, FormArg, Global, HostAddArgs, HostCommand, ImageCommand,
     LedgerCommand, MachineCommand, OperationCommand, RemoteCommand, ReportCommand, RequestCommand, ServerCommand,
-    TaskBookCommand, WaitArg, ZoneArg, changes, decisions, document, events, forms,
+    TaskBookCommand, WaitArg, ZoneArg, changes, decisions, disks, document, events, forms,
     language::{say, tr},
     measured,
     output::Screen,
@@ -14,7 +14,7 @@ use super::{
     session::{Session, object},
     systems,
     tables::{self, Kind},
-    upload, watch, waves, zombies,
+    top, upload, watch, waves, zombies,
 };
 use crate::{
     client::{Answer, Client},
@@ -78,11 +78,13 @@ async fn execute(global: &Global, screen: &Screen, command: RemoteCommand) -> Re
         RemoteCommand::Usage(command) => measured::run(&session, command).await,
         RemoteCommand::System(command) => systems::run(&session, command).await,
         RemoteCommand::Zombie(command) => zombies::run(&session, command).await,
+        RemoteCommand::DiskImport(command) => disks::run(&session, command).await,
         RemoteCommand::Room(command) => rooms::run(&session, command).await,
         RemoteCommand::Wave(command) => waves::run(&session, command).await,
         RemoteCommand::Blackout(command) => waves::blackout(&session, command).await,
         RemoteCommand::Deadline(command) => rooms::deadline(&session, command).await,
         RemoteCommand::Report(command) => reports::run(&session, command).await,
+        RemoteCommand::Top(args) => top::run(&session, args).await,
         RemoteCommand::Operation(command) => session.operation(command).await,
         RemoteCommand::Event(command) => events::event(&session.client, screen, command).await,
         RemoteCommand::Audit(AuditCommand::List(args)) => {

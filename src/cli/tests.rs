@@ -73,6 +73,9 @@ fn every_command_parses() {
         "jiyue zombie reply ID --answer object --reason 在用 --holds replaced --denies idle --denies little_used",
         "jiyue zombie exempt ID --until 2027-01-01 --evidence 函",
         "jiyue zombie sheet ID --to a.xlsx",
+        "jiyue disk-import create --old-server S --source-host room-1 --domain oa --machine M --address keep --old-address 10.0.0.5",
+        "jiyue disk-import rollback ID --reason 测试未通过 --wait",
+        "jiyue disk-import finish ID --evidence 已拆除",
         "jiyue operation watch ID",
         "jiyue ledger verify",
         "jiyue usage list --department edu --from 2026-10-01 --to 2026-10-31 --sort name",
@@ -91,6 +94,8 @@ fn every_command_parses() {
         "jiyue machine withdraw-reclaim ID",
         "jiyue report idle --as-of 2026-10-31 --department edu -o xlsx --to a.xlsx",
         "jiyue report idle --local --config a.toml -o csv",
+        "jiyue report capacity -o xlsx --to a.xlsx",
+        "jiyue top --interval 5",
         "jiyue report list --as-of 2026-10-31",
         "jiyue report show ID -o csv",
         "jiyue host set n1 --vcpu 4 --memory 2GiB --disk 1TiB --mlps-level 二级",
@@ -230,37 +235,39 @@ fn help_is_chinese_and_begins_with_what_to_do_first() {
     用法：jiyue [OPTIONS] <COMMAND>
 
     命令:
-      serve       启动服务（在服务器上运行）
-      doctor      检查服务器：配置、数据库、磁盘、libvirt、DNS、时间（在服务器上运行）
-      token       令牌：发放、列出、吊销（在服务器上运行）
-      department  建设单位：登记、列出、查看、改名
-      task-book   项目任务书：导入、列出、查看、撤销
-      host        宿主机：接入、查看、改设置、暂停接收、迁出、隔离
-      placement   落位：说明虚拟机会落在哪台宿主机，为什么
-      alarm       告警：宿主机上实际运行的与账上不符之处
-      image       镜像：导入、列出、查看、分发到宿主机
-      request     资源申请：检查、提交、批准、退回、取消、查看
-      machine     虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、数据库口令、串口日志
-      server      原有的服务器：登记、列出、查看、修改
-      usage       实际用量：列出、逐日查看、导入，判定，规格建议
-      system      信息系统：登记、查看、修改、列入和移出虚拟机，去向和迁移
-      zombie      僵尸系统：判定、征求意见、答复、豁免、认定、备案
-      room        机房：导入普查表、查看、记录关停的证明、签字、导出
-      wave        迁移批次：建、查看、检查冲突、修改、删除
-      blackout    封网期：哪些天不割接
-      deadline    台账：各文件要求谁在什么时候做完什么
-      report      报告：闲置资源、机房关停进展，随时要一份，或取回每月留存的
-      operation   操作（建设、停机等长任务）：列出、查看、跟踪进度
-      event       事件：发生了什么，列出、跟踪
-      audit       审计记录：谁、什么时候、对什么、做了什么
-      ledger      账目：按明细重算，与账上核对
-      rules       审核规则：列出、查看（不需要服务）
-      context     上下文：记住几个服务的地址、CA 证书和令牌在哪里，随时切换
-      completion  打印 bash、zsh、fish 的补全脚本
-      man         把手册页写到一个目录
-      openapi     打印 OpenAPI 文档（不需要服务）
-      crd         打印 Kubernetes 的资源定义（不需要服务）
-      dashboards  把 Prometheus 规则与 Grafana 仪表盘写到一个目录（不需要服务）
+      serve        启动服务（在服务器上运行）
+      doctor       检查服务器：配置、数据库、磁盘、libvirt、DNS、时间（在服务器上运行）
+      token        令牌：发放、列出、吊销（在服务器上运行）
+      department   建设单位：登记、列出、查看、改名
+      task-book    项目任务书：导入、列出、查看、撤销
+      host         宿主机：接入、查看、改设置、暂停接收、迁出、隔离
+      placement    落位：说明虚拟机会落在哪台宿主机，为什么
+      alarm        告警：宿主机上实际运行的与账上不符之处
+      image        镜像：导入、列出、查看、分发到宿主机
+      request      资源申请：检查、提交、批准、退回、取消、查看
+      machine      虚拟机：查看、开停、变更规格、延期、迁移、删除、恢复、数据库口令、串口日志
+      server       原有的服务器：登记、列出、查看、修改
+      usage        实际用量：列出、逐日查看、导入，判定，规格建议
+      system       信息系统：登记、查看、修改、列入和移出虚拟机，去向和迁移
+      zombie       僵尸系统：判定、征求意见、答复、豁免、认定、备案
+      disk-import  旧机磁盘迁入：迁、看进度、退回、了结
+      room         机房：导入普查表、查看、记录关停的证明、签字、导出
+      wave         迁移批次：建、查看、检查冲突、修改、删除
+      blackout     封网期：哪些天不割接
+      deadline     台账：各文件要求谁在什么时候做完什么
+      report       报告：闲置资源、机房关停进展、容量，随时要一份，或取回每月留存的
+      top          实时概况：容量、最忙和最闲的虚拟机、正在进行的操作、告警
+      operation    操作（建设、停机等长任务）：列出、查看、跟踪进度
+      event        事件：发生了什么，列出、跟踪
+      audit        审计记录：谁、什么时候、对什么、做了什么
+      ledger       账目：按明细重算，与账上核对
+      rules        审核规则：列出、查看（不需要服务）
+      context      上下文：记住几个服务的地址、CA 证书和令牌在哪里，随时切换
+      completion   打印 bash、zsh、fish 的补全脚本
+      man          把手册页写到一个目录
+      openapi      打印 OpenAPI 文档（不需要服务）
+      crd          打印 Kubernetes 的资源定义（不需要服务）
+      dashboards   把 Prometheus 规则与 Grafana 仪表盘写到一个目录（不需要服务）
 
     通用选项:
       -o, --output <FORMAT>  输出格式：table（给人看）、json、yaml、name（只有编号，一行一个）；报告还可以是 csv、xlsx；默认 table
@@ -449,6 +456,11 @@ fn samples(kind: Kind) -> Vec<Value> {
             "decision": {"disposition": "rebuild", "text": "架构过时"}, "needs": ["乙"], "waits_for": ["乙"], "goes_with": []})],
         Kind::Deadline => vec![json!({"id": "jiangsu-2017-5", "due_on": "2017-12-31", "overdue": true, "task": "清理",
             "owner": "各部门", "due": "2017年12月底前", "basis": "附件 第 5 项", "also": [{"clause": "二", "on": "2018-01-31"}], "met": null})],
+        Kind::DiskImport => vec![json!({"id": "i-1", "domain": "oa-old", "domain_id": "u", "source_host": "room-1",
+            "department": department, "state": "moved", "server_id": "s-1", "machine_id": "m-1", "address": "10.8.0.21",
+            "format": "qcow2", "copied_bytes": 16_777_216, "file_bytes": 16_777_216, "sha256": "ab",
+            "checked_at": "2026-11-21T01:00:00Z", "answered": true, "note": null, "evidence": null,
+            "operation_id": "op-1", "moved_at": "2026-11-21T01:00:00Z", "ended_at": null})],
         Kind::Wave => {
             vec![json!({"id": "w-1", "name": "第一批", "window_from": "2027-03-05", "window_to": "2027-03-07",
             "note": null, "systems_all": 3, "systems_moved": 1, "check": {"passes": false, "conflicts": [{"level": "blocks",
@@ -600,6 +612,9 @@ fn tables_read_well() {
 
     编号            期限        逾期  工作任务  责任部门  另一日期         完成于
     jiangsu-2017-5  2017-12-31  逾期  清理      各部门    2018-01-31 (二)  -
+
+    编号  旧机    源宿主机  状态            地址       已复制      共
+    i-1   oa-old  room-1    已迁入，可退回  10.8.0.21  16 MiB  16 MiB
 
     编号  批次    窗口从      窗口到      已割接
     w-1   第一批  2027-03-05  2027-03-07   1 / 3

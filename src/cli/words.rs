@@ -131,6 +131,8 @@ pub fn operation_kind(word: &str) -> &str {
         "resize" => "变更规格",
         "migrate" => "迁移",
         "rebuild" => "重建",
+        "import_disk" => "迁入磁盘",
+        "return_disk" => "退回磁盘",
         other => other,
     }
 }
@@ -200,6 +202,19 @@ pub fn finding_state(word: &str) -> (&str, Tone) {
         "filed" => ("已备案", Tone::Good),
         "dismissed" => ("不予认定", Tone::Plain),
         "exempt" => ("暂予豁免", Tone::Plain),
+        other => (other, Tone::Plain),
+    }
+}
+
+/// What a disk import has come to.
+pub fn import_state(word: &str) -> (&str, Tone) {
+    match word {
+        "importing" => ("迁入中", Tone::Busy),
+        "moved" => ("已迁入，可退回", Tone::Good),
+        "returning" => ("退回中", Tone::Busy),
+        "returned" => ("已退回旧机", Tone::Plain),
+        "failed" => ("未成，已复原", Tone::Bad),
+        "finished" => ("已了结", Tone::Good),
         other => (other, Tone::Plain),
     }
 }

@@ -577,6 +577,7 @@ impl Collection<'_, Operation> {
     }
 }
 
+mod disks;
 mod rooms;
 mod waves;
 

@@ -13,9 +13,11 @@ macro_rules! views {
     )+};
 }
 
+mod disks;
 mod rooms;
 mod waves;
 
+pub use disks::DiskImport;
 pub use rooms::{Deadline, Room, SurveyImport, SystemMove};
 pub use waves::{Blackout, SystemRequests, Wave, WaveCheck};
 
@@ -554,6 +556,7 @@ mod tests {
         reads::<SurveyImport>("SurveyImport");
         reads::<SystemMove>("SystemMoveView");
         reads::<Deadline>("Deadline");
+        reads::<DiskImport>("DiskImportView");
     }
 
     #[test]

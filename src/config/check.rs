@@ -6,6 +6,7 @@ use crate::{
     dns::Zones,
     jurisdiction::Profile,
     k8s::settings::KubernetesSettings,
+    migration::moving,
     provider::kubevirt::settings as cluster,
     secret::Vault,
     serve::tls,
@@ -56,6 +57,8 @@ pub fn faults(settings: &Settings) -> Vec<Fault> {
     let measured: Vec<_> = measured.map(|source| source.name.as_str()).collect();
     let wrong = cluster::check(&settings.cluster, &measured).into_iter();
     faults.extend(wrong.map(|w| Fault::new(format!("cluster[{}].{}", w.index, w.field), w.fault, w.mend)));
+    let wrong = moving::settings::check(&settings.source_host).into_iter();
+    faults.extend(wrong.map(|w| Fault::new(format!("source_host[{}].{}", w.index, w.field), w.fault, w.mend)));
     if EnvFilter::try_new(&settings.log_filter).is_err() {
         let mend = "填写 error、warn、info、debug 或 trace，可以分模块，如 info,jiyue=debug";
         faults.push(Fault::new("log_filter", "看不懂", mend));

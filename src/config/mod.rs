@@ -12,6 +12,7 @@ mod tests;
 use crate::{
     dns::ZoneSettings,
     k8s::settings::KubernetesSettings,
+    migration::moving::settings::SourceHostSettings,
     provider::kubevirt::ClusterSettings,
     usage::{source::settings::SourceSettings, zombie::judge::Thresholds},
 };
@@ -114,6 +115,8 @@ pub struct Settings {
     /// Kubernetes clusters with KubeVirt that machines may be built on; each is registered among the hosts by its name. In
     /// the file only, as `dns`.
     pub cluster: Vec<ClusterSettings>,
+    /// Libvirt hosts of departmental rooms, whose guests' disks are taken over; in the file only, as `dns`.
+    pub source_host: Vec<SourceHostSettings>,
     /// `text` or `json`
     pub log_format: LogFormat,
     /// As in `info,jiyue=debug`.
@@ -170,6 +173,7 @@ impl Default for Settings {
             usage_source: Vec::new(),
             kubernetes: None,
             cluster: Vec::new(),
+            source_host: Vec::new(),
             log_format: LogFormat::Text,
             log_filter: "info".to_owned(),
         }

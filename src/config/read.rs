@@ -4,8 +4,8 @@
 
 use super::{DOCUMENTED, Fault, Faults, Settings};
 use crate::{
-    dns::ZoneSettings, k8s::settings::KubernetesSettings, provider::kubevirt::ClusterSettings,
-    usage::source::settings::SourceSettings,
+    dns::ZoneSettings, k8s::settings::KubernetesSettings, migration::moving::settings::SourceHostSettings,
+    provider::kubevirt::ClusterSettings, usage::source::settings::SourceSettings,
 };
 use serde::{
     Deserialize, Deserializer,
@@ -22,7 +22,7 @@ const LISTED: usize = 10;
 const NOT_OURS: [&str; 4] = ["JIYUE_SERVER", "JIYUE_TOKEN", "JIYUE_CRASH_AT", "JIYUE_CACHE"];
 
 /// Settings that are lists of blocks, and one that is a block; no variable can hold them.
-const BLOCKS: [&str; 3] = ["dns", "usage_source", "cluster"];
+const BLOCKS: [&str; 4] = ["dns", "usage_source", "cluster", "source_host"];
 const BLOCK: &str = "kubernetes";
 
 pub fn load(file: Option<&Path>, variables: impl Iterator<Item = (String, String)>) -> Result<Settings, Faults> {
@@ -41,6 +41,7 @@ pub fn load(file: Option<&Path>, variables: impl Iterator<Item = (String, String
                 None => vec![Fault::new(key, format!("写的是{}", kind(value)), "写一段 [kubernetes]，放在文件的最后")],
             },
             "cluster" => blocks::<ClusterSettings>(key, &["name"], value),
+            "source_host" => blocks::<SourceHostSettings>(key, &["name", "uri"], value),
             _ => judge(known, key, value),
         })
         .collect();

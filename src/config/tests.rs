@@ -26,13 +26,14 @@ fn the_documented_file_has_every_setting_with_its_default() {
     let at = |name: &str| all.iter().position(|(key, _)| *key == name).unwrap();
     let (heading, second) = (at("[[dns]]"), at("[[usage_source]]"));
     let (third, fourth) = (at("[kubernetes]"), at("[[cluster]]"));
+    let fifth = at("[[source_host]]");
     let (plain, dns) = (&all[..heading], &all[heading + 1..second]);
-    let (sources, kubernetes, clusters) = (&all[second + 1..third], &all[third + 1..fourth], &all[fourth + 1..]);
+    let (sources, kubernetes, clusters) = (&all[second + 1..third], &all[third + 1..fourth], &all[fourth + 1..fifth]);
     let keys = |of: &[(&'static str, &str)]| of.iter().map(|(key, _)| *key).collect::<Vec<_>>();
     let known: BTreeSet<_> = names::<Settings>()
         .iter()
         .copied()
-        .filter(|name| !["dns", "usage_source", "kubernetes", "cluster"].contains(name))
+        .filter(|name| !["dns", "usage_source", "kubernetes", "cluster", "source_host"].contains(name))
         .collect();
     assert!(known.len() > 25, "{known:?}");
     assert_eq!((keys(plain).len(), keys(plain).into_iter().collect::<BTreeSet<_>>()), (known.len(), known));
@@ -40,6 +41,7 @@ fn the_documented_file_has_every_setting_with_its_default() {
     assert_eq!(keys(sources), names::<SourceSettings>());
     assert_eq!(keys(kubernetes), names::<KubernetesSettings>());
     assert_eq!(keys(clusters), names::<ClusterSettings>());
+    assert_eq!(keys(&all[fifth + 1..]), names::<SourceHostSettings>());
 
     // Each line says what the default is; four settings have none, and say so.
     let optional = ["tls_certificate", "tls_key", "fence_command", "idle_rules"];
@@ -47,7 +49,7 @@ fn the_documented_file_has_every_setting_with_its_default() {
         |lines: &mut dyn Iterator<Item = &(&str, &str)>| lines.map(|(_, line)| *line).collect::<Vec<_>>().join("\n");
     let defaults = text(&mut plain.iter().filter(|(key, _)| !optional.contains(key)));
     assert_eq!(from_text(&defaults, &[]), Ok(Settings::default()));
-    assert_eq!(DOCUMENTED.matches("默认没有").count(), 6, "two settings in one, two, and three lists of blocks");
+    assert_eq!(DOCUMENTED.matches("默认没有").count(), 7, "two settings in one, two, and four lists of blocks");
     // A default that is written down wrong would be found.
     assert_ne!(from_text(&defaults.replace("worker_width = 4", "worker_width = 5"), &[]), Ok(Settings::default()));
 

@@ -2,7 +2,8 @@
 
 use super::{acts, deadlines, images, once, rooms, rules, verdicts, waves};
 use crate::{
-    audit, capacity, db::Sorts, identity, machine, operation, report, request, server, system, task_book, usage, watch,
+    audit, capacity, db::Sorts, identity, machine, migration, operation, report, request, server, system, task_book,
+    usage, watch,
 };
 use serde_json::{Map, Value};
 use std::sync::{LazyLock, OnceLock};
@@ -37,6 +38,7 @@ const ABOUT: &str = "政务云资源申请与容量管理接口。命名、状�
         (name = "rooms", description = "机房：普查、关停"),
         (name = "waves", description = "迁移批次、封网期、按实测用量申请"),
         (name = "deadlines", description = "台账"),
+        (name = "disk-imports", description = "旧机磁盘迁入"),
         (name = "verdicts", description = "判定、规格建议、建设单位同意收回"),
         (name = "reports", description = "报告"),
         (name = "operations", description = "长任务与进展"),
@@ -73,6 +75,7 @@ const ORDERS: &[(&str, &Sorts)] = &[
     ("/v1/audit-records", &audit::SORTS),
     ("/v1/deadlines", &deadlines::SORTS),
     ("/v1/departments", &identity::store::DEPARTMENT_SORTS),
+    ("/v1/disk-imports", &migration::moving::store::SORTS),
     ("/v1/hosts", &capacity::store::SORTS),
     ("/v1/images", &images::SORTS),
     ("/v1/images/{id}/hosts", &images::BY_HOST),

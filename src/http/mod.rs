@@ -10,6 +10,7 @@ mod call;
 mod carried;
 pub mod deadlines;
 pub mod departments;
+pub mod disk_imports;
 mod document;
 pub mod events;
 pub mod extract;
@@ -38,6 +39,7 @@ pub mod verdicts;
 pub mod waves;
 pub mod zombies;
 
+pub use carried::{Called, trace_id};
 pub use document::orders;
 
 use crate::{
@@ -51,9 +53,9 @@ use crate::{
         service::{Images, Machines},
     },
     metrics::Metrics,
-    migration::service::Estates,
+    migration::{moving::service::DiskImports, service::Estates},
     operation::Operation,
-    report::service::Reports,
+    report::{capacity::service::Capacities, service::Reports},
     request::service::Rules,
     secret::Vault,
     system::service::Systems,
@@ -92,8 +94,10 @@ pub struct Parts {
     pub systems: Systems,
     pub zombies: Zombies,
     pub estates: Estates,
+    pub disk_imports: DiskImports,
     pub judges: Judges,
     pub reports: Reports,
+    pub capacities: Capacities,
     pub importer: Importer,
     pub metrics: Metrics,
     pub vault: Vault,
@@ -179,6 +183,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(reports::list))
         .routes(routes!(reports::idle))
         .routes(routes!(reports::rooms))
+        .routes(routes!(reports::capacity))
         .routes(routes!(reports::show))
         .routes(routes!(servers::replay))
         .routes(routes!(usage::sources))
@@ -208,6 +213,10 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(waves::request))
         .routes(routes!(deadlines::list))
         .routes(routes!(deadlines::meet))
+        .routes(routes!(disk_imports::create, disk_imports::list))
+        .routes(routes!(disk_imports::show))
+        .routes(routes!(disk_imports::rollback))
+        .routes(routes!(disk_imports::finish))
         .routes(routes!(zombies::list))
         .routes(routes!(zombies::show))
         .routes(routes!(zombies::ask))
@@ -255,10 +264,11 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     document
 }
 
-/// The router, ready to be served.
-pub fn router(api: Api) -> Router {
+/// The router, ready to be served, with pages for people beside it.
+pub fn router(api: Api, pages: Router) -> Router {
     let (router, _) = routes().split_for_parts();
     router
+        .merge(pages.with_state(()))
         .fallback(async || Problem::new(Kind::NotFound, "route_not_found", "没有这个接口；接口清单见 /v1/openapi.json"))
         .method_not_allowed_fallback(async || {
             Problem::new(Kind::Method, "method_not_allowed", "这个接口不支持该方法；接口清单见 /v1/openapi.json")

@@ -11,6 +11,7 @@ use crate::{
     identity::policy::{self, Act},
     machine::ledger,
     migration::progress,
+    report::rooms::near,
 };
 use axum::{Json, extract::State, http::header, response::IntoResponse};
 use serde::Deserialize;
@@ -26,9 +27,10 @@ pub async fn healthz() -> &'static str {
 pub async fn metrics(State(api): State<Api>) -> Result<impl IntoResponse, Problem> {
     // A database that does not answer leaves the figures as they were last known.
     if let Ok(estate) = api.estates.now().await {
-        let (rooms, systems) = progress::totals(&estate, api.estates.term(), api.estates.today(), None);
+        let (term, today) = (api.estates.term(), api.estates.today());
+        let (rooms, systems) = progress::totals(&estate, term, today, None);
         api.metrics.survey(
-            [rooms.closed, rooms.exempt, rooms.pending, rooms.late],
+            [rooms.closed, rooms.exempt, rooms.pending, rooms.late, near(&estate, term, today)],
             [systems.in_cloud, systems.discarded, systems.exempt, systems.pending],
         );
     }

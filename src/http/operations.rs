@@ -34,7 +34,8 @@ pub async fn one(api: &Api, actor: &Actor, id: &str) -> Result<View, Problem> {
 pub struct OperationsQuery {
     /// `queued`, `running`, `unwinding`, `succeeded`, `failed` or `cancelled`.
     pub state: Option<String>,
-    /// `build`, `start`, `stop`, `bin`, `restore`, `reboot`, `resize`, `migrate` or `rebuild`.
+    /// `build`, `start`, `stop`, `bin`, `restore`, `reboot`, `resize`, `migrate`, `rebuild`,
+    /// `import_disk` or `return_disk`.
     pub kind: Option<String>,
     pub request_id: Option<String>,
     pub machine_id: Option<String>,

@@ -15,12 +15,14 @@ use crate::{
     },
     ids::ReportId,
     report::{
+        capacity::CapacityReport,
         idle::IdleReport,
         paper,
         rooms::{self, RoomsReport},
         service::{ReportError, put},
         store::{self, Filter, Made, Paper},
     },
+    time,
     usage::judging::service::Keep,
 };
 use axum::{
@@ -38,6 +40,7 @@ use tokio::task::spawn_blocking;
 /// What a file of it is called.
 const IDLE: &str = "闲置资源报告";
 const ROOMS: &str = "机房关停进展";
+const CAPACITY: &str = "容量报告";
 
 /// How a report is had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
@@ -175,6 +178,32 @@ pub async fn rooms(
         (Some(report), _) => Ok(Json(report).into_response()),
         (None, paper) => Ok(format.answer(ROOMS, as_of, paper)),
     }
+}
+
+/// 容量：各网络区域、各宿主机实有、可用、申请、批准、分配、实测各多少，照现在的增速还能用几天，有什么要人办
+#[utoipa::path(get, path = "/v1/reports/capacity", tag = "reports", params(FormatQuery),
+    responses((status = 200, content((CapacityReport = "application/json"), (String = "text/csv"),
+        (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
+        (status = "4XX", body = ProblemDocument)))]
+pub async fn capacity(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    headers: HeaderMap,
+    Query(query): Query<FormatQuery>,
+) -> Result<Response, Problem> {
+    policy::scope(&actor, Act::CapacityRead)?;
+    let seen = api.capacities.now().await?;
+    let format = Format::of(query.format, &headers);
+    if format == Format::Json {
+        return Ok(Json(&seen.report).into_response());
+    }
+    let as_of = time::civil(seen.report.changed_at);
+    let paper = spawn_blocking(move || match format {
+        Format::Xlsx => paper::capacity_workbook(&seen.report).map(|xlsx| Paper { xlsx, ..Paper::default() }),
+        _ => paper::capacity_csv(&seen.report).map(|csv| Paper { csv, ..Paper::default() }),
+    });
+    let paper = paper.await.map_err(Problem::internal)?.map_err(Problem::internal)?;
+    Ok(format.answer(CAPACITY, as_of, paper))
 }
 
 /// A report that was made and is kept.

@@ -34,17 +34,9 @@ impl Door {
         Self { db, known: Arc::default() }
     }
 
-    pub async fn authenticate(&self, bearer: Option<&str>, trace_id: &str) -> Result<Actor, Problem> {
-        let refuse = |detail: &str| Problem::new(Kind::Unauthenticated, "unauthenticated", detail);
-        let Some(bearer) = bearer else {
-            return Err(refuse(
-                "请求未带令牌；请在 Authorization 头中使用 Bearer 令牌，令牌由管理员用 jiyue token create 签发",
-            ));
-        };
-        // One answer for every way in which a token can be wrong.
-        let invalid = || refuse("令牌无效、已过期或已吊销；请向管理员申领新的令牌");
-        let secret = Secret::read(bearer).ok_or_else(invalid)?;
-        let row = self.row(secret.digest()).await?.ok_or_else(invalid)?;
+    /// Whose token is kept by this digest: for what stands for a token, and ends with it.
+    pub async fn holder(&self, digest: String, trace_id: &str) -> Result<Actor, Problem> {
+        let row = self.row(digest).await?.ok_or_else(invalid)?;
         if row.revoked_at.is_some() || row.expires_at <= self.db.clock().now() {
             return Err(invalid());
         }
@@ -56,6 +48,16 @@ impl Door {
             department: row.department,
             trace_id: trace_id.to_owned(),
         })
+    }
+
+    pub async fn authenticate(&self, bearer: Option<&str>, trace_id: &str) -> Result<Actor, Problem> {
+        let Some(bearer) = bearer else {
+            return Err(refuse(
+                "请求未带令牌；请在 Authorization 头中使用 Bearer 令牌，令牌由管理员用 jiyue token create 签发",
+            ));
+        };
+        let secret = Secret::read(bearer).ok_or_else(invalid)?;
+        self.holder(secret.digest(), trace_id).await
     }
 
     async fn row(&self, digest: String) -> Result<Option<TokenRow>, Problem> {
@@ -80,4 +82,13 @@ impl Door {
         }
         Ok(row)
     }
+}
+
+fn refuse(detail: &str) -> Problem {
+    Problem::new(Kind::Unauthenticated, "unauthenticated", detail)
+}
+
+/// One answer for every way in which a token can be wrong.
+fn invalid() -> Problem {
+    refuse("令牌无效、已过期或已吊销；请向管理员申领新的令牌")
 }

@@ -91,6 +91,8 @@ acts! {
     MachineAgreeReclaim = "machine.agree_reclaim",
     MachineWithdrawReclaim = "machine.withdraw_reclaim",
     ReportRead = "report.read",
+    /// What there is and what is left of it, of all departments: the report, the status page and `jiyue top`.
+    CapacityRead = "capacity.read",
     ServerReplay = "server.replay_usage",
     UsageSourceRead = "usage_source.read",
     RoomRead = "room.read",
@@ -103,6 +105,10 @@ acts! {
     SystemExempt = "system.exempt",
     DeadlineRead = "deadline.read",
     DeadlineMeet = "deadline.meet",
+    DiskImportRead = "disk_import.read",
+    DiskImportCreate = "disk_import.create",
+    DiskImportRollBack = "disk_import.roll_back",
+    DiskImportFinish = "disk_import.finish",
     WaveRead = "wave.read",
     WaveCreate = "wave.create",
     WaveChange = "wave.change",
@@ -125,18 +131,19 @@ pub enum Reach {
 /// The policy.
 pub const fn reach(role: Role, act: Act) -> Reach {
     use Act::{
-        AlarmAcknowledge, AlarmRead, AuditRead, BlackoutCreate, BlackoutDelete, BlackoutRead, DeadlineMeet,
-        DeadlineRead, DepartmentChange, DepartmentCreate, DepartmentRead, EventRead, HostAdd, HostChange,
-        HostConfirmFenced, HostCordon, HostDrain, HostFence, HostRead, HostReadmit, HostUncordon, ImageDistribute,
-        ImageImport, ImageRead, LedgerVerify, MachineAgreeReclaim, MachineChange, MachineCredentials, MachineDelete,
-        MachineExtend, MachineLog, MachineMigrate, MachineRead, MachineReboot, MachineRebuild, MachineRegisterName,
-        MachineResize, MachineRestore, MachineStart, MachineStop, MachineWithdrawReclaim, OperationRead,
-        PlacementExplain, ReportRead, RequestApprove, RequestCancel, RequestCheck, RequestRead, RequestReturn,
-        RequestSubmit, RoomImport, RoomRead, RoomRecord, RoomReopen, RoomSign, ServerChange, ServerCreate, ServerRead,
-        ServerReplay, SystemAdvance, SystemAttach, SystemChange, SystemCreate, SystemDecide, SystemDetach,
-        SystemExempt, SystemRead, SystemRequest, TaskBookImport, TaskBookRead, TaskBookRevoke, UsageImport, UsageRead,
-        UsageSourceRead, VerdictRead, WaveChange, WaveCreate, WaveDelete, WaveRead, ZombieAsk, ZombieConfirm,
-        ZombieDismiss, ZombieExempt, ZombieFile, ZombieJudge, ZombieRead, ZombieReply,
+        AlarmAcknowledge, AlarmRead, AuditRead, BlackoutCreate, BlackoutDelete, BlackoutRead, CapacityRead,
+        DeadlineMeet, DeadlineRead, DepartmentChange, DepartmentCreate, DepartmentRead, DiskImportCreate,
+        DiskImportFinish, DiskImportRead, DiskImportRollBack, EventRead, HostAdd, HostChange, HostConfirmFenced,
+        HostCordon, HostDrain, HostFence, HostRead, HostReadmit, HostUncordon, ImageDistribute, ImageImport, ImageRead,
+        LedgerVerify, MachineAgreeReclaim, MachineChange, MachineCredentials, MachineDelete, MachineExtend, MachineLog,
+        MachineMigrate, MachineRead, MachineReboot, MachineRebuild, MachineRegisterName, MachineResize, MachineRestore,
+        MachineStart, MachineStop, MachineWithdrawReclaim, OperationRead, PlacementExplain, ReportRead, RequestApprove,
+        RequestCancel, RequestCheck, RequestRead, RequestReturn, RequestSubmit, RoomImport, RoomRead, RoomRecord,
+        RoomReopen, RoomSign, ServerChange, ServerCreate, ServerRead, ServerReplay, SystemAdvance, SystemAttach,
+        SystemChange, SystemCreate, SystemDecide, SystemDetach, SystemExempt, SystemRead, SystemRequest,
+        TaskBookImport, TaskBookRead, TaskBookRevoke, UsageImport, UsageRead, UsageSourceRead, VerdictRead, WaveChange,
+        WaveCreate, WaveDelete, WaveRead, ZombieAsk, ZombieConfirm, ZombieDismiss, ZombieExempt, ZombieFile,
+        ZombieJudge, ZombieRead, ZombieReply,
     };
     match (role, act) {
         (
@@ -176,6 +183,7 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | RoomRecord
             | RoomSign
             | SystemAdvance
+            | DiskImportRead
             | SystemRequest
             | BlackoutRead,
         ) => Reach::Own,
@@ -195,13 +203,13 @@ pub const fn reach(role: Role, act: Act) -> Reach {
             | MachineRead | MachineStart | MachineStop | MachineReboot | MachineMigrate | MachineRebuild
             | MachineRegisterName | MachineLog | OperationRead | LedgerVerify | RequestRead | DepartmentRead
             | ServerCreate | ServerChange | ServerReplay | UsageImport | RoomImport | RoomRecord | SystemAdvance
-            | BlackoutCreate | BlackoutDelete,
+            | DiskImportCreate | DiskImportRollBack | DiskImportFinish | BlackoutCreate | BlackoutDelete,
         )
         | (Role::Requester | Role::Operator, ImageRead)
         | (
             Role::Authority | Role::Operator | Role::Auditor,
             PlacementExplain | ServerRead | SystemRead | ZombieRead | UsageRead | UsageSourceRead | VerdictRead
-            | ReportRead | RoomRead
+            | ReportRead | RoomRead | DiskImportRead | CapacityRead
             // Others' systems stand in a wave too: a project team learns its own from their way out.
             | WaveRead | BlackoutRead,
         )

@@ -141,6 +141,7 @@ fn compose_machine(
             zone: request.block.zone,
             apart: request.block.spread == Spread::Require,
         }),
+        imported: None,
     };
     let claim = Claim {
         machine: id,
@@ -179,7 +180,7 @@ fn compose_machine(
 /// A hardware address that is the address in other words: QEMU's own prefix, then its four bytes. dnsmasq keeps an
 /// address for about an hour for the card that had it last, whatever is reserved; so who inherits an address must
 /// inherit its card too. Within a network it is unique because the address is.
-pub(super) fn mac_of(address: Ipv4Addr) -> String {
+pub fn mac_of(address: Ipv4Addr) -> String {
     let [a, b, c, d] = address.octets();
     format!("52:54:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
 }

@@ -115,6 +115,9 @@ impl Machines {
 
     /// Claims a place on another host and puts down the operation that goes there, in one transaction.
     pub async fn depart(&self, cause: Cause, machine: Machine, only: Option<HostId>) -> Result<OperationId, Problem> {
+        if machine.intent.imported.is_some() {
+            return Err(on_old_disk());
+        }
         let (inventory, sendable) = (self.inventory.clone(), image_is_here(&machine));
         let departed = self
             .db
@@ -171,6 +174,9 @@ impl Machines {
         let scope = policy::scope(actor, Act::MachineRebuild)?;
         let machine = self.find(id, scope.filter()).await?;
         may(&machine, Kind::Rebuild)?;
+        if machine.intent.is_on_loan() {
+            return Err(on_loan());
+        }
         let (cause, inventory, vault) = (Cause::of(actor), self.inventory.clone(), self.vault.clone());
         let sendable = image_is_here(&machine);
         let begun = self
@@ -263,6 +269,8 @@ async fn begin_anew(
             gateway: place.network.gateway,
             dns: place.network.dns,
         },
+        // Its disk is gone, whichever it was.
+        imported: None,
         ..machine.intent.clone()
     };
     if intent.database.is_some() {
@@ -293,6 +301,20 @@ fn not_fenced(host: &Host) -> Problem {
 fn on_cluster() -> Problem {
     let detail = "虚拟机在集群上，由集群自己在节点之间迁移；不能迁到宿主机，也不能由宿主机迁来";
     Problem::conflict("machine_on_cluster", detail)
+}
+
+fn on_old_disk() -> Problem {
+    Problem::conflict(
+        "machine_on_imported_disk",
+        "虚拟机运行在从旧机迁来的磁盘上，这块磁盘没有基础镜像，目前不能随虚拟机换宿主机；请让它留在这台宿主机上",
+    )
+}
+
+fn on_loan() -> Problem {
+    Problem::conflict(
+        "disk_import_open",
+        "虚拟机的磁盘迁入还没有了结，重建会让旧机和它可能同时运行；先执行 jiyue disk-import finish 或 rollback",
+    )
 }
 
 fn not_movable() -> Problem {

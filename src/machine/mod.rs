@@ -23,6 +23,8 @@ pub mod service;
 pub mod steps;
 pub mod store;
 
+pub use intent::mac_of;
+
 use crate::{
     ids::{DepartmentId, HostId, MachineId, OperationId, RequestId},
     labels::Zone,

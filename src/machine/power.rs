@@ -21,10 +21,17 @@ use crate::{
         store::LeaseError,
         worker::{Held, RunError, Runner},
     },
-    provider::{Part, Provider, Stop},
+    provider::{Part, Provider, ProviderError, Stop},
 };
 use serde_json::json;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+/// Who else may be running from a machine's disk.
+#[async_trait::async_trait]
+pub trait Twin: Send + Sync {
+    /// Makes sure, by a look at this moment, that nobody is.
+    async fn is_off(&self, machine: &Machine) -> Result<(), ProviderError>;
+}
 
 pub struct Power {
     pub db: Db,
@@ -35,6 +42,7 @@ pub struct Power {
     /// How long a guest is asked to shut down before its power is cut.
     pub grace: Duration,
     pub names: Names,
+    pub twin: Arc<dyn Twin>,
 }
 
 /// Steps of a stop and of a start.
@@ -118,6 +126,18 @@ impl Power {
         })
     }
 
+    /// A machine on a disk that may still go back starts only when nobody else runs from it.
+    pub(super) async fn no_twin(&self, machine: &Machine) -> Result<(), StepError> {
+        if !machine.intent.is_on_loan() {
+            return Ok(());
+        }
+        self.twin.is_off(machine).await.map_err(|source| match source {
+            // Nothing is known of it: a start waits for as long as that is so.
+            ProviderError::Unreachable { .. } => StepError::Away(source),
+            source => StepError::Failed { part: Part::Power, source },
+        })
+    }
+
     async fn act(&self, held: &Held, kind: Kind, machine: &Machine, provider: &dyn Provider) -> Result<(), StepError> {
         match kind {
             Kind::Reboot => {
@@ -126,6 +146,7 @@ impl Power {
                 steps::ensure(provider, Part::Answer, &machine.intent, self.patience, &held.stop, &self.metrics).await
             }
             Kind::Start | Kind::Restore => {
+                self.no_twin(machine).await?;
                 // The definition too: it may have been taken away behind our back, and an operator has had a look.
                 for part in [Part::Domain, Part::Power, Part::Answer] {
                     steps::ensure(provider, part, &machine.intent, self.patience, &held.stop, &self.metrics).await?;
@@ -206,8 +227,16 @@ impl State {
         matches!(
             (kind, self),
             // A machine that ought to run may be told so again: it was cut off, or its definition taken away.
-            (Kind::Start | Kind::Resize | Kind::Migrate | Kind::Rebuild | Kind::Bin, Self::Stopped | Self::Running)
-                | (Kind::Stop | Kind::Reboot, Self::Running)
+            (
+                Kind::Start
+                    | Kind::Resize
+                    | Kind::Migrate
+                    | Kind::Rebuild
+                    | Kind::Bin
+                    | Kind::ImportDisk
+                    | Kind::ReturnDisk,
+                Self::Stopped | Self::Running,
+            ) | (Kind::Stop | Kind::Reboot, Self::Running)
                 | (Kind::Restore, Self::InBin)
         )
     }

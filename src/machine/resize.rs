@@ -80,6 +80,7 @@ impl Resize {
         provider.reshape(&wanted).await.map_err(failed(Part::Domain))?;
         crash::point("resize.reshaped");
         if restart {
+            self.power.no_twin(machine).await?;
             self.up(held, &wanted, provider).await?;
         }
         Ok(())
@@ -136,6 +137,7 @@ impl Resize {
         }
         let failed = |source| StepError::Failed { part: Part::Power, source };
         provider.stop(intent, Stop::Now).await.map_err(failed)?;
+        self.power.no_twin(machine).await?;
         self.up(held, intent, provider).await
     }
 

@@ -54,7 +54,10 @@ const fn act_of(kind: OperationKind) -> Act {
         OperationKind::Resize => Act::MachineResize,
         OperationKind::Migrate => Act::MachineMigrate,
         OperationKind::Rebuild => Act::MachineRebuild,
-        OperationKind::Stop | OperationKind::Build => Act::MachineStop,
+        // What is about disks is no act on a machine alone, and never comes here.
+        OperationKind::Stop | OperationKind::Build | OperationKind::ImportDisk | OperationKind::ReturnDisk => {
+            Act::MachineStop
+        }
     }
 }
 
@@ -141,7 +144,7 @@ impl Machines {
 }
 
 /// Whether a machine is free for an operation, in a state that admits it.
-pub(super) fn may(machine: &Machine, kind: OperationKind) -> Result<(), Problem> {
+pub fn may(machine: &Machine, kind: OperationKind) -> Result<(), Problem> {
     if machine.operation.is_some() {
         return Err(Problem::conflict("machine_busy", "该虚拟机正有操作在进行；请等待其结束后再试"));
     }

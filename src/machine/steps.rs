@@ -50,7 +50,7 @@ pub enum StepError {
     #[error("stopped before the step was done")]
     Stopped,
     /// Nothing is known; to be taken up again later.
-    #[error("the cluster is away: {0}")]
+    #[error("it cannot be asked now: {0}")]
     Away(#[source] ProviderError),
     #[error("{part}: {source}")]
     Failed {

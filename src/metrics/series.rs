@@ -105,8 +105,19 @@ const DAYS: &[f64] = &[
 
 pub const REQUEST_STATES: &[&str] =
     &["submitted", "returned", "approved", "delivered", "failed", "cancelling", "cancelled"];
-pub const OPERATION_KINDS: &[&str] =
-    &["build", "start", "stop", "bin", "restore", "reboot", "resize", "migrate", "rebuild"];
+pub const OPERATION_KINDS: &[&str] = &[
+    "build",
+    "start",
+    "stop",
+    "bin",
+    "restore",
+    "reboot",
+    "resize",
+    "migrate",
+    "rebuild",
+    "import_disk",
+    "return_disk",
+];
 pub const OPEN_OPERATIONS: &[&str] = &["queued", "running", "unwinding"];
 pub const PARTS: &[&str] = &["image", "disk", "seed", "address", "name", "domain", "power", "answer", "register"];
 pub const HOST_STATES: &[&str] = &["active", "cordoned", "draining", "unknown", "fenced"];
@@ -307,6 +318,8 @@ pub const ROOMS: Series = gauge(
     "Machine rooms of the survey by where they stand: closed, exempt or pending.",
 );
 pub const ROOMS_LATE: Series = gauge("jiyue_rooms_late", &[], "Pending rooms past their last day.");
+pub const ROOMS_NEAR: Series =
+    gauge("jiyue_rooms_near", &[], "Pending rooms whose last day is not over, and at most 30 days away.");
 pub const SURVEYED: Series = gauge(
     "jiyue_surveyed_systems",
     &[closed("standing", &["in_cloud", "discarded", "exempt", "pending"])],
@@ -390,6 +403,7 @@ pub const ALL: &[Series] = &[
     ZOMBIE_FINDINGS,
     ROOMS,
     ROOMS_LATE,
+    ROOMS_NEAR,
     SURVEYED,
     KUBE_LEADER,
     KUBE_RECONCILES,

@@ -12,6 +12,7 @@ pub mod fate;
 pub mod forms;
 pub mod gates;
 pub mod import;
+pub mod moving;
 pub mod passage;
 pub mod progress;
 pub mod register;

@@ -35,10 +35,14 @@ pub enum Kind {
     Migrate,
     /// Builds a machine anew elsewhere, after its host has been proven to be off.
     Rebuild,
+    /// Takes over an old guest's disk into a machine.
+    ImportDisk,
+    /// Gives a machine its own disk again, and starts the old guest.
+    ReturnDisk,
 }
 
 impl Kind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Build,
         Self::Start,
         Self::Stop,
@@ -48,6 +52,8 @@ impl Kind {
         Self::Resize,
         Self::Migrate,
         Self::Rebuild,
+        Self::ImportDisk,
+        Self::ReturnDisk,
     ];
 
     pub const fn word(self) -> &'static str {
@@ -61,6 +67,8 @@ impl Kind {
             Self::Resize => "resize",
             Self::Migrate => "migrate",
             Self::Rebuild => "rebuild",
+            Self::ImportDisk => "import_disk",
+            Self::ReturnDisk => "return_disk",
         }
     }
 }

@@ -5,19 +5,22 @@
 //! Providers know the ground floor only: no SQL, no rules, no HTTP.
 
 pub mod disk_image;
+pub mod disks;
 pub mod kubevirt;
 pub mod libvirt;
+pub mod old_guest;
 pub mod reading;
 pub mod seed;
 pub mod simulated;
 
 use crate::{
     catalogue::database::Engine,
-    ids::{DepartmentId, MachineId, OperationId, RequestId},
+    ids::{DepartmentId, DiskImportId, MachineId, OperationId, RequestId},
     labels::Zone,
     secret::Password,
     units::Bytes,
 };
+use disks::Disks;
 use ipnet::Ipv4Net;
 use reading::Readings;
 use serde::{Deserialize, Serialize};
@@ -47,6 +50,20 @@ pub struct Intent {
     /// Whose it is, where the place keeps departments apart: on a cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenancy: Option<Tenancy>,
+    /// The disk that it runs on in place of the one that it was built with, which still lies beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
+}
+
+/// A disk that an old guest had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// Part of the volume's name: each import has a volume to itself.
+    pub import: DiskImportId,
+    pub format: ImageFormat,
+    /// There is no way back any more: the old guest stays off for good.
+    #[serde(default)]
+    pub settled: bool,
 }
 
 /// Whose a machine is, and what it belongs to.
@@ -114,6 +131,11 @@ impl Intent {
     /// Whether it is to have a database and does not say by which password.
     pub fn lacks_password(&self) -> bool {
         self.database.as_ref().is_some_and(|database| database.password.is_none())
+    }
+
+    /// Whether the machine runs on a disk that may still go back to the old guest that it came from.
+    pub fn is_on_loan(&self) -> bool {
+        self.imported.is_some_and(|imported| !imported.settled)
     }
 
     /// Whether its first start includes an installation, which takes its time.
@@ -440,6 +462,10 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// Brings a base image there, whole or not at all; "already there" is success. Of several that bring the same image,
     /// none waits for the others: whoever calls this has to be the only one.
     async fn bring_image(&self, image: &ImageRef, report: &(dyn Fn(u8) + Send + Sync)) -> Result<(), ProviderError>;
+    /// Where disks can be taken over from elsewhere, what does it.
+    fn disks(&self) -> Option<&dyn Disks> {
+        None
+    }
     /// The tail of the serial console, at most `limit` bytes, as text (bad UTF-8 replaced).
     async fn console(&self, intent: &Intent, limit: usize) -> Result<String, ProviderError>;
 }
@@ -478,6 +504,7 @@ pub(crate) mod tests {
             ],
             database: None,
             tenancy: None,
+            imported: None,
         }
     }
 

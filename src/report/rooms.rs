@@ -3,10 +3,26 @@
 use crate::{
     identity::Department,
     jurisdiction::Profile,
-    migration::{progress::Progress, register::Deadline},
+    migration::{
+        estate::Estate,
+        progress::Progress,
+        register::Deadline,
+        room::{Standing, Term},
+    },
 };
-use jiff::civil::Date;
+use jiff::{ToSpan, civil::Date};
 use serde::Serialize;
+
+/// So many days before its last one a room's is near.
+pub const NEAR_DAYS: i64 = 30;
+
+/// Pending rooms whose last day is near and not over.
+pub fn near(estate: &Estate, term: Term, today: Date) -> i64 {
+    let until = today.saturating_add(NEAR_DAYS.days());
+    let pending = estate.rooms.values().filter(|room| room.standing() == Standing::Pending);
+    let near = pending.filter(|room| room.due_on(term).is_some_and(|due| (today..=until).contains(&due)));
+    i64::try_from(near.count()).unwrap_or(i64::MAX)
+}
 
 /// A target of the documents, against what was reached.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]

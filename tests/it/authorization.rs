@@ -115,6 +115,8 @@ struct World {
     /// With a system in it that has still to leave.
     room: String,
     surveyed: String,
+    /// It is over, and nothing changes it any more.
+    disk_import: String,
     /// By which a system is planned, so that it cannot be deleted.
     wave: String,
     blackout: String,
@@ -153,6 +155,7 @@ impl World {
         let (system, finding) = filed(&broker, &cast, &machine).await;
         let report = reported(&broker, &machine).await;
         let (room, surveyed) = surveyed(&broker, &cast, &raw).await;
+        let disk_import = crate::disk_imports::over(&broker.setup.database_url).await.remove(0);
         let wave = planned(&broker, &cast, &surveyed).await;
         let blackout = json!({"department": "jyj", "from": "2031-06-01", "to": "2031-06-20", "reason": "中高考"});
         let blackout = broker.post("/v1/blackouts", &cast.operator, &blackout).await.expect(201);
@@ -172,6 +175,7 @@ impl World {
             report,
             room,
             surveyed,
+            disk_import,
             wave,
             blackout,
         }
@@ -194,6 +198,7 @@ impl World {
             path if path.contains("/systems/") => &self.system,
             path if path.contains("/zombie-findings/") => &self.finding,
             path if path.contains("/reports/") => &self.report,
+            path if path.contains("/disk-imports/") => &self.disk_import,
             path if path.contains("/images/") => "test-image",
             path if path.contains("/departments/") => "mzj",
             path if path.ends_with("/revoke") => &self.revoked_book,
@@ -229,6 +234,10 @@ impl World {
             ("POST", path) if path.ends_with("/decide") => json!({"disposition": "inherit", "reason": "平移"}),
             ("POST", path) if path.ends_with("/advance") => json!({"step": "archive", "evidence": "归档"}),
             ("POST", path) if path.ends_with("/meet") => json!({"evidence": "报告"}),
+            // A source host that the settings do not name; and what is over does not go back.
+            ("POST", "/v1/disk-imports") => json!({"server_id": self.server, "source_host": "nowhere", "domain": "oa",
+                "machine_id": self.machine, "address": "new"}),
+            ("POST", path) if path.ends_with("/rollback") => json!({"reason": "测试未通过"}),
             // A name that is taken, a system that is not decided.
             ("POST", "/v1/waves") => json!({"name": "第一批", "window_from": "2031-03-05", "window_to": "2031-03-07"}),
             ("POST", "/v1/blackouts") => json!({"from": "2031-03-05", "to": "2031-03-07", "reason": "保障"}),

@@ -8,6 +8,7 @@ use jiyue::{
     jurisdiction::Profile,
     machine::{lifecycle as machine, name::lifecycle as name},
     metrics::Metrics,
+    migration::moving::lifecycle as moving,
     operation::{self, lifecycle as operation_life},
     request::lifecycle as request,
     rulebook,
@@ -95,6 +96,13 @@ fn the_life_of_a_name_is_a_golden() {
     use name::{Event, State};
     let text = table(&State::ALL, &Event::ALL, |s| s.to_string(), |e| format!("{e:?}"), |s, e| s.next(e).ok());
     golden("name_lifecycle", &text);
+}
+
+#[test]
+fn the_life_of_a_disk_import_is_a_golden() {
+    use moving::{Event, State};
+    let text = table(&State::ALL, &Event::ALL, |s| s.to_string(), |e| format!("{e:?}"), |s, e| s.next(e).ok());
+    golden("disk_import_lifecycle", &text);
 }
 
 /// By what was decided of it: a system that is moved, one that is given up, one of which nothing is decided.

@@ -12,6 +12,7 @@ mod contract;
 mod crash;
 mod databases;
 mod decisions;
+mod disk_imports;
 mod distribution;
 mod dns;
 mod doctor;

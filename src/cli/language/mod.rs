@@ -3,6 +3,8 @@
 //!
 //! What the service says stays as it said it (Chinese), with its code beside it.
 
+mod capacity;
+mod disks;
 mod help;
 mod messages;
 mod reports;
@@ -82,6 +84,8 @@ static PAIRS: LazyLock<HashMap<&'static str, &'static str>> =
 /// Every pair, for the tests that look for missing and for idle ones.
 pub fn tables() -> impl Iterator<Item = &'static [(&'static str, &'static str)]> {
     [
+        capacity::CAPACITY,
+        disks::DISKS,
         help::HELP,
         systems::SYSTEMS,
         usage::USAGE,

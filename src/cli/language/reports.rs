@@ -47,7 +47,7 @@ pub const REPORTS: &[(&str, &str)] = &[
         "jiyue machine agree-reclaim ID --until 2027-06-30 --reason retired",
     ),
     (
-        "报告：闲置资源、机房关停进展，随时要一份，或取回每月留存的",
-        "reports: idle resources, the room board, on demand or as kept each month",
+        "报告：闲置资源、机房关停进展、容量，随时要一份，或取回每月留存的",
+        "reports: idle resources, the room board, capacity, on demand or as kept each month",
     ),
 ];

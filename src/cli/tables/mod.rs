@@ -1,7 +1,9 @@
 //! Which columns each kind of thing has, as a list and as a sheet of its own. Pure: JSON in, text out.
 
 mod block;
+mod capacity;
 mod columns;
+mod disks;
 mod reports;
 mod rooms;
 mod systems;
@@ -9,6 +11,10 @@ mod usage;
 mod waves;
 
 pub use block::{block_lines, read_from};
+pub use capacity::{
+    CAPACITY_ALARM, CAPACITY_BOOK, CAPACITY_HOST, CAPACITY_MACHINE, CAPACITY_OPERATION, CAPACITY_WAITING,
+    CAPACITY_ZONE, by_resource, waiting,
+};
 pub use columns::{CONTEXT, CONTEXT_SHEET, CONTRADICTION, DIFFERENCE, OUTCOME, READ, REFUSED_HOST, SHORTAGE};
 pub use reports::{REPORT_AGE, REPORT_BORDER, REPORT_GROUP, REPORT_IDLE, REPORT_UNKNOWN};
 pub use rooms::{REPORT_PROGRESS, REPORT_ROOM, REPORT_TARGET};
@@ -121,6 +127,7 @@ pub enum Kind {
     SurveyImport,
     SystemMove,
     Deadline,
+    DiskImport,
     Wave,
     WaveCheck,
     Blackout,
@@ -128,7 +135,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Department,
         Self::TaskBook,
         Self::Host,
@@ -156,6 +163,7 @@ impl Kind {
         Self::SurveyImport,
         Self::SystemMove,
         Self::Deadline,
+        Self::DiskImport,
         Self::Wave,
         Self::WaveCheck,
         Self::Blackout,
@@ -192,6 +200,7 @@ impl Kind {
             Self::SurveyImport => "普查导入",
             Self::SystemMove => "系统去向",
             Self::Deadline => "台账事项",
+            Self::DiskImport => "磁盘迁入",
             Self::Wave => "迁移批次",
             Self::WaveCheck => "批次检查",
             Self::Blackout => "封网期",
@@ -229,8 +238,8 @@ impl Kind {
             | Self::Room
             | Self::SystemMove
             | Self::Deadline
-            | Self::Wave
-            | Self::Blackout => "/id",
+            | Self::DiskImport => "/id",
+            Self::Wave | Self::Blackout => "/id",
         }
     }
 
@@ -264,6 +273,7 @@ impl Kind {
             Self::SurveyImport => &rooms::SURVEY,
             Self::SystemMove => &rooms::MOVE,
             Self::Deadline => &rooms::DEADLINE,
+            Self::DiskImport => &disks::DISK_IMPORT,
             Self::Wave => &waves::WAVE,
             Self::WaveCheck => &waves::CHECK,
             Self::Blackout => &waves::BLACKOUT,
@@ -287,6 +297,7 @@ impl Kind {
             Self::Room => &rooms::ROOM_SHEET,
             Self::SystemMove => &rooms::MOVE_SHEET,
             Self::Deadline => &rooms::DEADLINE_SHEET,
+            Self::DiskImport => &disks::DISK_IMPORT_SHEET,
             Self::Wave => &waves::WAVE_SHEET,
             Self::Department
             | Self::Token

@@ -92,4 +92,9 @@ impl Collection<'_, Report> {
     pub async fn rooms(&self, query: &[(&str, &str)]) -> Result<Bytes, ClientError> {
         self.client.bytes_by(&[self.path, "rooms"], query).await
     }
+
+    /// What there is and what is left of it; `format` is `json`, `csv` or `xlsx`.
+    pub async fn capacity(&self, query: &[(&str, &str)]) -> Result<Bytes, ClientError> {
+        self.client.bytes_by(&[self.path, "capacity"], query).await
+    }
 }

@@ -107,7 +107,10 @@ pub fn ensure_console(pool: &StoragePool, intent: &Intent) -> Result<(), Fault> 
 pub fn places(pool: &StoragePool, intent: &Intent) -> Result<Places, Fault> {
     Ok(Places {
         disk: path_of(pool, &disk_name(intent))?,
-        image: path_of(pool, &image_name(&intent.image))?,
+        image: match &intent.imported {
+            Some(_) => String::new(),
+            None => path_of(pool, &image_name(&intent.image))?,
+        },
         seed: path_of(pool, &seed_name(intent))?,
         console: path_of(pool, &console_name(intent))?,
     })

@@ -61,11 +61,18 @@ pub fn os() -> Element {
 }
 
 fn devices(intent: &Intent, places: &Places) -> Element {
-    let base = Element::new("backingStore")
-        .attr("type", "file")
-        .child(Element::new("format").attr("type", format_word(intent.image.format)))
-        .child(Element::new("source").attr("file", &places.image))
-        .child(Element::new("backingStore"));
+    let (format, base) = match &intent.imported {
+        // It stands by itself, and nobody is to look in it for what it might stand on.
+        Some(imported) => (format_word(imported.format), Element::new("backingStore")),
+        None => {
+            let base = Element::new("backingStore")
+                .attr("type", "file")
+                .child(Element::new("format").attr("type", format_word(intent.image.format)))
+                .child(Element::new("source").attr("file", &places.image))
+                .child(Element::new("backingStore"));
+            ("qcow2", base)
+        }
+    };
     let agent = Element::new("channel")
         .attr("type", "unix")
         .child(Element::new("target").attr("type", "virtio").attr("name", AGENT));
@@ -80,7 +87,7 @@ fn devices(intent: &Intent, places: &Places) -> Element {
     let no_usb = Element::new("controller").attr("type", "usb").attr("model", "none");
     Element::new("devices")
         .child(no_usb)
-        .child(disk("qcow2", &places.disk, "vda").child(base))
+        .child(disk(format, &places.disk, "vda").child(base))
         .child(disk("raw", &places.seed, "vdb").child(Element::new("readonly")))
         .child(card(&intent.network))
         .child(serial(&places.console))
@@ -218,6 +225,18 @@ mod tests {
     #[test]
     fn the_domain_is_as_agreed() {
         insta::assert_snapshot!(domain(&intent(), &places(), DomainType::Qemu).unwrap());
+    }
+
+    #[test]
+    fn a_disk_that_was_taken_over_stands_by_itself_in_the_format_that_was_read() {
+        let import = "01890000-0000-7000-8000-000000000009".parse().unwrap();
+        let imported = Some(crate::provider::Imported { import, format: ImageFormat::Raw, settled: false });
+        let xml = domain(&Intent { imported, ..intent() }, &places(), DomainType::Qemu).unwrap();
+        let read = Element::parse(&xml).unwrap();
+        let disk = read.find(&["devices"]).unwrap().all("disk").next().unwrap();
+        assert_eq!(disk.find(&["driver"]).and_then(|driver| driver.get("type")), Some("raw"));
+        assert!(disk.find(&["backingStore"]).is_some_and(|base| base.find(&["source"]).is_none()), "{xml}");
+        assert!(!xml.contains("image.qcow2"), "nothing of the image is in it: {xml}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod agent;
 mod answer;
 mod connection;
 mod database;
+mod disks;
 mod domain;
 mod domain_xml;
 mod events;
@@ -15,6 +16,7 @@ mod link;
 mod migration;
 mod network;
 mod network_xml;
+mod old_guest;
 mod probe;
 mod progress;
 mod qcow2;
@@ -27,12 +29,13 @@ mod xml;
 
 pub use filter::explain as explain_filter;
 pub use network_xml::NetworkSetup;
+pub use old_guest::SourceHost;
 pub use probe::PROBE_LIMIT;
 pub use uri::{UriFault, Way, explain, vet};
 
 use super::{
     Capacity, Destination, DomainType, ImageRef, Intent, Journey, Link, NetworkIntent, Observed, Part, Provider,
-    ProviderError, Seen, Stop, reading::Readings, seed,
+    ProviderError, Seen, Stop, disks::Disks, reading::Readings, seed,
 };
 use crate::{ids::MachineId, units::Bytes};
 use agent::Agents;
@@ -476,6 +479,10 @@ impl Provider for LibvirtHost {
         progress.told(report, self.ensure_image(&act, image, &progress)).await?;
         report(100);
         Ok(())
+    }
+
+    fn disks(&self) -> Option<&dyn Disks> {
+        Some(self)
     }
 
     async fn console(&self, intent: &Intent, limit: usize) -> Result<String, ProviderError> {

@@ -115,9 +115,20 @@ pub fn delete_all(pool: &StoragePool, prefix: &str) -> Result<(), Fault> {
 }
 
 /// Writes `length` bytes from `source` to the volume. Success means that the host has them all.
-pub fn upload(connect: &Connect, volume: &StorageVol, mut source: impl Read, length: u64) -> Result<(), Fault> {
+pub fn upload(connect: &Connect, volume: &StorageVol, source: impl Read, length: u64) -> Result<(), Fault> {
+    upload_at(connect, volume, source, 0, length)
+}
+
+/// The same from `offset` on.
+pub fn upload_at(
+    connect: &Connect,
+    volume: &StorageVol,
+    mut source: impl Read,
+    offset: u64,
+    length: u64,
+) -> Result<(), Fault> {
     let stream = Stream::new(connect, 0)?;
-    volume.upload(&stream, 0, length, 0)?;
+    volume.upload(&stream, offset, length, 0)?;
     let mut buffer = vec![0; CHUNK];
     let mut left = length;
     let mut copy = || -> Result<(), Fault> {
@@ -299,6 +310,10 @@ fn digest(mut file: File) -> Result<String, Fault> {
 /// Makes sure of the machine's own disk, an overlay on the image. `in_use` tells that the domain is already defined: then
 /// the disk may hold the machine's data, and a disk other than expected is a finding and not leftovers.
 pub fn ensure_disk(connect: &Connect, pool: &StoragePool, intent: &Intent, in_use: bool) -> Result<(), Fault> {
+    if intent.imported.is_some() {
+        // An empty one in its place would be the loss of everything on it.
+        return path_of(pool, &disk_name(intent)).map(drop);
+    }
     let Some(image) = volume(pool, &image_name(&intent.image))? else {
         return Err(Fault::Permanent(format!("volume {} is missing", image_name(&intent.image))));
     };

@@ -14,8 +14,17 @@ pub fn ready_name(image: &ImageRef) -> String {
 }
 
 /// The machine's own disk. Machine and operation in the name are the mark by which a volume is known as ours.
+///
+/// A disk that was taken over lies beside the one that the machine was built with, under a name of its own: libvirt renames
+/// nothing, and so neither is ever in the other's place.
 pub fn disk_name(intent: &Intent) -> String {
-    format!("{}.{}.root.qcow2", intent.machine, intent.operation)
+    match &intent.imported {
+        None => format!("{}.{}.root.qcow2", intent.machine, intent.operation),
+        Some(imported) => {
+            let format = format_word(imported.format);
+            format!("{}.{}.import-{}.{format}", intent.machine, intent.operation, imported.import)
+        }
+    }
 }
 
 pub fn seed_name(intent: &Intent) -> String {

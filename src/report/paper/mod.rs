@@ -1,11 +1,13 @@
 //! A report as a file: bytes that depend on the report alone.
 
+pub mod capacity;
 mod csv;
 mod rooms;
 pub mod survey;
 mod words;
 mod workbook;
 
+pub use capacity::{csv_of as capacity_csv, workbook as capacity_workbook};
 pub use csv::{guarded, idle as idle_csv};
 pub use rooms::{csv_of as rooms_csv, workbook as rooms_workbook};
 pub use workbook::idle as idle_workbook;

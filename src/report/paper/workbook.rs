@@ -38,7 +38,7 @@ pub(super) fn count(number: i64) -> Cell<'static> {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "sizes are below 2^53")]
-fn gib(bytes: i64) -> Cell<'static> {
+pub(super) fn gib(bytes: i64) -> Cell<'static> {
     Cell::Number(bytes as f64 / GIB as f64)
 }
 

@@ -17,6 +17,8 @@ pub fn board() -> Board {
     let in_cloud = total(&series::SURVEYED, &[("standing", Want::Is("in_cloud"))], &[]);
     let share = format!("{in_cloud} / clamp_min({}, 1)", total(&series::SURVEYED, &[], &[]));
     let late = format!("max ({})", of(&series::ROOMS_LATE, &[]));
+    let near = format!("max ({})", of(&series::ROOMS_NEAR, &[]));
+    let left = |series| total(series, &[("standing", Want::Is("pending"))], &[]);
     Board {
         uid: "rooms",
         title: "集约 · 机房撤并",
@@ -30,6 +32,13 @@ pub fn board() -> Board {
                     Panel::new(Shape::Figure, "过期的机房", Unit::Count, "过了撤并期限还没有关停的机房")
                         .query("", late.clone())
                         .bounds(Above(1.0, 1.0)),
+                    Panel::new(Shape::Figure, "期限临近的机房", Unit::Count, "离撤并期限不到三十天、还没有关停的机房")
+                        .query("", near.clone())
+                        .bounds(Above(1.0, 5.0)),
+                    Panel::new(Shape::Figure, "待撤并的机房", Unit::Count, "既没有关停、也不保留的机房")
+                        .query("", left(&series::ROOMS)),
+                    Panel::new(Shape::Figure, "待办的系统", Unit::Count, "还没有上云、摒弃或豁免的系统")
+                        .query("", left(&series::SURVEYED)),
                 ],
             ),
             (
@@ -46,8 +55,13 @@ pub fn board() -> Board {
                         |word| total(&series::SURVEYED, &[("standing", Want::Is(word))], &[]),
                     ),
                     Panel::new(Shape::Lines, "上云的份额与时间", Unit::Share, "份额随时间的变化").query("上云", share),
-                    Panel::new(Shape::Lines, "过期的机房与时间", Unit::Count, "过期机房随时间的变化")
-                        .query("过期", late),
+                    Panel::new(Shape::Lines, "期限与时间", Unit::Count, "过期的、期限临近的机房随时间的变化")
+                        .query("过期", late)
+                        .query("临近", near),
+                    Panel::new(Shape::Lines, "燃尽", Unit::Count, "还剩多少待撤并的机房和待办的系统，随时间减到零")
+                        .query("待撤并的机房", left(&series::ROOMS))
+                        .query("待办的系统", left(&series::SURVEYED))
+                        .wide(),
                 ],
             ),
         ],

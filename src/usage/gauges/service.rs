@@ -34,8 +34,22 @@ pub struct Gauges {
     pub every: Interval,
     /// Whether each machine has its own series.
     pub machines: bool,
-    /// What requests ask for, by request: a block never changes.
+    reader: Reader,
+}
+
+/// Reads amounts; remembers what never changes.
+#[derive(Clone, Debug, Default)]
+pub struct Reader {
+    /// What requests ask for, by request.
     asked: HashMap<String, Asked>,
+}
+
+/// What was asked for, approved, given, used and there.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    pub stocks: Stocks,
+    /// What is remembered of each machine that runs.
+    pub running: Vec<Running>,
 }
 
 #[derive(Clone, Debug)]
@@ -46,11 +60,12 @@ struct Asked {
     disk_bytes: f64,
 }
 
-type Stocks = BTreeMap<(Stage, String, String), Stock>;
+/// Amounts by stage, zone and kind of provider.
+pub type Stocks = BTreeMap<(Stage, String, String), Stock>;
 
 impl Gauges {
     pub fn new(db: Db, metrics: Metrics, every: Interval, machines: bool) -> Self {
-        Self { db, metrics, every, machines, asked: HashMap::new() }
+        Self { db, metrics, every, machines, reader: Reader::default() }
     }
 
     /// Looks every few seconds, until `stop`.
@@ -86,52 +101,18 @@ impl Gauges {
         let (now, today) = (self.db.clock().now().as_microsecond(), self.db.clock().today());
         let db = self.db.clone();
         let mut conn = db.read().await?;
-        let mut stocks = Stocks::new();
-        let asked = store::asked(&mut conn).await?;
-        let new: Vec<String> = asked
-            .iter()
-            .filter(|request| !self.asked.contains_key(&request.id))
-            .map(|request| request.id.clone())
-            .collect();
-        for part in new.chunks(MOST) {
-            for (id, block) in store::blocks(&mut conn, part).await? {
-                let block: Block =
-                    serde_json::from_str(&block).map_err(|_| DbError::Corrupt { what: "requests.block".to_owned() })?;
-                self.asked.insert(id, Asked::of(&block));
-            }
-        }
-        let ids: HashSet<&String> = asked.iter().map(|request| &request.id).collect();
-        self.asked.retain(|id, _| ids.contains(id));
-        for request in &asked {
-            let Some(block) = self.asked.get(&request.id) else { continue };
-            let provider = request.provider.clone().unwrap_or_else(|| "none".to_owned());
-            let stages: &[Stage] =
-                if request.state == "submitted" { &[Stage::Requested] } else { &[Stage::Requested, Stage::Approved] };
-            for stage in stages {
-                let stock = stocks.entry((*stage, block.zone.to_owned(), provider.clone())).or_default();
-                stock.add(block.vcpu, block.memory_bytes, block.disk_bytes);
-            }
-        }
-        enter(&mut stocks, Stage::Allocated, store::allocated(&mut conn).await?);
-        enter(&mut stocks, Stage::Physical, store::physical(&mut conn).await?);
-        let running = store::running(&mut conn, today).await?;
+        let Look { stocks, running } = self.reader.look(&mut conn, today).await?;
         let verdicts = judging::store::counts(&mut conn).await?;
         self.waiting(&mut conn, now, today).await?;
         drop(conn);
         self.collected(&running, now);
-        let mut uses = Vec::new();
-        for machine in &running {
-            let Some(used) = used(machine) else { continue };
-            let key = (Stage::Measured, machine.zone.clone(), machine.provider.clone());
-            stocks.entry(key).or_default().add(used.vcpus, used.memory_bytes.unwrap_or(0.0), 0.0);
-            uses.push(used);
-        }
         self.metrics.stocks(&stocks);
         for verdict in Verdict::ALL {
             let count = verdicts.iter().find(|count| count.verdict == verdict.word()).cloned().unwrap_or_default();
             self.metrics.verdicts_are(verdict.word(), count.number, count.vcpu as f64, count.memory_bytes as f64);
         }
         if self.machines {
+            let uses: Vec<_> = running.iter().filter_map(used).collect();
             self.metrics.machines_use(&uses);
         }
         Ok(())
@@ -178,6 +159,47 @@ impl Gauges {
     }
 }
 
+impl Reader {
+    /// Looks once.
+    pub async fn look(&mut self, conn: &mut AnyConnection, today: Date) -> Result<Look, DbError> {
+        let mut stocks = Stocks::new();
+        let asked = store::asked(conn).await?;
+        let new: Vec<String> = asked
+            .iter()
+            .filter(|request| !self.asked.contains_key(&request.id))
+            .map(|request| request.id.clone())
+            .collect();
+        for part in new.chunks(MOST) {
+            for (id, block) in store::blocks(conn, part).await? {
+                let block: Block =
+                    serde_json::from_str(&block).map_err(|_| DbError::Corrupt { what: "requests.block".to_owned() })?;
+                self.asked.insert(id, Asked::of(&block));
+            }
+        }
+        let ids: HashSet<&String> = asked.iter().map(|request| &request.id).collect();
+        self.asked.retain(|id, _| ids.contains(id));
+        for request in &asked {
+            let Some(block) = self.asked.get(&request.id) else { continue };
+            let provider = request.provider.clone().unwrap_or_else(|| "none".to_owned());
+            let stages: &[Stage] =
+                if request.state == "submitted" { &[Stage::Requested] } else { &[Stage::Requested, Stage::Approved] };
+            for stage in stages {
+                let stock = stocks.entry((*stage, block.zone.to_owned(), provider.clone())).or_default();
+                stock.add(block.vcpu, block.memory_bytes, block.disk_bytes);
+            }
+        }
+        enter(&mut stocks, Stage::Allocated, store::allocated(conn).await?);
+        enter(&mut stocks, Stage::Physical, store::physical(conn).await?);
+        let running = store::running(conn, today).await?;
+        for machine in &running {
+            let Some(used) = used(machine) else { continue };
+            let key = (Stage::Measured, machine.zone.clone(), machine.provider.clone());
+            stocks.entry(key).or_default().add(used.vcpus, used.memory_bytes.unwrap_or(0.0), 0.0);
+        }
+        Ok(Look { stocks, running })
+    }
+}
+
 impl Asked {
     #[allow(clippy::cast_precision_loss, reason = "sizes are below 2^53")]
     fn of(block: &Block) -> Self {
@@ -216,7 +238,7 @@ fn enter(stocks: &mut Stocks, stage: Stage, sums: Vec<Sum>) {
 
 /// The mean over the day so far.
 #[allow(clippy::cast_precision_loss, reason = "sizes are below 2^53")]
-fn used(machine: &Running) -> Option<MachineUse> {
+pub fn used(machine: &Running) -> Option<MachineUse> {
     let day = machine.open.as_ref()?.so_far()?;
     let share = |metric| day.mean(metric).map(|percent: f64| percent / 100.0);
     Some(MachineUse {

@@ -101,6 +101,7 @@ pub struct Running {
     pub name: String,
     pub zone: String,
     pub provider: String,
+    pub host: String,
     pub vcpu: i64,
     pub memory_bytes: i64,
     pub last_at: Option<i64>,
@@ -111,7 +112,7 @@ pub struct Running {
 pub async fn running(conn: &mut AnyConnection, today: Date) -> Result<Vec<Running>, DbError> {
     let rows = sqlx::query(
         "select machines.id as id, machines.name as name, machines.zone as zone, hosts.provider as provider, \
-         claims.vcpu as vcpu, claims.memory_bytes as memory_bytes, usage_meters.last_at as last_at, \
+         hosts.name as host, claims.vcpu as vcpu, claims.memory_bytes as memory_bytes, usage_meters.last_at as last_at, \
          case when usage_meters.open_day = $1 then usage_meters.state end as state from machines \
          join hosts on hosts.id = machines.host_id join claims on claims.machine_id = machines.id \
          left join usage_meters on usage_meters.subject_id = machines.id where machines.state = 'running'",
@@ -127,6 +128,7 @@ pub async fn running(conn: &mut AnyConnection, today: Date) -> Result<Vec<Runnin
                 name: row.try_get("name")?,
                 zone: row.try_get("zone")?,
                 provider: row.try_get("provider")?,
+                host: row.try_get("host")?,
                 vcpu: row.try_get("vcpu")?,
                 memory_bytes: row.try_get("memory_bytes")?,
                 last_at: row.try_get("last_at")?,

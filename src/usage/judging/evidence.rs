@@ -1,6 +1,6 @@
 //! One subject judged: the verdict, the figures that people ask for, what may be advised. Pure: a case, its days, the day.
 
-use super::{Case, Subject};
+use super::{Case, Line, Subject, line::Brief};
 use crate::{
     catalogue,
     usage::{
@@ -74,36 +74,63 @@ pub struct Evidence {
 
 /// What the rules say of a case whose days were taken in, at the end of the last of them.
 pub fn judge(rules: &Rules, case: &Case, history: &History) -> Evidence {
-    let (recent, past) = (history.recent(), history.past());
-    let on = recent.to();
-    let mut facts = case.facts;
-    let assumed = case.made_of.as_ref().map(|of| rules.assumed.tell(&mut facts, &of.os, &of.image, of.zone));
-    let judgement = verdict::judge_history(&rules.set, &facts, history);
-    let idle = idle(&judgement, past.first_evidence(), on);
-    let advice = match (case.subject.vcpu, judgement.verdict) {
-        (_, Verdict::Unknown | Verdict::Exempt) | (None, _) => Vec::new(),
-        (Some(vcpu), _) => {
-            let size = Size {
-                vcpu,
-                memory: case.subject.memory_bytes,
-                disk: case.subject.disk_bytes,
-                least_memory: case.least_memory,
-                least_disk: case.least_disk,
-                class: case.subject.workload_class,
-            };
-            let life = life(case, idle, past, rules);
-            advice::advise(&rules.sizing, &rules.bounds, &size, &life, recent)
+    Judged::of(rules, case, history).whole(case, history)
+}
+
+/// The same as a report needs it, if nobody keeps it: of a machine in use the figures are not even reckoned.
+pub fn line(rules: &Rules, case: &Case, history: &History) -> Line {
+    let judged = Judged::of(rules, case, history);
+    match Brief::of(&case.subject, &judged.judgement, &judged.advice) {
+        Some(brief) => Line::Brief(Box::new(brief)),
+        None => Line::from(judged.whole(case, history)),
+    }
+}
+
+/// What is said, without what it rests on.
+struct Judged {
+    judgement: Judgement,
+    idle: Option<Idle>,
+    advice: Vec<Advice>,
+    assumed: Vec<String>,
+}
+
+impl Judged {
+    fn of(rules: &Rules, case: &Case, history: &History) -> Self {
+        let (recent, past) = (history.recent(), history.past());
+        let mut facts = case.facts;
+        let assumed = case.made_of.as_ref().map(|of| rules.assumed.tell(&mut facts, &of.os, &of.image, of.zone));
+        let judgement = verdict::judge_history(&rules.set, &facts, history);
+        let idle = idle(&judgement, past.first_evidence(), recent.to());
+        let advice = match (case.subject.vcpu, judgement.verdict) {
+            (_, Verdict::Unknown | Verdict::Exempt) | (None, _) => Vec::new(),
+            (Some(vcpu), _) => {
+                let size = Size {
+                    vcpu,
+                    memory: case.subject.memory_bytes,
+                    disk: case.subject.disk_bytes,
+                    least_memory: case.least_memory,
+                    least_disk: case.least_disk,
+                    class: case.subject.workload_class,
+                };
+                let life = life(case, idle, past, rules);
+                advice::advise(&rules.sizing, &rules.bounds, &size, &life, recent)
+            }
+        };
+        Self { judgement, idle, advice, assumed: assumed.unwrap_or_default() }
+    }
+
+    fn whole(self, case: &Case, history: &History) -> Evidence {
+        let past = history.past();
+        Evidence {
+            subject: case.subject.clone(),
+            usage: Summary::from(history.recent()),
+            idle: self.idle,
+            logins: logins(past),
+            cause: cause(case, &self.judgement, past),
+            judgement: self.judgement,
+            advice: self.advice,
+            assumed: self.assumed,
         }
-    };
-    Evidence {
-        subject: case.subject.clone(),
-        usage: Summary::from(recent),
-        idle,
-        logins: logins(past),
-        cause: cause(case, &judgement, past),
-        judgement,
-        advice,
-        assumed: assumed.unwrap_or_default(),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Evidence, Subject};
 use crate::usage::{
     advice::Advice,
-    verdict::{Code, Verdict},
+    verdict::{Code, Judgement, Verdict},
 };
 use serde::Deserialize;
 
@@ -35,31 +35,34 @@ struct Why {
     code: Code,
 }
 
+impl Brief {
+    /// `None` of what a report shows with all that it rests on.
+    pub(super) fn of(subject: &Subject, judgement: &Judgement, advice: &[Advice]) -> Option<Self> {
+        let judgement = Short {
+            rule_set: judgement.rule_set.clone(),
+            rule_version: judgement.rule_version,
+            verdict: judgement.verdict,
+            reasons: judgement.reasons.iter().map(|why| Why { code: why.code }).collect(),
+        };
+        judgement.is_enough().then(|| Self { subject: subject.clone(), judgement, advice: advice.to_vec() })
+    }
+}
+
+impl Short {
+    fn is_enough(&self) -> bool {
+        let border = self.reasons.iter().any(|why| why.code == Code::OnTheBorder);
+        matches!(self.verdict, Verdict::Busy | Verdict::Low) && !border
+    }
+}
+
 impl Line {
     /// From evidence as it was kept.
     pub fn read(text: &str) -> Result<Self, serde_json::Error> {
         let brief: Brief = serde_json::from_str(text)?;
-        let border = brief.judgement.reasons.iter().any(|why| why.code == Code::OnTheBorder);
-        match brief.judgement.verdict {
-            Verdict::Busy | Verdict::Low if !border => Ok(Self::Brief(Box::new(brief))),
-            _ => Ok(Self::Whole(serde_json::from_str(text)?)),
+        if brief.judgement.is_enough() {
+            return Ok(Self::Brief(Box::new(brief)));
         }
-    }
-
-    /// From evidence that nobody keeps.
-    pub fn short(evidence: Evidence) -> Self {
-        let judgement = &evidence.judgement;
-        let border = judgement.reasons.iter().any(|why| why.code == Code::OnTheBorder);
-        if border || !matches!(judgement.verdict, Verdict::Busy | Verdict::Low) {
-            return evidence.into();
-        }
-        let judgement = Short {
-            rule_set: evidence.judgement.rule_set,
-            rule_version: evidence.judgement.rule_version,
-            verdict: evidence.judgement.verdict,
-            reasons: Vec::new(),
-        };
-        Self::Brief(Box::new(Brief { subject: evidence.subject, judgement, advice: evidence.advice }))
+        Ok(Self::Whole(serde_json::from_str(text)?))
     }
 
     pub fn subject(&self) -> &Subject {

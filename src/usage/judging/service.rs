@@ -1,6 +1,6 @@
 //! Acts: judging a day and keeping what was judged, and what owners agree to.
 
-use super::{Agreement, Case, Evidence, Line, Rules, agreement, agreement::Untimely, evidence, store};
+use super::{Agreement, Case, Line, Rules, agreement, agreement::Untimely, evidence, store};
 use crate::{
     audit::{self, Outcome, Record, Who},
     catalogue::Catalogue,
@@ -13,7 +13,10 @@ use crate::{
     ids::{AgreementId, MachineId, SystemId},
     machine::{self, Machine},
     text,
-    usage::{self, verdict::Verdict},
+    usage::{
+        self,
+        verdict::{History, Verdict},
+    },
 };
 use futures_util::{Stream, StreamExt, TryStreamExt, future::try_join, stream};
 use jiff::{SignedDuration, civil::Date};
@@ -67,6 +70,13 @@ pub enum Keep {
 
 /// Cases that are judged together.
 type Lot = Arc<[Case]>;
+
+type Judging = fn(&Rules, &Case, &History) -> Line;
+
+/// With all that it rests on, to be kept.
+fn whole(rules: &Rules, case: &Case, history: &History) -> Line {
+    evidence::judge(rules, case, history).into()
+}
 
 /// Judges.
 #[derive(Clone)]
@@ -125,9 +135,9 @@ impl Judges {
             return Ok(None);
         }
         if keep == Keep::No {
-            return Ok(Some(self.all(day, Line::short).await?));
+            return Ok(Some(self.all(day, evidence::line).await?));
         }
-        let judged = self.all(day, Line::from).await?;
+        let judged = self.all(day, whole).await?;
         if judged.is_empty() {
             // A day before there was anything: nothing to remember of it.
             return Ok(None);
@@ -148,12 +158,12 @@ impl Judges {
         Ok(None)
     }
 
-    async fn all(&self, day: Date, shape: fn(Evidence) -> Line) -> Result<Vec<Line>, JudgingError> {
+    async fn all(&self, day: Date, judge: Judging) -> Result<Vec<Line>, JudgingError> {
         let (cases, mut judged): (Vec<Lot>, Vec<Line>) = {
             let (lots, all) = mpsc::channel(LOTS);
             let reading = self.read_cases(day, lots);
             let judging =
-                self.judge_lots(stream::unfold(all, async |mut all| Some((all.recv().await?, all))), day, shape);
+                self.judge_lots(stream::unfold(all, async |mut all| Some((all.recv().await?, all))), day, judge);
             let ((), judged) = try_join(reading, judging).await?;
             let (cases, judged): (Vec<_>, Vec<_>) = judged.into_iter().unzip();
             (cases, judged.into_iter().flatten().collect())
@@ -175,7 +185,7 @@ impl Judges {
             }
         }
         let again: Vec<Lot> = again.chunks(JUDGED_TOGETHER).map(Lot::from).collect();
-        let again = self.judge_lots(stream::iter(again), day, shape).await?.into_iter().flat_map(|(_, lines)| lines);
+        let again = self.judge_lots(stream::iter(again), day, judge).await?.into_iter().flat_map(|(_, lines)| lines);
         for (at, line) in places.into_iter().zip(again) {
             judged[at] = line;
         }
@@ -228,7 +238,7 @@ impl Judges {
         &self,
         lots: impl Stream<Item = Lot>,
         day: Date,
-        shape: fn(Evidence) -> Line,
+        judge: Judging,
     ) -> Result<Vec<(Lot, Vec<Line>)>, JudgingError> {
         let hours = 24 * (i64::from(self.rules.set.lookback()) - 1);
         let from = day.checked_sub(SignedDuration::from_hours(hours)).unwrap_or(Date::MIN);
@@ -245,7 +255,7 @@ impl Judges {
                 drop(conn);
                 let judged = spawn_blocking(move || {
                     let history = |case: &Case| histories.get(&case.subject.id).unwrap_or(&empty);
-                    let judged = lot.iter().map(|case| shape(evidence::judge(&rules, case, history(case)))).collect();
+                    let judged = lot.iter().map(|case| judge(&rules, case, history(case))).collect();
                     (lot, judged)
                 });
                 Ok::<_, JudgingError>(judged.await?)

@@ -25,6 +25,9 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("reports_show", "report: it needs a month that is over"),
     ("servers_replay", "usage_sources::real: it needs a Prometheus"),
     ("operations_events", "contract::events: it is no JSON"),
+    ("disk_imports_create", "disk_imports: it needs two libvirt hosts"),
+    ("disk_imports_rollback", "disk_imports: it needs two libvirt hosts"),
+    ("disk_imports_finish", "disk_imports: it needs two libvirt hosts"),
 ];
 
 fn validator(document: &Value, schema: &Value) -> Validator {
@@ -212,6 +215,9 @@ async fn every_answer_is_what_the_document_says() {
     machines(&mut walk, &broker, &cast, &machine).await;
     systems(&mut walk, &cast, &machine).await;
     rooms(&mut walk, &cast).await;
+    let imports = crate::disk_imports::over(&broker.setup.database_url).await;
+    walk.call("disk_imports_list", "", auditor, None).await;
+    walk.call("disk_imports_show", &imports[0], auditor, None).await;
     hosts(&mut walk, &broker, &cast, &machine).await;
     walk.call("observability_audit_records", "", auditor, None).await;
     walk.call("events_list", "", auditor, None).await;
@@ -372,6 +378,7 @@ async fn rooms(walk: &mut Journey, cast: &Cast) {
     walk.call("rooms_sign", &access, authority, Some(comment)).await;
     walk.call("rooms_reopen", &access, authority, Some(json!({"reason": "省厅来函，保留至年底"}))).await;
     walk.call("reports_rooms", "", authority, None).await;
+    walk.call("reports_capacity", "", authority, None).await;
     walk.call("deadlines_list", "", requester, None).await;
     walk.call("deadlines_meet", "jiangsu-2017-5", authority, Some(json!({"evidence": "清理报告 2026-06-20"}))).await;
 }

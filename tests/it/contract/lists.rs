@@ -47,6 +47,7 @@ async fn stocked(on: On) -> (Broker, Cast, Raw) {
         broker.post(&path, &cast.authority, &json!({})).await.expect(200);
     }
     judged(&broker).await;
+    crate::disk_imports::over(&broker.setup.database_url).await;
     let raw = Raw::new(&broker);
     crate::rooms::take(&raw, &cast.operator, &crate::rooms::district()).await;
     for (name, from) in [("第一批", "2031-03-05"), ("第二批", "2031-04-02"), ("第三批", "2031-04-02")] {

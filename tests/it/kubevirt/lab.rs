@@ -252,5 +252,6 @@ pub fn intent(code: &str, name: &str, [high, low]: [u8; 2]) -> Intent {
             zone: Zone::GovernmentExtranet,
             apart: false,
         }),
+        imported: None,
     }
 }

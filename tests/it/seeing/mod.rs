@@ -4,6 +4,8 @@ mod expressions;
 mod files;
 mod promtool;
 mod real;
+mod status;
+mod top;
 
 use serde_json::Value;
 

@@ -149,6 +149,7 @@ fn cases() -> Vec<Case> {
         gauge("JiyueCollectorGap", 30, &series::COVERAGE, &[], "0.94+0x900", "0.95+0x900"),
         case("JiyueUsageSourceFailing", 60, source("3+0x900"), [source("0+1x900")]),
         gauge("JiyueRoomLate", 90, &series::ROOMS_LATE, &[], "1+0x900", "0+0x900"),
+        gauge("JiyueRoomDeadlineNear", 90, &series::ROOMS_NEAR, &[], "1+0x900", "0+0x900"),
         case("JiyueIdleShare", 90, judged("21+0x900", "79+0x900"), [judged("20+0x900", "80+0x900")]),
     ]
 }

@@ -42,5 +42,6 @@ pub fn plain(name: String, image: ImageRef, network: NetworkIntent) -> Intent {
         ssh_keys: Vec::new(),
         database: None,
         tenancy: None,
+        imported: None,
     }
 }

@@ -1,0 +1,82 @@
+//! Disk imports: help, line by line, and what is said of them.
+
+pub const DISKS: &[(&str, &str)] = &[
+    (
+        "jiyue disk-import create --old-server 服务器编号 --source-host mzj-room-1 --domain oa-old --machine 虚拟机编号 --address new",
+        "jiyue disk-import create --old-server SERVER --source-host mzj-room-1 --domain oa-old --machine MACHINE --address new",
+    ),
+    (
+        "jiyue disk-import create --old-server 服务器编号 --source-host mzj-room-1 --domain oa-old --machine 虚拟机编号 --address keep --old-address 10.8.0.21 --wait",
+        "jiyue disk-import create --old-server SERVER --source-host mzj-room-1 --domain oa-old --machine MACHINE --address keep --old-address 10.8.0.21 --wait",
+    ),
+    (
+        "旧机在复制期间停机。迁入之后旧机一直关着，它的磁盘不写也不删；了结之前都可以退回。",
+        "The old guest is off during the copy and stays off; its disk is neither written nor deleted; until it is finished there is a way back.",
+    ),
+    ("jiyue disk-import list --old-server 服务器编号", "jiyue disk-import list --old-server SERVER"),
+    (
+        "jiyue disk-import rollback ID --reason '迁移后测试未通过' --wait",
+        "jiyue disk-import rollback ID --reason 'the test after the move failed' --wait",
+    ),
+    (
+        "jiyue disk-import finish ID --evidence '旧宿主机已于 5 月 3 日下电拆除，见移交单 12 号'",
+        "jiyue disk-import finish ID --evidence 'the old host was dismantled on 3 May, see form 12'",
+    ),
+    (
+        "了结时会当场看一次旧机是不是关着；源宿主机已经问不到的，写明依据。",
+        "Whether the old guest is off is looked at then; where its host can no longer be asked, say what shows it.",
+    ),
+    (
+        "把旧机的系统盘迁入一台已交付的虚拟机（运维员）",
+        "Take an old guest's system disk over into a machine that was delivered (operator)",
+    ),
+    ("普查里的哪一台服务器", "the server of the survey"),
+    (
+        "旧机所在的源宿主机（服务设置里的 [[source_host]]）",
+        "the host that the old guest is on (a [[source_host]] of the service's settings)",
+    ),
+    ("旧机在那台宿主机上的名字或 UUID", "the old guest's name or UUID there"),
+    ("换成旧机磁盘的虚拟机，须已交付", "the machine whose disk it replaces; it must have been delivered"),
+    ("keep 保留旧机的地址、new 用虚拟机自己的地址", "keep the old guest's address, or new: the machine's own"),
+    ("旧机的地址，保留时写明", "the old guest's address, where it is kept"),
+    ("列出磁盘迁入", "List disk imports"),
+    ("只看某个状态，如 importing、moved、finished", "only those in this state, as importing, moved, finished"),
+    ("只看某台服务器的", "only those of this server"),
+    (
+        "查看一次磁盘迁入：到哪一步、复制了多少、校验和",
+        "Show a disk import: how far it is, how much was copied, its digest",
+    ),
+    (
+        "退回旧机：虚拟机停下并换回原来的空盘，确认之后旧机才启动（运维员）",
+        "Go back: the machine stops and has its own disk again, and only then the old guest starts (operator)",
+    ),
+    (
+        "了结：旧机从此不再启动，以后不能退回（运维员）",
+        "Finish: the old guest stays off for good, and there is no way back (operator)",
+    ),
+    ("旧机不再启动的依据", "what shows that the old guest stays off"),
+    ("旧机磁盘迁入：迁、看进度、退回、了结", "Disks of old guests: take over, follow, go back, finish"),
+    ("已开始迁入", "The import has begun"),
+    ("已了结", "Finished"),
+    ("磁盘迁入", "Disk import"),
+    ("旧机", "Old guest"),
+    ("源宿主机", "Source host"),
+    ("已复制", "Copied"),
+    ("旧机 UUID", "Old guest's UUID"),
+    ("核对时间", "Checked at"),
+    ("启动后有应答", "Answered after its start"),
+    ("旧机状态", "Old guest's state"),
+    ("关停依据", "What shows that it is off"),
+    ("迁入时间", "Moved at"),
+    ("服务器编号", "Server"),
+    ("虚拟机编号", "Machine's ID"),
+    ("操作编号", "Operation"),
+    ("共", "Of"),
+    ("迁入中", "on its way"),
+    ("已迁入，可退回", "moved, may go back"),
+    ("退回中", "going back"),
+    ("已退回旧机", "gone back"),
+    ("未成，已复原", "came to nothing, restored"),
+    ("迁入磁盘", "import disk"),
+    ("退回磁盘", "return disk"),
+];
