@@ -214,11 +214,9 @@ async fn a_browser_shows_it_to_everybody_and_runs_nothing() {
     plain::run(url, &format!("update departments set name = '区教育局{hostile}' where code = 'mzj'")).await.unwrap();
     plain::run(
         url,
-        &format!(
-            "insert into alarms (id, host_id, kind, domain_id, name, detail, first_seen_at, last_seen_at) \
+        "insert into alarms (id, host_id, kind, domain_id, name, detail, first_seen_at, last_seen_at) \
              select '019ad000-0000-7000-8000-000000000001', id, 'foreign', 'x', '</svg><script>window.hits=9</script>', \
-             'x', 1790000000000000, 1 from hosts where name = 'sim'"
-        ),
+             'x', 1790000000000000, 1 from hosts where name = 'sim'",
     )
     .await
     .unwrap();
