@@ -1,6 +1,6 @@
 //! `jiyue top` on a terminal that is one, and on what is none.
 
-use super::status::{browse, machines, until};
+use super::status::{alarmed, browse, machines, until};
 use crate::support::{
     broker::{Broker, Cast, On, Setup},
     plain,
@@ -36,12 +36,7 @@ async fn furnished() -> (Broker, Cast) {
     )
     .await
     .unwrap();
-    // What somebody else wrote is seen after our own next commit, which comes by itself.
-    let began = Instant::now();
-    while broker.get("/v1/reports/capacity", &cast.auditor).await.expect(200)["alarms_open"] != 1 {
-        assert!(began.elapsed() < LIMIT);
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    alarmed(&broker, &cast).await;
     (broker, cast)
 }
 
@@ -106,6 +101,7 @@ async fn a_terminal_is_drawn_on_listens_and_is_given_back() {
     machines(&broker, &cast, "oa.xiangcheng.example", 3).await;
     let busiest = async || broker.get("/v1/reports/capacity", &cast.auditor).await.expect(200)["busiest"].clone();
     until("machines are measured", async || busiest().await.as_array().map(Vec::len) == Some(3)).await;
+    alarmed(&broker, &cast).await;
     let log = scratch("top").join("log");
     // `script` is a terminal of its own (a pseudo one), whose other side is written down.
     let mut terminal = Command::new("script");
