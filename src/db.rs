@@ -32,7 +32,7 @@ mod queue;
 mod slice;
 pub use error::{DbError, JobError};
 pub use gather::{Finding, Gather, Ways};
-pub use joined::{Joined, Page};
+pub use joined::{Joined, Page, value};
 pub use probe::{Seen, file, look};
 use queue::{Act, Gathered, Told, Unit, spawn_lane};
 pub use slice::{Batch, Key, Listing, MAX_PAGE, Order, Slice, Sorts};

@@ -3,6 +3,7 @@
 
 use super::DbError;
 use sqlx::{AnyConnection, Row, any::AnyRow};
+use std::str::FromStr;
 
 /// Stands between values. No JSON has it as it is, nor has any name or word that is taken from people.
 const BETWEEN: char = '\u{1f}';
@@ -61,6 +62,11 @@ impl<const N: usize> Joined<N> {
 fn whole(text: String, number: usize, column: &str) -> Result<String, DbError> {
     let found = text.bytes().filter(|byte| char::from(*byte) == BETWEEN).count() + 1;
     if found == number { Ok(text) } else { Err(DbError::Corrupt { what: column.to_owned() }) }
+}
+
+/// A value of a column that holds nothing else.
+pub fn value<T: FromStr>(text: &str, column: &str) -> Result<T, DbError> {
+    text.parse().map_err(|_| DbError::Corrupt { what: column.to_owned() })
 }
 
 /// Rows that came together.

@@ -2,7 +2,7 @@
 
 use super::{Department, Person, Role};
 use crate::{
-    db::{Batch, DbError, Listing, Slice, Sorts, Tx},
+    db::{Batch, DbError, Listing, Slice, Sorts, Tx, value},
     ids::{DepartmentId, PersonId, TokenId},
     time,
 };
@@ -23,14 +23,13 @@ pub struct TokenRow {
 
 /// Reads a text column into a type of ours; what cannot be read is named, not guessed.
 pub fn parsed<T: FromStr>(row: &AnyRow, column: &str) -> Result<T, DbError> {
-    let text: String = row.try_get(column)?;
-    text.parse().map_err(|_| DbError::Corrupt { what: column.to_owned() })
+    value(row.try_get(column)?, column)
 }
 
 /// The same for a column that may be null.
 pub fn parsed_opt<T: FromStr>(row: &AnyRow, column: &str) -> Result<Option<T>, DbError> {
-    let text: Option<String> = row.try_get(column)?;
-    text.map(|text| text.parse().map_err(|_| DbError::Corrupt { what: column.to_owned() })).transpose()
+    let text: Option<&str> = row.try_get(column)?;
+    text.map(|text| value(text, column)).transpose()
 }
 
 fn department(row: &AnyRow) -> Result<Department, DbError> {

@@ -2,7 +2,7 @@
 
 use super::{block, codec::Broken, day::Day, open::Open};
 use crate::{
-    db::{Batch, DbError, Joined, Listing, Page, Slice, Sorts, Tx, placeholders},
+    db::{Batch, DbError, Joined, Listing, Page, Slice, Sorts, Tx, placeholders, value},
     identity::store::parsed,
     ids::DepartmentId,
     machine::Machine,
@@ -366,7 +366,7 @@ pub async fn keep_days(tx: &mut Tx, days: &[(&str, Box<Day>)]) -> Result<(), DbE
     let mut kept: HashMap<(usize, i64), Vec<u8>> = HashMap::new();
     for ([subject, first], data) in rows_between(tx.conn(), &subjects, from, to).await?.rows() {
         if let Ok(at) = subjects.binary_search(&subject) {
-            kept.insert((at, first_of(first)?), data.to_vec());
+            kept.insert((at, value(first, "usage_days.day")?), data.to_vec());
         }
     }
     let sql = format!(
@@ -406,10 +406,6 @@ async fn rows_between<S: AsRef<str>>(
         query = query.bind(subject.as_ref());
     }
     DAYS.read(&query.bind(from).bind(to).fetch_one(conn).await?)
-}
-
-fn first_of(text: &str) -> Result<i64, DbError> {
-    text.parse().map_err(|_| DbError::Corrupt { what: "usage_days.day".to_owned() })
 }
 
 /// The days of a row that lie between, each read into the same place.
@@ -458,7 +454,7 @@ pub async fn fold<S: AsRef<str>, T: Clone>(
             found.insert(subject.to_owned(), empty.clone());
         }
         let Some(kept) = found.get_mut(subject) else { continue };
-        days_of(first_of(begins)?, data, first, last, |day| {
+        days_of(value(begins, "usage_days.day")?, data, first, last, |day| {
             complete(day, subject, &mut open);
             add(kept, day);
         })?;

@@ -2,7 +2,7 @@
 
 use super::{Agreement, Case, Evidence, Kept, MadeOf, Subject};
 use crate::{
-    db::{Batch, DbError, Joined, Listing, Slice, Sorts, Tx, placeholders},
+    db::{Batch, DbError, Joined, Listing, Slice, Sorts, Tx, placeholders, value},
     identity::{
         Department,
         store::{parsed, parsed_opt},
@@ -20,7 +20,7 @@ use crate::{
 use jiff::civil::Date;
 use serde::{Deserialize, de::DeserializeOwned};
 use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
-use std::{collections::HashMap, str::FromStr};
+use std::collections::HashMap;
 
 fn json<T: DeserializeOwned>(row: &AnyRow, column: &'static str) -> Result<T, DbError> {
     let text: &str = row.try_get(column)?;
@@ -157,10 +157,6 @@ const MACHINES: Joined<9> = Joined {
     bytes: None,
 };
 
-fn read<T: FromStr>(text: &str, column: &'static str) -> Result<T, DbError> {
-    text.parse().map_err(|_| DbError::Corrupt { what: column.to_owned() })
-}
-
 /// The instant at which a day is over, in microseconds.
 fn end_of(day: Date) -> i64 {
     (time::day_begins(day) + 86_400) * 1_000_000
@@ -170,7 +166,7 @@ fn end_of(day: Date) -> i64 {
 fn machine(row: [&str; 9], ground: &Ground, day: Date) -> Result<Option<Case>, DbError> {
     let [id, department, host, request, image, zone, state, intent, ready_at] = row;
     let intent: Intent = serde_json::from_str(intent).map_err(|_| DbError::Corrupt { what: "intent".to_owned() })?;
-    let delivered = time::civil(time::from_micros(read(ready_at, "ready_at")?));
+    let delivered = time::civil(time::from_micros(value(ready_at, "ready_at")?));
     // Of a machine whose history was brought from elsewhere, our own delivery says nothing.
     let delivered_on = (delivered <= day).then_some(delivered);
     let of = || Some((ground.departments.get(department)?, ground.requests.get(request)?, ground.images.get(image)?));
@@ -191,10 +187,10 @@ fn machine(row: [&str; 9], ground: &Ground, day: Date) -> Result<Option<Case>, D
             delivered_on,
         },
         facts: Facts { created: delivered_on, ..Facts::default() },
-        host: (!host.is_empty()).then(|| read(host, "host_id")).transpose()?,
+        host: (!host.is_empty()).then(|| value(host, "host_id")).transpose()?,
         least_memory: 0,
         least_disk: image.size,
-        made_of: Some(MadeOf { os: image.os.clone(), image: image.name.clone(), zone: read(zone, "zone")? }),
+        made_of: Some(MadeOf { os: image.os.clone(), image: image.name.clone(), zone: value(zone, "zone")? }),
         unread: None,
         intent: Some(intent),
     }))
