@@ -296,6 +296,7 @@ pub fn assemble(db: Db, vault: Vault, settings: &Settings, stop: CancellationTok
     let old_hosts = Sources::open(&settings.source_host, &settings.insecure_networks);
     let (worker, registrar) = (worker(&shared, &courier, &old_hosts, settings), registrar(&shared, settings));
     let sources: Arc<[Source]> = sources(settings)?.into();
+    shared.metrics.usage_sources(sources.iter().map(|source| source.name.as_str()));
     let (collector, gauges) = (collector(&shared, settings, Arc::clone(&sources)), gauges(&shared, settings));
     let reports = reports(&shared.db, settings)?;
     let Shared { db, inventory, providers, bell, pulse, names, metrics, vault } = shared;

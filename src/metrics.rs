@@ -309,6 +309,22 @@ impl Metrics {
         }
     }
 
+    /// Answers that are foreseen (route, method, status): each is counted from zero.
+    pub fn answers<'a>(&self, all: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) {
+        for (route, method, status) in all {
+            self.http_requests.with_label_values(&[route, method, status]);
+        }
+    }
+
+    /// The sources that there are: each way in which asking one can end is counted from zero.
+    pub fn usage_sources<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
+        for name in names {
+            for outcome in series::SOURCE_OUTCOMES {
+                self.usage_source_rounds.with_label_values(&[name, *outcome]);
+            }
+        }
+    }
+
     /// All task books in force anew.
     pub fn task_books_are(&self, books: &[BookUse]) {
         let rows = books.iter().flat_map(|book| {
@@ -460,8 +476,10 @@ impl Metrics {
         for machine in machines {
             let labels = [machine.id.as_str(), machine.name.as_str()];
             self.machine_vcpus.with_label_values(&labels).set(machine.vcpus);
-            if let Some(memory) = machine.memory_bytes {
-                self.machine_memory.with_label_values(&labels).set(memory);
+            match machine.memory_bytes {
+                Some(memory) => self.machine_memory.with_label_values(&labels).set(memory),
+                // What yesterday told is not what is used today.
+                None => _ = self.machine_memory.remove_label_values(&labels),
             }
             now.insert(labels.map(str::to_owned));
         }

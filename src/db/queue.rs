@@ -10,7 +10,7 @@ use std::{
     panic::AssertUnwindSafe,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -207,6 +207,8 @@ pub fn spawn_lane(
 pub struct Told {
     /// Counted up for whoever remembers what he has read.
     pub commits: AtomicU64,
+    /// As SQLite's one writer last told of its connection.
+    changes: AtomicI64,
     pub metrics: OnceLock<Metrics>,
 }
 
@@ -262,7 +264,10 @@ impl Lane {
     async fn attempt(&self, held: &mut Option<AnyConnection>, batch: &mut [Box<dyn Unit>]) -> Result<(), DbError> {
         let conn = match held.take() {
             Some(conn) => conn,
-            None => connect(self.dialect, &self.url).await?,
+            None => {
+                self.told.changes.store(0, Ordering::SeqCst);
+                connect(self.dialect, &self.url).await?
+            }
         };
         let mut tx = Tx { conn, dialect: self.dialect, now: self.clock.now(), audits: 0 };
         // A deferred transaction that must upgrade to a write fails at once on SQLite, whatever the busy timeout.
@@ -289,12 +294,24 @@ impl Lane {
                 }
             }
         }
+        let changed = changes(&mut tx).await?;
         let committed = tx.execute("commit").await;
-        // Also where the answer was lost: it may have been written.
-        self.told.commits.fetch_add(1, Ordering::SeqCst);
+        // Also where the answer was lost: it may have been written. Whoever looked for work and found none changed nothing,
+        // and nobody need read anything again.
+        if changed.is_none_or(|all| self.told.changes.swap(all, Ordering::SeqCst) != all) {
+            self.told.commits.fetch_add(1, Ordering::SeqCst);
+        }
         committed.map_err(DbError::at_commit)?;
         *held = Some(tx.conn);
         Ok(())
+    }
+}
+
+/// Rows that this connection has ever changed; PostgreSQL has marks of its own, which nothing but a change moves.
+async fn changes(tx: &mut Tx) -> Result<Option<i64>, DbError> {
+    match tx.dialect {
+        Dialect::Sqlite => Ok(Some(sqlx::query_scalar("select total_changes()").fetch_one(tx.conn()).await?)),
+        Dialect::Postgres => Ok(None),
     }
 }
 

@@ -266,7 +266,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 /// The router, ready to be served, with pages for people beside it.
 pub fn router(api: Api, pages: Router) -> Router {
-    let (router, _) = routes().split_for_parts();
+    let (router, document) = routes().split_for_parts();
+    count_from_zero(&api.metrics, &document);
     router
         .merge(pages.with_state(()))
         .fallback(async || Problem::new(Kind::NotFound, "route_not_found", "没有这个接口；接口清单见 /v1/openapi.json"))
@@ -275,6 +276,23 @@ pub fn router(api: Api, pages: Router) -> Router {
         })
         .layer(middleware::from_fn_with_state(api.clone(), call::pass))
         .with_state(api)
+}
+
+/// What a call is meant to come to; of failures there are too many to tell of those that never were.
+fn count_from_zero(metrics: &Metrics, document: &utoipa::openapi::OpenApi) {
+    for (route, item) in &document.paths.paths {
+        let methods = [
+            ("GET", &item.get),
+            ("POST", &item.post),
+            ("PUT", &item.put),
+            ("PATCH", &item.patch),
+            ("DELETE", &item.delete),
+        ];
+        for (method, operation) in methods.into_iter().filter_map(|(method, found)| Some((method, found.as_ref()?))) {
+            let statuses = operation.responses.responses.keys().filter(|status| status.parse::<u16>().is_ok());
+            metrics.answers(statuses.map(|status| (route.as_str(), method, status.as_str())));
+        }
+    }
 }
 
 /// `Location` of what a call made or began.

@@ -145,6 +145,24 @@ pub const CAUSES: &[&str] = &[
     "negative",
     "duplicated",
 ];
+pub const SOURCE_OUTCOMES: &[&str] = &[
+    "done",
+    "partial",
+    "unreachable",
+    "timed_out",
+    "untrusted",
+    "token_unreadable",
+    "redirected",
+    "http_status",
+    "too_large",
+    "cut_short",
+    "garbage",
+    "refused",
+    "wrong_type",
+    "too_many_series",
+    "future",
+    "stale",
+];
 
 const HOST: Label = bounded("host", "hosts and clusters, by name");
 const STAGE: Label = closed("stage", STAGES);
@@ -289,7 +307,7 @@ pub const USAGE_ROUNDS: Series = counter(
 );
 pub const USAGE_SOURCE_ROUNDS: Series = counter(
     "jiyue_usage_source_rounds_total",
-    &[bounded("source", "sources of the settings"), bounded("outcome", "ways in which asking one can end")],
+    &[bounded("source", "sources of the settings"), closed("outcome", SOURCE_OUTCOMES)],
     "Times that a source of the settings was asked what servers use, by its name and how it ended.",
 );
 pub const VCPUS: Series = gauge(

@@ -13,7 +13,7 @@ use crate::{
     labels::Zone,
     metrics::Stage,
     usage::gauges::{
-        service::{Look, used},
+        service::Look,
         store::{Book, Running},
     },
 };
@@ -304,8 +304,8 @@ pub struct Head<'a> {
 
 /// The machines to look at, of those that were measured: the busiest, then the idlest, by CPU.
 pub fn extremes(running: &[Running]) -> (Vec<&Running>, Vec<&Running>) {
-    let share = |machine: &&Running| used(machine).map(|used| percent_of(used.vcpus, machine.vcpu));
-    let mut known: Vec<(f64, &Running)> = running.iter().filter_map(|m| Some((share(&m)?, m))).collect();
+    let share = |machine: &Running| machine.used().map(|used| percent_of(used.vcpus, machine.vcpu));
+    let mut known: Vec<(f64, &Running)> = running.iter().filter_map(|m| Some((share(m)?, m))).collect();
     known.sort_by(|(a, x), (b, y)| b.total_cmp(a).then_with(|| x.id.cmp(&y.id)));
     let busiest = known.iter().take(MOST).map(|(_, machine)| *machine).collect();
     let idlest = known.iter().rev().take(MOST).map(|(_, machine)| *machine).collect();
@@ -414,7 +414,7 @@ fn standing(host: &Host, running: &[&Running]) -> HostCapacity {
 
 fn measured(running: &[&Running]) -> Option<Measured> {
     let mut sum = Measured { machines: 0, running: count(running.len()), vcpu: 0.0, memory_bytes: 0 };
-    for used in running.iter().filter_map(|machine| used(machine)) {
+    for used in running.iter().filter_map(|machine| machine.used()) {
         sum.machines += 1;
         sum.vcpu += used.vcpus;
         sum.memory_bytes = sum.memory_bytes.saturating_add(whole(used.memory_bytes.unwrap_or(0.0)));
@@ -463,7 +463,7 @@ fn near(book: &Book) -> impl Iterator<Item = NearLimit> {
 }
 
 fn load(machine: &Running, owner: Option<&Owner>) -> Option<MachineLoad> {
-    let used = used(machine)?;
+    let used = machine.used()?;
     Some(MachineLoad {
         id: machine.id.clone(),
         name: machine.name.clone(),

@@ -152,6 +152,56 @@ async fn a_job_that_fails_or_panics_undoes_itself_and_nobody_else() {
     }
 }
 
+/// Measures of tables that have grown since would lead SQLite's planner astray.
+#[tokio::test(flavor = "multi_thread")]
+async fn measures_that_are_older_than_their_tables_are_taken_anew() {
+    let (db, url) = open(On::Sqlite).await;
+    db.housekeep(async |tx: &mut Tx| insert(tx, "first").await).await.unwrap();
+    let measured = async || plain::texts(&url, "select stat from sqlite_stat1 where tbl = 'departments'").await;
+    plain::run(&url, "analyze").await.unwrap();
+    assert!(measured().await.iter().all(|stat| stat.starts_with("1 ")), "{:?}", measured().await);
+    db.housekeep(async |tx: &mut Tx| {
+        for n in 0..2000 {
+            insert(tx, &format!("d{n}")).await?;
+        }
+        Ok::<_, DbError>(())
+    })
+    .await
+    .unwrap();
+    drop(db);
+    let options = Options { url: url.clone(), read_connections: 2, clock: Clock::System };
+    let _db = Db::open(options).await.unwrap();
+    // A large one is judged by a part of it.
+    let rows = |stat: &String| stat.split(' ').next().and_then(|rows| rows.parse::<u64>().ok());
+    assert!(measured().await.iter().all(|stat| rows(stat) > Some(1000)), "{:?}", measured().await);
+}
+
+/// Whoever remembers what he has read reads again after a change, and after nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mark_moves_with_a_change_and_not_with_a_look() {
+    for on in On::BOTH {
+        let (db, _) = open(on).await;
+        let mut before = db.mark().await.unwrap();
+        for n in 0..3 {
+            db.probe_writing().await.unwrap();
+            db.housekeep(async |tx: &mut Tx| {
+                sqlx::query("update departments set name = 'none' where code = 'none'").execute(tx.conn()).await?;
+                Ok::<_, DbError>(())
+            })
+            .await
+            .unwrap();
+            // PostgreSQL's is the whole server's, and other tests use the same one.
+            if on == On::Sqlite {
+                assert_eq!(db.mark().await.unwrap(), before, "nothing was changed");
+            }
+            db.housekeep(async move |tx: &mut Tx| insert(tx, &format!("d{n}")).await).await.unwrap();
+            let after = db.mark().await.unwrap();
+            assert_ne!(after, before, "{on:?}: change {n}");
+            before = after;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_act_without_its_audit_record_is_rolled_back() {
     for on in On::BOTH {

@@ -1,12 +1,12 @@
 //! Reads what the gauges say, and says it.
 
-use super::store::{self, Running, Sum};
+use super::store::{self, Mean, Running, Sum};
 use crate::{
     db::{Db, DbError},
     machine::lifecycle::State as MachineState,
     metrics::{BookUse, MachineUse, Metrics, Stage, Stock},
     request::{block::Block, lifecycle::RequestState},
-    usage::{Interval, Metric, judging, verdict::Verdict, zombie::lifecycle::State as FindingState},
+    usage::{Interval, judging, verdict::Verdict, zombie::lifecycle::State as FindingState},
 };
 use jiff::civil::Date;
 use sqlx::AnyConnection;
@@ -37,11 +37,14 @@ pub struct Gauges {
     reader: Reader,
 }
 
-/// Reads amounts; remembers what never changes.
+/// Reads amounts; remembers what never changes, and of what is measured reads what has gone on.
 #[derive(Clone, Debug, Default)]
 pub struct Reader {
     /// What requests ask for, by request.
     asked: HashMap<String, Asked>,
+    /// What machines used on this day, by machine: the reading up to which that is so, and what came of it.
+    means: HashMap<String, (Option<i64>, Option<Mean>)>,
+    day: Date,
 }
 
 /// What was asked for, approved, given, used and there.
@@ -112,8 +115,12 @@ impl Gauges {
             self.metrics.verdicts_are(verdict.word(), count.number, count.vcpu as f64, count.memory_bytes as f64);
         }
         if self.machines {
-            let uses: Vec<_> = running.iter().filter_map(used).collect();
-            self.metrics.machines_use(&uses);
+            let uses = running.iter().filter_map(|machine| {
+                let used = machine.used()?;
+                let (id, name) = (machine.id.clone(), machine.name.clone());
+                Some(MachineUse { id, name, vcpus: used.vcpus, memory_bytes: used.memory_bytes })
+            });
+            self.metrics.machines_use(&uses.collect::<Vec<_>>());
         }
         Ok(())
     }
@@ -188,15 +195,46 @@ impl Reader {
                 stock.add(block.vcpu, block.memory_bytes, block.disk_bytes);
             }
         }
-        enter(&mut stocks, Stage::Allocated, store::allocated(conn).await?);
+        let hosts = store::hosts(conn).await?;
+        enter(&mut stocks, Stage::Allocated, store::allocated(conn, &hosts).await?);
         enter(&mut stocks, Stage::Physical, store::physical(conn).await?);
-        let running = store::running(conn, today).await?;
+        let mut running = store::running(conn, today, &hosts).await?;
+        self.measure(conn, today, &mut running).await?;
         for machine in &running {
-            let Some(used) = used(machine) else { continue };
+            let Some(used) = machine.used() else { continue };
             let key = (Stage::Measured, machine.zone.clone(), machine.provider.clone());
             stocks.entry(key).or_default().add(used.vcpus, used.memory_bytes.unwrap_or(0.0), 0.0);
         }
         Ok(Look { stocks, running })
+    }
+}
+
+impl Reader {
+    /// Puts beside each machine what it used. State is read of those alone that were read since: decoding it is what costs.
+    async fn measure(&mut self, conn: &mut AnyConnection, today: Date, running: &mut [Running]) -> Result<(), DbError> {
+        if self.day != today {
+            self.day = today;
+            self.means.clear();
+        }
+        let known = |machine: &Running| self.means.get(&machine.id).is_some_and(|(at, _)| *at == machine.last_at);
+        let news: Vec<&str> = running
+            .iter()
+            .filter(|machine| machine.today && !known(machine))
+            .map(|machine| machine.id.as_str())
+            .collect();
+        let mut read = Vec::new();
+        for part in news.chunks(MOST) {
+            read.append(&mut store::means(conn, today, part).await?);
+        }
+        self.means.extend(read.into_iter().map(|(id, at, mean)| (id, (at, mean))));
+        for machine in running.iter_mut().filter(|machine| machine.today) {
+            machine.mean = self.means.get(&machine.id).and_then(|(_, mean)| *mean);
+        }
+        if self.means.len() > running.len() {
+            let ids: HashSet<&str> = running.iter().map(|machine| machine.id.as_str()).collect();
+            self.means.retain(|id, _| ids.contains(id.as_str()));
+        }
+        Ok(())
     }
 }
 
@@ -234,17 +272,4 @@ fn enter(stocks: &mut Stocks, stage: Stage, sums: Vec<Sum>) {
         let stock = stocks.entry((stage, sum.zone, sum.provider)).or_default();
         stock.add(sum.vcpu as f64, sum.memory_bytes as f64, sum.disk_bytes as f64);
     }
-}
-
-/// The mean over the day so far.
-#[allow(clippy::cast_precision_loss, reason = "sizes are below 2^53")]
-pub fn used(machine: &Running) -> Option<MachineUse> {
-    let day = machine.open.as_ref()?.so_far()?;
-    let share = |metric| day.mean(metric).map(|percent: f64| percent / 100.0);
-    Some(MachineUse {
-        id: machine.id.clone(),
-        name: machine.name.clone(),
-        vcpus: share(Metric::Cpu)? * machine.vcpu as f64,
-        memory_bytes: share(Metric::Memory).map(|share| share * machine.memory_bytes as f64),
-    })
 }

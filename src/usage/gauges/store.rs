@@ -2,10 +2,11 @@
 
 use crate::{
     db::{DbError, placeholders},
-    usage::{Open, store::number},
+    usage::{Metric, Open, store::number},
 };
 use jiff::civil::Date;
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
+use std::collections::HashMap;
 
 /// A request that counts, and on which kind of provider its first machine is, if it has one.
 #[derive(Clone, Debug)]
@@ -55,7 +56,7 @@ pub struct Sum {
     pub disk_bytes: i64,
 }
 
-fn sum(row: &sqlx::any::AnyRow) -> Result<Sum, DbError> {
+fn sum(row: &AnyRow) -> Result<Sum, DbError> {
     Ok(Sum {
         zone: row.try_get("zone")?,
         provider: row.try_get("provider")?,
@@ -65,19 +66,41 @@ fn sum(row: &sqlx::any::AnyRow) -> Result<Sum, DbError> {
     })
 }
 
-/// What machines hold of hosts.
-pub async fn allocated(conn: &mut AnyConnection) -> Result<Vec<Sum>, DbError> {
+/// What machines hold of hosts. A host's kind is looked up beside the statement: what the planner takes for a table of one
+/// row it reads through for each claim.
+pub async fn allocated(conn: &mut AnyConnection, hosts: &Hosts) -> Result<Vec<Sum>, DbError> {
     let rows = sqlx::query(
-        "select machines.zone as zone, hosts.provider as provider, \
+        "select machines.zone as zone, claims.host_id as host_id, \
          cast(sum(claims.vcpu * claims.compute_held) as bigint) as vcpu, \
          cast(sum(claims.memory_bytes * claims.compute_held) as bigint) as memory_bytes, \
          cast(sum(claims.disk_bytes * claims.storage_held) as bigint) as disk_bytes from claims \
-         join machines on machines.id = claims.machine_id join hosts on hosts.id = claims.host_id \
-         where claims.storage_held = 1 group by machines.zone, hosts.provider",
+         join machines on machines.id = claims.machine_id \
+         where claims.storage_held = 1 group by machines.zone, claims.host_id",
     )
     .fetch_all(conn)
     .await?;
-    rows.iter().map(sum).collect()
+    rows.iter()
+        .map(|row| {
+            let host: &str = row.try_get("host_id")?;
+            // One that was added since the hosts were read counts from the next look on.
+            let provider = hosts.get(host).map_or_else(|| "none".to_owned(), |(_, provider)| provider.clone());
+            Ok(Sum {
+                zone: row.try_get("zone")?,
+                provider,
+                vcpu: row.try_get("vcpu")?,
+                memory_bytes: row.try_get("memory_bytes")?,
+                disk_bytes: row.try_get("disk_bytes")?,
+            })
+        })
+        .collect()
+}
+
+/// Names and kinds of provider, by the host's id.
+pub type Hosts = HashMap<String, (String, String)>;
+
+pub async fn hosts(conn: &mut AnyConnection) -> Result<Hosts, DbError> {
+    let rows = sqlx::query("select id, name, provider from hosts").fetch_all(conn).await?;
+    rows.iter().map(|row| Ok((row.try_get("id")?, (row.try_get("name")?, row.try_get("provider")?)))).collect()
 }
 
 /// What hosts have to give out. A host counts in each of its zones.
@@ -94,7 +117,7 @@ pub async fn physical(conn: &mut AnyConnection) -> Result<Vec<Sum>, DbError> {
     rows.iter().map(sum).collect()
 }
 
-/// A machine that runs, and what is remembered of its use.
+/// A machine that runs, and how far measuring it has come.
 #[derive(Clone, Debug)]
 pub struct Running {
     pub id: String,
@@ -105,36 +128,105 @@ pub struct Running {
     pub vcpu: i64,
     pub memory_bytes: i64,
     pub last_at: Option<i64>,
-    /// Of today.
-    pub open: Option<Open>,
+    /// Whether the day under way is today.
+    pub today: bool,
+    /// Of today; the reader puts it here.
+    pub mean: Option<Mean>,
 }
 
-pub async fn running(conn: &mut AnyConnection, today: Date) -> Result<Vec<Running>, DbError> {
+/// What a machine used on average over the day so far, as shares of what it has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mean {
+    pub cpu: f64,
+    pub memory: Option<f64>,
+}
+
+/// The same as amounts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Used {
+    pub vcpus: f64,
+    pub memory_bytes: Option<f64>,
+}
+
+impl Running {
+    /// On average over the day so far.
+    #[allow(clippy::cast_precision_loss, reason = "sizes are below 2^53")]
+    pub fn used(&self) -> Option<Used> {
+        let Mean { cpu, memory } = self.mean?;
+        let memory_bytes = memory.map(|share| share * self.memory_bytes as f64);
+        Some(Used { vcpus: cpu * self.vcpu as f64, memory_bytes })
+    }
+}
+
+impl Mean {
+    fn of(open: &Open) -> Option<Self> {
+        let day = open.so_far()?;
+        let share = |metric| day.mean(metric).map(|percent| percent / 100.0);
+        Some(Self { cpu: share(Metric::Cpu)?, memory: share(Metric::Memory) })
+    }
+}
+
+/// Machines that run, and beside them how far measuring has come: each table is gone through once, whatever the planner
+/// believes of its size.
+pub async fn running(conn: &mut AnyConnection, today: Date, hosts: &Hosts) -> Result<Vec<Running>, DbError> {
+    let mut meters: HashMap<String, (Option<i64>, bool)> = HashMap::new();
+    for row in &sqlx::query("select subject_id, last_at, open_day from usage_meters").fetch_all(&mut *conn).await? {
+        let day: Option<i64> = row.try_get("open_day")?;
+        meters.insert(row.try_get("subject_id")?, (row.try_get("last_at")?, day == Some(number(today))));
+    }
     let rows = sqlx::query(
-        "select machines.id as id, machines.name as name, machines.zone as zone, hosts.provider as provider, \
-         hosts.name as host, claims.vcpu as vcpu, claims.memory_bytes as memory_bytes, usage_meters.last_at as last_at, \
-         case when usage_meters.open_day = $1 then usage_meters.state end as state from machines \
-         join hosts on hosts.id = machines.host_id join claims on claims.machine_id = machines.id \
-         left join usage_meters on usage_meters.subject_id = machines.id where machines.state = 'running'",
+        "select machines.id as id, machines.name as name, machines.zone as zone, machines.host_id as host_id, \
+         claims.vcpu as vcpu, claims.memory_bytes as memory_bytes from machines \
+         join claims on claims.machine_id = machines.id where machines.state = 'running'",
     )
-    .bind(number(today))
     .fetch_all(conn)
     .await?;
+    let machine = |row: &AnyRow| {
+        // One on a host that was added since the hosts were read counts from the next look on.
+        let Some((host, provider)) = hosts.get(row.try_get::<&str, _>("host_id")?).cloned() else { return Ok(None) };
+        let (last_at, today) = meters.get(row.try_get::<&str, _>("id")?).copied().unwrap_or_default();
+        Ok(Some(Running {
+            id: row.try_get("id")?,
+            name: row.try_get("name")?,
+            zone: row.try_get("zone")?,
+            provider,
+            host,
+            vcpu: row.try_get("vcpu")?,
+            memory_bytes: row.try_get("memory_bytes")?,
+            last_at,
+            today,
+            mean: None,
+        }))
+    };
+    rows.iter().filter_map(|row| machine(row).transpose()).collect()
+}
+
+/// What some machines used today, each with the reading up to which that is so.
+pub async fn means(
+    conn: &mut AnyConnection,
+    today: Date,
+    machines: &[&str],
+) -> Result<Vec<(String, Option<i64>, Option<Mean>)>, DbError> {
+    if machines.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        // Of machines by their ids: the index of days under way would lead through all there are.
+        "select subject_id, last_at, state from usage_meters where open_day + 0 = ${} and subject_id in {}",
+        machines.len() + 1,
+        placeholders(1, machines.len())
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for machine in machines {
+        query = query.bind(*machine);
+    }
+    let rows = query.bind(number(today)).fetch_all(conn).await?;
     rows.iter()
         .map(|row| {
-            let state: Option<Vec<u8>> = row.try_get("state")?;
-            Ok(Running {
-                id: row.try_get("id")?,
-                name: row.try_get("name")?,
-                zone: row.try_get("zone")?,
-                provider: row.try_get("provider")?,
-                host: row.try_get("host")?,
-                vcpu: row.try_get("vcpu")?,
-                memory_bytes: row.try_get("memory_bytes")?,
-                last_at: row.try_get("last_at")?,
-                // Whoever folds next says that it cannot be read.
-                open: state.and_then(|state| Open::decode(&state).ok()),
-            })
+            let state: &[u8] = row.try_get("state")?;
+            // Whoever folds next says that it cannot be read.
+            let mean = Open::decode(state).ok().as_ref().and_then(Mean::of);
+            Ok((row.try_get("subject_id")?, row.try_get("last_at")?, mean))
         })
         .collect()
 }

@@ -11,7 +11,7 @@ use jiyue::{
     request::lifecycle::RequestState,
     rule::Code,
     seeing::{self, boards, words},
-    usage::{verdict::Verdict, zombie::lifecycle as zombie},
+    usage::{source::answer::Failure, verdict::Verdict, zombie::lifecycle as zombie},
     watch::AlarmKind,
 };
 use serde_json::Value;
@@ -179,6 +179,36 @@ fn values(series: &Series, label: &str) -> Vec<&'static str> {
     }
 }
 
+/// Why asking a source can come to nothing.
+fn failures() -> impl Iterator<Item = &'static str> {
+    let all = [
+        Failure::Unreachable,
+        Failure::TimedOut,
+        Failure::Untrusted,
+        Failure::Token,
+        Failure::Redirected(302),
+        Failure::Status(503),
+        Failure::TooLarge,
+        Failure::CutShort,
+        Failure::Garbage,
+        Failure::Refused(String::new()),
+        Failure::WrongType,
+        Failure::TooMany,
+        Failure::Future,
+        Failure::Stale,
+    ];
+    // One that is new has to be put there as well.
+    for failure in &all {
+        match failure {
+            Failure::Unreachable | Failure::TimedOut | Failure::Untrusted | Failure::Token | Failure::Redirected(_) => {
+            }
+            Failure::Status(_) | Failure::TooLarge | Failure::CutShort | Failure::Garbage | Failure::Refused(_) => {}
+            Failure::WrongType | Failure::TooMany | Failure::Future | Failure::Stale => {}
+        }
+    }
+    all.map(|failure| failure.word()).into_iter()
+}
+
 #[test]
 fn labels_have_the_domains_own_words_and_no_others() {
     let steps: Vec<_> = Part::ALL.into_iter().map(Part::word).chain(["register"]).collect();
@@ -204,6 +234,7 @@ fn labels_have_the_domains_own_words_and_no_others() {
             "cause",
             jiyue::usage::Cause::ALL.into_iter().map(jiyue::usage::Cause::word).collect(),
         ),
+        (&series::USAGE_SOURCE_ROUNDS, "outcome", ["done", "partial"].into_iter().chain(failures()).collect()),
     ] {
         assert_eq!(values(series, label), own, "{} {label}", series.name);
     }

@@ -2,6 +2,7 @@
 
 mod expressions;
 mod files;
+mod looks;
 mod promtool;
 mod real;
 mod status;

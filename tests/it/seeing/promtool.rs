@@ -73,10 +73,10 @@ fn cases() -> Vec<Case> {
     };
     let book = [("task_book", is("相信任〔2026〕17号")), ("department", is("民政局")), ("indicator", is("vcpus"))];
     let zone = |stage| [("stage", is(stage)), ("zone", is("internet")), ("provider", is("libvirt"))];
-    let stock = |physical, allocated| {
-        [told(&series::VCPUS, "", &zone("physical"), physical), told(&series::VCPUS, "", &zone("allocated"), allocated)]
-            .concat()
+    let stock_of = |series: &Series, physical, allocated| {
+        [told(series, "", &zone("physical"), physical), told(series, "", &zone("allocated"), allocated)].concat()
     };
+    let stock = |physical, allocated| stock_of(&series::VCPUS, physical, allocated);
     let source = |fine: &'static str| {
         let of = |outcome| [("source", is("room-1")), ("outcome", is(outcome))];
         let failing = told(&series::USAGE_SOURCE_ROUNDS, "", &of("unreachable"), "0+1x900");
@@ -89,7 +89,21 @@ fn cases() -> Vec<Case> {
     };
     let submitted = [("state", is("submitted"))];
     let failed = [("outcome", is("failed"))];
-    vec![
+    // Whatever kind of it there is: one table for those that differ in a word alone.
+    let alarm = |alert, kind| gauge(alert, 5, &series::ALARMS_OPEN, &[("kind", is(kind))], "1+0x900", "0+0x900");
+    let kinds = ["foreign", "stray", "altered", "restarted"].map(|kind| alarm("JiyueUnauthorisedDomain", kind));
+    let missing = ["missing", "power_cut"].map(|kind| alarm("JiyueMachineMissing", kind));
+    let names = ["refused_key", "refused", "taken", "removal_refused"].map(|state| {
+        let told = |state| told(&series::NAMES, "", &[("state", is(state))], "1+0x900");
+        case("JiyueNameRefused", 20, told(state), ["pending", "registered", "removing", "removed"].map(told))
+    });
+    let full = [series::VCPUS, series::MEMORY, series::DISK].map(|series| {
+        let alone = told(&series, "", &zone("physical"), "100+0x900");
+        let silent = [stock_of(&series, "100+0x900", "84+0x900"), alone];
+        case("JiyueZoneNearlyFull", 30, stock_of(&series, "100+0x900", "86+0x900"), silent)
+    });
+    let alike = kinds.into_iter().chain(missing).chain(names).chain(full);
+    let others = vec![
         case("JiyueGone", 10, Vec::new(), [told(&series::BUILD_INFO, "", &[("version", is("1"))], "1+0x900")]),
         gauge("JiyueDatabaseDown", 3, &series::DATABASE_UP, &[], "0+0x900", "1+0x900"),
         case(
@@ -112,14 +126,6 @@ fn cases() -> Vec<Case> {
         gauge("JiyueLedgerDiffers", 2, &series::LEDGER, &[], "1+0x900", "0+0x900"),
         gauge("JiyueFinalizerHanging", 10, &series::KUBE_OLDEST, &[], "901+0x900", "900+0x900"),
         gauge("JiyueHostUnknown", 3, &series::HOST_SILENCE, &[("host", is("kvm1"))], "61+0x900", "60+0x900"),
-        gauge("JiyueUnauthorisedDomain", 3, &series::ALARMS_OPEN, &[("kind", is("foreign"))], "1+0x900", "0+0x900"),
-        gauge("JiyueMachineMissing", 5, &series::ALARMS_OPEN, &[("kind", is("missing"))], "1+0x900", "0+0x900"),
-        case(
-            "JiyueNameRefused",
-            20,
-            told(&series::NAMES, "", &[("state", is("taken"))], "1+0x900"),
-            [told(&series::NAMES, "", &[("state", is("pending"))], "1+0x900")],
-        ),
         case(
             "JiyueTaskBookNearlyUsed",
             10,
@@ -131,12 +137,6 @@ fn cases() -> Vec<Case> {
             ],
         ),
         gauge("JiyueTaskBookUsedUp", 10, &series::TASK_BOOK_USED, &book, "0.95+0x900", "0.94+0x900"),
-        case(
-            "JiyueZoneNearlyFull",
-            30,
-            stock("100+0x900", "86+0x900"),
-            [stock("100+0x900", "84+0x900"), told(&series::VCPUS, "", &zone("physical"), "100+0x900")],
-        ),
         case(
             "JiyueZoneFillingUp",
             500,
@@ -151,7 +151,8 @@ fn cases() -> Vec<Case> {
         gauge("JiyueRoomLate", 90, &series::ROOMS_LATE, &[], "1+0x900", "0+0x900"),
         gauge("JiyueRoomDeadlineNear", 90, &series::ROOMS_NEAR, &[], "1+0x900", "0+0x900"),
         case("JiyueIdleShare", 90, judged("21+0x900", "79+0x900"), [judged("20+0x900", "80+0x900")]),
-    ]
+    ];
+    others.into_iter().chain(alike).collect()
 }
 
 fn counted(alert: &str, minutes: u32, count: Option<u32>) -> Value {

@@ -74,6 +74,11 @@ async fn the_page_follows_what_is_committed() {
         let broker = Broker::start(Setup::new(on).with("JIYUE_USAGE_SECONDS", "1")).await;
         let cast = Cast::arrive(&broker).await;
         assert!(page_of(&broker, &cast.auditor).await.contains("还没有接入宿主机"), "{on:?}");
+        // Nobody has fenced a host yet: that it was never done is told, so that the first time is seen as one.
+        let metrics = plain_client().get(format!("{}/metrics", broker.url)).send().await.expect("an answer");
+        let metrics = metrics.text().await.expect("text");
+        let never = "jiyue_http_requests_total{method=\"POST\",route=\"/v1/hosts/{id}/fence\",status=\"200\"} 0";
+        assert!(metrics.lines().any(|line| line == never), "{metrics}");
         broker.furnish(&cast).await;
         let before = page_of(&broker, &cast.auditor).await;
         assert!(before.contains("sim") && before.contains("现在没有要人办的事"), "{on:?} {before}");

@@ -10,7 +10,7 @@ use crate::support::{
 use serde_json::{Value, json};
 use std::{
     io::Write,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -95,6 +95,30 @@ fn shown(log: &std::path::Path, what: &str) -> String {
     }
 }
 
+/// A terminal with what runs on it: a test that fails leaves neither behind.
+struct Terminal(Child);
+
+impl Terminal {
+    /// What `script` has started, by their ids.
+    fn running(&self) -> Vec<String> {
+        let id = self.0.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        children.split_whitespace().map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let running = self.running();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+        for one in running {
+            // Mostly it has gone with its terminal.
+            let _ = Command::new("kill").args(["-KILL", &one]).stderr(Stdio::null()).status();
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_terminal_is_drawn_on_listens_and_is_given_back() {
     let (broker, cast) = furnished().await;
@@ -116,8 +140,8 @@ async fn a_terminal_is_drawn_on_listens_and_is_given_back() {
         .env("LANG", "zh_CN.UTF-8")
         .stdin(Stdio::piped())
         .stdout(Stdio::null());
-    let mut child = terminal.spawn().expect("script is there");
-    let mut keys = child.stdin.take().unwrap();
+    let mut terminal = Terminal(terminal.spawn().expect("script is there"));
+    let mut keys = terminal.0.stdin.take().unwrap();
     let mut press = |key: &str| keys.write_all(key.as_bytes()).and_then(|()| keys.flush()).unwrap();
     let text = shown(&log, "来历不明");
     assert!(text.contains("\u{1b}[?1049h"), "on a screen of its own: {text:?}");
@@ -138,7 +162,7 @@ async fn a_terminal_is_drawn_on_listens_and_is_given_back() {
     press("q");
     let began = Instant::now();
     let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
+        if let Some(status) = terminal.0.try_wait().unwrap() {
             break status;
         }
         assert!(began.elapsed() < LIMIT, "q ends it");
@@ -146,4 +170,27 @@ async fn a_terminal_is_drawn_on_listens_and_is_given_back() {
     };
     assert!(status.success(), "{status}");
     assert!(shown(&log, "\u{1b}[?1049l").contains("\u{1b}[?25h"), "the terminal is as before");
+}
+
+/// As when a test fails in the middle of it.
+#[test]
+fn a_terminal_that_is_let_go_takes_with_it_what_runs_there() {
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--command", "exec sleep 600", "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::null());
+    let terminal = Terminal(script.spawn().expect("script is there"));
+    let began = Instant::now();
+    let sleeper = loop {
+        if let Some(one) = terminal.running().into_iter().next() {
+            break one;
+        }
+        assert!(began.elapsed() < LIMIT, "it has started something");
+        sleep(Duration::from_millis(20));
+    };
+    drop(terminal);
+    let alive = || std::fs::read_to_string(format!("/proc/{sleeper}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+    let began = Instant::now();
+    while alive() {
+        assert!(began.elapsed() < LIMIT, "{sleeper} is still there");
+        sleep(Duration::from_millis(20));
+    }
 }
