@@ -137,7 +137,8 @@ async fn main() {
     let (setup, cast) = fleet(on, machines).await;
     let broker = Broker::start(setup.clone().with("JIYUE_USAGE_MACHINE_METRICS", "false")).await;
     let ours = broker.url.trim_start_matches("http://").to_owned();
-    println!("{machines} machines, {on:?}, {turns} turns\n");
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    println!("{machines} machines, {on:?}, {turns} turns; load of this machine before: {}\n", load.trim());
 
     // A runtime of its own, so that the peer has as many threads as the broker.
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

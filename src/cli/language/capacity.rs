@@ -66,6 +66,7 @@ pub const CAPACITY: &[(&str, &str)] = &[
     ("读不到（{why}），显示的是之前的", "cannot be read ({why}); this is from before"),
     ("筛选：{text}", "filter: {text}"),
     ("s 排序　/ 筛选　r 刷新　q 退出", "s order  / filter  r refresh  q quit"),
+    ("数据取自数据库，不经过 Prometheus", "read from the database, without Prometheus"),
     ("回车确定　Esc 取消", "Enter takes it  Esc drops it"),
     ("没有测到的虚拟机", "no machine was measured"),
     ("终端太小", "the terminal is too small"),

@@ -20,6 +20,8 @@ use serde_json::Value;
 const SMALLEST: (u16, u16) = (40, 10);
 /// From here on there is room beside the machines.
 const WIDE: u16 = 100;
+/// Where it comes from, which is why it is there when Prometheus is not.
+pub const SOURCE: &str = "数据取自数据库，不经过 Prometheus";
 /// Cells of a bar.
 const BAR: usize = 24;
 
@@ -55,7 +57,7 @@ pub fn draw(frame: &mut Frame, view: &View) {
         Layout::vertical([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(side);
     operations(frame, operations_at, view);
     alarms(frame, alarms_at, view);
-    frame.render_widget(Paragraph::new(keys(view)).style(dim()), foot);
+    frame.render_widget(Paragraph::new(foot(view)).style(dim()), foot);
 }
 
 fn bold() -> Style {
@@ -105,6 +107,10 @@ fn people_line(waiting: &[&Value]) -> Line<'static> {
     let said = if all.is_empty() { tr("没有").to_owned() } else { all.join("  ") };
     let style = if all.is_empty() { dim() } else { Style::new().fg(Color::Yellow) };
     Line::from(vec![Span::styled(format!("{}  ", tr("要人办的")), bold()), Span::styled(said, style)])
+}
+
+fn foot(view: &View) -> String {
+    format!("{}　{}", keys(view), tr(SOURCE))
 }
 
 fn keys(view: &View) -> String {

@@ -8,6 +8,7 @@ mod tests;
 mod view;
 
 use super::{
+    language::tr,
     parsers::seconds,
     problem::{self, Failure},
     reports,
@@ -50,7 +51,11 @@ pub async fn run(session: &Session<'_>, args: TopArgs) -> Result<(), Failure> {
     // Whoever may not look is told so before anything is drawn.
     let first = ask(&session.client).await?;
     if !screen.can_redraw() || !io::stdin().is_terminal() {
-        return if screen.for_people() { reports::capacity(screen, &first) } else { Ok(screen.document(&first)?) };
+        if !screen.for_people() {
+            return Ok(screen.document(&first)?);
+        }
+        reports::capacity(screen, &first)?;
+        return Ok(screen.note(tr(draw::SOURCE))?);
     }
     let (told, looks) = channel();
     // The other side is there until it has drawn its last.

@@ -12,7 +12,7 @@ use jiff::civil::Date;
 use sqlx::AnyConnection;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const FRESH: i64 = 3;
 /// Blocks that one statement reads.
 const MOST: usize = 200;
+/// Of a large cloud amounts are read less often: reading takes at most the hundredth part of the time, but never is put off
+/// for longer than Prometheus waits between two scrapes.
+const SPARING: u32 = 100;
+const LONGEST: Duration = Duration::from_secs(15);
 
 /// Keeps the gauges.
 pub struct Gauges {
@@ -35,6 +39,24 @@ pub struct Gauges {
     /// Whether each machine has its own series.
     pub machines: bool,
     reader: Reader,
+    last: Option<Last>,
+}
+
+/// Amounts as they were last read.
+struct Last {
+    mark: String,
+    day: Date,
+    read: Instant,
+    took: Duration,
+    look: Look,
+}
+
+impl Last {
+    /// Whether they will do: nothing has changed since, or it is too soon.
+    fn will_do(&self, mark: &str, day: Date, now: Instant) -> bool {
+        let pause = (self.took * SPARING).min(LONGEST);
+        self.day == day && (self.mark == mark || now.duration_since(self.read) < pause)
+    }
 }
 
 /// Reads amounts; remembers what never changes, and of what is measured reads what has gone on.
@@ -68,7 +90,7 @@ pub type Stocks = BTreeMap<(Stage, String, String), Stock>;
 
 impl Gauges {
     pub fn new(db: Db, metrics: Metrics, every: Interval, machines: bool) -> Self {
-        Self { db, metrics, every, machines, reader: Reader::default() }
+        Self { db, metrics, every, machines, reader: Reader::default(), last: None }
     }
 
     /// Looks every few seconds, until `stop`.
@@ -99,30 +121,40 @@ impl Gauges {
     }
 
     /// Looks once.
-    #[allow(clippy::cast_precision_loss, reason = "sizes are below 2^53")]
     pub async fn look(&mut self) -> Result<(), DbError> {
         let (now, today) = (self.db.clock().now().as_microsecond(), self.db.clock().today());
         let db = self.db.clone();
+        let mark = db.mark().await?;
         let mut conn = db.read().await?;
-        let Look { stocks, running } = self.reader.look(&mut conn, today).await?;
-        let verdicts = judging::store::counts(&mut conn).await?;
-        self.waiting(&mut conn, now, today).await?;
-        drop(conn);
-        self.collected(&running, now);
-        self.metrics.stocks(&stocks);
+        let last = match self.last.take().filter(|last| last.will_do(&mark, today, Instant::now())) {
+            Some(last) => last,
+            None => self.amounts(&mut conn, mark, today).await?,
+        };
+        self.collected(&last.look.running, now);
+        self.last = Some(last);
+        self.waiting(&mut conn, now, today).await
+    }
+
+    /// Reads what grows with the cloud, and tells it.
+    #[allow(clippy::cast_precision_loss, reason = "sizes are below 2^53")]
+    async fn amounts(&mut self, conn: &mut AnyConnection, mark: String, day: Date) -> Result<Last, DbError> {
+        let read = Instant::now();
+        let look = self.reader.look(conn, day).await?;
+        let verdicts = judging::store::counts(conn).await?;
+        self.metrics.stocks(&look.stocks);
         for verdict in Verdict::ALL {
             let count = verdicts.iter().find(|count| count.verdict == verdict.word()).cloned().unwrap_or_default();
             self.metrics.verdicts_are(verdict.word(), count.number, count.vcpu as f64, count.memory_bytes as f64);
         }
         if self.machines {
-            let uses = running.iter().filter_map(|machine| {
+            let uses = look.running.iter().filter_map(|machine| {
                 let used = machine.used()?;
                 let (id, name) = (machine.id.clone(), machine.name.clone());
                 Some(MachineUse { id, name, vcpus: used.vcpus, memory_bytes: used.memory_bytes })
             });
             self.metrics.machines_use(&uses.collect::<Vec<_>>());
         }
-        Ok(())
+        Ok(Last { mark, day, read, took: read.elapsed(), look })
     }
 
     /// What waits for somebody, and how full task books are.
@@ -271,5 +303,31 @@ fn enter(stocks: &mut Stocks, stage: Stage, sums: Vec<Sum>) {
     for sum in sums {
         let stock = stocks.entry((stage, sum.zone, sum.provider)).or_default();
         stock.add(sum.vcpu as f64, sum.memory_bytes as f64, sum.disk_bytes as f64);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_cloud_is_read_less_often_and_a_quiet_one_not_at_all() {
+        let (read, day) = (Instant::now(), Date::constant(2026, 11, 30));
+        let after = |took, seconds, mark: &str, day| {
+            let last = Last {
+                mark: "1".to_owned(),
+                day: Date::constant(2026, 11, 30),
+                read,
+                took: Duration::from_millis(took),
+                look: Look::default(),
+            };
+            last.will_do(mark, day, read + Duration::from_secs(seconds))
+        };
+        assert!(after(1, 3600, "1", day), "nothing has changed");
+        assert!(!after(1, 5, "2", day), "a small one is read at each look");
+        assert!(after(100, 9, "2", day) && !after(100, 10, "2", day), "a hundredth of the time");
+        assert!(!after(9_000, 15, "2", day), "however long it takes");
+        assert!(!after(100, 1, "1", day.tomorrow().unwrap()), "what was used today");
     }
 }

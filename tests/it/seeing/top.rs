@@ -65,7 +65,8 @@ async fn a_prometheus_that_is_gone_takes_nothing_with_it() {
     prometheus.start().await;
     prometheus.kill();
     let out = broker.setup.cli(Some(&broker), &cast.operator, &["top"]);
-    assert!(out.status.success());
+    let said = String::from_utf8([out.stdout, out.stderr].concat()).unwrap();
+    assert!(out.status.success() && said.contains("来历不明") && said.contains("不经过 Prometheus"), "{said}");
     let page = reqwest::Client::new().get(format!("{}/status", broker.url)).bearer_auth(&cast.operator).send();
     let page = page.await.unwrap().text().await.unwrap();
     assert!(page.contains("不经过 Prometheus") && page.contains("sim"), "{page}");
