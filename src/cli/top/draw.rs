@@ -57,7 +57,7 @@ pub fn draw(frame: &mut Frame, view: &View) {
         Layout::vertical([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(side);
     operations(frame, operations_at, view);
     alarms(frame, alarms_at, view);
-    frame.render_widget(Paragraph::new(foot(view)).style(dim()), foot);
+    frame.render_widget(Paragraph::new(last_line(view)).style(dim()), foot);
 }
 
 fn bold() -> Style {
@@ -109,7 +109,7 @@ fn people_line(waiting: &[&Value]) -> Line<'static> {
     Line::from(vec![Span::styled(format!("{}  ", tr("要人办的")), bold()), Span::styled(said, style)])
 }
 
-fn foot(view: &View) -> String {
+fn last_line(view: &View) -> String {
     format!("{}　{}", keys(view), tr(SOURCE))
 }
 
