@@ -335,7 +335,8 @@ async fn measure(dialect: Dialect, conn: &mut AnyConnection) -> Result<(), DbErr
     if dialect == Dialect::Postgres {
         return Ok(());
     }
-    let measured = sqlx::query("select 1 from sqlite_master where name = 'sqlite_stat1'").fetch_optional(&mut *conn);
+    let sql = "select 1 from sqlite_master where name = 'sqlite_stat1'";
+    let measured = sqlx::query(sql).fetch_optional(&mut *conn);
     if measured.await?.is_some() {
         conn.execute("pragma optimize = 0x10002").await?;
     }

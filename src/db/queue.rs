@@ -309,8 +309,9 @@ impl Lane {
 
 /// Rows that this connection has ever changed; PostgreSQL has marks of its own, which nothing but a change moves.
 async fn changes(tx: &mut Tx) -> Result<Option<i64>, DbError> {
+    let sql = "select total_changes()";
     match tx.dialect {
-        Dialect::Sqlite => Ok(Some(sqlx::query_scalar("select total_changes()").fetch_one(tx.conn()).await?)),
+        Dialect::Sqlite => Ok(Some(sqlx::query_scalar(sql).fetch_one(tx.conn()).await?)),
         Dialect::Postgres => Ok(None),
     }
 }
