@@ -99,7 +99,7 @@ impl Gauges {
             let db = self.db.clone();
             let looked = async {
                 db.probe_writing().await?;
-                self.look().await
+                self.glance().await
             };
             let up = match timeout(PATIENCE, looked).await {
                 Ok(Ok(())) => true,
@@ -120,8 +120,14 @@ impl Gauges {
         }
     }
 
-    /// Looks once.
+    /// Looks once, at everything.
     pub async fn look(&mut self) -> Result<(), DbError> {
+        self.last = None;
+        self.glance().await
+    }
+
+    /// Looks once; what was read before and will do is not read again.
+    async fn glance(&mut self) -> Result<(), DbError> {
         let (now, today) = (self.db.clock().now().as_microsecond(), self.db.clock().today());
         let db = self.db.clone();
         let mark = db.mark().await?;
