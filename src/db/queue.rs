@@ -262,12 +262,11 @@ impl Lane {
 
     /// One try at the batch. The connection is kept only when the transaction ended cleanly.
     async fn attempt(&self, held: &mut Option<AnyConnection>, batch: &mut [Box<dyn Unit>]) -> Result<(), DbError> {
-        let conn = match held.take() {
-            Some(conn) => conn,
-            None => {
-                self.told.changes.store(0, Ordering::SeqCst);
-                connect(self.dialect, &self.url).await?
-            }
+        let conn = if let Some(conn) = held.take() {
+            conn
+        } else {
+            self.told.changes.store(0, Ordering::SeqCst);
+            connect(self.dialect, &self.url).await?
         };
         let mut tx = Tx { conn, dialect: self.dialect, now: self.clock.now(), audits: 0 };
         // A deferred transaction that must upgrade to a write fails at once on SQLite, whatever the busy timeout.

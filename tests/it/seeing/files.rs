@@ -200,10 +200,20 @@ fn failures() -> impl Iterator<Item = &'static str> {
     // One that is new has to be put there as well.
     for failure in &all {
         match failure {
-            Failure::Unreachable | Failure::TimedOut | Failure::Untrusted | Failure::Token | Failure::Redirected(_) => {
-            }
-            Failure::Status(_) | Failure::TooLarge | Failure::CutShort | Failure::Garbage | Failure::Refused(_) => {}
-            Failure::WrongType | Failure::TooMany | Failure::Future | Failure::Stale => {}
+            Failure::Unreachable
+            | Failure::TimedOut
+            | Failure::Untrusted
+            | Failure::Token
+            | Failure::Redirected(_)
+            | Failure::Status(_)
+            | Failure::TooLarge
+            | Failure::CutShort
+            | Failure::Garbage
+            | Failure::Refused(_)
+            | Failure::WrongType
+            | Failure::TooMany
+            | Failure::Future
+            | Failure::Stale => {}
         }
     }
     all.map(|failure| failure.word()).into_iter()
