@@ -106,24 +106,24 @@ mod tests {
         })
     }
 
-    fn is(uid: &str, version: u32) -> Option<(String, String)> {
-        Some((uid.to_owned(), version.to_string()))
+    fn is(uid: &str, version: u32) -> (String, String) {
+        (uid.to_owned(), version.to_string())
     }
 
     #[test]
     fn the_later_of_our_last_write_and_what_the_watch_has_brought_counts() {
         let (written, here) = (Written::default(), ObjectRef::from_obj(&*object("a", 1)));
-        assert_eq!(found(written.newest(&here, Some(object("a", 9)))), is("a", 9));
+        assert_eq!(found(written.newest(&here, Some(object("a", 9)))), Some(is("a", 9)));
         written.note(object("a", 10));
         // By their number, not by their letters.
-        assert_eq!(found(written.newest(&here, Some(object("a", 9)))), is("a", 10));
-        assert_eq!(found(written.newest(&here, None)), is("a", 10));
+        assert_eq!(found(written.newest(&here, Some(object("a", 9)))), Some(is("a", 10)));
+        assert_eq!(found(written.newest(&here, None)), Some(is("a", 10)));
         // Somebody else wrote after us; from then on ours is not remembered.
-        assert_eq!(found(written.newest(&here, Some(object("a", 11)))), is("a", 11));
-        assert_eq!(found(written.newest(&here, Some(object("a", 9)))), is("a", 9));
+        assert_eq!(found(written.newest(&here, Some(object("a", 11)))), Some(is("a", 11)));
+        assert_eq!(found(written.newest(&here, Some(object("a", 9)))), Some(is("a", 9)));
         // Made again under its name: what we wrote into the one before is the earlier.
         written.note(object("a", 12));
-        assert_eq!(found(written.newest(&here, Some(object("b", 14)))), is("b", 14));
+        assert_eq!(found(written.newest(&here, Some(object("b", 14)))), Some(is("b", 14)));
         written.note(object("b", 15));
         written.forget(&here);
         assert_eq!(found(written.newest(&here, None)), None);
