@@ -8,7 +8,7 @@ use crate::{
         Day, Interval, OpenDay, Point, Traffic,
         advice::Sizing,
         judging::{Case, Evidence, Idle, Line, Rules, Subject, judge},
-        verdict::{Assumed, Facts, RuleSets, Verdict},
+        verdict::{Assumed, Code, Facts, Reason, RuleSets, Verdict},
     },
 };
 use jiff::{
@@ -125,6 +125,17 @@ fn a_report_is_the_same_in_whatever_order_its_judgements_come() {
     );
     assert_eq!(one.groups.len(), 1);
     assert_eq!(one.groups[0].totals, one.totals);
+}
+
+#[test]
+fn what_only_a_bin_keeps_from_being_idle_is_named_when_it_is_read_again() {
+    let mut border = evidence("border", 100, 0);
+    let reasons = vec![Reason::from(Code::OnTheBorder)];
+    border.judgement.reasons = reasons;
+    let again = |evidence: &Evidence| Line::read(&serde_json::to_string(evidence).unwrap()).unwrap();
+    let of = |lines| report(head(), lines).borderline.iter().map(|line| line.name.clone()).collect::<Vec<_>>();
+    assert_eq!(of(vec![again(&border), again(&evidence("busy", 100, 0))]), ["border"]);
+    assert!(matches!(again(&evidence("busy", 100, 0)), Line::Brief(_)), "of a machine in use no more is read");
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod hosts_libvirt;
 mod impatient;
 mod input;
 mod journeys;
+mod judging;
 mod kubernetes;
 mod kubevirt;
 mod language;
