@@ -4,7 +4,9 @@
 //! say so. `WIDTH` at a time (16).
 //!
 //! Three ways: the broker as a process, with its controller and its provider; a plain client that writes the same secrets,
-//! machines, mirrors and statuses, each once and as they are at the end, when the instance runs; and machines alone, off,
+//! machines, mirrors and statuses, each once and as they are at the end, when the instance runs, by the same account (whose
+//! requests are authorized, queued and written into the audit log, as an administrator's are not) and in a namespace with the
+//! same quota, limits and policy (which the server reckons with at each instance); and machines alone, off, by an administrator,
 //! which is what the API server can take at best. Nothing runs: `virt-controller` is played, the same for all. Requests are
 //! counted by the server's audit log, from the application on; afterwards there must be none but watches and leases.
 //!
@@ -72,7 +74,8 @@ async fn main() {
     let ours = by_broker(&lab, setup, &view, n).await;
     // What the broker wrote is what the others write, and it is not there any more to read it.
     let model = peer::Model::read(&lab, "mzj");
-    let by_hand = peer::whole(&admin, &lab, &view, &model, n, width).await;
+    let same_account = client(&lab.kubeconfig).await;
+    let by_hand = peer::whole(&same_account, &lab, &view, &model, n, width).await;
     let bare = peer::bare(&admin, &model, n, width).await;
 
     println!("\n{:>10} {:>12} {:>12} {:>12}", "", "accepted", "mirrored", "each");

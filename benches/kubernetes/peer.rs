@@ -19,6 +19,8 @@ pub struct Model {
     mirror: Value,
     machine: Value,
     secret: Value,
+    /// Quota, limits and the zone's policy: what stands in the namespace before anything is built there.
+    place: Vec<Value>,
 }
 
 impl Model {
@@ -36,6 +38,7 @@ impl Model {
             request: first("rr", namespace),
             mirror: first("jm", namespace),
             secret: lab.get(&space, "secret", &seed).expect("a seed"),
+            place: ["quota", "limitrange", "networkpolicy"].map(|kind| first(kind, &space)).to_vec(),
             machine,
         }
     }
@@ -78,14 +81,18 @@ fn object(value: Value) -> DynamicObject {
 }
 
 /// Secret, machine, its instance awaited, mirror, and what the request's status says at the end.
-pub async fn whole(admin: &Client, lab: &Lab, view: &View, model: &Model, n: usize, width: usize) -> Took {
+pub async fn whole(client: &Client, lab: &Lab, view: &View, model: &Model, n: usize, width: usize) -> Took {
     const SPACE: &str = "peer";
-    let api = |kind: &ApiResource| Api::<DynamicObject>::namespaced_with(admin.clone(), SPACE, kind);
+    let api = |kind: &ApiResource| Api::<DynamicObject>::namespaced_with(client.clone(), SPACE, kind);
     let (machines, secrets) = (api(&resource("VirtualMachine", "virtualmachines")), api(&secrets()));
     let (requests, mirrors) = (api(&ours("ResourceRequest", "resourcerequests")), api(&ours("Machine", "machines")));
     let items: Vec<Value> = (0..n).map(|number| crate::request(SPACE, number)).collect();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
     lab.plane.done("admin", &["create", "-f", "-"], &list);
+    for object in &model.place {
+        let name = object["metadata"]["name"].as_str().unwrap();
+        lab.plane.done("admin", &["create", "-f", "-"], &renamed(object, SPACE, name).to_string());
+    }
     tokio::time::sleep(Duration::from_secs(2)).await;
 
     let ours = PatchParams::apply("peer").force();

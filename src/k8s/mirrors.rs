@@ -2,11 +2,7 @@
 //! line or on paper. A mirror is written where it is not true, and put back where somebody took it away; it is never a
 //! reason for an act, and when it goes nothing else does.
 
-use super::{
-    cluster::StepError,
-    mirror, store,
-    work::{LONGEST_PAUSE, PAGE, WIDTH, Work},
-};
+use super::{apply::Hands, cluster::StepError, mirror, store, view::View};
 use crate::{
     db::Slice,
     error::story,
@@ -21,9 +17,17 @@ use crate::{
 use futures_util::{StreamExt as _, stream};
 use kube::{ResourceExt as _, runtime::reflector::ObjectRef};
 use std::{collections::BTreeSet, time::Duration};
-use tokio::{sync::mpsc::UnboundedReceiver, time::sleep};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    time::sleep,
+};
 
 const MOST_BOOKS: usize = 200;
+const MOST_REQUESTS: i64 = 500;
+/// Mirrors worked on at once.
+const WIDTH: usize = 16;
+/// Before a mirror that could not be written is tried again.
+const AGAIN: Duration = Duration::from_secs(15);
 /// Between two looks whether another day has been judged.
 const VERDICTS: Duration = Duration::from_secs(5);
 
@@ -38,40 +42,73 @@ pub enum Mirrored {
     Namespace(String),
 }
 
-impl Work {
+/// The mirrors of one term.
+pub struct Mirrors {
+    hands: Hands,
+    view: View,
+    department_label: String,
+    touch: UnboundedSender<Mirrored>,
+}
+
+impl Mirrors {
+    /// And what it is told, for [`Mirrors::keep`].
+    pub fn new(hands: Hands, view: View, department_label: String) -> (Self, UnboundedReceiver<Mirrored>) {
+        let (touch, touched) = unbounded_channel();
+        (Self { hands, view, department_label, touch }, touched)
+    }
+
+    /// That a mirror may not be true any more.
+    pub fn touch(&self, one: Mirrored) {
+        // Nobody listens once the term is over.
+        let _ = self.touch.send(one);
+    }
+
+    /// An object is gone. If it was a mirror of what lives, it comes again.
+    pub fn again(&self, name: &str) {
+        if let Ok(id) = name.parse::<RequestId>() {
+            self.touch(Mirrored::Request(id.text()));
+        }
+    }
+
+    pub fn all_namespaces(&self) {
+        for namespace in self.view.namespaces.state() {
+            self.touch(Mirrored::Namespace(namespace.name_any()));
+        }
+    }
+
     /// Takes in hand whatever it is told of, for as long as somebody tells.
-    pub(super) async fn keep_mirrors(&self, mut touched: UnboundedReceiver<Mirrored>) {
+    pub async fn keep(&self, mut touched: UnboundedReceiver<Mirrored>) {
         // Before everything has been listed, what is there cannot be told from what is missing.
-        let _ = self.stores.books.wait_until_ready().await;
-        let _ = self.stores.namespaces.wait_until_ready().await;
-        let _ = self.stores.requests.wait_until_ready().await;
+        let _ = self.view.books.wait_until_ready().await;
+        let _ = self.view.namespaces.wait_until_ready().await;
+        let _ = self.view.requests.wait_until_ready().await;
         while let Some(first) = touched.recv().await {
             let mut all = BTreeSet::from([first]);
             while let Ok(more) = touched.try_recv() {
                 all.insert(more);
             }
-            stream::iter(all).for_each_concurrent(usize::from(WIDTH), |one| self.keep_mirror(one)).await;
+            stream::iter(all).for_each_concurrent(WIDTH, |one| self.keep_one(one)).await;
         }
     }
 
-    async fn keep_mirror(&self, one: Mirrored) {
+    async fn keep_one(&self, one: Mirrored) {
         let kept = match &one {
-            Mirrored::Book(id) => self.mirror_book(id).await,
-            Mirrored::Request(id) => self.mirror_request(id).await,
-            Mirrored::Namespace(name) => self.mirror_all_of(name).await,
+            Mirrored::Book(id) => self.book(id).await,
+            Mirrored::Request(id) => self.request(id).await,
+            Mirrored::Namespace(name) => self.all_of(name).await,
         };
         if let Err(error) = kept {
             tracing::warn!(mirror = ?one, error = %story(&error).join(": "), "kubernetes.mirror.postponed");
-            let mirrors = self.mirrors.clone();
+            let touch = self.touch.clone();
             tokio::spawn(async move {
-                sleep(LONGEST_PAUSE).await;
-                let _ = mirrors.send(one);
+                sleep(AGAIN).await;
+                let _ = touch.send(one);
             });
         }
     }
 
     /// Writes the mirror of a task book, where it is not true.
-    async fn mirror_book(&self, id: &str) -> Result<(), StepError> {
+    async fn book(&self, id: &str) -> Result<(), StepError> {
         let (held, department) = {
             let mut conn = self.hands.db.read().await?;
             let Some(held) = task_book::store::find(&mut conn, id, None).await? else { return Ok(()) };
@@ -79,11 +116,11 @@ impl Work {
             (held, department.map(|department| department.code).unwrap_or_default())
         };
         let mirror = mirror::book(&held, &department);
-        let before = self.stores.books.get(&ObjectRef::from_obj(&mirror));
+        let before = self.view.books.get(&ObjectRef::from_obj(&mirror));
         self.hands.cluster.put_book(&mirror, before.as_deref()).await
     }
 
-    pub(super) async fn all_books(&self) {
+    pub async fn all_books(&self) {
         let Some(order) = task_book::store::SORTS.order(None) else { return };
         let mut slice = Slice { order, after: None, size: MOST_BOOKS };
         loop {
@@ -94,7 +131,7 @@ impl Work {
             match batch.await {
                 Ok(batch) => {
                     for book in &batch.items {
-                        let _ = self.mirrors.send(Mirrored::Book(book.id.text()));
+                        self.touch(Mirrored::Book(book.id.text()));
                     }
                     match batch.next {
                         Some(next) => slice.after = Some(next),
@@ -111,7 +148,7 @@ impl Work {
 
     /// Makes the mirror of a request that came by no object, in a namespace of its department, if there is one. What it then
     /// says is told as of every object.
-    async fn mirror_request(&self, id: &str) -> Result<(), StepError> {
+    async fn request(&self, id: &str) -> Result<(), StepError> {
         let (request, department, lives) = {
             let mut conn = self.hands.db.read().await?;
             let Some(request) = request::store::find(&mut conn, id, None).await? else { return Ok(()) };
@@ -125,8 +162,8 @@ impl Work {
         };
         let Some(namespace) = self.home(&department, id) else { return Ok(()) };
         let here = ObjectRef::new(id).within(&namespace);
-        if self.stores.requests.get(&here).is_some() {
-            self.ring(here);
+        if self.view.requests.get(&here).is_some() {
+            self.view.ring(here);
         } else if lives {
             // Its object comes by the watch, and is told of then.
             self.hands.cluster.make_request(&mirror::request(&request, &namespace)).await?;
@@ -137,42 +174,34 @@ impl Work {
 
     /// The namespace of a department in which the request shows: where it does already, else the first by name.
     fn home(&self, department: &str, id: &str) -> Option<String> {
-        let label = &self.settings.department_label;
-        let all = self.stores.namespaces.state();
+        let label = &self.department_label;
+        let all = self.view.namespaces.state();
         let own = all.iter().filter(|namespace| namespace.metadata.deletion_timestamp.is_none());
         let own: BTreeSet<String> = own
             .filter(|namespace| namespace.labels().get(label).is_some_and(|code| code == department))
             .map(|namespace| namespace.name_any())
             .collect();
-        let shows = |space: &&String| self.stores.requests.get(&ObjectRef::new(id).within(space)).is_some();
+        let shows = |space: &&String| self.view.requests.get(&ObjectRef::new(id).within(space)).is_some();
         own.iter().find(shows).or_else(|| own.first()).cloned()
     }
 
-    async fn mirror_all_of(&self, namespace: &str) -> Result<(), StepError> {
-        let Some(seen) = self.stores.namespaces.get(&ObjectRef::new(namespace)) else { return Ok(()) };
-        let Some(code) = seen.labels().get(&self.settings.department_label) else { return Ok(()) };
-        let department = identities::find_department(&mut *self.hands.db.read().await?, code).await?;
-        let Some(department) = department.filter(|department| department.code == *code) else { return Ok(()) };
+    async fn all_of(&self, namespace: &str) -> Result<(), StepError> {
+        let Some(code) = self.view.label(namespace, &self.department_label) else { return Ok(()) };
+        let department = identities::find_department(&mut *self.hands.db.read().await?, &code).await?;
+        let Some(department) = department.filter(|department| department.code == code) else { return Ok(()) };
         let mut after = String::new();
         loop {
-            let page = store::unbound(&mut *self.hands.db.read().await?, department.id, &after, PAGE).await?;
+            let page = store::unbound(&mut *self.hands.db.read().await?, department.id, &after, MOST_REQUESTS).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after.clone_from(last);
             for id in page {
-                let _ = self.mirrors.send(Mirrored::Request(id));
+                self.touch(Mirrored::Request(id));
             }
         }
     }
 
-    /// An object is gone. If it was a mirror of what lives, it comes again.
-    pub(super) fn mirror_again(&self, name: &str) {
-        if let Ok(id) = name.parse::<RequestId>() {
-            let _ = self.mirrors.send(Mirrored::Request(id.text()));
-        }
-    }
-
     /// What was judged of machines shows in their mirrors once a day's judgements are whole.
-    pub(super) async fn follow_verdicts(&self) {
+    pub async fn follow_verdicts(&self) {
         let mut known = None;
         loop {
             let newest = async { judging::store::last_day(&mut *self.hands.db.read().await?).await };
@@ -180,7 +209,7 @@ impl Work {
                 Ok(day) => {
                     // What is there when a term begins is looked at anyway.
                     if known.as_ref().is_some_and(|known| *known != day) {
-                        self.ring_all();
+                        self.view.ring_all();
                     }
                     known = Some(day);
                 }

@@ -4,7 +4,7 @@
 //!
 //! Five steps, a file each: dereference → validate (pure) → build (pure) → apply → status (pure; `cluster.rs` writes it).
 //! `work.rs` drives them, for as long as `task.rs` holds the term; `mirrors.rs` keeps what shows without having been asked for
-//! here. What keeps two brokers apart: the controller's term (`operation::term`), held in the transaction of
+//! here; both look at the cluster through `view.rs`, and at what our own writes have left through `written.rs`. What keeps two brokers apart: the controller's term (`operation::term`), held in the transaction of
 //! every write to the database; the version that every write to the cluster rests on; and the object's UID, which is the key
 //! of its request.
 //!
@@ -33,4 +33,6 @@ pub mod status;
 pub mod store;
 pub mod task;
 pub mod validate;
+pub mod view;
 pub mod work;
+pub mod written;

@@ -8,10 +8,13 @@ use super::{
     validate::Fault,
 };
 use crate::{
-    error::Problem, machine::lifecycle::State, operation::Operation, request::lifecycle::RequestState,
-    request::store::Request,
+    error::Problem,
+    machine::lifecycle::State,
+    operation::{Operation, lifecycle::State as OperationState},
+    request::{lifecycle::RequestState, store::Request},
 };
 use jiff::Timestamp;
+use std::time::Duration;
 
 /// Why an object was not taken as a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +111,24 @@ pub fn compose(facts: &Facts, refused: Option<&Refused>, term: i64, now: Timesta
 /// Whether the second says the same as the first, whoever wrote it.
 pub fn is_told(before: Option<&ResourceRequestStatus>, now: &ResourceRequestStatus) -> bool {
     before.is_some_and(|before| ResourceRequestStatus { term: now.term, ..before.clone() } == *now)
+}
+
+/// Whether what there is to tell is only that it was approved, less than `soon` ago, and is being built as it was asked for.
+/// What comes of that says it too.
+pub fn is_passing(facts: &Facts, now: Timestamp, soon: Duration) -> bool {
+    let Some(operation) = &facts.operation else { return false };
+    let was_waiting = facts.object.status.as_ref().is_some_and(|before| {
+        before.phase == Some(Phase::Submitted)
+            && before.observed_generation == Some(facts.generation)
+            && before.request_id == facts.request.as_ref().map(|request| request.id.text())
+    });
+    was_waiting
+        && facts.object.metadata.deletion_timestamp.is_none()
+        && !facts.is_edited()
+        && facts.request.as_ref().is_some_and(|request| request.state == RequestState::Approved)
+        && operation.state != OperationState::Unwinding
+        && operation.cancel_reason.is_none()
+        && now.duration_since(operation.created_at).unsigned_abs() < soon
 }
 
 /// As Kubernetes writes instants.

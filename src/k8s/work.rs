@@ -8,10 +8,12 @@ use super::{
     crd::{BUILDING, Machine, ResourceRequest, ResourceRequestSpec, TaskBook},
     dereference::Facts,
     mirror,
-    mirrors::Mirrored,
+    mirrors::{Mirrored, Mirrors},
     settings::KubernetesSettings,
     status::{self, Refused},
     store, validate,
+    view::{self, View},
+    written::Written,
 };
 use crate::{
     audit::{self, Mark},
@@ -31,19 +33,16 @@ use kube::{
     runtime::{
         WatchStreamExt as _, applier,
         controller::{self, Action},
-        reflector::{self, ObjectRef, Store},
+        reflector::ObjectRef,
         watcher,
     },
 };
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::{
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    time::sleep,
-};
+use tokio::{sync::mpsc::UnboundedReceiver, time::sleep};
 
 /// Between two looks at what the database says has happened.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -51,103 +50,73 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LEAVERS: Duration = Duration::from_secs(5);
 /// Everything is compared once in a while, with what is held in memory: it costs the API server nothing.
 const RESYNC: Duration = Duration::from_secs(600);
-/// How long a watch may take to bring what we have written.
-const ECHO: Duration = Duration::from_secs(10);
 /// A building that takes longer is told of in full.
 const LONG: Duration = Duration::from_secs(15);
 /// What was refused is judged again: a task book may have come.
 const JUDGED_AGAIN: Duration = Duration::from_secs(300);
-/// Longest pause after failures, and before the cluster is tried again.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// Longest pause after failures.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// Objects worked on at once.
-pub(super) const WIDTH: u16 = 16;
+const WIDTH: u16 = 16;
+/// More objects than this, in one look at what has happened, are a crowd.
+const CROWD: usize = 32;
 /// Deeds that one look at an object may lead to.
 const DEEDS: usize = 8;
-pub(super) const PAGE: i64 = 500;
-
-type Namespaces = Store<PartialObjectMeta<Namespace>>;
+const PAGE: i64 = 500;
 
 /// One term at work.
 pub struct Work {
-    pub(super) hands: Hands,
-    pub(super) settings: KubernetesSettings,
+    hands: Hands,
+    settings: KubernetesSettings,
     metrics: Metrics,
-    pub(super) stores: Stores,
-    /// Rings for an object.
-    rings: UnboundedSender<ObjectRef<ResourceRequest>>,
-    /// Of what the mirrors may not be true any more.
-    pub(super) mirrors: UnboundedSender<Mirrored>,
-    /// Objects as our last write left them, for as long as the watch has not caught up, and failures in a row.
-    memory: Mutex<HashMap<String, Memory>>,
-    /// The same of machines.
-    mirrored: Mutex<HashMap<ObjectRef<Machine>, Mirror>>,
+    view: View,
+    mirrors: Mirrors,
+    requests: Written<ResourceRequest>,
+    machines: Written<Machine>,
+    /// Failures in a row, by the object's UID.
+    failures: Mutex<HashMap<String, u32>>,
+    /// When there last was a crowd.
+    crowd: Mutex<Option<Instant>>,
 }
 
-/// A mirror as our last write left it.
-struct Mirror {
-    object: Arc<Machine>,
-    since: Instant,
-}
-
-#[derive(Default)]
-struct Memory {
-    newest: Option<Arc<ResourceRequest>>,
-    failures: u32,
-}
-
-pub(super) struct Stores {
-    pub(super) requests: Store<ResourceRequest>,
-    pub(super) namespaces: Namespaces,
-    machines: Store<Machine>,
-    pub(super) books: Store<TaskBook>,
-}
-
+/// What [`Work::run`] is fed by.
 pub struct Ends {
-    requests: reflector::store::Writer<ResourceRequest>,
-    namespaces: reflector::store::Writer<PartialObjectMeta<Namespace>>,
-    machines: reflector::store::Writer<Machine>,
-    books: reflector::store::Writer<TaskBook>,
-    rung: UnboundedReceiver<ObjectRef<ResourceRequest>>,
+    view: view::Ends,
     touched: UnboundedReceiver<Mirrored>,
 }
 
 impl Work {
     pub fn new(hands: Hands, settings: KubernetesSettings, metrics: Metrics) -> (Arc<Self>, Ends) {
-        let ((requests, of_requests), (namespaces, of_namespaces)) = (reflector::store(), reflector::store());
-        let ((machines, of_machines), (books, of_books)) = (reflector::store(), reflector::store());
-        let ((rings, rung), (touch, touched)) = (unbounded_channel(), unbounded_channel());
-        let stores = Stores { requests, namespaces, machines, books };
-        let ends = Ends {
-            requests: of_requests,
-            namespaces: of_namespaces,
-            machines: of_machines,
-            books: of_books,
-            rung,
-            touched,
-        };
-        let (memory, mirrored) = (Mutex::default(), Mutex::default());
-        (Arc::new(Self { hands, settings, metrics, stores, rings, mirrors: touch, memory, mirrored }), ends)
+        let (view, ends) = View::new();
+        let (mirrors, touched) = Mirrors::new(hands.clone(), view.clone(), settings.department_label.clone());
+        let (requests, machines) = (Written::default(), Written::default());
+        let (failures, crowd) = (Mutex::default(), Mutex::default());
+        let work = Self { hands, settings, metrics, view, mirrors, requests, machines, failures, crowd };
+        (Arc::new(work), Ends { view: ends, touched })
     }
 }
 
 impl Work {
     /// Works until it is dropped.
     pub async fn run(self: Arc<Self>, client: Client, ends: Ends) {
-        let Ends { requests, namespaces, machines, books, rung, touched } = ends;
+        let Ends { view: view::Ends { requests, namespaces, machines, books, rung }, touched } = ends;
         let config = watcher::Config::default;
         let seen = watcher(Api::<ResourceRequest>::all(client.clone()), config())
             .default_backoff()
+            .modify(without_managers)
             .reflect(requests)
             .touched_objects()
             .filter_map(|event| ready(heard(event, "resourcerequests")))
             .filter_map(|object| {
                 let here = ObjectRef::from_obj(&object);
-                let is_gone = self.stores.requests.get(&here).is_none();
+                let is_gone = self.view.requests.get(&here).is_none();
                 if is_gone {
-                    self.forget(&object.uid().unwrap_or_default());
-                    self.mirror_again(&object.name_any());
+                    self.requests.forget(&here);
+                    self.calm(&object.uid().unwrap_or_default());
+                    self.mirrors.again(&object.name_any());
                 }
-                ready((is_gone || !self.is_echo(&object)).then_some(here))
+                // Each of our writes rests on the version before it: nobody else's can lie between two of them.
+                ready((is_gone || !self.requests.is_echo(&object, |_, _| true)).then_some(here))
             });
         let queue = stream::select(seen, stream::unfold(rung, async |mut rung| Some((rung.recv().await?, rung))))
             .map(|object| Ok::<_, watcher::Error>(controller::ReconcileRequest::from(object)));
@@ -155,7 +124,7 @@ impl Work {
             |object, work: Arc<Self>| Box::pin(async move { work.reconcile(object).await }),
             |object, error, work: Arc<Self>| work.after(&object, error),
             Arc::clone(&self),
-            self.stores.requests.clone(),
+            self.view.requests.clone(),
             queue,
             controller::Config::default().concurrency(WIDTH),
         )
@@ -167,29 +136,36 @@ impl Work {
             .applied_objects()
             .filter_map(|event| ready(heard(event, "namespaces")))
             .for_each(|namespace| {
-                self.ring_namespace(&namespace.name_any());
-                let _ = self.mirrors.send(Mirrored::Namespace(namespace.name_any()));
+                let name = namespace.name_any();
+                self.view.ring_where(|object| object.metadata.namespace.as_deref() == Some(&name));
+                self.mirrors.touch(Mirrored::Namespace(name));
                 ready(())
             });
         let of_machines = watcher(Api::<Machine>::all(client.clone()), config())
             .default_backoff()
+            .modify(without_managers)
             .reflect(machines)
             .touched_objects()
             .filter_map(|event| ready(heard(event, "machines")))
             .for_each(|mirror| {
-                if !self.is_mirror_echo(&mirror) {
+                // Mirrors are applied whatever is there: of two writes of ours, somebody else's may lie between.
+                let alike = |seen: &Machine, ours: &Machine| {
+                    seen.spec == ours.spec && seen.owner_references() == ours.owner_references()
+                };
+                if !self.machines.is_echo(&mirror, alike) {
                     let namespace = mirror.namespace().unwrap_or_default();
-                    self.ring(ObjectRef::new(&mirror.spec.request).within(&namespace));
+                    self.view.ring(ObjectRef::new(&mirror.spec.request).within(&namespace));
                 }
                 ready(())
             });
         let of_books = watcher(Api::<TaskBook>::all(client), config())
             .default_backoff()
+            .modify(without_managers)
             .reflect(books)
             .touched_objects()
             .filter_map(|event| ready(heard(event, "taskbooks")))
             .for_each(|mirror| {
-                let _ = self.mirrors.send(Mirrored::Book(mirror.name_any()));
+                self.mirrors.touch(Mirrored::Book(mirror.name_any()));
                 ready(())
             });
         // Whichever of them ends, all do; none does before the term is over.
@@ -198,37 +174,19 @@ impl Work {
             () = of_namespaces => {}
             () = of_machines => {}
             () = of_books => {}
-            () = self.keep_mirrors(touched) => {}
-            () = self.follow_verdicts() => {}
+            () = self.mirrors.keep(touched) => {}
+            () = self.mirrors.follow_verdicts() => {}
             () = self.follow() => {}
             () = self.leavers() => {}
             () = self.resync() => {}
         }
     }
 
-    pub(super) fn ring(&self, object: ObjectRef<ResourceRequest>) {
-        // Nobody listens once the term is over.
-        let _ = self.rings.send(object);
-    }
-
-    fn ring_namespace(&self, namespace: &str) {
-        for object in self.stores.requests.state() {
-            if object.namespace().as_deref() == Some(namespace) {
-                self.ring(ObjectRef::from_obj(&*object));
-            }
-        }
-    }
-
-    pub(super) fn ring_all(&self) {
-        for object in self.stores.requests.state() {
-            self.ring(ObjectRef::from_obj(&*object));
-        }
-    }
-
     /// One object, by the five steps.
     async fn reconcile(&self, object: Arc<ResourceRequest>) -> Result<Action, StepError> {
         let uid = object.uid().unwrap_or_default();
-        let mut object = self.newest(object);
+        let here = ObjectRef::from_obj(&*object);
+        let mut object = self.requests.newest(&here, Some(Arc::clone(&object))).unwrap_or(object);
         let namespace = object.namespace().unwrap_or_default();
         let (code, label) = (self.code(&namespace).await?, self.settings.department_label.as_str());
         let (mut refused, mut deeds): (Option<Refused>, usize) = (None, 0);
@@ -244,7 +202,7 @@ impl Work {
             match self.hands.perform(&facts, deed).await? {
                 Outcome::Done(written) => {
                     if let Some(written) = written {
-                        object = self.remember(written);
+                        object = self.requests.note(written);
                     }
                 }
                 Outcome::Rested => break facts,
@@ -253,7 +211,8 @@ impl Work {
                     break facts;
                 }
                 Outcome::Gone => {
-                    self.forget(&uid);
+                    self.requests.forget(&here);
+                    self.calm(&uid);
                     self.metrics.kube_reconciled("done");
                     return Ok(Action::await_change());
                 }
@@ -274,11 +233,16 @@ impl Work {
     /// The fifth step, and the mirrors of its machines. False if more is to be told should their building take long.
     async fn tell(&self, facts: &Facts, refused: Option<&Refused>) -> Result<bool, StepError> {
         let hands = &self.hands;
-        let told = status::compose(facts, refused, hands.term.epoch, hands.db.clock().now());
+        let now = hands.db.clock().now();
+        let told = status::compose(facts, refused, hands.term.epoch, now);
         let (mut is_there, mut is_told) = (false, true);
         if !status::is_told(facts.object.status.as_ref(), &told) {
+            // Hundreds were approved by one act: that a build has begun is told with what comes of it, where that comes soon.
+            if self.is_crowded() && refused.is_none() && status::is_passing(facts, now, LONG) {
+                return Ok(false);
+            }
             let written = hands.cluster.put_status(&facts.object, &told).await?;
-            self.remember(Arc::new(written));
+            self.requests.note(Arc::new(written));
             is_there = true;
         }
         if facts.machines.is_empty() || facts.object.metadata.deletion_timestamp.is_some() {
@@ -290,8 +254,9 @@ impl Work {
             hosts.into_iter().map(|host| (host.id.text(), host.name)).collect()
         };
         for mut mirror in mirror::machines(facts, &hosts) {
-            let before = self.newest_mirror(&ObjectRef::from_obj(&mirror));
-            if is_building(&mirror) && before.as_ref().is_none_or(|before| is_new(before, hands.db.clock().now())) {
+            let here = ObjectRef::from_obj(&mirror);
+            let before = self.machines.newest(&here, self.view.machines.get(&here));
+            if is_building(&mirror) && before.as_ref().is_none_or(|before| is_new(before, now)) {
                 // Which the mirror says by itself; where, it says if somebody has the time to look.
                 (mirror.status, is_told) = (None, false);
             }
@@ -304,9 +269,7 @@ impl Work {
                 is_there = true;
             }
             if let Some(written) = hands.cluster.put_machine(&mirror, before.as_deref()).await? {
-                let kept = Mirror { object: Arc::new(written), since: Instant::now() };
-                let mut mirrored = self.mirrored.lock().unwrap_or_else(PoisonError::into_inner);
-                mirrored.insert(ObjectRef::from_obj(&*kept.object), kept);
+                self.machines.note(Arc::new(written));
             }
         }
         Ok(is_told)
@@ -314,86 +277,34 @@ impl Work {
 
     /// The label of a namespace. One that is not known yet is no answer: the object may be older than our view of it.
     async fn code(&self, namespace: &str) -> Result<Option<String>, StepError> {
-        let _ = self.stores.namespaces.wait_until_ready().await;
-        let seen = self.stores.namespaces.get(&ObjectRef::new(namespace));
-        let seen = seen.ok_or_else(|| StepError::Unseen(format!("namespace {namespace}")))?;
-        Ok(seen.labels().get(&self.settings.department_label).cloned())
-    }
-
-    /// The newer of what the watch has brought and what our own last write left. Versions are counted up by the server.
-    fn newest(&self, seen: Arc<ResourceRequest>) -> Arc<ResourceRequest> {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(known) = memory.get_mut(&seen.uid().unwrap_or_default()) else { return seen };
-        match &known.newest {
-            Some(newest) if version(&**newest) > version(&*seen) => Arc::clone(newest),
-            _ => {
-                known.newest = None;
-                seen
-            }
+        let _ = self.view.namespaces.wait_until_ready().await;
+        if self.view.namespaces.get(&ObjectRef::new(namespace)).is_none() {
+            return Err(StepError::Unseen(format!("namespace {namespace}")));
         }
+        Ok(self.view.label(namespace, &self.settings.department_label))
     }
 
-    /// Whether a watch only brings what our own last write has left.
-    fn is_echo(&self, seen: &ResourceRequest) -> bool {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = memory.get_mut(&seen.uid().unwrap_or_default());
-        known.is_some_and(|known| known.newest.take_if(|newest| version(&**newest) == version(seen)).is_some())
+    fn failures(&self) -> MutexGuard<'_, HashMap<String, u32>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same of a machine. Of two writes of ours the first is overtaken; what somebody else wrote between them is not.
-    fn is_mirror_echo(&self, seen: &Machine) -> bool {
-        let here = ObjectRef::from_obj(seen);
-        let mut mirrored = self.mirrored.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(known) = mirrored.get(&here).map(|known| &known.object) else { return false };
-        let is_echo = version(seen) <= version(&**known)
-            && known.spec == seen.spec
-            && known.owner_references() == seen.owner_references()
-            && known.uid() == seen.uid();
-        if !is_echo || version(seen) == version(&**known) {
-            mirrored.remove(&here);
-        }
-        is_echo
-    }
-
-    /// The newer of what the watch has brought and what our own last write left, which the watch brings soon unless it has
-    /// missed that the object went again.
-    fn newest_mirror(&self, here: &ObjectRef<Machine>) -> Option<Arc<Machine>> {
-        let seen = self.stores.machines.get(here);
-        let mirrored = self.mirrored.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = mirrored.get(here).filter(|known| known.since.elapsed() < ECHO).map(|known| &known.object);
-        match (known, &seen) {
-            (Some(known), Some(seen)) if version(&**known) <= version(&**seen) => None,
-            (known, _) => known.cloned(),
-        }
-        .or(seen)
-    }
-
-    fn remember(&self, written: Arc<ResourceRequest>) -> Arc<ResourceRequest> {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.entry(written.uid().unwrap_or_default()).or_default().newest = Some(Arc::clone(&written));
-        written
+    fn is_crowded(&self) -> bool {
+        self.crowd.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|since| since.elapsed() < LONG)
     }
 
     fn calm(&self, uid: &str) {
-        if let Some(known) = self.memory.lock().unwrap_or_else(PoisonError::into_inner).get_mut(uid) {
-            known.failures = 0;
-        }
-    }
-
-    fn forget(&self, uid: &str) {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        self.failures().remove(uid);
     }
 
     /// When to try again what has failed.
     fn after(&self, object: &ResourceRequest, error: &StepError) -> Action {
-        let uid = object.uid().unwrap_or_default();
+        // What was written over in between is not what our last write left.
+        self.requests.forget(&ObjectRef::from_obj(object));
         let failures = {
-            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = memory.entry(uid).or_default();
-            // What was written over in between is not what our last write left.
-            known.newest = None;
-            known.failures = known.failures.saturating_add(1);
-            known.failures
+            let mut all = self.failures();
+            let failures = all.entry(object.uid().unwrap_or_default()).or_default();
+            *failures = failures.saturating_add(1);
+            *failures
         };
         let pause = (Duration::from_millis(100) * (1 << failures.min(8))).min(LONGEST_PAUSE);
         if is_conflict(error) {
@@ -413,7 +324,7 @@ impl Work {
             match self.news(after).await {
                 Ok((mark, is_full)) => {
                     if after.is_none() {
-                        self.all_books().await;
+                        self.mirrors.all_books().await;
                     }
                     after = Some(mark);
                     if is_full {
@@ -434,14 +345,18 @@ impl Work {
         let all = audit::happenings(&mut conn, None, after, horizon, PAGE).await?;
         let mark = all.last().map_or(after, |last| last.mark);
         let things: BTreeSet<_> = all.iter().map(|it| (it.object_type.as_str(), it.object_id.as_str())).collect();
+        if things.len() > CROWD {
+            *self.crowd.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
         for (kind, id) in things {
             let bound = match kind {
                 "request" => store::of_request(&mut conn, id).await?,
                 "machine" => store::of_machine(&mut conn, id).await?,
                 "task_book" => {
-                    let _ = self.mirrors.send(Mirrored::Book(id.to_owned()));
+                    self.mirrors.touch(Mirrored::Book(id.to_owned()));
                     // It may be the one that some were refused for.
-                    self.ring_refused();
+                    self.view
+                        .ring_where(|object| object.status.as_ref().is_none_or(|status| !status.violations.is_empty()));
                     None
                 }
                 _ => None,
@@ -454,28 +369,20 @@ impl Work {
             };
             let Some(request) = request else { continue };
             if let Some(request) = request::store::find(&mut conn, &request, None).await? {
-                let _ = self.mirrors.send(Mirrored::Book(request.task_book.text()));
+                self.mirrors.touch(Mirrored::Book(request.task_book.text()));
             }
             match bound {
-                Some(bound) => self.ring(ObjectRef::new(&bound.name).within(&bound.namespace)),
-                None => drop(self.mirrors.send(Mirrored::Request(request))),
+                Some(bound) => self.view.ring(ObjectRef::new(&bound.name).within(&bound.namespace)),
+                None => self.mirrors.touch(Mirrored::Request(request)),
             }
         }
         Ok((mark, i64::try_from(all.len()).is_ok_and(|many| many == PAGE)))
     }
 
-    fn ring_refused(&self) {
-        for object in self.stores.requests.state() {
-            if object.status.as_ref().is_none_or(|status| !status.violations.is_empty()) {
-                self.ring(ObjectRef::from_obj(&*object));
-            }
-        }
-    }
-
     /// What is to be deleted: an alarm where it takes too long, and an end also where the object is gone by somebody's
     /// hand.
     async fn leavers(&self) {
-        let _ = self.stores.requests.wait_until_ready().await;
+        let _ = self.view.requests.wait_until_ready().await;
         loop {
             if let Err(error) = self.look_at_leavers().await {
                 tracing::warn!(error = %story(&error).join(": "), "kubernetes.leavers.postponed");
@@ -496,8 +403,8 @@ impl Work {
                 self.alarm(&bound, since).await?;
             }
             let here = ObjectRef::<ResourceRequest>::new(&bound.name).within(&bound.namespace);
-            match self.stores.requests.get(&here).filter(|seen| seen.uid().as_deref() == Some(&bound.uid)) {
-                Some(_) => self.ring(here),
+            match self.view.requests.get(&here).filter(|seen| seen.uid().as_deref() == Some(&bound.uid)) {
+                Some(_) => self.view.ring(here),
                 None => self.take_away_without(&bound).await?,
             }
         }
@@ -554,11 +461,9 @@ impl Work {
     async fn resync(&self) {
         loop {
             sleep(RESYNC).await;
-            self.ring_all();
-            for namespace in self.stores.namespaces.state() {
-                let _ = self.mirrors.send(Mirrored::Namespace(namespace.name_any()));
-            }
-            self.all_books().await;
+            self.view.ring_all();
+            self.mirrors.all_namespaces();
+            self.mirrors.all_books().await;
         }
     }
 }
@@ -568,6 +473,11 @@ fn heard<T>(event: Result<T, watcher::Error>, what: &str) -> Option<T> {
     event.inspect_err(|error| tracing::warn!(what, error = %story(error).join(": "), "kubernetes.watch")).ok()
 }
 
+/// Who wrote which field is more text than the rest, and nobody here asks.
+fn without_managers(object: &mut impl kube::Resource) {
+    object.meta_mut().managed_fields = None;
+}
+
 fn is_building(mirror: &Machine) -> bool {
     mirror.status.as_ref().is_some_and(|status| status.phase == BUILDING)
 }
@@ -575,9 +485,4 @@ fn is_building(mirror: &Machine) -> bool {
 fn is_new(mirror: &Machine, now: jiff::Timestamp) -> bool {
     let made = mirror.metadata.creation_timestamp.as_ref();
     made.is_some_and(|made| now.duration_since(made.0).unsigned_abs() < LONG)
-}
-
-/// 0 where the server does not count.
-fn version(object: &impl kube::Resource) -> u64 {
-    object.resource_version().and_then(|version| version.parse().ok()).unwrap_or_default()
 }

@@ -185,15 +185,17 @@ impl Build {
         }
         let mut permit = None;
         for part in Part::ALL {
-            if part == Part::Power {
+            if part == provider.starts_with() {
                 // A cluster starts its guests in its own order, on other processors than a host's.
                 if !matches!(provider.destination(), Destination::Cluster) {
                     permit = Arc::clone(&self.boots).acquire_owned().await.ok();
                 }
                 self.still_approved(machine).await?;
             }
-            // The write proves that the lease still holds, before the host is touched.
-            self.report(held, done.load(Ordering::Relaxed), format!("{}.{part}", machine.intent.name)).await?;
+            // The write proves that the lease still holds, before the host is touched; where it is not, the next one does.
+            if !provider.makes_by_itself(part) {
+                self.report(held, done.load(Ordering::Relaxed), format!("{}.{part}", machine.intent.name)).await?;
+            }
             let elsewhere = part == Part::Name && self.names.wanted(machine).is_some();
             let outcome = if elsewhere {
                 Ok(()) // a name that a DNS server keeps is registered when the machine answers

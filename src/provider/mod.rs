@@ -417,6 +417,14 @@ pub trait Provider: Send + Sync + fmt::Debug {
     fn keeps_departments_apart(&self) -> bool {
         false
     }
+    /// Whether a part is none of ours to make here: [`Self::ensure`] of it asks nobody anything.
+    fn makes_by_itself(&self, _: Part) -> bool {
+        false
+    }
+    /// The part with which a machine that is built starts to run.
+    fn starts_with(&self) -> Part {
+        Part::Power
+    }
     /// Makes a department's place what its task books say, before anything of it is built or grows.
     async fn settle_in(&self, _: &Estate) -> Result<(), ProviderError> {
         Ok(())

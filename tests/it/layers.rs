@@ -39,7 +39,9 @@ const IO: &[(&str, &str)] = &[
     ("k8s/mirror.rs", "names its types by kube's trait, and asks nobody"),
     ("k8s/mirrors.rs", "keeps what shows in a cluster"),
     ("k8s/task.rs", "holds the controller's term"),
+    ("k8s/view.rs", "keeps what the watches bring"),
     ("k8s/work.rs", "drives the controller's steps"),
+    ("k8s/written.rs", "keeps what our writes have left"),
     ("usage/task.rs", "goes round"),
     ("report/task.rs", "goes round"),
     ("usage/source/ask.rs", "asks a Prometheus"),
@@ -202,6 +204,25 @@ fn no_two_modules_know_each_other() {
         }
     }
     assert!(uses.len() > 15, "{uses:?}");
+    assert_eq!(cycle(&uses), None);
+}
+
+/// The controller's files, as its modules do.
+#[test]
+fn no_two_files_of_the_controller_know_each_other() {
+    let mut uses = BTreeMap::<String, BTreeSet<String>>::new();
+    for source in source::all() {
+        let [folder, own, ..] = &source.module[..] else { continue };
+        let named = source.mentions.paths.iter().filter_map(|mention| match &mention.path[..] {
+            [krate, module, file, ..] if krate == "crate" && module == "k8s" => Some(file.clone()),
+            _ => None,
+        });
+        if folder == "k8s" {
+            let files = named.filter(|file| file != own && file.chars().all(|c| c.is_ascii_lowercase()));
+            uses.entry(own.clone()).or_default().extend(files);
+        }
+    }
+    assert!(uses["work"].contains("mirrors") && uses["mirrors"].contains("view"), "{uses:?}");
     assert_eq!(cycle(&uses), None);
 }
 

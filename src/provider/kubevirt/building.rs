@@ -1,4 +1,4 @@
-//! The parts of a machine that are made: its seed, itself, and that its guest answers.
+//! The parts of a machine that are made: itself with its seed, its power, and that its guest answers.
 
 use super::{
     KubevirtCluster,
@@ -14,67 +14,87 @@ use tokio::time::{Instant, timeout_at};
 /// How long one look waits for a guest to answer.
 const ANSWER_AWAITED: Duration = Duration::from_secs(2);
 
-/// What is known of where a machine's object comes from.
-pub(super) enum Origin {
-    /// By its seed, which says nothing of one.
-    NeverMade {
-        seed: Value,
-    },
-    Made {
-        machine: Value,
-    },
-}
-
 impl KubevirtCluster {
-    pub(super) async fn ensure_seed(&self, act: &str, intent: &Intent) -> Result<(), ProviderError> {
+    /// The machine, told to run, and its seed with the note of it. Two writes, in this order: the note stands in the seed
+    /// from the first, and no guest starts before its seed is there, which its pod waits for. What is there already is found.
+    pub(super) async fn ensure_made(&self, act: &str, intent: &Intent) -> Result<(), ProviderError> {
         let (tenancy, _) = self.place_of(act, intent)?;
-        let wanted = objects::seed(&self.settings, intent, tenancy);
-        let wanted = wanted.map_err(|error| api::permanent(act, error.to_string()))?;
-        let (there, new) = self.made(api::SECRETS, act, intent, &wanted).await?;
-        let there = if new || holds(&there, &wanted) {
-            there
-        } else {
-            self.cluster.change(api::SECRETS, &there, &json!({"stringData": wanted["stringData"]})).await?
-        };
-        self.recent.note(api::SECRETS, there);
-        Ok(())
+        let seed = objects::seed(&self.settings, intent, tenancy);
+        let mut seed = seed.map_err(|error| api::permanent(act, error.to_string()))?;
+        let (machine, is_new) =
+            self.made(MACHINES, act, intent, &objects::machine(&self.settings, intent, tenancy)).await?;
+        seed["metadata"]["annotations"] = note_of(&machine);
+        let done = self.ensure_seed(act, intent, &seed).await;
+        if done.is_err() && is_new {
+            // Under somebody else's seed, or after one that is gone: it is not to be. It is deleted by its UID; where that
+            // fails, it bears our marks, and the build that is turned back removes it.
+            self.cluster.delete(MACHINES, &machine, None).await?;
+        } else if is_new {
+            self.recent.note(MACHINES, machine);
+        }
+        done
     }
 
-    /// What a machine was made of. One that was made before and is gone is not made again: its disk belonged to it and went
-    /// with it, and an empty machine under the old name would look as if nothing had happened.
-    pub(super) async fn ensure_made_once(&self, act: &str, intent: &Intent) -> Result<Origin, ProviderError> {
-        let Some(seed) = self.own_lately(api::SECRETS, act, intent, &objects::seed_name(intent)).await? else {
-            return Err(api::permanent(act, "the seed is missing".to_owned()));
-        };
-        let Some(uid) = seed["metadata"]["annotations"][marks::MADE].as_str() else {
-            return Ok(Origin::NeverMade { seed });
-        };
-        match self.machine(act, intent).await? {
-            Some(machine) if machine["metadata"]["uid"] == *uid => Ok(Origin::Made { machine }),
-            _ => {
-                let reason =
-                    "it was deleted behind our back, and its disk with it; it is not made anew without its data";
-                Err(api::permanent(act, reason.to_owned()))
+    /// The seed as it is wanted, of the machine that it is noted with.
+    async fn ensure_seed(&self, act: &str, intent: &Intent, wanted: &Value) -> Result<(), ProviderError> {
+        let (there, is_new) = self.made(api::SECRETS, act, intent, wanted).await?;
+        let made = &wanted["metadata"]["annotations"][marks::MADE];
+        match &there["metadata"]["annotations"][marks::MADE] {
+            noted if noted == made && (is_new || holds(&there, wanted)) => Ok(()),
+            noted if noted == made || noted.is_null() => {
+                let change =
+                    json!({"metadata": {"annotations": {marks::MADE: made}}, "stringData": wanted["stringData"]});
+                self.cluster.change(api::SECRETS, &there, &change).await.map(drop)
             }
+            _ => Err(gone(act)),
         }
     }
 
-    /// A machine is made with its first start, in one write. What is there already, it finds.
-    pub(super) async fn ensure_power(&self, act: &str, intent: &Intent) -> Result<(), ProviderError> {
+    /// The documents of the seed without a password that the guest has taken by now.
+    pub(super) async fn clear_documents(&self, act: &str, intent: &Intent) -> Result<(), ProviderError> {
         let (tenancy, _) = self.place_of(act, intent)?;
-        let machine = match self.ensure_made_once(act, intent).await? {
-            Origin::Made { machine } => machine,
-            Origin::NeverMade { seed } => {
-                let object = objects::machine(&self.settings, intent, tenancy);
-                let (machine, new) = self.made(MACHINES, act, intent, &object).await?;
-                let note = json!({"metadata": {"annotations": {marks::MADE: machine["metadata"]["uid"]}}});
-                self.cluster.change(api::SECRETS, &seed, &note).await?;
-                if new {
-                    return Ok(());
-                }
-                machine
+        let wanted = objects::seed(&self.settings, intent, tenancy);
+        let wanted = wanted.map_err(|error| api::permanent(act, error.to_string()))?;
+        match self.own(api::SECRETS, act, intent, &objects::seed_name(intent)).await? {
+            Some(there) if !holds(&there, &wanted) => {
+                let change = json!({"stringData": wanted["stringData"]});
+                self.cluster.change(api::SECRETS, &there, &change).await.map(drop)
             }
+            Some(_) => Ok(()),
+            None => Err(api::permanent(act, "the seed is missing".to_owned())),
+        }
+    }
+
+    /// A machine that was made, if that was a moment ago and by us.
+    pub(super) fn just_made(&self, act: &str, intent: &Intent) -> Result<Option<Value>, ProviderError> {
+        let (_, namespace) = self.place_of(act, intent)?;
+        Ok(self.recent.take(MACHINES, &namespace, &intent.name).filter(|machine| marks::is_of(machine, intent)))
+    }
+
+    /// The machine that was made with the seed. One that is gone is not made again: its disk belonged to it and went with it,
+    /// and an empty machine under the old name would look as if nothing had happened.
+    pub(super) async fn required_as_made(&self, act: &str, intent: &Intent) -> Result<Value, ProviderError> {
+        let Some(seed) = self.own(api::SECRETS, act, intent, &objects::seed_name(intent)).await? else {
+            return Err(api::permanent(act, "the seed is missing".to_owned()));
         };
+        let noted = &seed["metadata"]["annotations"][marks::MADE];
+        match self.machine(act, intent).await? {
+            Some(machine) if machine["metadata"]["uid"] == *noted => Ok(machine),
+            Some(machine) if noted.is_null() => {
+                let change = json!({"metadata": {"annotations": note_of(&machine)}});
+                self.cluster.change(api::SECRETS, &seed, &change).await?;
+                Ok(machine)
+            }
+            _ => Err(gone(act)),
+        }
+    }
+
+    /// The machine's power on. It was told to run when it was made.
+    pub(super) async fn ensure_power(&self, act: &str, intent: &Intent) -> Result<(), ProviderError> {
+        if self.just_made(act, intent)?.is_some() {
+            return Ok(());
+        }
+        let machine = self.required_as_made(act, intent).await?;
         if !seen::wants_to_run(&machine) {
             return self.strategy(&machine, seen::ON).await;
         }
@@ -123,6 +143,16 @@ impl KubevirtCluster {
         };
         Err(ProviderError::Transient { act: act.to_owned(), reason })
     }
+}
+
+/// What a seed says of the machine that was made with it.
+fn note_of(machine: &Value) -> Value {
+    json!({marks::MADE: machine["metadata"]["uid"]})
+}
+
+fn gone(act: &str) -> ProviderError {
+    let reason = "it was deleted behind our back, and its disk with it; it is not made anew without its data";
+    api::permanent(act, reason.to_owned())
 }
 
 /// Whether the secret has these documents.

@@ -18,8 +18,8 @@ pub const DEPARTMENT: &str = "cloud.jiyue.io/department-id";
 pub const NAME: &str = "cloud.jiyue.io/name";
 /// On a namespace whose pods the broker is among: they may speak to every machine.
 pub const BROKER: &str = "cloud.jiyue.io/broker";
-/// On a seed: the UID of the machine that was made with it. What is gone after that is not made again, for its disk went
-/// with it.
+/// On a seed, from its first write: the UID of the machine that was made with it. What is gone after that is not made again,
+/// for its disk went with it.
 pub const MADE: &str = "cloud.jiyue.io/made";
 
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";

@@ -1,7 +1,7 @@
 //! Machines on a Kubernetes cluster that runs KubeVirt.
 //!
-//! One machine is one `VirtualMachine` in its department's namespace, made with its first start, with a data volume template cloned from the base
-//! image's claim, and a secret with its cloud-init documents. KubeVirt's own controllers do the rest; what they say in
+//! One machine is one `VirtualMachine` in its department's namespace, told to run from the first, with a data volume template
+//! cloned from the base image's claim, and a secret with its cloud-init documents. KubeVirt's own controllers do the rest; what they say in
 //! `status` is all that is known of a guest here.
 //!
 //! What the broker's role has to grant, and nothing else:
@@ -44,7 +44,6 @@ use super::{
 };
 use crate::ids::DepartmentId;
 use api::{CLAIMS, CLASSES, Cluster, Created, INSTANCES, Kind, LIMITS, MACHINES, NAMESPACES, NODES, PODS, POLICIES};
-use building::Origin;
 use recent::Recent;
 use serde_json::{Value, json};
 use std::{
@@ -151,21 +150,6 @@ impl KubevirtCluster {
 
     async fn machine(&self, act: &str, intent: &Intent) -> Result<Option<Value>, ProviderError> {
         self.own(MACHINES, act, intent, &intent.name).await
-    }
-
-    /// The same, as the server has just answered it to us, for a change that it judges by the object's version.
-    async fn own_lately(
-        &self,
-        kind: Kind,
-        act: &str,
-        intent: &Intent,
-        name: &str,
-    ) -> Result<Option<Value>, ProviderError> {
-        let (_, namespace) = self.place_of(act, intent)?;
-        match self.recent.take(kind, &namespace, name).filter(|object| marks::is_of(object, intent)) {
-            Some(object) => Ok(Some(object)),
-            None => self.own(kind, act, intent, name).await,
-        }
     }
 
     async fn required(&self, act: &str, intent: &Intent) -> Result<Value, ProviderError> {
@@ -323,6 +307,15 @@ impl Provider for KubevirtCluster {
         true
     }
 
+    /// What the cluster's own controllers make of the machine's object, or what its network gives.
+    fn makes_by_itself(&self, part: Part) -> bool {
+        matches!(part, Part::Disk | Part::Address | Part::Name)
+    }
+
+    fn starts_with(&self) -> Part {
+        Part::Seed
+    }
+
     #[tracing::instrument(level = "debug", skip_all, fields(cluster = self.settings.name, department = estate.tenancy.code))]
     async fn settle_in(&self, estate: &Estate) -> Result<(), ProviderError> {
         let key = (objects::namespace_of(&self.settings, &estate.tenancy), estate.tenancy.zone.word());
@@ -362,15 +355,15 @@ impl Provider for KubevirtCluster {
         match part {
             Part::Image if self.has_image(&intent.image).await? => Ok(()),
             Part::Image => Err(self.no_image(&intent.image)),
-            Part::Seed => self.ensure_seed(&act, intent).await,
+            Part::Seed => self.ensure_made(&act, intent).await,
             // The disk is made with the machine, by the cluster's own controllers: where somebody else's claim has its
             // name they make none, and say so. The cluster gives addresses on its pod network; on another one they stand
             // in the seed. Names are a DNS server's, where the settings name one.
             Part::Disk | Part::Address | Part::Name => Ok(()),
             Part::Domain => {
-                // As at its first start, which makes it.
-                if let Origin::NeverMade { seed } = self.ensure_made_once(&act, intent).await? {
-                    self.recent.note(api::SECRETS, seed);
+                match self.just_made(&act, intent)? {
+                    Some(machine) => self.recent.note(MACHINES, machine),
+                    None => drop(self.required_as_made(&act, intent).await?),
                 }
                 Ok(())
             }
@@ -395,7 +388,7 @@ impl Provider for KubevirtCluster {
     }
 
     async fn clear_seed(&self, intent: &Intent) -> Result<(), ProviderError> {
-        self.ensure_seed(&format!("clearing the seed of {}", intent.name), &intent.with_password(None)).await
+        self.clear_documents(&format!("clearing the seed of {}", intent.name), &intent.with_password(None)).await
     }
 
     async fn observe(&self, intent: &Intent) -> Result<Observed, ProviderError> {

@@ -1,5 +1,5 @@
-//! What the server has just answered to a write of ours. The next write may rest on it without asking again, for it names
-//! version and identity: had anybody written in between, the server refuses it, and then it is read anew.
+//! What the server has just answered to a write of ours: the next parts of the same build need not ask whether it is there.
+//! Nothing is written on its strength, and should it have gone meanwhile, the last part (that the guest answers) misses it.
 
 use super::api::Kind;
 use serde_json::Value;
@@ -31,7 +31,7 @@ impl Recent {
         held.insert(key, (object, Instant::now()));
     }
 
-    /// Once: whoever meets a refusal because of it finds nothing here the next time.
+    /// Once: whoever goes on with it notes it again.
     pub fn take(&self, kind: Kind, namespace: &str, name: &str) -> Option<Value> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (object, at) = held.remove(&(kind, namespace.to_owned(), name.to_owned()))?;

@@ -49,12 +49,12 @@ struct Told {
 impl Told {
     fn take(&mut self, event: watcher::Event<DynamicObject>) {
         match event {
-            watcher::Event::Apply(object) => self.objects.extend(entry(&object)),
+            watcher::Event::Apply(object) => self.objects.extend(entry(object)),
             watcher::Event::Delete(object) => {
                 self.objects.remove(&key(&object));
             }
             watcher::Event::Init => self.coming.clear(),
-            watcher::Event::InitApply(object) => self.coming.extend(entry(&object)),
+            watcher::Event::InitApply(object) => self.coming.extend(entry(object)),
             watcher::Event::InitDone => {
                 self.objects = std::mem::take(&mut self.coming);
                 self.whole = true;
@@ -73,13 +73,17 @@ fn key(object: &DynamicObject) -> (String, String) {
     (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
 }
 
-fn entry(object: &DynamicObject) -> Option<((String, String), Value)> {
-    let mut read = serde_json::to_value(object).ok()?;
+fn entry(mut object: DynamicObject) -> Option<((String, String), Value)> {
+    let key = key(&object);
     // Who wrote which field is more text than all the rest, and nobody here asks.
-    if let Some(meta) = read["metadata"].as_object_mut() {
-        meta.remove("managedFields");
-    }
-    Some((key(object), read))
+    object.metadata.managed_fields = None;
+    let data = std::mem::take(&mut object.data);
+    let mut read = serde_json::to_value(&object).ok()?;
+    read.as_object_mut()?.extend(match data {
+        Value::Object(fields) => fields,
+        _ => serde_json::Map::new(),
+    });
+    Some((key, read))
 }
 
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! Many at once: each is built exactly once, at a bounded cost, and at rest nobody asks for anything.
 
-use super::lab::{LIMIT, Lab, request, times};
+use super::lab::{LIMIT, Lab, condition, request, times};
 use crate::support::broker::On;
 use serde_json::{Value, json};
 use std::{
@@ -31,6 +31,15 @@ async fn many_requests_at_once_are_each_built_exactly_once() {
     eprintln!("{many} requests: {:?} from the act to the last status", began.elapsed());
     assert_eq!(lab.machines().await, i64::try_from(many).unwrap());
     lab.is_once().await;
+    // One status may have told of two things, and tells of both.
+    let all = lab.plane.done("admin", &["get", "rr", "-n", "mzj", "-o", "json"], "");
+    let all: Value = serde_json::from_str(&all).unwrap();
+    for object in all["items"].as_array().unwrap() {
+        for (kind, reason) in [("Accepted", "accepted"), ("Approved", "approved"), ("Provisioned", "delivered")] {
+            assert_eq!(condition(object, kind), ("True", reason), "{object:#}");
+        }
+        assert_eq!(object["status"]["approvedGeneration"], object["metadata"]["generation"]);
+    }
 
     // Until all mirrors are written.
     let mirrors = || lab.plane.done("admin", &["get", "jm", "-n", "mzj", "--no-headers"], "");
@@ -50,6 +59,25 @@ async fn many_requests_at_once_are_each_built_exactly_once() {
     let quiet = asked(&lab);
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(difference(&quiet, &asked(&lab)), BTreeMap::new());
+    told_all_the_same(lab, many).await;
+}
+
+/// In a crowd an approval is told with what comes of it. Where nothing comes, for nobody builds, it is told all the same.
+async fn told_all_the_same(mut lab: Lab, before: usize) {
+    const MANY: usize = 40;
+    lab.restart(|setup| setup.with("JIYUE_WORKER_WIDTH", "0"));
+    lab.brokers[0].ready().await;
+    let items: Vec<Value> = (0..MANY).map(|n| request(&format!("d{n}"), before + n)).collect();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
+    lab.plane.done("zhang", &["create", "-f", "-"], &list);
+    let ids = until_all(&lab, MANY, "Submitted");
+    lab.broker().post("/v1/requests/approve", &lab.cast.authority, &json!({"ids": ids})).await.expect(200);
+    let began = Instant::now();
+    until_all(&lab, MANY, "Approved");
+    eprintln!("{MANY} approvals that nobody builds upon are told after {:?}", began.elapsed());
+    let object = lab.object("d0").expect("it is there");
+    assert_eq!((condition(&object, "Approved").0, condition(&object, "Provisioned").1), ("True", "building"));
+    assert_eq!(object["status"]["approvedGeneration"], object["metadata"]["generation"]);
 }
 
 /// Waits until all objects are in a phase; their requests' ids.

@@ -7,18 +7,18 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use futures_util::stream;
-use reqwest::{Certificate, Client, Identity};
+use reqwest::Client;
 use serde_json::{Value, json};
 use std::{
     convert::Infallible,
-    fs,
     path::PathBuf,
+    pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -43,6 +43,13 @@ struct Inner {
     conflicts: AtomicUsize,
     machines: AtomicUsize,
     gone: AtomicUsize,
+    interlude: Mutex<Option<Interlude>>,
+}
+
+/// What comes between a call and its being handed on.
+struct Interlude {
+    before: Box<dyn Fn(&Parts) -> bool + Send>,
+    what: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 /// Open, until it is dropped.
@@ -53,26 +60,15 @@ pub struct Gate {
     task: JoinHandle<()>,
 }
 
-/// Whoever has a kubeconfig, as a plain client of HTTP.
-pub fn client(plane: &ControlPlane, user: &str) -> (Client, String) {
-    support::http();
-    let read = |name: String| fs::read(plane.folder.join(name)).expect("a file of the control plane");
-    let both = [read(format!("{user}.crt")), read(format!("{user}.key"))].concat();
-    let ca = Certificate::from_pem(&read("ca.crt".to_owned())).expect("the CA");
-    let http = Client::builder().tls_certs_only([ca]).identity(Identity::from_pem(&both).expect("a pair")).no_proxy();
-    let config: Value = serde_json::from_slice(&read(format!("{user}.kubeconfig"))).expect("JSON");
-    let server = config["clusters"][0]["cluster"]["server"].as_str().expect("an address").to_owned();
-    (http.build().expect("a client"), server)
-}
-
 impl Gate {
     /// For a user whose kubeconfig was made.
     pub async fn open(plane: &ControlPlane, user: &str) -> Self {
-        let (http, server) = client(plane, user);
+        let (http, server) = plane.client(user);
         let counter = AtomicUsize::default;
         let (flow, _) = watch::channel(Flow::Open);
         let (passed, conflicts, machines, gone) = (counter(), counter(), counter(), counter());
-        let inner = Arc::new(Inner { http, server, flow, passed, conflicts, machines, gone });
+        let interlude = Mutex::default();
+        let inner = Arc::new(Inner { http, server, flow, passed, conflicts, machines, gone, interlude });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let router = Router::new().fallback(hand_on).with_state(Arc::clone(&inner));
@@ -103,6 +99,21 @@ impl Gate {
 
     pub fn reopen(&self) {
         self.inner.flow.send_replace(Flow::Open);
+    }
+
+    /// What happens before the next call of this kind is handed on, once.
+    pub fn interpose(
+        &self,
+        before: impl Fn(&Parts) -> bool + Send + 'static,
+        what: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let interlude = Interlude { before: Box::new(before), what: Box::pin(what) };
+        *self.inner.interlude.lock().expect("nobody panics with it") = Some(interlude);
+    }
+
+    /// Whether it has happened.
+    pub fn has_interposed(&self) -> bool {
+        self.inner.interlude.lock().expect("nobody panics with it").is_none()
     }
 
     /// Events of requests that have gone through.
@@ -141,6 +152,11 @@ async fn hand_on(State(inner): State<Arc<Inner>>, request: Request) -> Response 
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     let body = axum::body::to_bytes(body, 1 << 24).await.unwrap_or_default();
+    let interlude =
+        inner.interlude.lock().expect("nobody panics with it").take_if(|interlude| (interlude.before)(&parts));
+    if let Some(interlude) = interlude {
+        interlude.what.await;
+    }
     let mut onward = inner.http.request(parts.method, format!("{}{target}", inner.server)).body(body);
     for name in [header::CONTENT_TYPE, header::ACCEPT] {
         if let Some(value) = parts.headers.get(&name) {

@@ -125,7 +125,7 @@ const TRICKS: &[Trick] = &[
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn hostile_objects_are_refused_or_answered_and_nothing_is_built() {
-    let many = times("JIYUE_TEST_HOSTILE", 60);
+    let many = times("JIYUE_TEST_HOSTILE", 2 * TRICKS.len());
     let lab = Lab::start(On::Sqlite, |setup| setup).await;
     let mut dice = Dice::from_env();
     eprintln!("seed {}", dice.seed);

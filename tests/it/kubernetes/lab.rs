@@ -11,13 +11,6 @@ use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
-use tokio::sync::{Mutex, MutexGuard};
-
-/// A control plane takes most of a machine; one at a time.
-pub async fn alone() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::const_new(());
-    ONE.lock().await
-}
 
 /// How often something is tried, by an environment variable or else as `make test` does.
 pub fn times(variable: &str, usual: usize) -> usize {
@@ -31,7 +24,6 @@ pub struct Lab {
     pub setup: Setup,
     pub brokers: Vec<Broker>,
     pub cast: Cast,
-    _alone: MutexGuard<'static, ()>,
 }
 
 impl Lab {
@@ -46,7 +38,6 @@ impl Lab {
         adjust: impl Fn(Setup) -> Setup,
         way_in: impl AsyncFnOnce(&ControlPlane) -> (PathBuf, T),
     ) -> (Self, T) {
-        let alone = alone().await;
         let plane = ControlPlane::start().await;
         let setup = adjust(Setup::new(on));
         let crd = setup.cli(None, "", &["crd"]);
@@ -72,7 +63,7 @@ impl Lab {
         broker.post("/v1/task-books", &cast.authority, &book).await.expect(201);
         broker.simulated_host(&cast, "sim").await;
         broker.image(&cast, broker::raw_image()).await;
-        (Self { plane, setup, brokers: vec![broker], cast, _alone: alone }, kept)
+        (Self { plane, setup, brokers: vec![broker], cast }, kept)
     }
 
     pub fn broker(&self) -> &Broker {
@@ -94,8 +85,7 @@ impl Lab {
     }
 
     pub fn object(&self, name: &str) -> Option<Value> {
-        let out = self.plane.kubectl("admin", &["get", "rr", name, "-n", "mzj", "-o", "json"]);
-        out.status.success().then(|| serde_json::from_slice(&out.stdout).unwrap())
+        self.plane.read(&format!("/apis/cloud.jiyue.io/v1alpha1/namespaces/mzj/resourcerequests/{name}"))
     }
 
     /// Waits until the object is as wished.

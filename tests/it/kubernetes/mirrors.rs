@@ -27,8 +27,7 @@ fn names(lab: &Lab, namespace: &str) -> Vec<String> {
 }
 
 fn machine_mirrors(lab: &Lab) -> Vec<Value> {
-    let text = lab.plane.done("admin", &["get", "jm", "-n", "mzj", "-o", "json"], "");
-    let list: Value = serde_json::from_str(&text).expect("JSON");
+    let list = lab.plane.read("/apis/cloud.jiyue.io/v1alpha1/namespaces/mzj/machines").expect("a list");
     list["items"].as_array().expect("items").clone()
 }
 

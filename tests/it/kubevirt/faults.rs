@@ -113,9 +113,11 @@ impl Rounds {
         assert_eq!(named("vm"), held, "{when}");
         assert_eq!(named("secret"), held.iter().map(|name| format!("{name}-seed")).collect::<Vec<_>>(), "{when}");
         assert_eq!(self.sql.faults().await, [""; 0], "{when}");
+        let (machines, seeds) = (self.lab.all(SPACE, "vm"), self.lab.all(SPACE, "secret"));
         for name in held {
-            let machine = self.lab.get(SPACE, "vm", &name).unwrap();
-            let seed = self.lab.get(SPACE, "secret", &format!("{name}-seed")).unwrap();
+            let of =
+                |all: &[Value], name: &str| all.iter().find(|one| one["metadata"]["name"] == name).cloned().unwrap();
+            let (machine, seed) = (of(&machines, &name), of(&seeds, &format!("{name}-seed")));
             let noted = &seed["metadata"]["annotations"]["cloud.jiyue.io/made"];
             assert_eq!(*noted, machine["metadata"]["uid"], "{when}: {name} is not the one that was made");
         }

@@ -18,7 +18,6 @@ use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
-use tokio::sync::{Mutex, MutexGuard};
 
 pub const IMAGES: &str = "jiyue-images";
 
@@ -27,18 +26,10 @@ pub struct Lab {
     pub kubeconfig: PathBuf,
     /// Whether the CRDs are KubeVirt's own.
     pub genuine: bool,
-    _alone: MutexGuard<'static, ()>,
-}
-
-/// A control plane takes most of a machine; one at a time.
-async fn alone() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::const_new(());
-    ONE.lock().await
 }
 
 impl Lab {
     pub async fn start() -> Self {
-        let alone = alone().await;
         let plane = ControlPlane::start().await;
         let genuine = install_crds(&plane);
         for crd in ["virtualmachines.kubevirt.io", "virtualmachineinstances.kubevirt.io"] {
@@ -56,7 +47,7 @@ impl Lab {
             out.status.success()
         };
         until("the role counts", || may("patch", "pvc", "default") && may("watch", "pvc", IMAGES)).await;
-        Self { plane, kubeconfig, genuine, _alone: alone }
+        Self { plane, kubeconfig, genuine }
     }
 
     pub fn settings(&self) -> ClusterSettings {
@@ -108,16 +99,43 @@ impl Lab {
     }
 
     pub fn get(&self, namespace: &str, kind: &str, name: &str) -> Option<Value> {
-        let out = self.plane.kubectl("admin", &["get", kind, name, "-n", namespace, "-o", "json"]);
-        out.status.success().then(|| serde_json::from_slice(&out.stdout).expect("JSON"))
+        self.plane.read(&format!("{}/{name}", folder(kind, Some(namespace))))
+    }
+
+    /// All of a kind in a namespace.
+    pub fn all(&self, namespace: &str, kind: &str) -> Vec<Value> {
+        self.items(&folder(kind, Some(namespace)))
+    }
+
+    fn items(&self, path: &str) -> Vec<Value> {
+        let list = self.plane.read(path).unwrap_or_else(|| panic!("no list at {path}"));
+        list["items"].as_array().expect("items").clone()
     }
 
     /// Namespaces and names of all of a kind.
     pub fn names(&self, kind: &str) -> Vec<String> {
-        let path = "jsonpath={range .items[*]}{.metadata.namespace}/{.metadata.name}{\"\\n\"}{end}";
-        let text = self.plane.done("admin", &["get", kind, "-A", "-o", path], "");
-        text.lines().map(str::to_owned).collect()
+        let text = |object: &Value, key: &str| object["metadata"][key].as_str().unwrap_or_default().to_owned();
+        let all = self.items(&folder(kind, None));
+        all.iter().map(|object| format!("{}/{}", text(object, "namespace"), text(object, "name"))).collect()
     }
+}
+
+/// Where objects of a kind are, by the short names of `kubectl`.
+fn folder(kind: &str, namespace: Option<&str>) -> String {
+    let (group, plural) = match kind {
+        "vm" => ("apis/kubevirt.io/v1", "virtualmachines"),
+        "vmi" => ("apis/kubevirt.io/v1", "virtualmachineinstances"),
+        "secret" => ("api/v1", "secrets"),
+        "pvc" => ("api/v1", "persistentvolumeclaims"),
+        "quota" => ("api/v1", "resourcequotas"),
+        "limitrange" => ("api/v1", "limitranges"),
+        "networkpolicy" => ("apis/networking.k8s.io/v1", "networkpolicies"),
+        "rr" => ("apis/cloud.jiyue.io/v1alpha1", "resourcerequests"),
+        "jm" => ("apis/cloud.jiyue.io/v1alpha1", "machines"),
+        _ => panic!("nobody asked for {kind} yet"),
+    };
+    let place = namespace.map(|namespace| format!("namespaces/{namespace}/")).unwrap_or_default();
+    format!("/{group}/{place}{plural}")
 }
 
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {

@@ -4,6 +4,7 @@
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType,
 };
+use reqwest::{Certificate, Client, Identity};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -14,6 +15,7 @@ use std::{
     sync::OnceLock,
     time::{Duration, Instant},
 };
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 const READY_LIMIT: Duration = Duration::from_secs(120);
 
@@ -53,6 +55,9 @@ fn pair(ca: &Issuer, user: &str, group: Option<&str>) -> (String, String) {
     (certificate.pem(), key.serialize_pem())
 }
 
+/// A control plane takes a good part of a machine, and its tests mostly wait: two at once.
+static TURNS: Semaphore = Semaphore::const_new(2);
+
 /// Running, until it is dropped.
 pub struct ControlPlane {
     pub folder: PathBuf,
@@ -60,14 +65,17 @@ pub struct ControlPlane {
     etcd: u16,
     children: BTreeMap<&'static str, Child>,
     ca: Issuer,
+    admin: OnceLock<(Client, String)>,
+    _turn: SemaphorePermit<'static>,
 }
 
 impl ControlPlane {
     pub async fn start() -> Self {
+        let turn = TURNS.acquire().await.expect("never closed");
         let folder = super::scratch("kube");
         let ca = authority();
         let (port, etcd) = (super::free_port(), super::free_port());
-        let mut this = Self { folder, port, etcd, children: BTreeMap::new(), ca };
+        let mut this = Self { folder, port, etcd, children: BTreeMap::new(), ca, admin: OnceLock::new(), _turn: turn };
         this.write("ca.crt", &this.ca.pem());
         let (certificate, key) = pair(&this.ca, "kube-apiserver", None);
         this.write("server.crt", &certificate);
@@ -240,6 +248,31 @@ impl ControlPlane {
             "users": [{"name": "u", "user": user}],
             "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": "default"}}],
         })
+    }
+
+    /// Whoever has a kubeconfig, as a plain client of HTTP, and the server's address.
+    pub fn client(&self, user: &str) -> (Client, String) {
+        super::http();
+        let read = |name: String| fs::read(self.folder.join(name)).expect("a file of the control plane");
+        let both = [read(format!("{user}.crt")), read(format!("{user}.key"))].concat();
+        let ca = Certificate::from_pem(&read("ca.crt".to_owned())).expect("the CA");
+        let identity = Identity::from_pem(&both).expect("a pair");
+        let http = Client::builder().tls_certs_only([ca]).identity(identity).no_proxy().build().expect("a client");
+        (http, format!("https://127.0.0.1:{}", self.port))
+    }
+
+    /// What an administrator is answered at a path, if anything: a look that costs no process, for tests that look often.
+    pub fn read(&self, path: &str) -> Option<Value> {
+        let (http, server) = self.admin.get_or_init(|| self.client("admin"));
+        let answer = async {
+            for _ in 0..3 {
+                // A server that was away has left connections that are none any more.
+                let Ok(answer) = http.get(format!("{server}{path}")).send().await else { continue };
+                return if answer.status().is_success() { answer.json().await.ok() } else { None };
+            }
+            None
+        };
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(answer))
     }
 
     /// The command line that is not ours, as somebody whose kubeconfig was made.
