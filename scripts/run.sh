@@ -132,7 +132,7 @@ stop_everything() {
     if libvirtd status > /dev/null; then clear_hypervisor; fi
     libvirtd stop > /dev/null
   fi
-  rm -rf "${state:?}/images" "${state:?}/tokens"
+  rm -rf "${state:?}/images" "${state:?}/tokens" "${room:?}"
 }
 
 case ${1:-} in

@@ -52,9 +52,23 @@ fn workbook(estate: &Estate) -> Vec<u8> {
         Home::Cloud => unreachable!("all are in rooms"),
     };
     let mut rows = vec![strings(&["机房名称", "建设单位", "机房类型", "关停依据文件", "文件日期", "机柜数"])];
-    rows.extend(estate.rooms.values().map(|room| strings(&[&room.name, &room.unit.name, "普通", "相政办〔2026〕1号", "2026年3月1日", "4"])));
+    rows.extend(
+        estate
+            .rooms
+            .values()
+            .map(|room| strings(&[&room.name, &room.unit.name, "普通", "相政办〔2026〕1号", "2026年3月1日", "4"])),
+    );
     put("机房", rows);
-    let mut rows = vec![strings(&["服务器名称", "建设单位", "所在机房", "型号", "购置年份", "CPU 核数", "内存（GB）", "操作系统"])];
+    let mut rows = vec![strings(&[
+        "服务器名称",
+        "建设单位",
+        "所在机房",
+        "型号",
+        "购置年份",
+        "CPU 核数",
+        "内存（GB）",
+        "操作系统",
+    ])];
     let mut servers = BTreeMap::new();
     for (n, system) in estate.systems.values().enumerate() {
         let room = room(system.home);
@@ -66,14 +80,39 @@ fn workbook(estate: &Estate) -> Vec<u8> {
         });
     }
     put("服务器", rows);
-    let heads = ["系统名称", "建设单位", "功能", "使用范围", "使用频度", "审批时间", "用户规模", "等保级别", "是否涉密", "所在机房", "所在服务器", "依赖系统"];
+    let heads = [
+        "系统名称",
+        "建设单位",
+        "功能",
+        "使用范围",
+        "使用频度",
+        "审批时间",
+        "用户规模",
+        "等保级别",
+        "是否涉密",
+        "所在机房",
+        "所在服务器",
+        "依赖系统",
+    ];
     let mut rows = vec![strings(&heads)];
     for (n, system) in estate.systems.values().enumerate() {
         let room = room(system.home);
         let needs: Vec<_> = system.needs.iter().map(|id| estate.systems[id].name.as_str()).collect();
         let server = format!("{}/{}", room.unit.name, servers[&(room.id, n / 2 % 7)]);
-        rows.push(strings(&[&system.name, &system.unit.name, "业务办理", "本单位", "每天", "2016.7.1", "300人", "二级", "否",
-            &room.name, &server, &needs.join("、")]));
+        rows.push(strings(&[
+            &system.name,
+            &system.unit.name,
+            "业务办理",
+            "本单位",
+            "每天",
+            "2016.7.1",
+            "300人",
+            "二级",
+            "否",
+            &room.name,
+            &server,
+            &needs.join("、"),
+        ]));
     }
     put("信息系统", rows);
     book.save_to_buffer().unwrap()
@@ -82,7 +121,10 @@ fn workbook(estate: &Estate) -> Vec<u8> {
 async fn departments(broker: &Broker, cast: &Cast, estate: &Estate) {
     let all: BTreeMap<&str, &Department> = estate.systems.values().map(|s| (s.unit.code.as_str(), &s.unit)).collect();
     for unit in all.into_values() {
-        broker.post("/v1/departments", &cast.authority, &json!({"code": unit.code, "name": unit.name})).await.expect(201);
+        broker
+            .post("/v1/departments", &cast.authority, &json!({"code": unit.code, "name": unit.name}))
+            .await
+            .expect(201);
     }
 }
 
@@ -123,10 +165,14 @@ async fn imported(on: On, broker: &Broker, cast: &Cast, estate: &Estate, book: &
     assert_eq!(plain::number(url, "select revision from estate").await, 1);
     assert_eq!(plain::number(url, "select count(*) from audit where action = 'room.import'").await, 1);
     let of = async |kind: &str| {
-        plain::number(url, &format!("select count(*) from estate_versions where kind = '{kind}' and revision = 1")).await
+        plain::number(url, &format!("select count(*) from estate_versions where kind = '{kind}' and revision = 1"))
+            .await
     };
     let wanted = (estate.rooms.len(), estate.systems.len());
-    assert_eq!((of("room").await, of("system").await), (i64::try_from(wanted.0).unwrap(), i64::try_from(wanted.1).unwrap()));
+    assert_eq!(
+        (of("room").await, of("system").await),
+        (i64::try_from(wanted.0).unwrap(), i64::try_from(wanted.1).unwrap())
+    );
     println!("{on:?}: the difference        {difference:>12.1?}, {by_difference:.2} s of CPU");
     println!("{on:?}: in one transaction    {writing:>12.1?}, {by_writing:.2} s of CPU (read, compared and written)");
 }

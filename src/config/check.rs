@@ -34,7 +34,8 @@ pub fn faults(settings: &Settings) -> Vec<Fault> {
     match Profile::named(&settings.jurisdiction) {
         Ok(profile) => {
             if let Err(error) = register::registers(&profile.rooms.registers) {
-                let what = format!("规则文件里 rooms.registers 的台账用不了（{}）", crate::error::story(&error).join(": "));
+                let what =
+                    format!("规则文件里 rooms.registers 的台账用不了（{}）", crate::error::story(&error).join(": "));
                 let mend = "写自带台账的名字，或台账文件（.csv、.xlsx、.yaml）的完整路径".to_owned();
                 faults.push(Fault::new("jurisdiction", what, mend));
             }

@@ -109,7 +109,8 @@ fn view(estate: &Estate, system: &System, today: Date, name: &impl Fn(&SystemId)
         waits_for: waits.waits_for(system.id).filter_map(|id| name(&id)).collect(),
         goes_with: knot.iter().filter(|id| **id != system.id).filter_map(name).collect(),
         steps: system.steps.clone(),
-        waves: estate.waves_of(system.id)
+        waves: estate
+            .waves_of(system.id)
             .map(|wave| SystemWave {
                 id: wave.id,
                 name: wave.name.clone(),

@@ -558,17 +558,8 @@ async fn a_disk_that_cannot_move_is_refused_while_its_guest_runs_on() {
 
 /// Words of libvirt's interface that write, delete or define; none of them stands where old guests' hosts are spoken to, nor
 /// is any of its functions called past the crate.
-const WRITES: [&str; 9] = [
-    "sys::virS",
-    ".delete(",
-    ".wipe",
-    ".resize(",
-    ".upload(",
-    "upload_at(",
-    "create_xml",
-    "define_xml",
-    "undefine",
-];
+const WRITES: [&str; 9] =
+    ["sys::virS", ".delete(", ".wipe", ".resize(", ".upload(", "upload_at(", "create_xml", "define_xml", "undefine"];
 /// What our own disks and theirs are read by; everything else there may write.
 const READS: [&str; 2] = ["download(", "length("];
 

@@ -9,7 +9,7 @@ use crate::{
         estate::{Estate, Server, System},
         fate::Disposition,
         service::Estates,
-            },
+    },
     request::{
         lifecycle::RequestState,
         service::{Original, Rules},

@@ -56,7 +56,10 @@ type Head = BTreeMap<Column, u32>;
 fn heads(row: &Line) -> Head {
     let one = |spot: &form::Spot| {
         let plain = fold(&spot.text);
-        Column::ALL.iter().find(|(_, labels)| labels.contains(&plain.as_str())).map(|(column, _)| (*column, spot.column))
+        Column::ALL
+            .iter()
+            .find(|(_, labels)| labels.contains(&plain.as_str()))
+            .map(|(column, _)| (*column, spot.column))
     };
     row.cells.iter().filter_map(one).collect()
 }

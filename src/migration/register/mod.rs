@@ -249,7 +249,8 @@ mod tests {
             std::fs::write(folder.join(name), text).unwrap();
             folder.join(name).display().to_string()
         };
-        let sheet = named("own.csv", "文件,条款,工作任务,责任部门,期限\n相政办〔2027〕3号,附件,完成撤并,各单位,2027-09-30\n");
+        let sheet =
+            named("own.csv", "文件,条款,工作任务,责任部门,期限\n相政办〔2027〕3号,附件,完成撤并,各单位,2027-09-30\n");
         let yaml = named(
             "more.yaml",
             "id: more\ndocument: 甲\ntitle: 《甲》\nclause: 一\nrows:\n  - {no: 1, task: 做完, owner: 某局, due: 年底前, on: 2027-12-31}\n",

@@ -21,7 +21,8 @@ async fn targets_and_register_are_what_the_districts_own_documents_say() {
     let sheet = folder.join("ours.csv");
     std::fs::write(&sheet, OURS).unwrap();
     // The shipped profile, with another target and this register beside ours.
-    let shipped = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/xiangcheng.yaml")).unwrap();
+    let shipped =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/xiangcheng.yaml")).unwrap();
     let targets = shipped.find("  targets:").unwrap();
     let own = format!(
         "{}  targets:\n    - {{percent: 40, by: 2026-01-31, text: 上云率四成, clause: {{document: governance_rules, clause: 二（一）}}}}\n  registers: [jiangsu-2017, {}]\n",
@@ -43,7 +44,8 @@ async fn targets_and_register_are_what_the_districts_own_documents_say() {
         "{report:#}"
     );
     assert_eq!(target["basis"], "相政办〔2018〕151号 二（一）");
-    let late = report["overdue"].as_array().unwrap().iter().find(|row| row["id"] == "ours-1").expect("the earlier day alarms");
+    let late =
+        report["overdue"].as_array().unwrap().iter().find(|row| row["id"] == "ours-1").expect("the earlier day alarms");
     assert_eq!((&late["due_on"], &late["due"]), (&json!("2026-06-30"), &json!("2027年9月底前")));
     assert_eq!(late["also"][0]["clause"], "二 工作目标");
     let all = stage.raw.get("/v1/deadlines?page_size=200", &stage.cast.auditor).await.json();

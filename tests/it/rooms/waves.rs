@@ -230,8 +230,20 @@ async fn a_system_asks_for_what_its_servers_used_once_and_by_the_door_of_all_req
             path.display().to_string()
         };
         let (block, servers) = (file("block.json", &whole["block"]), file("servers.json", &whole["servers"]));
-        let args = ["-o", "json", "system", "request", &weddings, "--task-book", BOOK, "--block", &block, "--servers",
-            &servers, "--dry-run"];
+        let args = [
+            "-o",
+            "json",
+            "system",
+            "request",
+            &weddings,
+            "--task-book",
+            BOOK,
+            "--block",
+            &block,
+            "--servers",
+            &servers,
+            "--dry-run",
+        ];
         let out = broker.setup.cli(Some(broker), &cast.requester, &args);
         let shown: Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
         assert_eq!(shown["lacking"], json!([]), "{}", String::from_utf8_lossy(&out.stderr));
