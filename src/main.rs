@@ -5,8 +5,12 @@ use jiyue::{
     cli::{self, Cli, Command},
     request::apart,
 };
+use mimalloc::MiMalloc;
 use std::{process::ExitCode, time::Duration};
 use tokio::runtime::Runtime;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Calls to hosts that are still under way when all else has ended. One may take hours (an image, a journey); it goes on
 /// without us or is begun anew by the next start, so nobody waits for it.

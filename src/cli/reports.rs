@@ -18,12 +18,16 @@ use crate::{
     app,
     error::{Problem, story},
     identity::store::find_department,
-    report::service::put,
+    report::{idle::IdleReport, service::put},
     usage::judging::service::Keep,
 };
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use std::{io::Write as _, path::PathBuf, process::ExitCode};
+use std::{
+    io::{BufWriter, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 #[derive(Debug, Subcommand)]
 pub enum ReportCommand {
@@ -171,32 +175,22 @@ pub async fn here(global: &Global, args: &IdleArgs) -> ExitCode {
             }
             None => None,
         };
-        let report = reports.idle(as_of, department.as_ref(), Keep::No).await?;
-        let bytes = match screen.format() {
-            OutputFormat::Csv => put(&report)?.csv,
-            OutputFormat::Xlsx => put(&report)?.xlsx,
-            OutputFormat::Json if args.to.is_none() => {
-                let mut text = serde_json::to_vec_pretty(&report).map_err(Problem::internal)?;
-                text.push(b'\n');
-                text
-            }
-            _ => serde_json::to_vec(&report).map_err(Problem::internal)?,
-        };
-        // Of ten thousand machines taken apart piece by piece, for a process that ends with this.
-        std::mem::forget(report);
-        Ok(bytes)
+        Ok(reports.idle(as_of, department.as_ref(), Keep::No).await?)
     };
-    // Of ten thousand machines it is too long to be read and written once more.
-    let as_it_is = args.to.is_none() && screen.format() == OutputFormat::Json;
-    let shown = match made.await {
-        Ok(bytes) if as_it_is => print(&bytes).map_err(Failure::from),
-        Ok(bytes) => deliver(&screen, args.to.clone(), &bytes),
-        Err(problem) => {
-            let problem: Problem = problem;
-            eprintln!("{}", story(&problem).join(": "));
-            return Exit::Refused.into();
-        }
+    let report: IdleReport = match made.await {
+        Ok(report) => report,
+        Err(problem) => return refuse(&problem),
     };
+    let shown = match screen.format() {
+        // Of ten thousand machines it is too long to be kept as a text, or read and written once more.
+        OutputFormat::Json if args.to.is_none() => write(&report).map_err(Failure::from),
+        format => match document(&report, format) {
+            Ok(bytes) => deliver(&screen, args.to.clone(), &bytes),
+            Err(problem) => return refuse(&problem),
+        },
+    };
+    // Not taken apart piece by piece, for a process that ends with this.
+    std::mem::forget(report);
     match shown {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {
@@ -204,6 +198,25 @@ pub async fn here(global: &Global, args: &IdleArgs) -> ExitCode {
             failure.exit().into()
         }
     }
+}
+
+fn refuse(problem: &Problem) -> ExitCode {
+    eprintln!("{}", story(problem).join(": "));
+    Exit::Refused.into()
+}
+
+fn document(report: &IdleReport, format: OutputFormat) -> Result<Vec<u8>, Problem> {
+    Ok(match format {
+        OutputFormat::Csv => put(report)?.csv,
+        OutputFormat::Xlsx => put(report)?.xlsx,
+        _ => serde_json::to_vec(report).map_err(Problem::internal)?,
+    })
+}
+
+fn write(report: &IdleReport) -> std::io::Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+    serde_json::to_writer_pretty(&mut out, report)?;
+    out.write_all(b"\n").and_then(|()| out.flush())
 }
 
 /// To a file as it is; else to the screen.

@@ -95,3 +95,47 @@ impl<const N: usize> Page<N> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::{AssertSqlSafe, Connection as _};
+
+    const BOTH: Joined<2> = Joined { texts: ["name", "number"], bytes: Some("data") };
+
+    /// What comes of rows that are written out.
+    async fn read(rows: &str) -> Result<Page<2>, DbError> {
+        sqlx::any::install_default_drivers();
+        let mut conn = AnyConnection::connect("sqlite::memory:").await?;
+        let named = format!("select column1 as name, column2 as number, column3 as data from (values {rows})");
+        let sql = BOTH.sql(&conn, &named);
+        BOTH.read(&sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut conn).await?)
+    }
+
+    #[tokio::test]
+    async fn rows_come_in_their_order_with_their_own_bytes() {
+        let page = read("('甲', 1, x'00ff'), ('', null, x''), ('乙', 3, x'1f001f')").await.unwrap();
+        let rows: Vec<_> = page.rows().collect();
+        let wanted: [([&str; 2], &[u8]); 3] =
+            [(["甲", "1"], &[0, 255]), (["", ""], &[]), (["乙", "3"], &[0x1f, 0, 0x1f])];
+        assert_eq!(rows, wanted);
+    }
+
+    #[tokio::test]
+    async fn of_no_rows_nothing_comes() {
+        let page = read("('甲', 1, x'')) where false and (true").await.unwrap();
+        assert_eq!(page.rows().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_value_that_would_be_taken_for_two_is_an_error() {
+        let error = read("('甲', 1, x''), ('乙' || char(31) || '丙', 2, x'')").await.unwrap_err();
+        assert!(matches!(error, DbError::Corrupt { what } if what == "name"));
+    }
+
+    #[tokio::test]
+    async fn bytes_that_are_missing_are_an_error_and_not_those_of_the_next_row() {
+        let error = read("('甲', 1, null), ('乙', 2, x'01')").await.unwrap_err();
+        assert!(matches!(error, DbError::Corrupt { what } if what == "data"));
+    }
+}

@@ -472,17 +472,8 @@ fn complete(day: &mut Day, subject: &str, open: &mut HashMap<String, Box<Day>>) 
     }
 }
 
-/// The days under way of meters' rows, by their subjects.
-fn under_way(rows: &[AnyRow]) -> Result<HashMap<String, Box<Day>>, DbError> {
-    let mut open = HashMap::new();
-    for row in rows {
-        let subject: String = row.try_get("subject_id")?;
-        if let Some(so_far) = read_open(&subject, row.try_get("state")?).so_far() {
-            open.insert(subject, so_far);
-        }
-    }
-    Ok(open)
-}
+/// What is remembered of subjects, as one row.
+const STATES: Joined<1> = Joined { texts: ["subject_id"], bytes: Some("state") };
 
 /// Days under way of some subjects, if they lie between.
 async fn so_far<S: AsRef<str>>(
@@ -496,16 +487,18 @@ async fn so_far<S: AsRef<str>>(
     if any.fetch_optional(&mut *conn).await?.is_none() {
         return Ok(HashMap::new());
     }
-    let sql = format!(
+    let rows = format!(
         // Of subjects by their ids: what has a day under way may be all there is, and is not to be gone through each time.
         "select subject_id, state from usage_meters where open_day + 0 between ${} and ${} and subject_id in {}",
         subjects.len() + 1,
         subjects.len() + 2,
         placeholders(1, subjects.len())
     );
-    let mut query = sqlx::query(AssertSqlSafe(sql));
+    let mut query = sqlx::query(AssertSqlSafe(STATES.sql(conn, &rows)));
     for subject in subjects {
         query = query.bind(subject.as_ref());
     }
-    under_way(&query.bind(from).bind(to).fetch_all(conn).await?)
+    let states = STATES.read(&query.bind(from).bind(to).fetch_one(conn).await?)?;
+    let open = |([subject], state): ([&str; 1], &[u8])| Some((subject.to_owned(), read_open(subject, state).so_far()?));
+    Ok(states.rows().filter_map(open).collect())
 }

@@ -22,7 +22,7 @@ use futures_util::{Stream, StreamExt, TryStreamExt, future::try_join, stream};
 use jiff::{SignedDuration, civil::Date};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, mem, sync::Arc};
 use tokio::{
     sync::{Mutex, mpsc},
     task::spawn_blocking,
@@ -31,7 +31,7 @@ use tokio::{
 /// Machines that one statement reads.
 const READ: i64 = 500;
 /// Machines whose histories are in memory at once: each may have four hundred days, of half a thousand bytes.
-const JUDGED_TOGETHER: usize = 64;
+const JUDGED_TOGETHER: usize = 128;
 /// How many such lots are under way, and how many wait for that.
 const LOTS: usize = 4;
 /// Judgements that one transaction keeps.
@@ -223,9 +223,10 @@ impl Judges {
                 let Some(last) = page.last() else { break };
                 after.clone_from(&last.subject.id);
                 page.iter_mut().for_each(complete);
-                for lot in page.chunks(JUDGED_TOGETHER) {
+                while !page.is_empty() {
+                    let rest = page.split_off(JUDGED_TOGETHER.min(page.len()));
                     // Whoever judges has stopped, and says why.
-                    if lots.send(lot.into()).await.is_err() {
+                    if lots.send(mem::replace(&mut page, rest).into()).await.is_err() {
                         return Ok(());
                     }
                 }
