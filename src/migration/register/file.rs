@@ -112,7 +112,7 @@ fn take(registers: &mut Vec<Register>, row: &Line, head: &Head, id: &str) -> Res
     let needed = |column: Column| text(column).ok_or_else(|| format!("没有填写{}", column.label()));
     let (document, task) = (needed(Column::Document)?, needed(Column::Task)?);
     let clause = text(Column::Clause).unwrap_or_default();
-    let on = text(Column::On).map(|text| cells::day(&text).map(|(day, of_month)| (day, of_month)));
+    let on = text(Column::On).map(|text| cells::day(&text));
     let on = on.transpose().map_err(|wrong| format!("{}：{}", Column::On.label(), wrong.what))?;
     // What is due in a month is due by its end.
     let on = on.map(|(day, of_month)| if of_month { day.last_of_month() } else { day });
@@ -133,15 +133,12 @@ fn take(registers: &mut Vec<Register>, row: &Line, head: &Head, id: &str) -> Res
         return Ok(());
     }
     let owner = needed(Column::Owner)?;
-    let at = match registers.iter().position(|register| register.document == document && register.clause == clause) {
-        Some(at) => at,
-        None => {
-            let n = registers.len();
-            let id = if n == 0 { id.to_owned() } else { format!("{id}-{}", n + 1) };
-            registers.push(Register { id, title: document.clone(), document, clause, rows: Vec::new() });
-            n
-        }
-    };
+    let known = registers.iter().position(|register| register.document == document && register.clause == clause);
+    let at = known.unwrap_or(registers.len());
+    if known.is_none() {
+        let id = if at == 0 { id.to_owned() } else { format!("{id}-{}", at + 1) };
+        registers.push(Register { id, title: document.clone(), document, clause, rows: Vec::new() });
+    }
     let Some(register) = registers.get_mut(at) else { return Ok(()) };
     let no = match text(Column::No) {
         None => register.rows.iter().map(|entry| entry.no).max().unwrap_or(0) + 1,
