@@ -120,6 +120,7 @@ fn servers() -> Vec<Node> {
     sheet("附表2  服务器情况", 10, vec![upper, lower], body, "合计 6 台")
 }
 
+#[allow(clippy::too_many_lines, reason = "a sheet is long")]
 fn systems() -> Vec<Node> {
     let upper = vec![
         Cell::text("序号").tall(2),
