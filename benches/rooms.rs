@@ -1,5 +1,6 @@
 //! What blocks each room of a city: the chains of all rooms in memory, beside a recursive SQL query over the same rows on a
-//! PostgreSQL of its own, in the same run; and the whole report. Both give the same answer, which is checked.
+//! PostgreSQL of its own, in the same run; and the whole report. Both give the same answer, which is checked. Then the same
+//! city as a workbook, imported in one transaction on both databases, and what each report takes of a processor (`survey`).
 //!
 //! `cargo bench --bench rooms` (`ROUNDS=5`, `ROOMS=150`, `SYSTEMS=2000`, `NEEDS=20000`)
 
@@ -8,6 +9,8 @@
 
 #[path = "../tests/it/support/mod.rs"]
 mod support;
+#[path = "rooms/survey.rs"]
+mod survey;
 
 use jiff::civil::date;
 use jiyue::{
@@ -128,6 +131,7 @@ async fn main() {
     println!("in memory, with every way    {w:>12.1?}");
     println!("recursive SQL on PostgreSQL  {b:>12.1?}   {:.0} times", b.as_secs_f64() / a.as_secs_f64());
     println!("the whole report as JSON     {r:>12.1?}");
+    survey::measure(&estate).await;
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

@@ -17,7 +17,7 @@ die() { say "$*"; exit 1; }
 build="gcc libc6-dev make pkg-config libvirt-dev ca-certificates"
 run="libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients dnsmasq-base iptables
      qemu-system-x86 qemu-utils
-     bind9-host postgresql-client curl jq cpio kmod fdisk binutils mtools dosfstools e2fsprogs util-linux iproute2 procps xz-utils"
+     bind9-host openssh-client openssl postgresql-client curl jq cpio kmod fdisk binutils mtools dosfstools e2fsprogs util-linux iproute2 procps xz-utils"
 slow="mmdebstrap debian-archive-keyring grub-pc-bin grub-common openssh-client"
 test="postgresql curl jq openssl openssh-client libreoffice-writer-nogui libreoffice-calc-nogui knot knot-dnsutils
       prometheus prometheus-node-exporter strace libxml2-utils python3-yaml groff-base zsh fish systemd dpkg-dev mmdebstrap debian-archive-keyring

@@ -1,6 +1,6 @@
 #!/bin/bash
-# `make run`: from an empty Debian 12 to two machines that answer by their domain names and one that answers SQL, then
-# on serving.
+# `make run`: from an empty Debian 12 to two machines that answer by their domain names and one that answers SQL, then a
+# small district out of its machine rooms (district.sh), then on serving.
 #
 #   run.sh           everything, then serves until Ctrl-C
 #   ONCE=1 run.sh    everything, then stops all it has started; the exit code is the result
@@ -19,7 +19,8 @@ bridge=jydemo0
 uri=qemu:///system
 config=$state/jiyue.toml
 log=$state/serve.log
-steps=13
+room=$state/room               # the departmental room's libvirt host
+steps=22
 
 # ---- what people see --------------------------------------------------------------------------------------------------
 
@@ -119,15 +120,19 @@ clear_hypervisor() {
 
 end_service() { end "$runtime/serve.pid" "--config $config"; rm -f "$runtime/serve.pid"; }
 
+# The departmental room's host, with what runs on it; a run that was killed has taken it along.
+end_room() { if [[ -d $room ]]; then tests/support/hosts.sh down "$room" 8>&-; fi; }
+
 # Stops all that a run has started; the database and the log stay for reading, the next run removes them.
 stop_everything() {
   end_service
+  end_room
   if command -v virsh > /dev/null; then
     if [[ -d $state ]]; then libvirtd start > /dev/null; fi
     if libvirtd status > /dev/null; then clear_hypervisor; fi
     libvirtd stop > /dev/null
   fi
-  rm -rf "${state:?}/images" "${state:?}/tokens"
+  rm -rf "${state:?}/images" "${state:?}/tokens" "${room:?}"
 }
 
 case ${1:-} in
@@ -198,6 +203,7 @@ jiyue=$jiyue/jiyue
 step "libvirt"
 libvirtd start | sed 's/^/  /'
 end_service
+end_room
 clear_hypervisor
 rm -rf "${state:?}"
 mkdir -p -m 0711 "$state"
@@ -227,16 +233,20 @@ usage_seconds = 2
 TOML
 export JIYUE_SERVER=http://$wanted
 umask 077
-# Should this script be killed, the kernel ends the service.
-NO_COLOR=1 setsid setpriv --pdeathsig TERM "$jiyue" serve --config "$config" < /dev/null >> "$log" 2>&1 8>&- &
-serving=$!
-echo "$serving" > "$runtime/serve.pid"
-for (( tries = 0; ; tries++ )); do
-  if curl -fs --noproxy '*' -o /dev/null "$JIYUE_SERVER/readyz"; then break; fi
-  kill -0 "$serving" 2>/dev/null || die "服务没有起来"
-  (( tries < 300 )) || die "服务 30 秒没有就绪"
-  sleep 0.1
-done
+begin_service() {
+  local tries
+  # Should this script be killed, the kernel ends the service.
+  NO_COLOR=1 setsid setpriv --pdeathsig TERM "$jiyue" serve --config "$config" < /dev/null >> "$log" 2>&1 8>&- &
+  serving=$!
+  echo "$serving" > "$runtime/serve.pid"
+  for (( tries = 0; ; tries++ )); do
+    if curl -fs --noproxy '*' -o /dev/null "$JIYUE_SERVER/readyz"; then break; fi
+    kill -0 "$serving" 2>/dev/null || die "服务没有起来"
+    (( tries < 300 )) || die "服务 30 秒没有就绪"
+    sleep 0.1
+  done
+}
+begin_service
 tell "$JIYUE_SERVER，SQLite 数据库 $state/jiyue.db"
 
 step "令牌、建设单位、任务书"
@@ -341,7 +351,6 @@ for (( tries = 0; ; tries++ )); do
 done
 tell "三台都有了用量"
 
-finished=yes
 printf '\n%s这次做成了什么%s（用时 %d 秒）\n' "$bold" "$plain" "$SECONDS"
 as operator machine list
 echo
@@ -349,11 +358,13 @@ jq -r '[.items[] | select(.stand_in) | .image] | unique[] |
   "注意：申请的是 Debian 12，这里跑的是替身镜像“\(.)”，不是 Debian 12 本身。"' <<< "$machines"
 printf '\nvirsh -c %s list\n' "$uri"
 setsid --wait virsh -c "$uri" list 8>&-    # without a terminal of its own it asks for no polkit agent
-as operator ledger verify || finished=''
+as operator ledger verify || die "账目不符"
 printf '\n实际用量（来自 libvirt；没有样本的时间是不知道，不是闲置）\n'
 as operator usage list
-[[ -n $finished ]] || die "账目不符"
 
+. scripts/district.sh
+
+finished=yes
 [[ -z $once ]] || exit 0
 
 # ---- on serving -------------------------------------------------------------------------------------------------------
@@ -367,6 +378,7 @@ ${bold}服务在 $JIYUE_SERVER，Ctrl-C 停止。${plain}另开一个 root 终�
   jiyue machine list
   jiyue usage list                      # 实际用量；判定和闲置报告从过完的第一天起有：jiyue report idle
   jiyue machine stop ID --wait          # start、delete、restore 同理；log 看串口
+  jiyue report rooms                    # 机房撤并；room list、system move ID、wave list、disk-import list
   PGPASSFILE=$PGPASSFILE ${query[*]:0:1} ${query[*]:3}
   jiyue request submit samples/feasibility-report.docx   # 再交一次：会被拒绝，并说明与哪一份重复
   jiyue --help

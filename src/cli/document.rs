@@ -37,6 +37,19 @@ pub enum DocumentError {
 
 /// Reads `path`, or standard input for `-`.
 pub fn read(path: &Path) -> Result<Value, DocumentError> {
+    parse(path, &content(path)?)
+}
+
+/// The same of a file that holds a list; a single mapping is a list of one.
+pub fn read_list(path: &Path) -> Result<Value, DocumentError> {
+    match value(path, &content(path)?)? {
+        value @ Value::Array(_) => Ok(value),
+        value @ Value::Object(_) => Ok(Value::Array(vec![value])),
+        _ => Err(DocumentError::NotAnObject { path: path.into() }),
+    }
+}
+
+fn content(path: &Path) -> Result<Vec<u8>, DocumentError> {
     let failed = |source| DocumentError::Read { path: path.into(), source };
     let mut bytes = Vec::new();
     if path == Path::new("-") {
@@ -44,10 +57,17 @@ pub fn read(path: &Path) -> Result<Value, DocumentError> {
     } else {
         File::open(path).and_then(|f| f.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(failed)?;
     }
-    parse(path, &bytes)
+    Ok(bytes)
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Value, DocumentError> {
+    match value(path, bytes)? {
+        value @ Value::Object(_) => Ok(value),
+        _ => Err(DocumentError::NotAnObject { path: path.into() }),
+    }
+}
+
+fn value(path: &Path, bytes: &[u8]) -> Result<Value, DocumentError> {
     let path = path.to_path_buf();
     if bytes.len() as u64 > LARGEST {
         return Err(DocumentError::TooLarge { path });
@@ -71,11 +91,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Value, DocumentError> {
         yaml::from_str::<Strict>(text).map_err(|error| yaml_mistake(&path, text, &error))
     }?;
     // A YAML document of nothing but comments is null.
-    match value.0 {
-        Value::Object(_) => Ok(value.0),
-        Value::Null => Err(DocumentError::Empty { path }),
-        _ => Err(DocumentError::NotAnObject { path }),
-    }
+    if value.0.is_null() { Err(DocumentError::Empty { path }) } else { Ok(value.0) }
 }
 
 fn json_mistake(path: &Path, text: &str, error: &serde_json::Error) -> DocumentError {
@@ -220,6 +236,7 @@ mod tests {
         insta::assert_snapshot!(parsed("a: 1\n---\nb: 2\n").unwrap_err(), @"block.yaml:2:1: budget breached: Documents { documents: 2 }");
         insta::assert_snapshot!(parsed("a: .nan\n").unwrap_err(), @"block.yaml:1:4: non-finite float `.nan` rejected by the configured policy at…");
         insta::assert_snapshot!(parsed("- a\n- b\n").unwrap_err(), @"block.yaml does not hold a mapping at its top");
+        assert_eq!(value(Path::new("x"), b"- a\n- b: 1\n").unwrap(), json!(["a", {"b": 1}]));
         insta::assert_snapshot!(parsed("# nothing\n").unwrap_err(), @"block.yaml holds nothing");
         insta::assert_snapshot!(parsed(" \n").unwrap_err(), @"block.yaml holds nothing");
     }

@@ -214,11 +214,12 @@ pub async fn blackout(session: &Session<'_>, command: BlackoutCommand) -> Result
 }
 
 pub async fn request(session: &Session<'_>, args: SystemRequestArgs) -> Result<(), Failure> {
-    let read = |path: Option<PathBuf>| path.map(|path| document::read(&path)).transpose();
+    let block = args.block.map(|path| document::read(&path)).transpose()?;
+    let servers = args.servers.map(|path| document::read_list(&path)).transpose()?;
     let body = object(&[
         ("task_book", Some(args.task_book.into())),
-        ("block", read(args.block)?),
-        ("servers", read(args.servers)?),
+        ("block", block),
+        ("servers", servers),
         ("dry_run", Some(args.dry_run.into())),
     ]);
     let answer = session.client.post(&["systems", &args.target.id, "request"], &body).await?;

@@ -6,7 +6,7 @@ use crate::{
     dns::Zones,
     jurisdiction::Profile,
     k8s::settings::KubernetesSettings,
-    migration::moving,
+    migration::{moving, register},
     provider::kubevirt::settings as cluster,
     secret::Vault,
     serve::tls,
@@ -31,10 +31,20 @@ pub fn faults(settings: &Settings) -> Vec<Fault> {
     faults.extend(database(&settings.database_url));
     faults.extend(secret_key(&settings.secret_key_file));
     faults.extend(folder("image_folder", &settings.image_folder));
-    if let Err(error) = Profile::named(&settings.jurisdiction) {
-        let known = Profile::embedded_ids().collect::<Vec<_>>().join("、");
-        let what = format!("用不了（{}）", crate::error::story(&error).join(": "));
-        faults.push(Fault::new("jurisdiction", what, format!("填写 {known}，或一个可用的规则文件的路径")));
+    match Profile::named(&settings.jurisdiction) {
+        Ok(profile) => {
+            if let Err(error) = register::registers(&profile.rooms.registers) {
+                let what =
+                    format!("规则文件里 rooms.registers 的台账用不了（{}）", crate::error::story(&error).join(": "));
+                let mend = "写自带台账的名字，或台账文件（.csv、.xlsx、.yaml）的完整路径".to_owned();
+                faults.push(Fault::new("jurisdiction", what, mend));
+            }
+        }
+        Err(error) => {
+            let known = Profile::embedded_ids().collect::<Vec<_>>().join("、");
+            let what = format!("用不了（{}）", crate::error::story(&error).join(": "));
+            faults.push(Fault::new("jurisdiction", what, format!("填写 {known}，或一个可用的规则文件的路径")));
+        }
     }
     if let Err(error) = RuleSets::open(settings.idle_rules.as_deref()) {
         let what = format!("用不了（{}）", crate::error::story(&error).join(": "));

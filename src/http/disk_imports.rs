@@ -2,7 +2,7 @@
 
 use super::{
     Api,
-    extract::{Caller, Document, Path, Query, identifier, one_of},
+    extract::{Caller, Document, Path, Query, identified, identifier, one_of},
     location,
     page::{Cut, Page, PageQuery},
     task_books::{department_id, departments},
@@ -211,11 +211,9 @@ pub async fn create(
     let DiskImportOrder { server_id, source_host, domain, machine_id, address, old_address } = document.value;
     let domain = text::said(&domain, text::NAME)
         .map_err(|fault| Problem::malformed(format!("/domain: 写旧机的名字或 UUID，1 至 100 字（{fault}）")))?;
-    let id = |pointer: &str| Problem::malformed(format!("{pointer}: 不是编号"));
-    let server_id: ServerId = server_id.parse().map_err(|_| id("/server_id"))?;
-    let machine_id: MachineId = machine_id.parse().map_err(|_| id("/machine_id"))?;
-    let (server_id, machine_id) = (server_id.text(), machine_id.text());
-    let new = NewDiskImport { server: server_id, source_host, domain, machine: machine_id, address, old_address };
+    let server = identified::<ServerId>("/server_id", &server_id)?;
+    let machine = identified::<MachineId>("/machine_id", &machine_id)?;
+    let new = NewDiskImport { server, source_host, domain, machine, address, old_address };
     let import = api.disk_imports.create(&actor, new).await?;
     let at = location(&format!("/v1/disk-imports/{}", import.id));
     Ok((StatusCode::CREATED, at, told(&api, import).await?).into_response())

@@ -211,7 +211,14 @@ pub fn one_of<T: FromStr>(parameter: &str, value: Option<&str>) -> Result<Option
 
 /// A filter that takes an identifier, as the database writes it.
 pub fn identifier<T: FromStr + Display>(parameter: &str, value: Option<String>) -> Result<Option<String>, Problem> {
-    let Some(value) = value else { return Ok(None) };
-    let id = value.parse::<T>().map_err(|_| Problem::malformed(format!("查询参数 {parameter} 须为标识（UUID）")))?;
-    Ok(Some(id.to_string()))
+    value.map(|value| written::<T>(&format!("查询参数 {parameter}"), &value)).transpose()
+}
+
+/// A document's field that takes an identifier, as the database writes it.
+pub fn identified<T: FromStr + Display>(pointer: &str, value: &str) -> Result<String, Problem> {
+    written::<T>(&format!("字段 {pointer}"), value)
+}
+
+fn written<T: FromStr + Display>(what: &str, value: &str) -> Result<String, Problem> {
+    value.parse::<T>().map(|id| id.to_string()).map_err(|_| Problem::malformed(format!("{what} 须为标识（UUID）")))
 }

@@ -19,7 +19,6 @@ use crate::{
         fate::{Decision, Disposition, Exemption, Stage, Step, Taken, Trigger},
         room::Standing,
         service::{Advance, Decide},
-        wave,
     },
     system::survey::Survey,
 };
@@ -110,7 +109,8 @@ fn view(estate: &Estate, system: &System, today: Date, name: &impl Fn(&SystemId)
         waits_for: waits.waits_for(system.id).filter_map(|id| name(&id)).collect(),
         goes_with: knot.iter().filter(|id| **id != system.id).filter_map(name).collect(),
         steps: system.steps.clone(),
-        waves: wave::of_system(estate, system.id)
+        waves: estate
+            .waves_of(system.id)
             .map(|wave| SystemWave {
                 id: wave.id,
                 name: wave.name.clone(),

@@ -16,11 +16,12 @@ use crate::{
     ids::{RoomId, ServerId, SystemId},
     migration::{
         chain::Waits,
-        estate::{Estate, Said},
+        estate::Estate,
         fate::{Disposition, Stage},
         gates::{self, Stand},
         import::{Note, plan::Change, service::Imported},
         room::{Gate, Kind, Reclassified, Room, Standing},
+        said::Said,
         service::Proof,
     },
     report::paper::{self, survey},

@@ -16,7 +16,7 @@ use crate::{
         service::find_department,
     },
     ids::ServerId,
-    migration::estate::{Estate, Said},
+    migration::{estate::Estate, said::Said},
     server::{
         Facts, Place, Server, service,
         store::{self, Filter, SORTS},

@@ -4,6 +4,7 @@
 use super::{
     fate::{Decision, Disposition, Exemption, Stage, Taken, Trigger},
     room::{Room, Standing},
+    said::{Said, Unit},
     wave::{Blackout, Wave},
 };
 use crate::{
@@ -17,23 +18,6 @@ use crate::{
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A department as it was called when this was written.
-pub use crate::identity::Department as Unit;
-
-/// What somebody has said, and when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[schema(as = SurveySaid)]
-pub struct Said {
-    /// The evidence, or the reason.
-    pub text: String,
-    #[schema(value_type = String, format = Date)]
-    pub on: Date,
-    /// A login.
-    pub by: String,
-    /// 单位
-    pub unit: String,
-}
 
 /// A server of a room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -254,6 +238,11 @@ impl Estate {
 
     pub fn servers_of(&self, room: RoomId) -> impl Iterator<Item = &Server> {
         self.servers.values().filter(move |server| server.room == room)
+    }
+
+    /// The waves that a system stands in.
+    pub fn waves_of(&self, system: SystemId) -> impl Iterator<Item = &Wave> {
+        self.waves.values().filter(move |wave| wave.systems.contains_key(&system))
     }
 
     /// What a department may see of it: its own. Others' systems that its own need stay out.

@@ -1,6 +1,6 @@
 //! What becomes of a system: how hard it is to move, what was decided (继承、重构、摒弃), and how far it has come.
 
-use super::estate::Said;
+use super::said::Said;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};

@@ -1,8 +1,9 @@
 //! Whether a room may be closed: gate after gate, and what is missing at the first that is shut.
 
 use super::{
-    estate::{Estate, Said},
+    estate::Estate,
     room::{Gate, Room, Signature},
+    said::Said,
 };
 use crate::{ids::RoomId, text::hex};
 use jiff::civil::Date;

@@ -17,6 +17,7 @@ pub mod passage;
 pub mod progress;
 pub mod register;
 pub mod room;
+pub mod said;
 pub mod service;
 pub mod store;
 #[cfg(test)]

@@ -3,9 +3,10 @@
 
 use super::{
     chain::Waits,
-    estate::{Estate, Unit},
+    estate::Estate,
     gates,
     room::{Kind, Reclassified, Standing, Term},
+    said::Unit,
 };
 use crate::ids::RoomId;
 use jiff::{ToSpan, civil::Date};

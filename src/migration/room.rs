@@ -1,6 +1,6 @@
 //! Rooms (机房): what kind each is, when it has to be closed, and what has been proven of its closing.
 
-use super::estate::{Said, Unit};
+use super::said::{Said, Unit};
 use crate::ids::RoomId;
 use jiff::{ToSpan, civil::Date};
 use serde::{Deserialize, Serialize};

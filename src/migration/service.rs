@@ -2,12 +2,13 @@
 //! revision that it has read; where somebody was faster it is decided anew.
 
 use super::{
-    estate::{Estate, Home, Object, Said, System},
+    estate::{Estate, Home, Object, System},
     fate::{Decision, Disposition, Exemption, Stage, Step, Taken, Trigger},
     gates,
     progress::{self, Progress},
     register::{self, Deadline, Register},
     room::{Gate, Room, Signature, Term},
+    said::Said,
     store, wave,
 };
 use crate::{

@@ -2,11 +2,12 @@
 
 use super::{
     chain::Waits,
-    estate::{Estate, Home, Object, Said, Server, System, Unit},
+    estate::{Estate, Home, Object, Server, System},
     fate::{Decision, Disposition, Exemption, Stage, Step},
     gates,
     progress::{self, Moved},
     room::{Facts, Gate, Kind, Room, Signature, Standing, Term},
+    said::{Said, Unit},
 };
 use crate::{
     ids::{DepartmentId, RoomId, ServerId, SystemId},

@@ -9,7 +9,6 @@ use crate::{
         estate::{Estate, Server, System},
         fate::Disposition,
         service::Estates,
-        wave::of_system,
     },
     request::{
         lifecycle::RequestState,
@@ -130,7 +129,7 @@ impl Estates {
             lacking.extend(unmeasured(&size, self.seen(server, window), &self.sizing));
             sizes.push(size);
         }
-        let deploy = of_system(estate, system.id).next().map(|wave| wave.window.to);
+        let deploy = estate.waves_of(system.id).next().map(|wave| wave.window.to);
         let report =
             report(system, wish, &sizes, deploy).map_err(|error| Problem::malformed(format!("/block: {error}")))?;
         let document = report.as_read();
@@ -224,7 +223,7 @@ fn fits(estate: &Estate, system: &System, preview: bool) -> Result<(), Problem> 
             format!("普查没有写系统“{name}”在哪台服务器上，无从得出规格；请补齐后重新导入，或直接提交资源申请");
         return Err(Problem::conflict("system_without_servers", detail));
     }
-    if !preview && of_system(estate, system.id).next().is_none() {
+    if !preview && estate.waves_of(system.id).next().is_none() {
         let detail = format!("系统“{name}”不在任何迁移批次里；请先列入批次");
         return Err(Problem::conflict("system_without_wave", detail));
     }

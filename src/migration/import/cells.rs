@@ -83,10 +83,25 @@ pub fn day(text: &str) -> Result<(Date, bool), Wrong> {
 /// A whole number, with one of the units behind it or none.
 pub fn count(text: &str, units: &[&str], least: i64, most: i64) -> Result<i64, Wrong> {
     let mend = format!("填写 {least} 至 {most} 之间的整数；不知道就不填");
-    match quantity::count(text, units) {
+    let whole = ungrouped(text);
+    match quantity::count(&whole, units) {
         Ok(number) if (least..=most).contains(&number) => Ok(number),
         Ok(number) => Err(wrong("survey_number", format!("{number} 不在 {least} 至 {most} 之间"), mend)),
         Err(fault) => Err(wrong("survey_number", format!("“{}”{fault}", text::shown(text)), mend)),
+    }
+}
+
+/// Thousands without the commas between them: `4,000人`. Any other comma stays, and is refused as it stands.
+fn ungrouped(text: &str) -> String {
+    let plain = text.replace('，', ",");
+    let end = plain.find(|c: char| !c.is_ascii_digit() && c != ',').unwrap_or(plain.len());
+    let (figures, rest) = plain.split_at(end);
+    let mut groups = figures.split(',');
+    let first = groups.next().is_some_and(|first| (1..=3).contains(&first.len()));
+    if first && figures.contains(',') && groups.all(|group| group.len() == 3) {
+        format!("{}{rest}", figures.replace(',', ""))
+    } else {
+        text.to_owned()
     }
 }
 
@@ -213,6 +228,13 @@ mod tests {
         assert_eq!(count("8 核", &["核"], 1, 64), Ok(8));
         assert!(count("约8核", &["核"], 1, 64).is_err() && count("8-16", &["核"], 1, 64).is_err());
         assert!(count("0", &[], 1, 64).is_err() && count("65", &[], 1, 64).is_err());
+        assert_eq!(
+            (count("4,000人", &["人"], 0, 9_000), count("1,234,567", &[], 0, 2_000_000)),
+            (Ok(4000), Ok(1_234_567))
+        );
+        for text in ["4,00", "4,0000", ",400", "4000,000", "4,", "1,2"] {
+            assert!(count(text, &[], 0, 9_000_000).is_err(), "{text}");
+        }
         assert_eq!(decimal("120.5㎡", &["m2", "㎡", "平方米"], 1e6), Ok(120.5));
         for text in ["-1", "1e3", "NaN", "inf", "", "二十", "."] {
             assert!(decimal(text, &[], 1e6).is_err(), "{text}");

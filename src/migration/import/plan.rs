@@ -3,10 +3,11 @@
 
 use super::{
     super::{
-        estate::{Estate, Home, Object, Server, System, Unit},
+        estate::{Estate, Home, Object, Server, System},
         fate::Stage,
         forms::{self, Table},
         room::{Kind, Reclassified, Room},
+        said::Unit,
     },
     Fault, Note, cells,
     rows::Reading,

@@ -2,9 +2,10 @@
 
 use super::{
     super::{
-        estate::{Estate, Home, Unit},
+        estate::{Estate, Home},
         forms,
         room::Kind,
+        said::Unit,
         tests::unit,
     },
     Fault,

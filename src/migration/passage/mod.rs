@@ -6,7 +6,7 @@ pub mod service;
 use super::{
     estate::{Estate, System},
     fate::{Stage, Step},
-    wave::{Bases, Conflict, Level, Wave, of_system},
+    wave::{Bases, Conflict, Level, Wave},
 };
 use crate::{jurisdiction::OWN_RULE, violation::Violation};
 use jiff::civil::Date;
@@ -59,9 +59,9 @@ pub fn missing(
         Step::Rehearse => all.extend(homeless(system, facts)),
         Step::CutOver => {
             all.extend(homeless(system, facts));
-            all.extend(of_system(estate, system.id).find_map(|wave| too_early(system, wave, today)));
+            all.extend(estate.waves_of(system.id).find_map(|wave| too_early(system, wave, today)));
             all.extend(blacked_out(estate, system, today));
-            if of_system(estate, system.id).next().is_none() {
+            if estate.waves_of(system.id).next().is_none() {
                 all.push(waveless(system));
             }
         }
@@ -86,7 +86,7 @@ fn waveless(system: &System) -> Violation {
 }
 
 fn planned(estate: &Estate, system: &System, plan: Plan, facts: &Facts, all: &mut Vec<Violation>) {
-    let Some(wave) = of_system(estate, system.id).next() else {
+    let Some(wave) = estate.waves_of(system.id).next() else {
         all.push(waveless(system));
         return;
     };

@@ -13,7 +13,6 @@ use crate::{
         estate::{Estate, Object, System},
         fate::{Disposition, Step, Taken, Trigger},
         service::{Advance, Change, Estates, TRIES, busy, next, of_system, refused, standing_system},
-        wave,
     },
     system,
     violation::Violation,
@@ -70,7 +69,7 @@ impl Estates {
         let mut facts = Facts::default();
         match step {
             Step::Plan => {
-                if let Some(wave) = wave::of_system(estate, system.id).next() {
+                if let Some(wave) = estate.waves_of(system.id).next() {
                     facts.conflicts = self.checked(estate, wave).await?.conflicts;
                     for conflict in &mut facts.conflicts {
                         conflict.hide_from(scope, estate);
@@ -98,7 +97,7 @@ fn with(mut problem: Problem, lacking: &[Violation]) -> Problem {
 
 /// The day and the node, which is its wave's where nothing else is said.
 fn planned(estate: &Estate, system: &System, advance: &Advance, today: Date) -> Result<(Date, Trigger), Problem> {
-    let known = wave::of_system(estate, system.id).find_map(|wave| wave.systems.get(&system.id)?.trigger);
+    let known = estate.waves_of(system.id).find_map(|wave| wave.systems.get(&system.id)?.trigger);
     let (Some(day), Some(trigger)) = (advance.cutover_on, advance.trigger.or(known)) else {
         let detail = "/cutover_on: 排期要写明割接日期（cutover_on）和节点（trigger）：升级、改造、续建、运维";
         return Err(refused(detail.to_owned()));

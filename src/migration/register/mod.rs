@@ -1,11 +1,13 @@
 //! The dated register (台账): what the documents want done by whom and by when, row by row as their annexes have it. Where a
 //! document gives two days for one work, both are shown with their places, and the earlier one alarms.
 
+pub mod file;
 pub mod service;
 
 use crate::yaml::{self, YamlError};
 use jiff::{ToSpan, civil::Date};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 const EMBEDDED: &[&str] = &[
     include_str!("../../../profiles/register/suzhou-new-district-2019.yaml"),
@@ -20,6 +22,12 @@ pub enum RegisterError {
     Unknown(String),
     #[error("row {row} of the dated register {register} has no day, or two kinds of them")]
     Undated { register: String, row: u32 },
+    #[error("cannot read the dated register {path}")]
+    Read { path: String, source: std::io::Error },
+    #[error("the dated register {path}: {}", .faults.join("; "))]
+    Faulty { path: String, faults: Vec<String> },
+    #[error("two dated registers are called {0:?}")]
+    Twice(String),
 }
 
 /// One document's annex.
@@ -118,22 +126,43 @@ pub struct Deadline {
     pub overdue: bool,
 }
 
-/// The registers of these names.
+/// The registers of these names: one that ships with the broker by its id, a district's own by its file, which is a sheet
+/// ([`file`]) or, where it ends so, YAML as ours.
 pub fn registers(names: &[String]) -> Result<Vec<Register>, RegisterError> {
-    let all: Vec<Register> =
-        EMBEDDED.iter().map(|text| yaml::from_str(text)).collect::<Result<_, _>>().map_err(RegisterError::Yaml)?;
-    for register in &all {
+    let mut all: Vec<Register> = Vec::new();
+    for name in names {
+        let path = Path::new(name);
+        all.extend(if name.contains('/') || path.extension().is_some() { open(path)? } else { vec![embedded(name)?] });
+    }
+    for (n, register) in all.iter().enumerate() {
         if let Some(row) = register.rows.iter().find(|row| row.on.is_some() == row.yearly_month.is_some()) {
             return Err(RegisterError::Undated { register: register.id.clone(), row: row.no });
         }
+        if all.iter().take(n).any(|other| other.id == register.id) {
+            return Err(RegisterError::Twice(register.id.clone()));
+        }
     }
-    names
-        .iter()
-        .map(|name| {
-            let found = all.iter().find(|register| register.id == *name).cloned();
-            found.ok_or_else(|| RegisterError::Unknown(name.clone()))
-        })
-        .collect()
+    Ok(all)
+}
+
+fn embedded(id: &str) -> Result<Register, RegisterError> {
+    for text in EMBEDDED {
+        let register: Register = yaml::from_str(text).map_err(RegisterError::Yaml)?;
+        if register.id == id {
+            return Ok(register);
+        }
+    }
+    Err(RegisterError::Unknown(id.to_owned()))
+}
+
+fn open(path: &Path) -> Result<Vec<Register>, RegisterError> {
+    let shown = || path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|source| RegisterError::Read { path: shown(), source })?;
+    if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+        return Ok(vec![yaml::from_str(&String::from_utf8_lossy(&bytes)).map_err(RegisterError::Yaml)?]);
+    }
+    let id = path.file_stem().unwrap_or_default().to_string_lossy();
+    file::read(&bytes, &id).map_err(|faults| RegisterError::Faulty { path: shown(), faults })
 }
 
 impl Entry {
@@ -210,6 +239,32 @@ mod tests {
             assert!(registers(&Profile::embedded(id).unwrap().rooms.registers).is_ok(), "{id}");
         }
         assert!(matches!(registers(&["x".to_owned()]), Err(RegisterError::Unknown(_))));
+    }
+
+    #[test]
+    fn a_districts_own_register_stands_beside_ours_by_its_file() {
+        let folder = std::env::temp_dir().join(format!("register-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let named = |name: &str, text: &str| {
+            std::fs::write(folder.join(name), text).unwrap();
+            folder.join(name).display().to_string()
+        };
+        let sheet =
+            named("own.csv", "文件,条款,工作任务,责任部门,期限\n相政办〔2027〕3号,附件,完成撤并,各单位,2027-09-30\n");
+        let yaml = named(
+            "more.yaml",
+            "id: more\ndocument: 甲\ntitle: 《甲》\nclause: 一\nrows:\n  - {no: 1, task: 做完, owner: 某局, due: 年底前, on: 2027-12-31}\n",
+        );
+        let of = |names: &[&String]| registers(&names.iter().map(|name| (*name).clone()).collect::<Vec<_>>());
+        let ours = "jiangsu-2017".to_owned();
+        let ids: Vec<_> = of(&[&ours, &sheet, &yaml]).unwrap().into_iter().map(|r| (r.id, r.rows.len())).collect();
+        assert_eq!(ids, [("jiangsu-2017".to_owned(), 23), ("own".to_owned(), 1), ("more".to_owned(), 1)]);
+        assert!(matches!(of(&[&sheet, &sheet]), Err(RegisterError::Twice(_))));
+        assert!(matches!(of(&[&"/nowhere.csv".to_owned()]), Err(RegisterError::Read { .. })));
+        let broken = named("broken.csv", "文件,工作任务,责任部门,期限\n甲,做,某局,不久\n");
+        let Err(RegisterError::Faulty { faults, .. }) = of(&[&broken]) else { panic!("taken") };
+        assert!(faults[0].contains("第 2 行"), "{faults:?}");
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Every conflict of a wave.
 
-use super::{Amount, Demand, Node, Room, Wave, of_system};
+use super::{Amount, Demand, Node, Room, Wave};
 use crate::{
     identity::policy::Scope,
     ids::{RoomId, SystemId},
@@ -201,7 +201,7 @@ impl<'a> Case<'a> {
 
     fn twice(&mut self) {
         for (system, _) in self.members() {
-            let others = of_system(self.ground.estate, system.id).filter(|other| other.id != self.wave.id);
+            let others = self.ground.estate.waves_of(system.id).filter(|other| other.id != self.wave.id);
             let others: Vec<_> = others.map(|other| format!("“{}”", other.name)).collect();
             if !others.is_empty() {
                 let message = format!("系统“{}”同时在{}里；一个系统只在一个批次里。", system.name, others.join("、"));
@@ -242,7 +242,7 @@ impl<'a> Case<'a> {
                     self.say(Level::Warns, "wave_dependency_discarded", OWN_RULE, both, message);
                     continue;
                 }
-                let waves: Vec<_> = of_system(estate, other.id).collect();
+                let waves: Vec<_> = estate.waves_of(other.id).collect();
                 match waves.iter().map(|wave| wave.window.from).min() {
                     None => {
                         let message = format!("“{name}”依赖的“{needed}”还没有上云，也不在任何批次里。");

@@ -12,10 +12,7 @@ mod tests;
 
 pub use check::{Bases, Conflict, Ground, Level, ZoneStand, check};
 
-use super::{
-    estate::{Estate, Unit},
-    fate::Trigger,
-};
+use super::{fate::Trigger, said::Unit};
 use crate::{
     ids::{BlackoutId, SystemId, WaveId},
     labels::Zone,
@@ -114,9 +111,4 @@ pub struct Room {
     pub free: Amount,
     /// What machines of the zone hold, by the last day of their lease.
     pub leases: Vec<(Date, Amount)>,
-}
-
-/// The waves that a system stands in.
-pub fn of_system(estate: &Estate, system: SystemId) -> impl Iterator<Item = &Wave> {
-    estate.waves.values().filter(move |wave| wave.systems.contains_key(&system))
 }

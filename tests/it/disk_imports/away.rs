@@ -74,12 +74,12 @@ async fn a_copy_that_broke_off_goes_on_and_nobody_is_taken_for_off_who_cannot_be
 }
 
 /// The next broker stands still there. Its lease outlives that.
-async fn stand_still_at(district: &mut District<'_>, point: &str) {
+pub(super) async fn stand_still_at(district: &mut District<'_>, point: &str) {
     district.start(&[("JIYUE_TEST_STOP_AT", point), ("JIYUE_WORKER_LEASE_SECONDS", "120")]).await;
 }
 
 /// Waits until the broker stands still at its point.
-async fn stopped(district: &District<'_>) {
+pub(super) async fn stopped(district: &District<'_>) {
     let stat = format!("/proc/{}/stat", district.broker().pid());
     let began = Instant::now();
     loop {
@@ -97,7 +97,7 @@ async fn stopped(district: &District<'_>) {
 }
 
 /// Waits until the operation was let go of, with a reason.
-async fn postponed(district: &mut District<'_>, operation: &str) {
+pub(super) async fn postponed(district: &mut District<'_>, operation: &str) {
     let began = Instant::now();
     let sql =
         format!("select count(*) from operations where id = '{operation}' and run_after > 0 and reason is not null");

@@ -1,8 +1,10 @@
 //! Out of the departmental rooms: the survey, what becomes of systems, and the closing of rooms.
 
+mod documents;
 mod files;
 mod history;
 mod life;
+mod sample;
 mod waves;
 
 use crate::support::{

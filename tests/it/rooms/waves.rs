@@ -223,6 +223,31 @@ async fn a_system_asks_for_what_its_servers_used_once_and_by_the_door_of_all_req
             assert!((2..=3).contains(&vcpu), "{measured:#}");
             assert_eq!(shown["document"]["blocks"].as_array().unwrap().len(), 2);
         }
+        // By the command line it is the same: the block in one file, the servers' list in another.
+        let file = |name: &str, value: &Value| {
+            let path = broker.setup.folder.join(name);
+            std::fs::write(&path, value.to_string()).unwrap();
+            path.display().to_string()
+        };
+        let (block, servers) = (file("block.json", &whole["block"]), file("servers.json", &whole["servers"]));
+        let args = [
+            "-o",
+            "json",
+            "system",
+            "request",
+            &weddings,
+            "--task-book",
+            BOOK,
+            "--block",
+            &block,
+            "--servers",
+            &servers,
+            "--dry-run",
+        ];
+        let out = broker.setup.cli(Some(broker), &cast.requester, &args);
+        let shown: Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
+        assert_eq!(shown["lacking"], json!([]), "{}", String::from_utf8_lossy(&out.stderr));
+        assert_eq!(shown["sizes"].as_array().unwrap().len(), 2);
         assert_eq!(plain::number(url, "select count(*) from requests").await, 0);
         assert_eq!(ask(&cast.authority, whole.clone()).await.code(), "forbidden", "planners look, and do not ask");
         assert_eq!(ask(&cast.other_requester, whole.clone()).await.code(), "not_found");
