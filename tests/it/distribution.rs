@@ -85,7 +85,12 @@ fn assert_whole(site: &Site, sha256: &str) {
     let bytes = std::fs::read(&path).expect("the image");
     assert_eq!(intent::sha256(&bytes), sha256);
     assert_eq!(path.metadata().expect("the image").mode() & 0o222, 0);
-    Site::virsh(&["pool-refresh", &site.name]);
+    // libvirt refuses it while anybody still sends to the pool.
+    let began = Instant::now();
+    while let Err(error) = Site::libvirt().virsh(&["pool-refresh", &site.name]) {
+        assert!(error.contains("asynchronous jobs") && began.elapsed() < LIMIT, "{error}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
     let listed = Site::virsh(&["vol-list", &site.name]);
     let images: BTreeSet<_> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
     let name = format!("image-{sha256}.raw");

@@ -1,8 +1,8 @@
 //! What a judgement takes in besides the machine's own days, and that it takes in no others: on both databases.
 
 use crate::{
-    report::Beside,
-    support::broker::{self, Broker, Cast, On, Setup},
+    report::{Beside, day_of, kept, machines},
+    support::broker::{Broker, Cast, On, Setup},
 };
 use jiff::{Timestamp, ToSpan, civil::Date};
 use jiyue::{
@@ -10,15 +10,14 @@ use jiyue::{
     ids::DepartmentId,
     time::{self, Clock},
     usage::{
-        Day, Interval, OpenDay, Point, Traffic,
+        Day, Gauge, Interval,
         judging::{self, Evidence, service::Keep},
         store::{self, Target},
         verdict::{Code, Verdict},
     },
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::Row;
-use std::{sync::Arc, time::Duration};
 
 /// CPU, memory, disk, received, sent.
 type Values = [f64; 5];
@@ -29,36 +28,6 @@ const QUIET: Values = [1.0, 20.0, 3_000.0, 300.0, 200.0];
 const FED: Values = [1.0, 20.0, 5_000.0, 2_000.0, 200.0];
 const BUSY: Values = [60.0, 50.0, 5_000.0, 200_000.0, 200_000.0];
 
-fn day(date: Date, values: Values) -> Day {
-    let interval = Interval::seconds(1800).expect("an interval");
-    let mut open = OpenDay::new(date);
-    let begins = time::day_begins(date) * 1_000_000;
-    for half_hour in 0..48_i64 {
-        let from = begins + half_hour * interval.as_micros();
-        open.fold(&Point {
-            from,
-            to: from + interval.as_micros(),
-            interval,
-            vcpus: Some(2),
-            values: values.map(Some),
-            traffic: Traffic { disk: 1000, received: 2000, sent: 1000 },
-            logged_in: Some(false),
-            inbound: Some(0),
-        });
-    }
-    *open.close()
-}
-
-async fn lived(db: &Db, machine: &str, days: Vec<Day>) {
-    let (machine, days) = (machine.to_owned(), Arc::new(days));
-    db.housekeep(async move |tx| -> Result<(), DbError> {
-        let days: Vec<_> = days.iter().map(|day| (&machine[..], Box::new(day.clone()))).collect();
-        store::keep_days(tx, &days).await
-    })
-    .await
-    .expect("kept");
-}
-
 /// A reading of a day that is under way since then.
 async fn reads(db: &Db, subject: Target, on: Date) {
     db.housekeep(async move |tx| -> Result<(), DbError> {
@@ -66,7 +35,7 @@ async fn reads(db: &Db, subject: Target, on: Date) {
         let interval = Interval::seconds(300).expect("an interval");
         for sample in 1..=24 {
             let at = Timestamp::from_second(time::day_begins(on) + sample * 300).expect("an instant");
-            let gauge = jiyue::usage::Gauge { at, vcpus: None, values: [Some(5.0); 5], logged_in: None, inbound: None };
+            let gauge = Gauge { at, vcpus: None, values: [Some(5.0); 5], logged_in: None, inbound: None };
             meters[0].open.replay(&gauge, interval, at);
         }
         store::keep_meters(tx, &meters).await
@@ -86,10 +55,10 @@ async fn days_come_of_their_window_and_no_others() {
         let first = Date::constant(2026, 5, 1);
         let on_day = |n: i64| first.checked_add(n.days()).unwrap();
         // Two rows and a part of one, with a gap; then a day that is under way.
-        let all = (0..40).filter(|n| *n != 17).map(|n| day(on_day(n), QUIET)).collect();
-        lived(&db, "one", all).await;
+        let all = (0..40).filter(|n| *n != 17).map(|n| day_of(on_day(n), QUIET)).collect();
+        kept(&db, "one", all).await;
         reads(&db, Target { id: "one".to_owned(), department }, on_day(40)).await;
-        lived(&db, "other", vec![day(on_day(20), BUSY)]).await;
+        kept(&db, "other", vec![day_of(on_day(20), BUSY)]).await;
         reads(&db, Target { id: "other".to_owned(), department }, on_day(30)).await;
         let mut conn = db.read().await.unwrap();
         for (from, to) in [(0, 0), (3, 9), (16, 18), (17, 17), (5, 39), (39, 40), (40, 40), (41, 90), (-20, -1)] {
@@ -109,33 +78,21 @@ async fn evidence(beside: &Beside, day: Date, machine: &str) -> Evidence {
     judging::store::newest(&mut conn, &[machine.to_owned()], day).await.expect("verdicts").remove(0).evidence
 }
 
-async fn machines(broker: &Broker, cast: &Cast) -> Vec<String> {
-    let mut block = broker::request();
-    block["申请虚拟机数量"] = json!(3);
-    let made = broker.post("/v1/requests", &cast.requester, &block).await.expect(201);
-    let path = format!("/v1/requests/{}", made["items"][0]["id"].as_str().unwrap());
-    let operation = broker.post(&format!("{path}/approve"), &cast.authority, &json!({})).await.expect(202);
-    let done = broker.finished(operation["id"].as_str().unwrap(), &cast.authority, Duration::from_secs(60)).await;
-    assert_eq!(done["state"], "succeeded", "{done:#}");
-    let request: Value = broker.get(&path, &cast.operator).await.expect(200);
-    request["machines"].as_array().unwrap().iter().map(|machine| machine["id"].as_str().unwrap().to_owned()).collect()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_is_known_by_its_peer_and_a_host_that_could_not_be_read_is_named() {
     for on in On::BOTH {
         let broker = Broker::start(Setup::new(on).with("JIYUE_USAGE_SECONDS", "3600")).await;
         let cast = Cast::arrive(&broker).await;
         broker.furnish(&cast).await;
-        let ids = machines(&broker, &cast).await;
+        let ids = machines(&broker, &cast, 3, "peer.xiangcheng.example").await;
         let beside = Beside::new(&broker.setup).await;
         let yesterday = Clock::System.today().yesterday().unwrap();
         let year =
-            |values: Values| (0..400).map(|ago| day(yesterday.checked_sub(ago.days()).unwrap(), values)).collect();
-        lived(&beside.db, &ids[0], year(FED)).await;
-        lived(&beside.db, &ids[1], year(BUSY)).await;
+            |values: Values| (0..400).map(|ago| day_of(yesterday.checked_sub(ago.days()).unwrap(), values)).collect();
+        kept(&beside.db, &ids[0], year(FED)).await;
+        kept(&beside.db, &ids[1], year(BUSY)).await;
         // The third was seen long ago, and its host has not answered since.
-        lived(&beside.db, &ids[2], vec![day(yesterday.checked_sub(300.days()).unwrap(), QUIET)]).await;
+        kept(&beside.db, &ids[2], vec![day_of(yesterday.checked_sub(300.days()).unwrap(), QUIET)]).await;
         beside
             .db
             .housekeep({

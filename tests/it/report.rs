@@ -40,7 +40,7 @@ fn text(value: &Value, pointer: &str) -> String {
 }
 
 /// One request's machines, built.
-async fn machines(broker: &Broker, cast: &Cast, count: u32, domain: &str) -> Vec<String> {
+pub async fn machines(broker: &Broker, cast: &Cast, count: u32, domain: &str) -> Vec<String> {
     let mut block = broker::request();
     block["申请虚拟机数量"] = json!(count);
     block["域名"] = json!(domain);
@@ -55,6 +55,11 @@ async fn machines(broker: &Broker, cast: &Cast, count: u32, domain: &str) -> Vec
 
 /// A day of half hours: `cpu` percent of two processors, `rate` bytes a second each way, a little of it on the disk.
 pub fn day(date: Date, cpu: f64, rate: f64) -> Day {
+    day_of(date, [cpu, 30.0, 500.0, rate, rate / 2.0])
+}
+
+/// The same of CPU, memory, disk, received, sent.
+pub fn day_of(date: Date, values: [f64; 5]) -> Day {
     let interval = Interval::seconds(1800).expect("an interval");
     let mut open = OpenDay::new(date);
     let begins = time::day_begins(date) * 1_000_000;
@@ -65,7 +70,7 @@ pub fn day(date: Date, cpu: f64, rate: f64) -> Day {
             to: from + interval.as_micros(),
             interval,
             vcpus: Some(2),
-            values: [cpu, 30.0, 500.0, rate, rate / 2.0].map(Some),
+            values: values.map(Some),
             traffic: Traffic { disk: 1000, received: 2000, sent: 1000 },
             logged_in: Some(false),
             inbound: Some(0),
@@ -76,11 +81,15 @@ pub fn day(date: Date, cpu: f64, rate: f64) -> Day {
 
 /// Rows of days, as a collector would have left them.
 pub async fn lived(db: &Db, machine: &str, last: Date, days: i64, cpu: f64, rate: f64) {
-    let machine = machine.to_owned();
-    let all: Arc<Vec<Day>> =
-        Arc::new((0..days).map(|ago| day(last.checked_sub(ago.days()).expect("a day"), cpu, rate)).collect());
+    let days = (0..days).map(|ago| day(last.checked_sub(ago.days()).expect("a day"), cpu, rate)).collect();
+    kept(db, machine, days).await;
+}
+
+/// Keeps days.
+pub async fn kept(db: &Db, machine: &str, days: Vec<Day>) {
+    let (machine, days) = (machine.to_owned(), Arc::new(days));
     db.housekeep(async move |tx| -> Result<(), jiyue::db::DbError> {
-        let days: Vec<_> = all.iter().map(|day| (&machine[..], Box::new(day.clone()))).collect();
+        let days: Vec<_> = days.iter().map(|day| (&machine[..], Box::new(day.clone()))).collect();
         store::keep_days(tx, &days).await
     })
     .await

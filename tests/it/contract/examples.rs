@@ -12,7 +12,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -441,8 +441,20 @@ async fn hosts(walk: &mut Journey, broker: &Broker, cast: &Cast, machine: &str) 
     walk.call("alarms_show", &alarm.to_string(), operator, None).await;
     walk.call("alarms_acknowledge", &alarm.to_string(), operator, None).await;
 
+    // The draining may have begun to move it before it was called off.
+    let began = Instant::now();
+    let on = loop {
+        let now = broker.get(&format!("/v1/machines/{machine}"), operator).await.expect(200);
+        if now["operation_id"].is_null() {
+            break now["host"].as_str().unwrap().to_owned();
+        }
+        assert!(began.elapsed() < LIMIT, "{now:#}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+
     // Its host and an empty one are lost and proven to be off: it is built elsewhere, and the empty one comes back.
-    for host in [on.as_str(), "sim"] {
+    let empty = if on == "sim" { "node2" } else { "sim" };
+    for host in [on.as_str(), empty] {
         let lost = format!("update hosts set contact = 'unknown', contact_since = 1 where name = '{host}'");
         plain::run(url, &lost).await.unwrap();
         let word = json!({"name": host, "reason": "现场拔了电源"});
@@ -451,7 +463,7 @@ async fn hosts(walk: &mut Journey, broker: &Broker, cast: &Cast, machine: &str) 
     let operation = walk.call("machines_rebuild", machine, operator, None).await;
     let done = broker.finished(operation["id"].as_str().unwrap(), authority, LIMIT).await;
     assert_eq!(done["state"], "succeeded", "{done:#}");
-    walk.call("hosts_readmit", "sim", operator, None).await;
+    walk.call("hosts_readmit", empty, operator, None).await;
     walk.call("hosts_show", &on, operator, None).await;
 }
 

@@ -1,20 +1,21 @@
-//! A real Prometheus, two real brokers on one database: every query of every panel has an answer, and counts once what both
-//! tell. The machines are simulated ones; what would take days (a week of growth, a day's verdicts) is put there beforehand,
-//! and so is what they do not tell (memory).
+//! A real Prometheus, two real brokers on one database, real guests on a real libvirtd: every query of every panel has an
+//! answer, and counts once what both tell. What would take days (a week of growth, a day's verdicts) is put there beforehand.
 
 use super::queries;
 use crate::{
     service::tls::{self, Ca},
     support::{
         broker::{self, Broker, Cast, On, Setup},
-        http, plain, postgres,
+        http,
+        libvirt::small_guest,
+        plain, postgres,
         prometheus::Prometheus,
+        site::Site,
     },
 };
 use jiyue::{
     seeing::{boards, rules},
     time::Clock,
-    usage::{Gauge, Interval, Open},
 };
 use serde_json::{Value, json};
 use std::{
@@ -50,28 +51,9 @@ async fn build(broker: &Broker, cast: &Cast, domain: &str) -> u64 {
     let made = broker.post("/v1/requests", &cast.requester, &block).await.expect(201);
     let id = made["items"][0]["id"].as_str().unwrap().to_owned();
     let operation = broker.post(&format!("/v1/requests/{id}/approve"), &cast.authority, &json!({})).await.expect(202);
-    let done = broker.finished(operation["id"].as_str().unwrap(), &cast.authority, Duration::from_secs(90)).await;
+    let done = broker.finished(operation["id"].as_str().unwrap(), &cast.authority, Duration::from_secs(120)).await;
     assert_eq!(done["state"], "succeeded", "{done:#}");
     block["申请虚拟机数量"].as_u64().unwrap()
-}
-
-/// Puts beside what was read of each machine what a source that knows memory would have told of its last second.
-async fn remembered(url: &str, machines: u64) {
-    let began = Instant::now();
-    let measured = "select count(*) from usage_meters where open_day is not null";
-    while plain::number(url, measured).await < i64::try_from(machines).unwrap() {
-        assert!(began.elapsed() < LIMIT, "all are measured");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    for subject in plain::texts(url, "select subject_id from usage_meters where open_day is not null").await {
-        let (now, second) = (Clock::System.now(), Interval::seconds(1).unwrap());
-        let values = [Some(5.0), Some(40.0), None, None, None];
-        let mut open = Open::default();
-        open.take_gauge(&Gauge { at: now, vcpus: Some(4), values, logged_in: None, inbound: None }, second, now);
-        let state: String = open.encode().iter().map(|byte| format!("{byte:02x}")).collect();
-        let sql = format!("update usage_meters set state = '\\x{state}' where subject_id = '{subject}'");
-        plain::run(url, &sql).await.unwrap();
-    }
 }
 
 /// The values of an answer, those that are numbers.
@@ -108,7 +90,10 @@ async fn every_query_of_every_panel_has_an_answer_and_counts_once_what_two_broke
     let mut prometheus = Prometheus::configured(&config).with_past(&past());
     prometheus.start().await;
     let cast = Cast::arrive(&broker).await;
-    broker.furnish(&cast).await;
+    let site = Site::new();
+    broker.post("/v1/task-books", &cast.authority, &broker::task_book()).await.expect(201);
+    broker.post("/v1/hosts", &cast.operator, &site.host()).await.expect(201);
+    broker.image(&cast, std::fs::read(small_guest()).expect("the guest's image")).await;
     let began = Instant::now();
     while ask(&prometheus, "jiyue_hosts{state=\"active\"} == 1").await.len() < 2 {
         assert!(began.elapsed() < LIMIT, "both are scraped");
@@ -129,7 +114,6 @@ async fn every_query_of_every_panel_has_an_answer_and_counts_once_what_two_broke
     ] {
         plain::run(url, &sql).await.unwrap();
     }
-    remembered(url, built).await;
     let mut left: Vec<_> = boards::all()
         .iter()
         .flat_map(|board| {
