@@ -80,7 +80,7 @@ async fn told_all_the_same(mut lab: Lab, before: usize) {
     assert_eq!(object["status"]["approvedGeneration"], object["metadata"]["generation"]);
 }
 
-/// Waits until all objects are in a phase; their requests' ids.
+/// Waits until so many objects are in a phase; their requests' ids.
 fn until_all(lab: &Lab, many: usize, phase: &str) -> Vec<String> {
     let columns = "custom-columns=P:.status.phase,I:.status.requestId";
     let limit = LIMIT + Duration::from_millis(200) * u32::try_from(many).unwrap();
@@ -88,11 +88,11 @@ fn until_all(lab: &Lab, many: usize, phase: &str) -> Vec<String> {
     loop {
         let table = lab.plane.done("admin", &["get", "rr", "-n", "mzj", "--no-headers", "-o", columns], "");
         let rows: Vec<_> = table.lines().filter_map(|line| line.split_once(char::is_whitespace)).collect();
-        let there = rows.iter().filter(|(p, _)| *p == phase).count();
-        if there == many {
-            return rows.iter().map(|(_, id)| id.trim().to_owned()).collect();
+        let there: Vec<_> = rows.iter().filter(|(p, _)| *p == phase).map(|(_, id)| id.trim().to_owned()).collect();
+        if there.len() == many {
+            return there;
         }
-        assert!(began.elapsed() < limit, "{there} of {many} are {phase}:\n{}", lab.broker().log());
+        assert!(began.elapsed() < limit, "{} of {many} are {phase}:\n{}", there.len(), lab.broker().log());
         std::thread::sleep(Duration::from_secs(1));
     }
 }
