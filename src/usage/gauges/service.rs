@@ -245,9 +245,7 @@ impl Reader {
         }
         Ok(Look { stocks, running })
     }
-}
 
-impl Reader {
     /// Puts beside each machine what it used. State is read of those alone that were read since: decoding it is what costs.
     async fn measure(&mut self, conn: &mut AnyConnection, today: Date, running: &mut [Running]) -> Result<(), DbError> {
         if self.day != today {
