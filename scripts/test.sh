@@ -23,6 +23,8 @@ step "guest images";    hypervisor/guest/build.sh small; hypervisor/guest/build.
 step "not run here: make test-slow runs these"
 cargo test --quiet --locked --features crash-points --test it -- --list --ignored slow:: | sed -n 's/: test$//p'
 
+# What a test says when it fails is its own sentence; the stack of who called it buries that.
+export RUST_BACKTRACE=0
 # Most tests wait, for guests, leases and deaths, more than they compute: more of them at once than processors.
 export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(( $(nproc) * 2 ))}
 step "tests";           cargo test --locked --features crash-points
