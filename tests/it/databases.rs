@@ -375,8 +375,10 @@ async fn a_real_database_answers_keeps_its_data_and_its_password_is_on_no_disk()
         eprintln!("{point} after {:.1?}", began.elapsed());
         assert_eq!(files_with(pool, "/etc/jiyue/database.conf").len(), *seeds, "{point}");
         assert_eq!(sql.column(kept).await, sealed, "{point}: it is another password");
-        broker = Broker::start(doomed(n + 1)).await;
+        // The next one may be dead before it is ready.
+        broker = Broker::spawn(doomed(n + 1));
     }
+    broker.ready().await;
     succeeded(&broker, &cast, &operation, BOOT).await;
     eprintln!("delivered after {:.1?}", began.elapsed());
     let machine = machines(&broker, &cast, &id).await[0].clone();

@@ -203,9 +203,15 @@ impl<'a> District<'a> {
 
     /// Ends the one there is by SIGKILL and starts another.
     async fn start(&mut self, env: &[(&str, &str)]) {
+        self.spawn(env);
+        self.broker().ready().await;
+    }
+
+    /// The same for one that may be dead before it is ready: what it finds half done leads it to where it dies.
+    fn spawn(&mut self, env: &[(&str, &str)]) {
         self.broker = None;
         let setup = env.iter().fold(self.setup.clone(), |setup, (key, value)| setup.with(key, value));
-        self.broker = Some(Broker::start(setup).await);
+        self.broker = Some(Broker::spawn(setup));
     }
 
     async fn build(&self, domain: &str, change: impl Fn(&mut Value)) -> String {

@@ -96,11 +96,13 @@ async fn turned_back(district: &mut District<'_>, old: &Old<'_>, machine: &str, 
     district.start(&[("JIYUE_WORKER_WIDTH", "0")]).await;
     assert_eq!(district.roll_back(&id).await, operation);
     // Where the old guest was never stopped there is nothing to start, and the way back passes that point by.
-    district.start(&[("JIYUE_CRASH_AT", back)]).await;
     let dies = lane != 2;
     if dies {
+        district.spawn(&[("JIYUE_CRASH_AT", back)]);
         district.died(back);
         district.start(&[]).await;
+    } else {
+        district.start(&[("JIYUE_CRASH_AT", back)]).await;
     }
     let done = district.broker().finished(&operation, &district.cast.operator, super::LIMIT).await;
     assert_eq!(done["state"], "cancelled", "{done:#}");
