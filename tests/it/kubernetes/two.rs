@@ -10,7 +10,8 @@ use crate::support::{
 use std::{
     collections::BTreeMap,
     fs::{File, read_to_string},
-    process::{Command, Stdio},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -21,17 +22,7 @@ async fn a_broker_that_wakes_up_after_its_term_writes_nothing() {
     let mut lab = Lab::start(On::Postgres, |setup| setup.with("JIYUE_TEST_STOP_AT", "k8s.status")).await;
     join(&mut lab).await;
 
-    // Every status that there ever was, in order.
-    let history = lab.plane.folder.join("history");
-    let mut watch = Command::new(crate::support::control_plane::programs().join("kubectl"))
-        .arg("--kubeconfig")
-        .arg(lab.plane.folder.join("admin.kubeconfig"))
-        .args(["get", "rr", "-n", "mzj", "--watch", "--output-watch-events", "-o"])
-        .arg("jsonpath={.object.metadata.name} {.object.status.term}{\"\\n\"}")
-        .stdout(File::create(&history).unwrap())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let history = History::watched(&lab);
     let mut dice = Dice::from_env();
     eprintln!("seed {}", dice.seed);
     let mut sql = lab.sql().await;
@@ -69,23 +60,90 @@ async fn a_broker_that_wakes_up_after_its_term_writes_nothing() {
             stale += 1;
         }
     }
-    let _ = watch.kill();
-    let _ = watch.wait();
-    let mut newest: BTreeMap<String, i64> = BTreeMap::new();
-    let mut writes = 0;
-    for line in read_to_string(&history).unwrap().lines() {
-        let Some((name, term)) = line.split_once(' ') else { continue };
-        let Ok(term) = term.trim().parse::<i64>() else { continue };
-        writes += 1;
-        let known = newest.entry(name.to_owned()).or_insert(term);
-        assert!(term >= *known, "{name} was written in term {term} after term {known}");
-        *known = term;
-    }
+    let writes = history.never_went_back();
     assert!(writes >= trials, "the history holds {writes} statuses");
     eprintln!("{trials} trials, {writes} statuses, {stale} stale writes");
     assert_eq!(stale, 0);
     assert_eq!(lab.machines().await, i64::try_from(trials).unwrap());
     lab.is_once().await;
+}
+
+/// A status that somebody else has put a word into takes two calls. The broker stands still between them, and wakes when
+/// the other has written a newer status: the second call rests on what the first has left, and is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_broker_that_wakes_up_between_its_two_calls_makes_no_second_one() {
+    let mut lab = Lab::start(On::Postgres, |setup| setup.with("JIYUE_TEST_STOP_AT", "k8s.bare")).await;
+    join(&mut lab).await;
+    assert_eq!(leader(&lab).await, 0, "the first one there");
+    lab.apply(&request("two", 1));
+    let waiting = lab.until_phase("two", "Submitted");
+    let history = History::watched(&lab);
+    let word = "{\"status\":{\"reason\":\"StrangersWord\"}}";
+    lab.plane.done(
+        "admin",
+        &["patch", "rr", "two", "-n", "mzj", "--subresource=status", "--type=merge", "-p", word],
+        "",
+    );
+    until_still(&lab).await;
+    let path = format!("/v1/requests/{}/approve", waiting["status"]["requestId"].as_str().unwrap());
+    lab.brokers[1].post(&path, &lab.cast.authority, &serde_json::json!({})).await.expect(202);
+    let done = lab.until_ready("two");
+    assert!(done["status"]["reason"].is_null(), "{done:#}");
+    lab.brokers[0].signal("CONT");
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert_eq!(lab.object("two").unwrap()["status"], done["status"]);
+    assert!(history.never_went_back() >= 2);
+    lab.is_once().await;
+}
+
+/// Every status that there ever was since it began, in order.
+struct History {
+    file: PathBuf,
+    watch: Child,
+}
+
+impl History {
+    fn watched(lab: &Lab) -> Self {
+        let file = lab.plane.folder.join("history");
+        let watch = Command::new(crate::support::control_plane::programs().join("kubectl"))
+            .arg("--kubeconfig")
+            .arg(lab.plane.folder.join("admin.kubeconfig"))
+            .args(["get", "rr", "-n", "mzj", "--watch", "--output-watch-events", "-o"])
+            .arg("jsonpath={.object.metadata.name} {.object.status.term}{\"\\n\"}")
+            .stdout(File::create(&file).unwrap())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { file, watch }
+    }
+
+    /// No status is of an earlier term than the one before it; how many there were.
+    #[track_caller]
+    fn never_went_back(mut self) -> usize {
+        let _ = self.watch.kill();
+        let _ = self.watch.wait();
+        let mut newest: BTreeMap<String, i64> = BTreeMap::new();
+        let mut writes = 0;
+        for line in read_to_string(&self.file).unwrap().lines() {
+            let Some((name, term)) = line.split_once(' ') else { continue };
+            let Ok(term) = term.trim().parse::<i64>() else { continue };
+            writes += 1;
+            let known = newest.entry(name.to_owned()).or_insert(term);
+            assert!(term >= *known, "{name} was written in term {term} after term {known}");
+            *known = term;
+        }
+        writes
+    }
+}
+
+/// Waits until the first broker stands still by itself.
+async fn until_still(lab: &Lab) {
+    let stat = format!("/proc/{}/stat", lab.brokers[0].pid());
+    let began = Instant::now();
+    while !read_to_string(&stat).unwrap().contains(") T ") {
+        assert!(began.elapsed() < LIMIT, "it never stood still:\n{}", lab.brokers[0].log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// A second broker on the same database, which never stands still by itself.
@@ -110,12 +168,7 @@ async fn a_submission_that_wakes_up_after_its_term_is_none() {
     join(&mut lab).await;
     assert_eq!(leader(&lab).await, 0, "the first one there");
     lab.apply(&request("late", 1));
-    let stat = format!("/proc/{}/stat", lab.brokers[0].pid());
-    let began = Instant::now();
-    while !read_to_string(&stat).unwrap().contains(") T ") {
-        assert!(began.elapsed() < LIMIT, "it never stood still:\n{}", lab.brokers[0].log());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until_still(&lab).await;
     lab.plane.done("zhang", &["delete", "rr", "late", "-n", "mzj", "--wait=false"], "");
     let mut sql = lab.sql().await;
     assert_eq!(sql.number("select count(*) from requests").await, 0, "the other was too early");
