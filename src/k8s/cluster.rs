@@ -199,7 +199,6 @@ impl Cluster {
         let rests_on = json!({"uid": written.uid(), "resourceVersion": written.resource_version()});
         let bare = Patch::Merge(json!({"metadata": rests_on, key: stripped(wanted, &found[key])}));
         self.in_time()?;
-        crash::point("k8s.bare");
         patch(api, &name, key, &by_us(), &bare).await
     }
 }

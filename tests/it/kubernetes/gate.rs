@@ -2,7 +2,8 @@
 //! cut off, while everything else passes. It counts what the server answers of its own accord: conflicts, and versions that
 //! are gone.
 
-use crate::support::{self, control_plane::ControlPlane};
+use super::lab::Lab;
+use crate::support::{self, broker::On, control_plane::ControlPlane};
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -134,6 +135,28 @@ impl Gate {
     /// How often the server has said that the version which a watch of requests would begin from is gone (410).
     pub fn gone(&self) -> usize {
         self.inner.gone.load(Ordering::SeqCst)
+    }
+}
+
+/// A lab whose first broker has no other way to the API server.
+pub async fn behind_a_gate(on: On) -> (Lab, Gate) {
+    Lab::start_by(
+        on,
+        |setup| setup,
+        async |plane| {
+            plane.kubeconfig("jiyue", None);
+            let gate = Gate::open(plane, "jiyue").await;
+            (gate.kubeconfig.clone(), gate)
+        },
+    )
+    .await
+}
+
+/// Calls that merge into what is found, and are no apply.
+pub fn merges(part: &'static str) -> impl Fn(&Parts) -> bool {
+    move |call| {
+        let kind = call.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        call.method == "PATCH" && call.uri.path().ends_with(part) && kind.contains("merge-patch")
     }
 }
 

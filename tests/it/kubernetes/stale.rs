@@ -2,7 +2,7 @@
 //! deleted on it, and it is caught up.
 
 use super::{
-    gate::Gate,
+    gate::{Gate, behind_a_gate, merges},
     lab::{LIMIT, Lab, request, times},
 };
 use crate::support::broker::On;
@@ -18,19 +18,6 @@ use std::{
 
 /// What is owed after any of it.
 const CAUGHT_UP: Duration = Duration::from_secs(60);
-
-async fn behind_a_gate() -> (Lab, Gate) {
-    Lab::start_by(
-        On::Sqlite,
-        |setup| setup,
-        async |plane| {
-            plane.kubeconfig("jiyue", None);
-            let gate = Gate::open(plane, "jiyue").await;
-            (gate.kubeconfig.clone(), gate)
-        },
-    )
-    .await
-}
 
 fn uid(object: &Value) -> String {
     object["metadata"]["uid"].as_str().expect("a uid").to_owned()
@@ -49,7 +36,7 @@ fn delete(lab: &Lab, name: &str) {
 /// Deleted, let go by force, and made again under its old name: the same name is another object now.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_object_that_was_made_again_under_its_name_is_not_the_one_that_was_seen() {
-    let (lab, gate) = behind_a_gate().await;
+    let (lab, gate) = behind_a_gate(On::Sqlite).await;
     for trial in 0..times("JIYUE_TEST_STALE", 1) {
         let name = format!("s{trial}");
         lab.apply(&request(&name, 2 * trial));
@@ -129,12 +116,6 @@ async fn between_two_calls(lab: &Lab, gate: &Gate) {
         let call = http.patch(url).header("content-type", "application/merge-patch+json").body(body.to_string());
         async move { assert!(call.send().await.expect("an answer").status().is_success()) }
     };
-    let merges = |part: &'static str| {
-        move |call: &axum::http::request::Parts| {
-            let kind = call.headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-            call.method == "PATCH" && call.uri.path().ends_with(part) && kind.contains("merge-patch")
-        }
-    };
     // A field that we leave out is forged; while it is taken out, another one is.
     lab.apply(&request("forged", 97));
     let waiting = lab.until_phase("forged", "Submitted");
@@ -186,7 +167,7 @@ async fn untouched(lab: &Lab, name: &str, fresh: &Value, machine: &str) {
 /// any more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_watch_that_has_lost_its_place_is_caught_up_and_nothing_follows_from_what_is_missing() {
-    let (mut lab, gate) = behind_a_gate().await;
+    let (mut lab, gate) = behind_a_gate(On::Sqlite).await;
     for (n, name) in ["built", "lost", "goes", "edited", "stays"].into_iter().enumerate() {
         lab.apply(&request(name, n));
     }
@@ -257,7 +238,7 @@ async fn a_watch_that_has_lost_its_place_is_caught_up_and_nothing_follows_from_w
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn in_a_storm_of_conflicts_each_request_is_built_once() {
     const MANY: usize = 10;
-    let (lab, gate) = behind_a_gate().await;
+    let (lab, gate) = behind_a_gate(On::Sqlite).await;
     let (http, server) = lab.plane.client("admin");
     let (over, writes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     for n in 0..MANY {

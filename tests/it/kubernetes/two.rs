@@ -1,7 +1,10 @@
 //! Two brokers on one PostgreSQL. The one whose term it is stands still, past its lease, and wakes when the other has gone on
 //! for it: it must write nothing any more, neither into the database nor into the cluster.
 
-use super::lab::{LIMIT, Lab, configure, request, times};
+use super::{
+    gate::{behind_a_gate, merges},
+    lab::{LIMIT, Lab, configure, request, times},
+};
 use crate::support::{
     Dice,
     broker::{Broker, On, Setup},
@@ -14,6 +17,7 @@ use std::{
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
+use tokio::sync::oneshot;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_broker_that_wakes_up_after_its_term_writes_nothing() {
@@ -68,27 +72,30 @@ async fn a_broker_that_wakes_up_after_its_term_writes_nothing() {
     lab.is_once().await;
 }
 
-/// A status that somebody else has put a word into takes two calls. The broker stands still between them, and wakes when
-/// the other has written a newer status: the second call rests on what the first has left, and is refused.
+/// A status that somebody else has put a word into takes two calls. The second is on its way when its broker stands still,
+/// and comes in when the other has written a newer status: it rests on what the first has left, and is refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_broker_that_wakes_up_between_its_two_calls_makes_no_second_one() {
-    let mut lab = Lab::start(On::Postgres, |setup| setup.with("JIYUE_TEST_STOP_AT", "k8s.bare")).await;
+async fn a_second_call_that_comes_in_after_its_term_is_refused() {
+    let (mut lab, gate) = behind_a_gate(On::Postgres).await;
     join(&mut lab).await;
     assert_eq!(leader(&lab).await, 0, "the first one there");
     lab.apply(&request("two", 1));
     let waiting = lab.until_phase("two", "Submitted");
     let history = History::watched(&lab);
+    let (go_on, until) = oneshot::channel();
+    gate.interpose(merges("/two/status"), async move { until.await.expect("it is let go") });
     let word = "{\"status\":{\"reason\":\"StrangersWord\"}}";
-    lab.plane.done(
-        "admin",
-        &["patch", "rr", "two", "-n", "mzj", "--subresource=status", "--type=merge", "-p", word],
-        "",
-    );
-    until_still(&lab).await;
+    let patch = ["patch", "rr", "two", "-n", "mzj", "--subresource=status", "--type=merge", "-p", word];
+    lab.plane.done("admin", &patch, "");
+    lab.until("two", |_| gate.has_interposed());
+    lab.brokers[0].signal("STOP");
     let path = format!("/v1/requests/{}/approve", waiting["status"]["requestId"].as_str().unwrap());
     lab.brokers[1].post(&path, &lab.cast.authority, &serde_json::json!({})).await.expect(202);
     let done = lab.until_ready("two");
     assert!(done["status"]["reason"].is_null(), "{done:#}");
+    assert_eq!(gate.conflicts(), 0);
+    go_on.send(()).expect("it is waited for");
+    lab.until("two", |_| gate.conflicts() > 0);
     lab.brokers[0].signal("CONT");
     tokio::time::sleep(Duration::from_millis(1200)).await;
     assert_eq!(lab.object("two").unwrap()["status"], done["status"]);
