@@ -180,7 +180,7 @@ macro_rules! say {
 pub(crate) use say;
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
     fn chosen(asked: Option<Language>, set: &[(&str, &str)]) -> Language {
