@@ -4,6 +4,9 @@
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 PATH=$PATH:/usr/sbin:/sbin
 
+# File names are Chinese here, whatever shell this is.
+export LANG=${LANG:-C.UTF-8}
+
 # Some programs insist on a home that exists and can be written to: the account's, else one that is only ours.
 usable() { [[ -n $1 && -d $1 && -w $1 ]]; }
 if ! usable "${HOME:-}"; then

@@ -16,6 +16,8 @@ pub trait Disks: Send + Sync {
     async fn disk_digest(&self, intent: &Intent) -> Result<String, ProviderError>;
     /// Has the machine, which must be off, run on the disk of this intent from its next start on.
     async fn change_disk(&self, intent: &Intent) -> Result<(), ProviderError>;
+    /// Whether the machine, which runs, does so from the disk of this intent: somebody may have started it as it was before.
+    async fn runs_on(&self, intent: &Intent) -> Result<bool, ProviderError>;
     /// Deletes the disk of `unused`, a disk of the machine which its definition as `current` does not name; "not there" is
     /// success.
     async fn discard_disk(&self, current: &Intent, unused: &Intent) -> Result<(), ProviderError>;

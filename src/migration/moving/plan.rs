@@ -46,6 +46,8 @@ pub struct Facts {
     pub checked: bool,
     /// The machine's definition may name the imported disk; if not, it surely names its own.
     pub given: bool,
+    /// It is to run from the imported disk, and somebody has started it from its own.
+    pub astray: bool,
 }
 
 /// One thing to do.
@@ -106,7 +108,7 @@ pub const fn next(facts: &Facts) -> Deed {
 }
 
 const fn forward(facts: &Facts) -> Deed {
-    if facts.given && matches!(facts.machine, Power::On) {
+    if facts.given && matches!(facts.machine, Power::On) && !facts.astray {
         return Deed::Done;
     }
     if matches!(facts.old, Power::Unknown) {
@@ -171,7 +173,7 @@ mod tests {
         for wish in [Wish::Go, Wish::Back] {
             for old in Power::ALL {
                 for machine in Power::ALL {
-                    for bits in 0_u8..128 {
+                    for bits in 0..=u8::MAX {
                         let bit = |n: u8| bits & (1 << n) != 0;
                         all.push(Facts {
                             wish,
@@ -184,6 +186,7 @@ mod tests {
                             copied: bit(4),
                             checked: bit(5),
                             given: bit(6),
+                            astray: bit(7),
                         });
                     }
                 }
@@ -215,6 +218,9 @@ mod tests {
                     assert_eq!((facts.old, facts.machine), (Power::Off, Power::Off), "{facts:?}");
                 }
                 Deed::Take => assert_eq!(facts.machine, Power::Off, "{facts:?}"),
+                Deed::Done if facts.wish == Wish::Go => {
+                    assert!(facts.given && facts.machine == Power::On && !facts.astray, "{facts:?}");
+                }
                 Deed::Autostart => assert!(!facts.given, "{facts:?}"),
                 _ => {}
             }
@@ -238,7 +244,7 @@ mod tests {
     fn done(facts: Facts, deed: Deed) -> Facts {
         match deed {
             Deed::Note => Facts { noted: true, ran: facts.old == Power::On, autostarted: facts.autostart, ..facts },
-            Deed::StopMachine => Facts { machine: Power::Off, ..facts },
+            Deed::StopMachine => Facts { machine: Power::Off, astray: false, ..facts },
             Deed::Quiet => Facts { autostart: false, ..facts },
             Deed::StopOld => Facts { old: Power::Off, ..facts },
             Deed::Copy => Facts { copied: true, checked: false, ..facts },
@@ -271,6 +277,7 @@ mod tests {
                 copied: false,
                 checked: false,
                 given: false,
+                astray: false,
             };
             for turn in 0..20 {
                 let mut facts = first;
@@ -312,6 +319,7 @@ mod tests {
             copied: true,
             checked: true,
             given: true,
+            astray: false,
         };
         assert_eq!(next(&facts), Deed::Anew);
         assert_eq!(next(&done(facts, Deed::Anew)), Deed::StopOld);

@@ -132,6 +132,7 @@ impl Moves {
             copied: import.sha256.is_some(),
             checked: import.checked_at.is_some(),
             given: machine.intent.imported.is_some(),
+            astray: look.astray,
         };
         let deed = plan::next(&facts);
         tracing::info!(disk_import.id = %import.id, deed = deed.word(), ?facts, "disk_import.turn");

@@ -44,6 +44,8 @@ pub struct Look {
     pub old: Power,
     pub autostart: bool,
     pub machine: Power,
+    /// It runs, and not from the disk that its intent names.
+    pub astray: bool,
     pub unasked: Option<ProviderError>,
 }
 
@@ -68,7 +70,8 @@ fn at(machine: &Intent, address: std::net::Ipv4Addr) -> Intent {
 impl Sides<'_> {
     /// Asks both at this moment.
     pub async fn look(&self, machine: &Intent) -> Look {
-        let mut look = Look { old: Power::Unknown, autostart: false, machine: Power::Unknown, unasked: None };
+        let mut look =
+            Look { old: Power::Unknown, autostart: false, machine: Power::Unknown, astray: false, unasked: None };
         match self.source.look(&self.import.domain_id.to_string()).await {
             Ok(Some(guest)) => {
                 look.old = if guest.power == OldPower::On { Power::On } else { Power::Off };
@@ -79,7 +82,11 @@ impl Sides<'_> {
             Err(error) => look.unasked = Some(error),
         }
         match self.provider.observe(machine).await {
-            Ok(Observed::Running) => look.machine = Power::On,
+            // Between the intent and the definition somebody may have started it as it was.
+            Ok(Observed::Running) => match self.disks.runs_on(machine).await {
+                Ok(runs) => (look.machine, look.astray) = (Power::On, !runs),
+                Err(error) => look.unasked = Some(error),
+            },
             Ok(Observed::Off | Observed::Absent) => look.machine = Power::Off,
             Ok(Observed::Foreign) => {
                 look.unasked = Some(ProviderError::NotOurs { what: format!("domain {}", machine.name) });

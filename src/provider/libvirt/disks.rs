@@ -16,7 +16,7 @@ use crate::{
 };
 use sha2::{Digest, Sha256};
 use std::time::Duration;
-use virt::{connect::Connect, storage_pool::StoragePool, sys};
+use virt::{connect::Connect, domain::Domain, storage_pool::StoragePool, sys};
 
 /// How long the reading back may take.
 const DIGEST_LIMIT: Duration = Duration::from_hours(6);
@@ -44,6 +44,11 @@ fn open(pool: &StoragePool, name: String, size: u64, anew: bool) -> Result<bool,
     Ok(false)
 }
 
+fn names(domain: &Domain, flags: u32, disk: &str) -> Result<bool, Fault> {
+    let xml = Element::parse(&domain.get_xml_desc(flags)?)?;
+    Ok(super::domain_xml::shape(&xml).disks.iter().any(|name| name == disk))
+}
+
 /// The volume goes only where no definition of the machine, now or from its next start on, names it.
 fn discard(call: &Call<'_>, pool: &StoragePool, current: &Intent, unused: &Intent) -> Result<(), Fault> {
     let name = disk_name(unused);
@@ -53,8 +58,7 @@ fn discard(call: &Call<'_>, pool: &StoragePool, current: &Intent, unused: &Inten
     match domain::find(call.connect, current)? {
         Found::Ours(domain) => {
             for flags in [0, sys::VIR_DOMAIN_XML_INACTIVE] {
-                let xml = Element::parse(&domain.get_xml_desc(flags)?)?;
-                if super::domain_xml::shape(&xml).disks.contains(&name) {
+                if names(&domain, flags, &name)? {
                     return Err(Fault::Transient(format!("volume {name} is still in use")));
                 }
             }
@@ -112,6 +116,16 @@ impl Disks for LibvirtHost {
         let call = move |call: &Call<'_>, pool: &StoragePool, intent: &Intent| {
             must_rest(call.connect, intent)?;
             domain::redefine(call.connect, pool, intent, &setting)
+        };
+        self.on(&act, intent, call).await
+    }
+
+    async fn runs_on(&self, intent: &Intent) -> Result<bool, ProviderError> {
+        let act = format!("looking at the disk of {}", intent.name);
+        let call = move |call: &Call<'_>, _: &StoragePool, intent: &Intent| match domain::find(call.connect, intent)? {
+            Found::Ours(domain) => names(&domain, 0, &disk_name(intent)),
+            Found::ForeignId => Err(Fault::NotOurs(format!("domain {} ({})", intent.name, intent.machine))),
+            Found::Nothing | Found::ForeignName => Ok(false),
         };
         self.on(&act, intent, call).await
     }

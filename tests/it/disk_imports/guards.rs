@@ -114,6 +114,21 @@ async fn neither_starts_beside_the_other_that_somebody_has_started_after_the_las
     district.assert_returned(&old, &machine);
 }
 
+/// The intent says so already and the definition does not yet: a machine that somebody starts then runs from its own empty
+/// disk, which is no move.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_started_by_hand_from_its_own_disk_has_not_moved() {
+    let hosts = hosts::shared();
+    let mut district = District::new(hosts, (226, 227), broker::halting_image(), true).await;
+    let old = Old::new(hosts);
+    let machine = district.build("oa", |_| ()).await;
+    let (_, operation) = district.begin_and_die(&old, &machine, "disk_import.start_machine").await;
+    hosts.virsh(CLOUD, &["start", &machine]).unwrap();
+    district.start(&[]).await;
+    district.done(&operation).await;
+    district.assert_moved(&old, &machine);
+}
+
 /// Waits until the broker has said that it does not start the one because of the other, which until then must not run.
 async fn refuses(district: &District<'_>, why: &str, runs: impl Fn() -> bool) {
     let began = Instant::now();
