@@ -26,5 +26,5 @@ cargo test --quiet --locked --features crash-points --test it -- --list --ignore
 # What a test says when it fails is its own sentence; the stack of who called it buries that.
 export RUST_BACKTRACE=0
 # Most tests wait, for guests, leases and deaths, more than they compute: more of them at once than processors.
-export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(( $(nproc) * 2 ))}
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(( $(nproc) + 1 ))}
 step "tests";           cargo test --locked --features crash-points
